@@ -1,0 +1,101 @@
+//! A line as chat means it, before it is worded.
+
+use super::{Nick, RoomName};
+
+/// One thing said, done or answered. Its text is scrubbed already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line<'a> {
+    /// `12:34 #room * nick text`
+    Action {
+        /// Where.
+        room: &'a RoomName,
+        /// Who.
+        from: &'a Nick,
+        /// What.
+        text: &'a str,
+    },
+    /// `12:34 #room --> nick`
+    Joined {
+        /// Where.
+        room: &'a RoomName,
+        /// Who.
+        who: &'a Nick,
+    },
+    /// `12:34 #room <-- nick (reason)`
+    Left {
+        /// Where.
+        room: &'a RoomName,
+        /// Who.
+        who: &'a Nick,
+        /// Why.
+        reason: &'a str,
+    },
+    /// `-- text`: the server answers or tells something.
+    Notice(&'a str),
+    /// `12:34 *** text`: the operator, to everybody.
+    Operator(&'a str),
+    /// `12:34 #room -- 12 joined, 3 left, 2 renamed`: presence of a crowded room, summed up.
+    Presence {
+        /// Where.
+        room: &'a RoomName,
+        /// How many came.
+        joined: u32,
+        /// How many went.
+        left: u32,
+        /// How many took another name.
+        renamed: u32,
+    },
+    /// `12:34 [alice -> bob] text`
+    Private {
+        /// Who says it.
+        from: &'a Nick,
+        /// To whom.
+        to: &'a Nick,
+        /// What.
+        text: &'a str,
+    },
+    /// `!! text`: a line was refused.
+    Refused(&'a str),
+    /// `12:34 #room -- old is now new`
+    Renamed {
+        /// Where.
+        room: &'a RoomName,
+        /// The name until now.
+        old: &'a Nick,
+        /// The name from now on.
+        new: &'a Nick,
+    },
+    /// `12:34 #room <nick> text`
+    Say {
+        /// Where.
+        room: &'a RoomName,
+        /// Who.
+        from: &'a Nick,
+        /// What.
+        text: &'a str,
+    },
+    /// `12:34 #room -- alice set the topic: TEXT`
+    Topic {
+        /// Where.
+        room: &'a RoomName,
+        /// Who set it.
+        by: &'a Nick,
+        /// What it is now.
+        text: &'a str,
+    },
+}
+
+/// How one person wants lines worded (`/set`). A room words a line once for each style among its members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Style {
+    /// Whether lines carry their time (`/set time hh:mm|off`).
+    pub time: bool,
+    /// Whether joins, leaves and renames of others are shown (`/set presence on|off`).
+    pub presence: bool,
+}
+
+impl Default for Style {
+    fn default() -> Self {
+        Self { time: true, presence: true }
+    }
+}

@@ -1,0 +1,202 @@
+//! Nicks and room names: parsed once, legal ever after.
+
+use std::fmt;
+
+use arrayvec::ArrayString;
+
+use crate::id::ConnId;
+
+/// The longest nick or room name, in bytes (they are ASCII).
+pub const NAME_MAX: usize = 24;
+
+/// Names nobody may take, compared without case.
+const RESERVED: [&str; 6] = ["server", "system", "admin", "operator", "root", "chatops"];
+
+/// Why a word is no name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// A nick of digits alone would read like a connection id.
+    #[error("a nick needs at least one character that is not a digit")]
+    AllDigits,
+    /// A character outside the set.
+    #[error("a name is made of ASCII letters, digits and _ - [ ] {{ }} ^ |")]
+    Character,
+    /// Empty or too long.
+    #[error("a name has 1 to {NAME_MAX} characters")]
+    Length,
+    /// `guest-7` and the like are the server's to give.
+    #[error("that name is reserved")]
+    Reserved,
+}
+
+/// The name of a person: 1 to 24 of ASCII letters, digits, `_ - [ ] { } ^ |`, at least one of them no digit.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Nick(ArrayString<NAME_MAX>);
+
+impl Nick {
+    /// A name that a person may take.
+    ///
+    /// # Errors
+    ///
+    /// Says which rule the word breaks.
+    pub fn parse(word: &str) -> Result<Self, NameError> {
+        let name = checked(word)?;
+        if word.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(NameError::AllDigits);
+        }
+        if is_reserved(word) {
+            return Err(NameError::Reserved);
+        }
+        Ok(Self(name))
+    }
+
+    /// `guest-ID`, the name that a connection starts with.
+    ///
+    /// # Panics
+    ///
+    /// Never: `guest-` and the 20 digits of the largest id are 26 bytes, so ids are cut to 18 digits,
+    /// more than a server can hand out.
+    #[must_use]
+    pub fn guest(id: ConnId) -> Self {
+        let name = format!("guest-{}", id.get() % 1_000_000_000_000_000_000);
+        Self(ArrayString::from(&name).expect("6 + 18 bytes fit in 24"))
+    }
+
+    /// A name that somebody may have already, a guest's included: for look-ups.
+    ///
+    /// # Errors
+    ///
+    /// Says which rule the word breaks.
+    pub fn of_anybody(word: &str) -> Result<Self, NameError> {
+        checked(word).map(Self)
+    }
+
+    /// The name as written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The form in which two names are compared.
+    #[must_use]
+    pub fn folded(&self) -> Folded {
+        Folded::of(&self.0)
+    }
+}
+
+/// The name of a room, without its `#`: 1 to 24 of the same characters.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RoomName(ArrayString<NAME_MAX>);
+
+impl RoomName {
+    /// A room name, with or without the `#` before it.
+    ///
+    /// # Errors
+    ///
+    /// Says which rule the word breaks.
+    pub fn parse(word: &str) -> Result<Self, NameError> {
+        checked(word.strip_prefix('#').unwrap_or(word)).map(Self)
+    }
+
+    /// The name as written, without `#`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The form in which two names are compared.
+    #[must_use]
+    pub fn folded(&self) -> Folded {
+        Folded::of(&self.0)
+    }
+}
+
+/// A name in lower case, for comparison and look-up only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Folded(ArrayString<NAME_MAX>);
+
+impl Folded {
+    fn of(name: &ArrayString<NAME_MAX>) -> Self {
+        let mut folded = *name;
+        folded.make_ascii_lowercase();
+        Self(folded)
+    }
+}
+
+fn checked(word: &str) -> Result<ArrayString<NAME_MAX>, NameError> {
+    if word.is_empty() {
+        return Err(NameError::Length);
+    }
+    if !word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-[]{}^|".contains(&byte)) {
+        return Err(NameError::Character);
+    }
+    ArrayString::from(word).map_err(|_| NameError::Length)
+}
+
+fn is_reserved(word: &str) -> bool {
+    let lower = word.to_ascii_lowercase();
+    let is_guest =
+        lower.strip_prefix("guest-").is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()));
+    is_guest || RESERVED.contains(&lower.as_str())
+}
+
+impl fmt::Display for Nick {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for Nick {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Nick({})", self.0)
+    }
+}
+
+impl fmt::Display for RoomName {
+    /// With its `#`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+impl fmt::Debug for RoomName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RoomName({})", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nicks_are_checked_once() {
+        for good in ["a", "alice", "x1", "[{^|}]", "_-_", "guest-x", "abcdefghijklmnopqrstuvwx"] {
+            assert_eq!(Nick::parse(good).map(|nick| nick.to_string()), Ok(good.to_owned()));
+        }
+        for (bad, why) in [
+            ("", NameError::Length),
+            ("abcdefghijklmnopqrstuvwxy", NameError::Length),
+            ("a b", NameError::Character),
+            ("аdmin", NameError::Character),
+            ("1234", NameError::AllDigits),
+            ("Admin", NameError::Reserved),
+            ("guest-9", NameError::Reserved),
+            ("GUEST-", NameError::Reserved),
+        ] {
+            assert_eq!(Nick::parse(bad), Err(why), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_compared_without_case() {
+        assert_eq!(Nick::parse("Alice").unwrap().folded(), Nick::parse("aLICE").unwrap().folded());
+        assert_eq!(RoomName::parse("#Ops").unwrap().folded(), RoomName::parse("ops").unwrap().folded());
+    }
+
+    #[test]
+    fn the_largest_guest_fits() {
+        assert_eq!(Nick::guest(ConnId::new(7).unwrap()).as_str(), "guest-7");
+        assert!(Nick::guest(ConnId::new(u64::MAX).unwrap()).as_str().len() <= NAME_MAX);
+    }
+}

@@ -1,0 +1,367 @@
+//! The configuration as data: every key with its type and default. A [`Config`] that exists is legal.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A number of bytes, written `"256 KiB"` or `262144` in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ByteSize(pub u64);
+
+impl ByteSize {
+    /// So many KiB.
+    #[must_use]
+    pub const fn kib(count: u64) -> Self {
+        Self(count * 1024)
+    }
+
+    /// So many MiB.
+    #[must_use]
+    pub const fn mib(count: u64) -> Self {
+        Self::kib(count * 1024)
+    }
+
+    /// The number of bytes, as an index type.
+    #[must_use]
+    pub fn bytes(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
+
+/// Everything that can be set. [`Config::default`] is what `config.toml` at the root of the source says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// `[server]`
+    pub server: Server,
+    /// `[[listen]]`, at least one.
+    pub listen: Listeners,
+    /// `[limits]`
+    pub limits: Limits,
+    /// `[flood]`
+    pub flood: Flood,
+    /// `[half_close]`
+    pub half_close: HalfClose,
+    /// `[keepalive]`
+    pub keepalive: Keepalive,
+    /// `[rooms]`
+    pub rooms: Rooms,
+    /// `[log]`
+    pub log: Log,
+    /// `[dashboard]`
+    pub dashboard: Dashboard,
+}
+
+/// `[server]`: the server as a whole.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Server {
+    /// Its name in the greeting and the dashboard's header.
+    pub name: String,
+    /// Shown on connect, each line as `-- TEXT`; empty for none.
+    pub motd: String,
+    /// A file whose text is shown instead of `motd`.
+    pub motd_file: Option<PathBuf>,
+    /// The longest clean stop.
+    pub drain: Duration,
+    /// What losing the dashboard's terminal does.
+    pub on_hangup: OnHangup,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            name: "chatops".to_owned(),
+            motd: String::new(),
+            motd_file: None,
+            drain: Duration::from_secs(5),
+            on_hangup: OnHangup::Detach,
+        }
+    }
+}
+
+/// What happens to the server when the dashboard's terminal is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnHangup {
+    /// It goes on without a dashboard.
+    Detach,
+    /// It ends cleanly, as after SIGTERM.
+    Drain,
+}
+
+/// The listeners, in the order of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listeners(pub Vec<Listen>);
+
+impl Default for Listeners {
+    fn default() -> Self {
+        Self(vec![Listen::default()])
+    }
+}
+
+/// One `[[listen]]` table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// Where to listen.
+    pub address: ListenAddr,
+    /// How messages are delimited.
+    pub framing: Framing,
+    /// Connections that the kernel completes ahead of us (listen(2)).
+    pub backlog: u32,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            address: ListenAddr::Tcp(SocketAddr::from(([127, 0, 0, 1], 6677))),
+            framing: Framing::Lines,
+            backlog: 1024,
+        }
+    }
+}
+
+/// `host:port`, `[v6]:port` or `unix:/path`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ListenAddr {
+    /// A TCP address; `[::]` takes IPv4 as well.
+    Tcp(SocketAddr),
+    /// The path of a Unix stream socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for ListenAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// How the messages on a connection are delimited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Framing {
+    /// LF, CR LF, CR NUL or a lone CR ends a message.
+    Lines,
+}
+
+impl fmt::Display for Framing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Lines => "lines",
+        })
+    }
+}
+
+/// `[limits]`: a bound on every buffer, queue and table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at a time.
+    pub clients: u32,
+    /// Connections from one address (IPv6: one /64); 0 for no limit.
+    pub per_ip: u32,
+    /// Whether `per_ip` counts loopback addresses too.
+    pub per_ip_loopback: bool,
+    /// The longest message, in bytes.
+    pub line_bytes: ByteSize,
+    /// Unsent bytes that one client may have waiting.
+    pub outbox_bytes: ByteSize,
+    /// Unsent bytes of all clients together.
+    pub outbox_total: ByteSize,
+    /// Rooms at a time.
+    pub rooms: u32,
+    /// Rooms that one client may be in.
+    pub rooms_per_client: u32,
+    /// What happens to a client whose outbox is full.
+    pub on_full: OnFull,
+    /// Bytes waiting, none acknowledged and nothing received for so long: reset.
+    pub stall: Duration,
+    /// Kernel send buffer asked for each client (`SO_SNDBUF`).
+    pub send_buffer: ByteSize,
+    /// Kernel receive buffer asked for each client (`SO_RCVBUF`).
+    pub receive_buffer: ByteSize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            clients: 10_000,
+            per_ip: 0,
+            per_ip_loopback: false,
+            line_bytes: ByteSize(4096),
+            outbox_bytes: ByteSize::kib(256),
+            outbox_total: ByteSize::mib(256),
+            rooms: 10_000,
+            rooms_per_client: 20,
+            on_full: OnFull::Skip,
+            stall: Duration::from_secs(120),
+            send_buffer: ByteSize::kib(64),
+            receive_buffer: ByteSize::kib(64),
+        }
+    }
+}
+
+/// What happens to a client whose outbox is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFull {
+    /// Drop the oldest whole lines and tell how many.
+    Skip,
+    /// Close the connection.
+    Disconnect,
+}
+
+/// `[flood]`: what a client may send, as a token bucket of lines and one of bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flood {
+    /// Whether senders are limited at all.
+    pub enabled: bool,
+    /// Lines that may come at once.
+    pub burst_lines: u32,
+    /// Lines a second after that.
+    pub lines_per_second: u32,
+    /// Bytes that may come at once.
+    pub burst_bytes: ByteSize,
+    /// Bytes a second after that.
+    pub bytes_per_second: ByteSize,
+    /// Over the rate for so long without a pause: told and closed.
+    pub patience: Duration,
+}
+
+impl Default for Flood {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            burst_lines: 20,
+            lines_per_second: 5,
+            burst_bytes: ByteSize::kib(128),
+            bytes_per_second: ByteSize::kib(32),
+            patience: Duration::from_secs(600),
+        }
+    }
+}
+
+/// `[half_close]`: what happens when a client ends its input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HalfClose {
+    /// Whether it is answered and closed, or goes on listening.
+    pub policy: HalfClosePolicy,
+    /// Longest time as a listener after EOF, and after `shutdown both`.
+    pub timeout: Duration,
+}
+
+impl Default for HalfClose {
+    fn default() -> Self {
+        Self { policy: HalfClosePolicy::Answer, timeout: Duration::from_secs(600) }
+    }
+}
+
+/// What happens when a client ends its input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HalfClosePolicy {
+    /// Everything received is answered, then flushed and closed.
+    Answer,
+    /// It goes on receiving.
+    Listen,
+}
+
+/// `[keepalive]`: TCP keepalive (tcp(7)).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keepalive {
+    /// Silence before the first probe.
+    pub idle: Duration,
+    /// Time between probes.
+    pub interval: Duration,
+    /// Unanswered probes before the connection is given up.
+    pub count: u32,
+}
+
+impl Default for Keepalive {
+    fn default() -> Self {
+        Self { idle: Duration::from_secs(60), interval: Duration::from_secs(15), count: 4 }
+    }
+}
+
+/// `[rooms]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rooms {
+    /// The room where everybody starts, without its `#`.
+    pub lobby: String,
+    /// Above so many members presence is summed up.
+    pub presence_max: u32,
+}
+
+impl Default for Rooms {
+    fn default() -> Self {
+        Self { lobby: "lobby".to_owned(), presence_max: 50 }
+    }
+}
+
+/// `[log]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The least important record that is logged.
+    pub level: LogLevel,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: LogLevel::Info }
+    }
+}
+
+/// How much is logged; each level includes those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// What failed.
+    Error,
+    /// What deserves a look.
+    Warn,
+    /// Arrivals, departures, operator verbs.
+    Info,
+    /// Everything, each half-close and slow reader too.
+    Debug,
+}
+
+/// `[dashboard]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dashboard {
+    /// The colours.
+    pub theme: ThemeName,
+    /// No box, block or braille glyphs.
+    pub ascii: bool,
+    /// Times as `HH:MM:SS` of the day, or as an age.
+    pub clock: ClockFormat,
+    /// Key bindings over the built-in ones: `"x" = "kick"`.
+    pub keys: Vec<(String, String)>,
+}
+
+impl Default for Dashboard {
+    fn default() -> Self {
+        Self { theme: ThemeName::Auto, ascii: false, clock: ClockFormat::Time, keys: Vec::new() }
+    }
+}
+
+/// The dashboard's sets of colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThemeName {
+    /// The terminal's own colours; none under `NO_COLOR`.
+    Auto,
+    /// Blue and orange, told apart by people who cannot tell red from green.
+    ColourBlind,
+    /// For dark backgrounds.
+    Dark,
+    /// Black, white and bold.
+    HighContrast,
+    /// For light backgrounds.
+    Light,
+    /// No colour; bold, dim and reverse only.
+    Mono,
+}
+
+/// How the event pane shows a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockFormat {
+    /// How long ago.
+    Age,
+    /// The time of day.
+    Time,
+}

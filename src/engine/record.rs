@@ -1,0 +1,242 @@
+//! Facts, as they happen: one enum feeds the event pane, the log and whoever else wants to know.
+
+use std::fmt;
+
+use super::snapshot::Peer;
+use crate::chat::Nick;
+use crate::config::settings::LogLevel;
+use crate::id::ConnId;
+use crate::session::CloseReason;
+use crate::time::Now;
+
+/// A [`Record`] with its place in the run and its time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Counted from 1, without gaps.
+    pub seq: u64,
+    /// When it happened.
+    pub at: Now,
+    /// What happened.
+    pub record: Record,
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// A connection was accepted.
+    Accepted {
+        /// Its id.
+        id: ConnId,
+        /// From where.
+        peer: Peer,
+    },
+    /// A connection is over.
+    Closed {
+        /// Its id.
+        id: ConnId,
+        /// Its name, unless it never had one.
+        nick: Option<Nick>,
+        /// Why.
+        reason: CloseReason,
+        /// What was ours to send and is lost.
+        unsent: u64,
+    },
+    /// The peer sent FIN.
+    Eof {
+        /// Whose.
+        id: ConnId,
+        /// Its name.
+        nick: Option<Nick>,
+        /// What is still to flush.
+        unsent: u64,
+    },
+    /// A sender is over its rate and not read for a while.
+    Flow {
+        /// Whose.
+        id: ConnId,
+        /// Its name.
+        nick: Option<Nick>,
+    },
+    /// Somebody took another name.
+    Nick {
+        /// Whose connection.
+        id: ConnId,
+        /// The name until now.
+        old: Nick,
+        /// The name from now on.
+        new: Nick,
+    },
+    /// The operator did something, or tried to.
+    Operator {
+        /// On which connection, if on one.
+        id: Option<ConnId>,
+        /// The verb as typed.
+        verb: String,
+        /// How it went.
+        outcome: String,
+    },
+    /// A connection was turned away at the door.
+    Refused {
+        /// From where; absent for those beyond counting.
+        peer: Peer,
+        /// What was full.
+        why: &'static str,
+    },
+    /// Something about the server as a whole: started, stopping, a listener paused.
+    Server {
+        /// How much it matters.
+        level: LogLevel,
+        /// What.
+        text: String,
+    },
+    /// Whole lines of a slow reader were dropped.
+    Skipped {
+        /// Whose.
+        id: ConnId,
+        /// Its name.
+        nick: Option<Nick>,
+        /// How many lines.
+        lines: u64,
+    },
+    /// A reader's outbox is more than half full.
+    Slow {
+        /// Whose.
+        id: ConnId,
+        /// Its name.
+        nick: Option<Nick>,
+        /// Unsent bytes.
+        outbox: u64,
+        /// Of how many.
+        limit: u64,
+    },
+}
+
+/// The kinds by which the event pane filters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Category {
+    /// Arrivals.
+    Join,
+    /// Departures and half-closes.
+    Part,
+    /// Slow readers, skipped lines, flow control.
+    Slow,
+    /// What failed or was refused.
+    Error,
+    /// What the operator did, and the server as a whole.
+    Op,
+}
+
+impl Category {
+    /// All categories, in the order of the pane.
+    pub const ALL: [Self; 5] = [Self::Join, Self::Part, Self::Slow, Self::Error, Self::Op];
+
+    /// Its word in the pane.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Join => "join",
+            Self::Part => "part",
+            Self::Slow => "slow",
+            Self::Error => "error",
+            Self::Op => "op",
+        }
+    }
+}
+
+impl Record {
+    /// Which filter shows it.
+    #[must_use]
+    pub const fn category(&self) -> Category {
+        match self {
+            Self::Accepted { .. } | Self::Nick { .. } => Category::Join,
+            Self::Closed { reason: CloseReason::Error(_) | CloseReason::Stalled, .. }
+            | Self::Refused { .. }
+            | Self::Server { level: LogLevel::Error | LogLevel::Warn, .. } => Category::Error,
+            Self::Closed { .. } | Self::Eof { .. } => Category::Part,
+            Self::Flow { .. } | Self::Skipped { .. } | Self::Slow { .. } => Category::Slow,
+            Self::Operator { .. } | Self::Server { .. } => Category::Op,
+        }
+    }
+
+    /// The word before it in the pane and the log: finer than the category.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Accepted { .. } => "accept",
+            Self::Closed { .. } => "close",
+            Self::Eof { .. } => "eof",
+            Self::Flow { .. } => "flow",
+            Self::Nick { .. } => "nick",
+            Self::Operator { .. } => "op",
+            Self::Refused { .. } => "refuse",
+            Self::Server { .. } => "server",
+            Self::Skipped { .. } => "skip",
+            Self::Slow { .. } => "slow",
+        }
+    }
+
+    /// How much it matters to a log.
+    #[must_use]
+    pub const fn level(&self) -> LogLevel {
+        match self {
+            Self::Server { level, .. } => *level,
+            Self::Closed { reason: CloseReason::Stalled | CloseReason::Flood, .. }
+            | Self::Refused { .. }
+            | Self::Skipped { .. } => LogLevel::Warn,
+            Self::Accepted { .. } | Self::Closed { .. } | Self::Operator { .. } => LogLevel::Info,
+            Self::Eof { .. } | Self::Flow { .. } | Self::Nick { .. } | Self::Slow { .. } => LogLevel::Debug,
+        }
+    }
+
+    /// The connection it is about, if it is about one.
+    #[must_use]
+    pub const fn subject(&self) -> Option<ConnId> {
+        match self {
+            Self::Accepted { id, .. }
+            | Self::Closed { id, .. }
+            | Self::Eof { id, .. }
+            | Self::Flow { id, .. }
+            | Self::Nick { id, .. }
+            | Self::Skipped { id, .. }
+            | Self::Slow { id, .. } => Some(*id),
+            Self::Operator { id, .. } => *id,
+            Self::Refused { .. } | Self::Server { .. } => None,
+        }
+    }
+
+    /// The name of its subject, if it has one.
+    #[must_use]
+    pub const fn nick(&self) -> Option<Nick> {
+        match self {
+            Self::Closed { nick, .. }
+            | Self::Eof { nick, .. }
+            | Self::Flow { nick, .. }
+            | Self::Skipped { nick, .. }
+            | Self::Slow { nick, .. } => *nick,
+            Self::Nick { new, .. } => Some(*new),
+            Self::Accepted { .. } | Self::Operator { .. } | Self::Refused { .. } | Self::Server { .. } => {
+                None
+            }
+        }
+    }
+}
+
+impl fmt::Display for Record {
+    /// What happened, without word, id and nick, which stand in columns of their own.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accepted { peer, .. } => write!(f, "from {peer}"),
+            Self::Closed { reason, unsent: 0, .. } => write!(f, "{reason}"),
+            Self::Closed { reason, unsent, .. } => write!(f, "{reason}; {unsent} bytes unsent"),
+            Self::Eof { unsent: 0, .. } => f.write_str("sent FIN"),
+            Self::Eof { unsent, .. } => write!(f, "sent FIN; {unsent} bytes still to flush"),
+            Self::Flow { .. } => f.write_str("over its rate: not read for now"),
+            Self::Nick { old, .. } => write!(f, "was {old}"),
+            Self::Operator { verb, outcome, .. } => write!(f, "{verb}: {outcome}"),
+            Self::Refused { peer, why } => write!(f, "{peer}: {why}"),
+            Self::Server { text, .. } => f.write_str(text),
+            Self::Skipped { lines, .. } => write!(f, "{lines} lines skipped"),
+            Self::Slow { outbox, limit, .. } => write!(f, "outbox {outbox} of {limit} bytes"),
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! chatops: a chat server for `nc` and `telnet` whose operator sees, and acts on, every socket.
+//!
+//! Read it from the inside out; arrows go down only:
+//!
+//! ```text
+//! cli ──► dash ──► link ──► engine ──► chat, session ──► wire
+//!  └────► net ─────────────►─┘
+//! ```
+//!
+//! [`wire`], [`session`], [`chat`] and [`engine`] are pure: no socket, file, thread or clock. [`net`] is the one
+//! loop that owns every socket, [`dash`] the operator's terminal, [`link`] the only way between the two.
+//! [`config`]'s settings, [`id`] and [`time`] are plain data for all.
+
+pub mod chat;
+pub mod config;
+pub mod engine;
+pub mod id;
+pub mod link;
+pub mod session;
+pub mod time;
+pub mod wire;

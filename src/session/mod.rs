@@ -1,0 +1,10 @@
+//! One connection, without its socket: phase, limits, deadlines, unparsed input and unsent output.
+//!
+//! Pure: no socket, file, thread or clock. Bytes, ends and time are handed in (`handle_*`); what the socket should
+//! do is asked (`wants_*`, `poll_*`). A session knows nobody's nick and no room.
+
+pub mod phase;
+pub mod reason;
+
+pub use phase::Phase;
+pub use reason::CloseReason;

@@ -1,0 +1,79 @@
+//! Every way a connection can end.
+
+use std::fmt;
+
+/// Why a connection ended; it appears in events, logs and the closed list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The peer ended its input and was answered.
+    Eof,
+    /// The socket failed with this error, such as a reset by the peer.
+    Error(String),
+    /// Over its rate for longer than `flood.patience`.
+    Flood,
+    /// Half-closed for longer than `half_close.timeout`.
+    HalfCloseTimeout,
+    /// Kicked by the operator, with a reason that may be empty.
+    Kicked(String),
+    /// Its outbox was full under `limits.on_full = "disconnect"`.
+    OutboxFull,
+    /// `/quit`, with a text that may be empty.
+    Quit(String),
+    /// Refused at the door: what was full.
+    Refused(&'static str),
+    /// The peer reset the connection.
+    ResetByPeer,
+    /// Reset by the operator.
+    ResetByOperator,
+    /// The server ended.
+    ServerStop,
+    /// Shut down in both directions by the operator.
+    Shutdown,
+    /// Took nothing for `limits.stall`.
+    Stalled,
+}
+
+impl CloseReason {
+    /// The one word that counters use.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Eof => "eof",
+            Self::Error(_) => "error",
+            Self::Flood => "flood",
+            Self::HalfCloseTimeout => "half-close-timeout",
+            Self::Kicked(_) => "kicked",
+            Self::OutboxFull => "outbox-full",
+            Self::Quit(_) => "quit",
+            Self::Refused(_) => "refused",
+            Self::ResetByPeer => "reset-by-peer",
+            Self::ResetByOperator => "reset",
+            Self::ServerStop => "server-stop",
+            Self::Shutdown => "shutdown",
+            Self::Stalled => "stalled",
+        }
+    }
+}
+
+impl fmt::Display for CloseReason {
+    /// As the room reads it: `#room <-- nick (REASON)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Eof => f.write_str("end of input"),
+            Self::Error(what) => write!(f, "connection failed: {what}"),
+            Self::Flood => f.write_str("flooding"),
+            Self::HalfCloseTimeout => f.write_str("half-closed for too long"),
+            Self::Kicked(reason) if reason.is_empty() => f.write_str("kicked"),
+            Self::Kicked(reason) => write!(f, "kicked: {reason}"),
+            Self::OutboxFull => f.write_str("reads too slowly"),
+            Self::Quit(text) if text.is_empty() => f.write_str("quit"),
+            Self::Quit(text) => write!(f, "quit: {text}"),
+            Self::Refused(what) => write!(f, "refused: {what}"),
+            Self::ResetByPeer => f.write_str("connection reset"),
+            Self::ResetByOperator => f.write_str("reset by the operator"),
+            Self::ServerStop => f.write_str("the server stops"),
+            Self::Shutdown => f.write_str("shut down by the operator"),
+            Self::Stalled => f.write_str("takes nothing"),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Time as data: a moment on the monotonic clock and the wall clock's reading beside it.
+//!
+//! Nothing here reads a clock; [`crate::clock`] alone does. The pure layers are handed a [`Now`].
+
+use std::ops::{Add, Sub};
+use std::time::Duration;
+
+/// A point on the monotonic clock, in microseconds since the server started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Moment(u64);
+
+impl Moment {
+    /// The start of the run.
+    pub const START: Self = Self(0);
+
+    /// The moment this many microseconds after the start.
+    #[must_use]
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since the start.
+    #[must_use]
+    pub const fn micros(self) -> u64 {
+        self.0
+    }
+
+    /// How long ago `earlier` was; zero if it lies ahead.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Moment {
+    type Output = Self;
+
+    /// Saturates: a deadline beyond 500,000 years is no deadline.
+    fn add(self, span: Duration) -> Self {
+        let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(micros))
+    }
+}
+
+impl Sub for Moment {
+    type Output = Duration;
+
+    fn sub(self, earlier: Self) -> Duration {
+        self.since(earlier)
+    }
+}
+
+/// The wall clock in the server's time zone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WallTime {
+    /// Milliseconds since 1970-01-01 UTC.
+    pub unix_ms: i64,
+    /// Local hour, 0 to 23.
+    pub hour: u8,
+    /// Local minute, 0 to 59.
+    pub minute: u8,
+    /// Local second, 0 to 59.
+    pub second: u8,
+}
+
+/// One reading of both clocks; a turn has exactly one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// For deadlines and ages.
+    pub moment: Moment,
+    /// For what people read.
+    pub wall: WallTime,
+}
+
+/// A span of time that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a time is a number with ms, s, m, h or d behind it, such as \"90s\" or \"5m\"")]
+pub struct NotASpan;
+
+/// Reads `250ms`, `10s`, `5m`, `2h`, `1d`.
+///
+/// # Errors
+///
+/// When the number or the unit is missing, or the span does not fit in 64 bits of milliseconds.
+pub fn parse_span(text: &str) -> Result<Duration, NotASpan> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or(NotASpan)?;
+    let count = text[..digits].parse::<u64>().map_err(|_| NotASpan)?;
+    let unit_ms = match text[digits..].trim_start() {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err(NotASpan),
+    };
+    count.checked_mul(unit_ms).map(Duration::from_millis).ok_or(NotASpan)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_have_a_unit() {
+        assert_eq!(parse_span("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(parse_span("10s"), Ok(Duration::from_secs(10)));
+        assert_eq!(parse_span("5 m"), Ok(Duration::from_secs(300)));
+        for bad in ["", "5", "s", "-1s", "1.5s", "5 parsecs", "99999999999999999999s"] {
+            assert_eq!(parse_span(bad), Err(NotASpan), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn moments_saturate() {
+        assert_eq!(Moment::START.since(Moment::from_micros(5)), Duration::ZERO);
+        assert_eq!((Moment::from_micros(5) + Duration::MAX).micros(), u64::MAX);
+    }
+}

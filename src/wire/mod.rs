@@ -1,0 +1,3 @@
+//! Bytes and messages: framing, telnet, text, and what waits to be sent.
+//!
+//! Pure, and the lowest layer: it knows no other module of this crate.
