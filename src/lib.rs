@@ -16,6 +16,7 @@ pub mod config;
 pub mod engine;
 pub mod id;
 pub mod link;
+pub mod poller;
 pub mod session;
 pub mod time;
 pub mod wire;
