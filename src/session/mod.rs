@@ -3,8 +3,12 @@
 //! Pure: no socket, file, thread or clock. Bytes, ends and time are handed in (`handle_*`); what the socket should
 //! do is asked (`wants_*`, `poll_*`). A session knows nobody's nick and no room.
 
+pub mod flood;
 pub mod phase;
 pub mod reason;
+pub mod timeline;
+pub mod timers;
 
-pub use phase::Phase;
+pub use phase::{Half, Phase};
 pub use reason::CloseReason;
+pub use timeline::Milestone;
