@@ -1,3 +1,6 @@
 //! Bytes and messages: framing, telnet, text, and what waits to be sent.
 //!
 //! Pure, and the lowest layer: it knows no other module of this crate.
+
+pub mod telnet;
+pub mod text;
