@@ -5,3 +5,5 @@
 pub mod chunks;
 pub mod framer;
 pub mod outbox;
+pub mod telnet;
+pub mod text;
