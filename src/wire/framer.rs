@@ -43,15 +43,11 @@ impl Framer {
         self.next_held(input, limit)
     }
 
-    /// What is left at the end of input: a last line without an end, if there is one.
-    pub fn finish(&mut self) -> Option<Frame<'_>> {
-        self.give_back();
-        if self.held.is_empty() {
-            return None;
+    /// The input has ended: what is held of an unfinished line is a line.
+    pub fn end(&mut self) {
+        if self.held_bytes() > 0 && !matches!(self.held.last(), Some(b'\n' | b'\r')) {
+            self.held.push(b'\n');
         }
-        let start = self.taken as usize;
-        self.taken = count(self.held.len());
-        Some(Frame::Message(&self.held[start..]))
     }
 
     /// Keeps `input` for later, unparsed, behind what is held already.
@@ -209,10 +205,9 @@ mod tests {
             }
             assert!(input.is_empty(), "None takes in all input");
         }
-        if let Some(frame) = framer.finish() {
-            seen.push(show(frame));
-        }
-        assert_eq!(framer.finish(), None, "the end comes once");
+        framer.end();
+        seen.extend(framer.next(&mut &[][..], LIMIT).map(show));
+        assert_eq!(framer.next(&mut &[][..], LIMIT), None, "the end comes once");
         seen
     }
 
@@ -271,7 +266,8 @@ mod tests {
             while let Some(frame) = framer.next(&mut input, LIMIT) {
                 seen.push(show(frame));
             }
-            seen.extend(framer.finish().map(show));
+            framer.end();
+            seen.extend(framer.next(&mut &[][..], LIMIT).map(show));
             assert_eq!(seen, ["a", "bb", "ccc", "d"], "held {held}");
         }
     }
