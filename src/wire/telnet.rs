@@ -586,7 +586,7 @@ mod tests {
         fn two_ends_fall_silent(input in hostile()) {
             let mut ends = [Telnet::new(), Telnet::new()];
             let mut heard = input;
-            // Commands that need no agreement can be answered once, what then is answered is a state.
+            // A request gets an answer, the answer at most a refusal, and a refusal nothing.
             for turn in 0..6 {
                 let mut said = Vec::new();
                 ends[turn % 2].push(&heard, &mut Vec::new(), &mut said);
