@@ -122,7 +122,7 @@ const fn is_visible_format(c: char) -> bool {
 }
 
 /// `Default_Ignorable_Code_Point` outside of Cf: fillers, the grapheme joiner, all variation selectors and what
-/// is set aside for their like. For U+E0000–E0FFF as a whole.
+/// is set aside for their like; U+E0000–E0FFF counts as a whole.
 const fn is_ignorable(c: char) -> bool {
     matches!(c,
         '\u{34F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}' | '\u{2065}'

@@ -23,9 +23,6 @@ pub fn display_width(text: &str) -> usize {
 /// No grapheme is torn, and a TAB, whose width only a terminal knows, becomes a space.
 #[must_use]
 pub fn cut_to_width(text: &str, cells: usize) -> Cow<'_, str> {
-    if text.len() <= cells && is_printable_ascii(text) {
-        return Cow::Borrowed(text);
-    }
     match end_of_cut(text, cells) {
         None => without_tabs(text),
         Some(_) if cells == 0 => Cow::Borrowed(""),
@@ -39,6 +36,9 @@ pub fn cut_to_width(text: &str, cells: usize) -> Cow<'_, str> {
 
 /// Where to cut so that the ellipsis still fits; `None` if nothing is to be cut.
 fn end_of_cut(text: &str, cells: usize) -> Option<usize> {
+    if is_printable_ascii(text) {
+        return (text.len() > cells).then_some(cells.saturating_sub(1));
+    }
     let mut width = 0;
     let mut end = 0;
     for (at, grapheme) in text.grapheme_indices(true) {
