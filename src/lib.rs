@@ -12,6 +12,7 @@
 //! [`config`]'s settings, [`id`] and [`time`] are plain data for all.
 
 pub mod chat;
+pub mod clock;
 pub mod config;
 pub mod engine;
 pub mod id;
