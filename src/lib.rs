@@ -13,6 +13,7 @@
 
 pub mod chat;
 pub mod config;
+pub mod dash;
 pub mod engine;
 pub mod id;
 pub mod link;
