@@ -14,6 +14,7 @@
 pub mod chat;
 pub mod clock;
 pub mod config;
+pub mod dash;
 pub mod engine;
 pub mod id;
 pub mod link;
