@@ -258,8 +258,10 @@ impl Draft {
             };
             for address in addresses {
                 if let Some(other) = listeners.iter().find(|other| collide(&other.address, &address)) {
-                    let message =
-                        format!("{address} is taken by the listener on {} already: remove one", other.address);
+                    let message = format!(
+                        "{address} is taken by the listener on {} already: remove one",
+                        other.address
+                    );
                     self.problem(origin.clone(), "listen.address", message);
                     continue;
                 }

@@ -150,7 +150,8 @@ pub(super) fn did_you_mean(unknown: &str) -> Option<String> {
     if let Some(same) = paths().find(|path| name(path) == name(unknown)) {
         return Some(same);
     }
-    let sections = ["server", LISTEN, "limits", "flood", "half_close", "keepalive", "rooms", "log", "dashboard"];
+    let sections =
+        ["server", LISTEN, "limits", "flood", "half_close", "keepalive", "rooms", "log", "dashboard"];
     paths()
         .chain(sections.map(str::to_owned))
         .map(|path| (strsim::damerau_levenshtein(&path, unknown), path))

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::draft::{Draft, Finished};
 use super::error::{ConfigError, Origin, Problem};
-use super::settings::Config;
 use super::motd;
+use super::settings::Config;
 
 /// The largest file that is read, in bytes.
 const FILE_MAX: u64 = 1024 * 1024;

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::settings::{ByteSize, ClockFormat, Framing, HalfClosePolicy, LogLevel, OnFull, OnHangup, ThemeName};
+use super::settings::{
+    ByteSize, ClockFormat, Framing, HalfClosePolicy, LogLevel, OnFull, OnHangup, ThemeName,
+};
 use crate::time::parse_span;
 
 /// The most of a value that an error repeats, in characters.
@@ -104,7 +106,9 @@ fn parse_size(text: &str) -> Result<Option<ByteSize>, String> {
         "gib" => ByteSize::mib(1024).0,
         "k" | "kb" | "m" | "mb" | "g" | "gb" => {
             let letter = unit[..1].to_ascii_uppercase();
-            return Err(format!("{text:?} has two meanings: write \"{count} {letter}iB\", or the number of bytes"));
+            return Err(format!(
+                "{text:?} has two meanings: write \"{count} {letter}iB\", or the number of bytes"
+            ));
         }
         _ => return Ok(None),
     };
@@ -114,7 +118,9 @@ fn parse_size(text: &str) -> Result<Option<ByteSize>, String> {
 impl Setting for Duration {
     fn read(value: &DeValue<'_>) -> Result<Self, String> {
         if let DeValue::Integer(number) = value {
-            return Err(format!("must have a unit: write \"{number}s\" for seconds; there are ms, s, m, h and d"));
+            return Err(format!(
+                "must have a unit: write \"{number}s\" for seconds; there are ms, s, m, h and d"
+            ));
         }
         text(value).and_then(|text| parse_span(text).ok()).ok_or_else(|| {
             format!("must be a time such as \"10s\" or \"5m\" (ms, s, m, h, d), not {}", describe(value))

@@ -11,6 +11,7 @@ use crate::time::Moment;
 use crate::wire::chunks::Chunks;
 use crate::wire::framer::Framer;
 use crate::wire::outbox::Outbox;
+use crate::wire::telnet::Telnet;
 
 /// The direction from the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +113,9 @@ pub struct Session {
     pub(super) input: Input,
     pub(super) output: Output,
     pub(super) framer: Framer,
+    /// On TCP `lines` listeners only.
+    pub(super) telnet: Option<Telnet>,
+    pub(super) telnet_refilled: Moment,
     pub(super) outbox: Outbox,
     pub(super) lines: Bucket,
     pub(super) bytes: Bucket,
@@ -160,14 +164,16 @@ pub(super) enum LastCall {
 }
 
 impl Session {
-    /// A connection accepted now.
+    /// A connection accepted now; `telnet` says whether telnet may be spoken on it.
     #[must_use]
-    pub fn new(now: Moment) -> Self {
+    pub fn new(now: Moment, telnet: bool) -> Self {
         Self {
             phase: Phase::Open,
             input: Input::Open,
             output: Output::Open,
             framer: Framer::default(),
+            telnet: telnet.then(Telnet::new),
+            telnet_refilled: now,
             outbox: Outbox::default(),
             lines: Bucket::default(),
             bytes: Bucket::default(),
@@ -246,6 +252,59 @@ impl Session {
         &self.outbox
     }
 
+    /// When it was accepted.
+    #[must_use]
+    pub const fn since(&self) -> Moment {
+        self.since
+    }
+
+    /// When it last sent anything.
+    #[must_use]
+    pub const fn heard(&self) -> Moment {
+        self.heard
+    }
+
+    /// When its input ended, if it has.
+    #[must_use]
+    pub const fn eof_at(&self) -> Moment {
+        self.eof_at
+    }
+
+    /// Bytes received and not yet parsed.
+    #[must_use]
+    pub fn inbox_bytes(&self) -> usize {
+        self.framer.held_bytes()
+    }
+
+    /// Send-Q when last looked at.
+    #[must_use]
+    pub const fn send_q(&self) -> u32 {
+        self.send_q
+    }
+
+    /// Since when it floods, if it is not read for it now.
+    #[must_use]
+    pub fn flow_since(&self) -> Option<Moment> {
+        self.flood_since.filter(|_| self.flow)
+    }
+
+    /// Whether the operator shut a direction of it.
+    #[must_use]
+    pub const fn is_shut_by_operator(&self) -> bool {
+        self.shut_by_operator
+    }
+
+    /// Whether it has sent a telnet command.
+    #[must_use]
+    pub fn speaks_telnet(&self) -> bool {
+        self.telnet.as_ref().is_some_and(Telnet::spoken)
+    }
+
+    /// What happened to it, oldest first.
+    pub fn milestones(&self) -> impl Iterator<Item = &(Moment, Milestone)> {
+        self.timeline.iter()
+    }
+
     /// Why it ends, once that is known.
     #[must_use]
     pub fn reason(&self) -> Option<&CloseReason> {
@@ -255,6 +314,19 @@ impl Session {
     /// The peer stays after half-close from now on (`/listen`).
     pub fn listen(&mut self) {
         self.listens = true;
+    }
+
+    /// Whether it asked to stay after half-close.
+    #[must_use]
+    pub const fn listens(&self) -> bool {
+        self.listens
+    }
+
+    /// Half-closed, it goes on receiving until `end`.
+    pub fn listen_until(&mut self, end: Moment) {
+        if !self.timers.is_set(Timer::HalfClose) {
+            self.timers.set(Timer::HalfClose, end);
+        }
     }
 
     /// `shutdown read`: what comes in is dropped from now on, within the flood limits. Nothing that was received

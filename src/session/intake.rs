@@ -1,5 +1,7 @@
 //! The input side: bytes received, messages taken one at a time, flow control, the peer's end of input.
 
+use std::time::Duration;
+
 use super::connection::{Input, Output, Session};
 use super::limits::{FloodLimits, Limits};
 use super::phase::Turn;
@@ -7,7 +9,11 @@ use super::timeline::Milestone;
 use super::timers::Timer;
 use crate::time::Moment;
 use crate::wire::framer::Frame;
+use crate::wire::telnet::ANSWERS_MAX;
 use crate::wire::text::scrub;
+
+/// How often a telnet client may be given [`ANSWERS_MAX`] answers.
+const TELNET_REFILL: Duration = Duration::from_secs(1);
 
 /// What the next piece of input is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +42,27 @@ impl Session {
             self.pause_for_bytes(now, limits);
         }
         self.input == Input::Open
+    }
+
+    /// Takes the telnet commands out of `input`, if telnet is spoken here and there are any: `true` if the text is
+    /// in `data` then, `false` if all of `input` is text. What is to be answered is put into `replies`.
+    pub fn strip_telnet(
+        &mut self,
+        input: &[u8],
+        now: Moment,
+        data: &mut Vec<u8>,
+        replies: &mut Vec<u8>,
+    ) -> bool {
+        let Some(telnet) = self.telnet.as_mut().filter(|telnet| !telnet.is_plain(input)) else {
+            return false;
+        };
+        if now.since(self.telnet_refilled) >= TELNET_REFILL {
+            self.telnet_refilled = now;
+            telnet.allow(ANSWERS_MAX);
+        }
+        data.clear();
+        telnet.push(input, data, replies);
+        true
     }
 
     /// The next message from what is held and then from `input`, its text put into `text`. `None`: nothing more for

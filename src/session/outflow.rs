@@ -107,9 +107,10 @@ impl Session {
             self.note_short_write(taken, offered, now);
         } else if self.outbox.is_empty() {
             self.slow_told = false;
-            if self.timeline.ends_with(|last| {
-                matches!(last, Milestone::WouldBlock | Milestone::PartialWrite { .. })
-            }) {
+            if self
+                .timeline
+                .ends_with(|last| matches!(last, Milestone::WouldBlock | Milestone::PartialWrite { .. }))
+            {
                 self.timeline.note(now, Milestone::Flushed);
             }
         }

@@ -87,13 +87,7 @@ impl Outbox {
     }
 
     /// Queues one line of this connection's own, written by `word` (its end included).
-    pub fn push_own(
-        &mut self,
-        chunks: &mut Chunks,
-        keep: Keep,
-        stamp: u32,
-        word: impl FnOnce(&mut Vec<u8>),
-    ) {
+    pub fn push_own(&mut self, chunks: &mut Chunks, keep: Keep, stamp: u32, word: impl FnOnce(&mut Vec<u8>)) {
         let chunk = chunks.open();
         let span = chunks.append(chunk, word);
         self.push(chunks, span, keep, stamp);
@@ -144,12 +138,7 @@ impl Outbox {
 
     /// The bytes to send next, in order, as at most `out.len()` slices and about `budget` bytes, up to the next gap.
     /// Gives the number of slices and of bytes.
-    pub fn gather<'a>(
-        &self,
-        chunks: &'a Chunks,
-        budget: usize,
-        out: &mut [IoSlice<'a>],
-    ) -> (usize, usize) {
+    pub fn gather<'a>(&self, chunks: &'a Chunks, budget: usize, out: &mut [IoSlice<'a>]) -> (usize, usize) {
         let mut slices = 0;
         let mut bytes = 0;
         for piece in self.first.iter().chain(self.rest.iter().flat_map(|rest| rest.iter())) {
