@@ -1,13 +1,12 @@
-//! What a message is, and the one table of commands: it finds the handler, checks the arguments, and makes
-//! `/help` and the manual's list, so that none of them can say something else than the others.
+//! From a message to a command that may be done: told apart from text, found in the table, its arguments counted.
 //!
-//! What a command does is in `handlers`.
+//! Which commands there are is in `table`, what each does in `handlers`.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use super::handlers::{guide, people, rooms, session, talk};
 use super::person::Person;
+use super::table;
 use super::{Delivery, Hub, Line, Outcome, RoomId};
 use crate::id::Slot;
 use crate::time::Now;
@@ -136,156 +135,9 @@ impl fmt::Display for Takes {
     }
 }
 
-/// A row of the table.
-pub(super) struct Command {
-    /// Without its slash.
-    pub(super) name: &'static str,
-    pub(super) takes: Takes,
-    /// What it does, in one line.
-    pub(super) brief: &'static str,
-    /// What more there is to know, for `/help COMMAND`.
-    pub(super) detail: &'static [&'static str],
-    /// Whether others hear what the person puts into it: refused while muted.
-    is_heard: bool,
-    run: fn(&mut Call<'_>, Arguments<'_>) -> Answer,
-}
-
-impl Command {
-    /// The command as it is typed: `/msg NICK TEXT`.
-    pub(super) fn usage(&self) -> String {
-        format!("/{}{}", self.name, self.takes)
-    }
-}
-
-const fn command(
-    name: &'static str,
-    takes: Takes,
-    run: fn(&mut Call<'_>, Arguments<'_>) -> Answer,
-    brief: &'static str,
-    detail: &'static [&'static str],
-) -> Command {
-    Command { name, takes, brief, detail, is_heard: false, run }
-}
-
-/// A command that carries the person's words to others.
-const fn heard(command: Command) -> Command {
-    Command { is_heard: true, ..command }
-}
-
-/// Every command, in the order in which help shows them.
-pub(super) static COMMANDS: [Command; 15] = [
-    command(
-        "help",
-        Takes::OptionalWord("COMMAND"),
-        guide::help,
-        "list the commands, or explain one",
-        &["Text without a / goes to your active room; // sends a line that starts with /."],
-    ),
-    heard(command(
-        "nick",
-        Takes::Word("NAME"),
-        people::nick,
-        "take another name",
-        &[
-            "1 to 24 of ASCII letters, digits, _ - [ ] { } ^ |, at least one of them no digit.",
-            "Names are compared without case.",
-        ],
-    )),
-    command(
-        "join",
-        Takes::Word("#ROOM"),
-        rooms::join,
-        "enter a room, or make it your active one",
-        &["Your text goes to the room you joined last. A room begins with its first member."],
-    ),
-    command(
-        "leave",
-        Takes::OptionalWord("#ROOM"),
-        rooms::leave,
-        "leave the active room, or another",
-        &["The room active before it becomes the active one. A room ends with its last member."],
-    ),
-    command("rooms", Takes::Nothing, rooms::list, "list the rooms and how many are in each", &[]),
-    command(
-        "who",
-        Takes::OptionalWord("#ROOM"),
-        people::who,
-        "list who is in the active room, or in another",
-        &[],
-    ),
-    command(
-        "whois",
-        Takes::Word("NICK"),
-        people::whois,
-        "tell since when somebody is here, how long idle, and in which rooms",
-        &["Addresses are never shown."],
-    ),
-    heard(command(
-        "msg",
-        Takes::WordAndText("NICK", "TEXT"),
-        talk::msg,
-        "say something to one person",
-        &["Nobody else reads it; the two need not share a room."],
-    )),
-    heard(command(
-        "reply",
-        Takes::Text("TEXT"),
-        talk::reply,
-        "answer whoever last wrote to you alone",
-        &["It follows the person, not the name: a rename in between changes nothing."],
-    )),
-    heard(command(
-        "me",
-        Takes::Text("TEXT"),
-        talk::me,
-        "say what you do: * alice waves",
-        &["It goes to your active room."],
-    )),
-    heard(command(
-        "topic",
-        Takes::OptionalText("TEXT"),
-        rooms::topic,
-        "show the active room's topic, or set it; /topic - clears it",
-        &["A topic has up to 300 bytes, stays as long as the room, and is shown to whoever joins."],
-    )),
-    command(
-        "set",
-        Takes::OptionalPair("KEY", "VALUE"),
-        session::set,
-        "show how you want your lines, or change it",
-        &["/set alone lists the keys and their values."],
-    ),
-    command(
-        "ping",
-        Takes::OptionalWord("TOKEN"),
-        session::ping,
-        "answer: pong TOKEN",
-        &["Everything you sent before it has been dealt with when the answer comes."],
-    ),
-    command(
-        "listen",
-        Takes::Nothing,
-        session::listen,
-        "stay connected after the end of your input",
-        &["For a listener whose input is at its end: (echo /listen; echo '/join #ops') | nc -N HOST PORT"],
-    ),
-    command(
-        "quit",
-        Takes::OptionalText("TEXT"),
-        session::quit,
-        "leave, with a last word for your rooms",
-        &[],
-    ),
-];
-
-/// The row for a name, compared without case.
-pub(super) fn find(name: &str) -> Option<&'static Command> {
-    COMMANDS.iter().find(|command| command.name.eq_ignore_ascii_case(name))
-}
-
 /// Does a command, if it exists, is allowed, and has the arguments it takes.
 pub(super) fn run(call: &mut Call<'_>, name: &str, arguments: &str) -> Answer {
-    let command = find(name).ok_or_else(|| unknown(name))?;
+    let command = table::find(name).ok_or_else(|| table::unknown(name))?;
     if command.is_heard {
         call.person().check_voice()?;
     }
@@ -294,55 +146,6 @@ pub(super) fn run(call: &mut Call<'_>, name: &str, arguments: &str) -> Answer {
         .split(arguments)
         .map_err(|count| format!("{count} arguments; usage: {}", command.usage()))?;
     (command.run)(call, arguments)
-}
-
-/// The refusal of a word that is no command: names the nearest, if one is near.
-pub(super) fn unknown(name: &str) -> Refusal {
-    let quoted = quote(name);
-    match nearest(name) {
-        _ if name.is_empty() => "a command's name follows its /; /help lists them".into(),
-        Some(command) => format!("no command /{quoted}; did you mean {}?", command.usage()).into(),
-        None => format!("no command /{quoted}; /help lists them").into(),
-    }
-}
-
-/// The command that a word most likely meant: the only one it begins, or the first of those that differ from it
-/// in the fewest letters, at most two and fewer than half of its own.
-fn nearest(name: &str) -> Option<&'static Command> {
-    let name = name.to_ascii_lowercase();
-    let mut begun = COMMANDS.iter().filter(|command| command.name.starts_with(&name));
-    if let (Some(only), None) = (begun.next(), begun.next()) {
-        return Some(only);
-    }
-    let differing = COMMANDS.iter().map(|command| (distance(&name, command.name), command));
-    let (distance, command) = differing.min_by_key(|(distance, _)| *distance)?;
-    (distance <= 2 && distance * 2 < name.len()).then_some(command)
-}
-
-/// How many letters must be changed, added, left out or swapped with their neighbour to make one word of the
-/// other (the restricted Damerau-Levenshtein distance). Words longer than any command count as far apart.
-fn distance(typed: &str, name: &str) -> usize {
-    const LONGEST: usize = 12;
-    let (typed, name) = (typed.as_bytes(), name.as_bytes());
-    if typed.len() > LONGEST || name.len() > LONGEST {
-        return LONGEST;
-    }
-    let mut rows = [[0; LONGEST + 1]; LONGEST + 1];
-    for i in 0..=typed.len() {
-        for j in 0..=name.len() {
-            rows[i][j] = match (i, j) {
-                (0, _) | (_, 0) => i + j,
-                _ => {
-                    let changed = rows[i - 1][j - 1] + usize::from(typed[i - 1] != name[j - 1]);
-                    let least = changed.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
-                    let is_swap =
-                        i > 1 && j > 1 && typed[i - 1] == name[j - 2] && typed[i - 2] == name[j - 1];
-                    if is_swap { least.min(rows[i - 2][j - 2] + 1) } else { least }
-                }
-            };
-        }
-    }
-    rows[typed.len()][name.len()]
 }
 
 /// Somebody's own word as a refusal repeats it: cut when it is long.
@@ -358,12 +161,132 @@ fn split_word(line: &str) -> (&str, &str) {
     line.split_once(char::is_whitespace).map_or((line, ""), |(word, rest)| (word, rest.trim_start()))
 }
 
-/// The commands as a Markdown table, for the manual.
-#[must_use]
-pub fn command_table_markdown() -> String {
-    let mut table = "| command | does |\n| --- | --- |\n".to_owned();
-    for command in &COMMANDS {
-        table += &format!("| `{}` | {} |\n", command.usage(), command.brief);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::script::play;
+
+    #[test]
+    fn a_slash_begins_a_command_and_two_begin_text() {
+        let command = |name, arguments| Message::Command { name, arguments };
+        for (message, read) in [
+            ("", Message::Blank),
+            (" \t\u{3000} ", Message::Blank),
+            ("hi", Message::Text("hi")),
+            ("  hi  ", Message::Text("  hi  ")),
+            (" /who", Message::Text(" /who")),
+            ("//who", Message::Text("/who")),
+            ("///", Message::Text("//")),
+            ("/", command("", "")),
+            ("/who", command("who", "")),
+            ("/who ", command("who", "")),
+            ("/msg  bob\t a  b ", command("msg", "bob\t a  b")),
+        ] {
+            assert_eq!(Message::read(message), read, "{message:?}");
+        }
     }
-    table
+
+    #[test]
+    fn arguments_are_counted() {
+        let (word, text) = (Takes::OptionalWord("#ROOM"), Takes::WordAndText("NICK", "TEXT"));
+        let pair = Takes::OptionalPair("KEY", "VALUE");
+        let none = Arguments { word: "", text: "" };
+        for (takes, arguments, split) in [
+            (Takes::Nothing, "", Ok(none)),
+            (Takes::Nothing, "x", Err("too many")),
+            (word, "", Ok(none)),
+            (word, "x", Ok(Arguments { word: "x", text: "" })),
+            (word, "x y", Err("too many")),
+            (Takes::Word("NAME"), "", Err("too few")),
+            (Takes::Word("NAME"), "x", Ok(Arguments { word: "x", text: "" })),
+            (Takes::Word("NAME"), "x y", Err("too many")),
+            (text, "", Err("too few")),
+            (text, "x", Err("too few")),
+            (text, "x y  z", Ok(Arguments { word: "x", text: "y  z" })),
+            (Takes::Text("TEXT"), "", Err("too few")),
+            (Takes::Text("TEXT"), "x  y", Ok(Arguments { word: "", text: "x  y" })),
+            (Takes::OptionalText("TEXT"), "", Ok(none)),
+            (Takes::OptionalText("TEXT"), "x  y", Ok(Arguments { word: "", text: "x  y" })),
+            (pair, "", Ok(none)),
+            (pair, "x", Err("too few")),
+            (pair, "x  y", Ok(Arguments { word: "x", text: "y" })),
+            (pair, "x y z", Err("too many")),
+        ] {
+            assert_eq!(takes.split(arguments), split, "{takes:?} of {arguments:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_command_is_refused_to_its_sender_alone() {
+        play(
+            "alice is here
+            bob is here
+            alice says /jion #ops
+            alice sees !! no command /jion; did you mean /join #ROOM? /help lists all
+            alice says /xyzzy
+            alice sees !! no command /xyzzy; /help lists them
+            alice says / who
+            alice sees !! a command's name follows its /; /help lists them
+            alice says /join
+            alice sees !! too few arguments; usage: /join #ROOM
+            alice says /rooms please
+            alice sees !! too many arguments; usage: /rooms
+            alice says /msg bob
+            alice sees !! too few arguments; usage: /msg NICK TEXT
+            alice says /set time
+            alice sees !! too few arguments; usage: /set [KEY VALUE]",
+        );
+    }
+
+    #[test]
+    fn commands_are_compared_without_case() {
+        play(
+            "alice is here
+            alice says /PiNg Token
+            alice sees -- pong Token",
+        );
+    }
+
+    #[test]
+    fn the_muted_are_not_heard() {
+        play(
+            "alice is here
+            bob is here
+            bob says /msg alice psst
+            alice sees 12:34 [bob -> alice] psst
+            bob sees 12:34 [bob -> alice] psst
+            alice is muted
+            alice says hi
+            alice sees !! the operator has muted you; wait until they let you speak again
+            alice says /me waves
+            alice sees !! the operator has muted you; wait until they let you speak again
+            alice says /msg bob hi
+            alice sees !! the operator has muted you; wait until they let you speak again
+            alice says /reply hi
+            alice sees !! the operator has muted you; wait until they let you speak again
+            alice says /topic hi
+            alice sees !! the operator has muted you; wait until they let you speak again
+            alice says /nick hi
+            alice sees !! the operator has muted you; wait until they let you speak again
+            alice says
+            alice says /who
+            alice sees -- 2 in #lobby: alice bob
+            alice says /leave
+            alice sees -- you left #lobby; you are in no room: /join #ROOM
+            bob sees 12:34 #lobby <-- alice (left)
+            alice says /join #lobby
+            alice sees -- you are in #lobby (2 here)
+            bob sees 12:34 #lobby --> alice
+            alice is unmuted
+            alice says hi
+            bob sees 12:34 #lobby <alice> hi",
+        );
+    }
+
+    #[test]
+    fn a_long_word_is_not_repeated_whole() {
+        assert_eq!(quote("short"), "short");
+        assert_eq!(quote(&"é".repeat(41)), format!("{}…", "é".repeat(40)));
+        assert_eq!(quote(&"é".repeat(40)), "é".repeat(40));
+    }
 }

@@ -276,3 +276,242 @@ pub struct RoomSummary<'a> {
     /// Its topic, if it has one.
     pub topic: Option<&'a str>,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::chat::script::{Stage, play, rules};
+
+    #[test]
+    fn a_session_begins_with_the_message_of_the_day_and_the_greeting() {
+        let motd = vec!["Welcome.".to_owned(), String::new(), "Be kind.".to_owned()];
+        let mut stage = Stage::new(Rules { motd, server_name: "Base".to_owned(), ..rules() });
+        stage.play(
+            "alice enters
+            alice sees -- Welcome.
+            alice sees --\u{20}
+            alice sees -- Be kind.
+            alice sees -- Base: you are guest-1 in #lobby (1 here). /help lists the commands.",
+        );
+    }
+
+    #[test]
+    fn the_room_hears_who_comes_speaks_and_goes() {
+        play(
+            "alice is here
+            bob enters
+            alice sees 12:34 #lobby --> guest-2
+            bob sees -- chatops: you are guest-2 in #lobby (2 here). /help lists the commands.
+            alice says hi
+            bob sees 12:34 #lobby <alice> hi
+            bob says //who is a command
+            alice sees 12:34 #lobby <guest-2> /who is a command
+            bob says
+            bob says \u{20} \u{20}
+            bob goes kicked: too loud
+            alice sees 12:34 #lobby <-- guest-2 (kicked: too loud)
+            bob goes again
+            bob says hello?",
+        );
+    }
+
+    #[test]
+    fn whoever_goes_leaves_every_room_and_the_name() {
+        let mut stage = Stage::new(rules());
+        stage.play(
+            "alice is here
+            bob is here
+            alice says /join #ops
+            alice sees -- you are in #ops (1 here)
+            bob says /join #ops
+            alice sees 12:34 #ops --> bob
+            bob sees -- you are in #ops (2 here)
+            alice says /join #own
+            alice sees -- you are in #own (1 here)
+            alice goes quit: bye
+            bob sees 12:34 #lobby <-- alice (quit: bye)
+            bob sees 12:34 #ops <-- alice (quit: bye)
+            bob says /nick Alice
+            bob sees -- you are now Alice
+            bob says /rooms
+            bob sees -- 2 rooms: #lobby (1) #ops (1)",
+        );
+        assert_eq!(stage.hub.leave(Slot(0), "", stage.now, &mut stage.ears), None);
+        let nick = stage.hub.leave(stage.slot("bob"), "", stage.now, &mut stage.ears);
+        assert_eq!(nick, Some(Nick::parse("Alice").unwrap()));
+        assert_eq!((stage.hub.people_count(), stage.hub.room_count()), (0, 0));
+    }
+
+    #[test]
+    fn the_operator_is_read_by_everybody() {
+        play(
+            "alice is here
+            bob is here
+            bob says /leave
+            alice sees 12:34 #lobby <-- bob (left)
+            bob sees -- you left #lobby; you are in no room: /join #ROOM
+            operator says maintenance at 5
+            alice sees 12:34 *** maintenance at 5
+            bob sees 12:34 *** maintenance at 5",
+        );
+    }
+
+    #[test]
+    fn the_engine_sees_a_person_as_it_is() {
+        let mut stage = Stage::new(rules());
+        stage.play("alice is here");
+        for text in ["/join #ops", "/join #Dev", "/join #lobby", "/set time off"] {
+            stage.say("alice", text);
+        }
+        let alice = stage.hub.by_nick(&Nick::parse("ALICE").unwrap()).unwrap();
+        let profile = stage.hub.person(alice).unwrap();
+        assert_eq!((profile.nick().as_str(), profile.id()), ("alice", ConnId::FIRST));
+        assert_eq!(profile.rooms().map(RoomName::as_str).collect::<Vec<_>>(), ["ops", "Dev", "lobby"]);
+        assert_eq!(profile.room_count(), 3);
+        assert_eq!(profile.style(), Style { time: false, presence: true });
+        let names: Vec<_> = stage.hub.rooms().map(|room| room.name.as_str()).collect();
+        assert_eq!(names, ["Dev", "lobby", "ops"]);
+        assert!(!stage.hub.is_muted(alice));
+        assert!(stage.hub.person(Slot(77)).is_none());
+    }
+
+    #[test]
+    fn a_refusal_of_the_engine_reads_like_any_other() {
+        let mut stage = Stage::new(rules());
+        stage.enter("alice");
+        stage.read("alice");
+        stage.hub.refuse(stage.slot("alice"), "too long", &mut stage.ears);
+        stage.hub.refuse(Slot(9), "nobody", &mut stage.ears);
+        assert_eq!(stage.read("alice"), ["!! too long"]);
+    }
+
+    #[test]
+    fn ten_thousand_come_and_go() {
+        let mut stage = Stage::new(Rules { presence_max: 0, ..rules() });
+        let count = 10_000;
+        for number in 1..=count {
+            let id = ConnId::new(u64::from(number)).unwrap();
+            stage.hub.enter(Slot(number), id, stage.now, &mut stage.ears);
+        }
+        stage.hub.message(Slot(5), "/who", stage.now, &mut stage.ears);
+        let lines = stage.ears.take(Slot(5));
+        let lines = &lines[1..];
+        assert_eq!(lines.len(), 101);
+        assert!(lines.iter().all(|line| line.len() <= 400));
+        let named =
+            lines[..100].iter().flat_map(|line| line.split(' ')).filter(|word| word.starts_with("guest-"));
+        let more = lines[100].strip_prefix("-- and ").unwrap().strip_suffix(" more").unwrap();
+        assert_eq!(named.count() + more.parse::<usize>().unwrap(), count as usize);
+        for number in (1..=count).rev().step_by(2).chain((1..=count).step_by(2)) {
+            stage.hub.leave(Slot(number), "", stage.now, &mut stage.ears);
+        }
+        assert_eq!((stage.hub.people_count(), stage.hub.room_count()), (0, 0));
+    }
+
+    #[derive(Clone, Debug)]
+    enum Act {
+        Enter,
+        Leave(u32),
+        Mute(u32, bool),
+        Pass(u64),
+        Say(u32, String),
+    }
+
+    const SLOTS: u32 = 8;
+
+    fn acts() -> impl Strategy<Value = Vec<Act>> {
+        let name = prop::sample::select(vec![
+            "", "bob", "BOB", "#a", "#B", "c", "lobby", "guest-1", "-", "off", "a b",
+        ]);
+        let command = prop::sample::select(vec![
+            "help", "nick", "join", "leave", "rooms", "who", "whois", "msg", "reply", "me", "topic", "set",
+            "ping", "listen", "quit", "jion", "", "/",
+        ]);
+        let say = prop_oneof![
+            6 => (command, name.clone(), name).prop_map(|(command, a, b)| format!("/{command} {a} {b}")),
+            3 => prop::sample::select(vec!["/join #a", "/join #b", "/join #c", "/join #d", "/leave", "hi"]).prop_map(str::to_owned),
+            1 => any::<String>(),
+            1 => any::<String>().prop_map(|text| format!("/{text}")),
+        ];
+        let act = prop_oneof![
+            3 => Just(Act::Enter),
+            1 => (0..SLOTS).prop_map(Act::Leave),
+            1 => (0..SLOTS, any::<bool>()).prop_map(|(slot, on)| Act::Mute(slot, on)),
+            1 => (0_u64..12).prop_map(Act::Pass),
+            12 => (0..SLOTS, say).prop_map(|(slot, text)| Act::Say(slot, text)),
+        ];
+        prop::collection::vec(act, 1..60)
+    }
+
+    fn act(stage: &mut Stage, act: Act) {
+        match act {
+            Act::Enter if stage.hub.people_count() < SLOTS as usize => drop(stage.enter("somebody")),
+            Act::Enter => {}
+            Act::Leave(slot) => drop(stage.hub.leave(Slot(slot), "gone", stage.now, &mut stage.ears)),
+            Act::Mute(slot, on) => stage.hub.mute(Slot(slot), on),
+            Act::Pass(seconds) => stage.pass(Duration::from_secs(seconds)),
+            Act::Say(slot, text) => {
+                say_and_check(stage, Slot(slot), &text);
+            }
+        }
+    }
+
+    /// A refused line gets exactly one `!!` line, and nobody hears anything else.
+    fn say_and_check(stage: &mut Stage, slot: Slot, text: &str) {
+        (0..SLOTS).for_each(|slot| drop(stage.ears.take(Slot(slot))));
+        stage.hub.message(slot, text, stage.now, &mut stage.ears);
+        let heard: Vec<_> = (0..SLOTS).map(|slot| stage.ears.take(Slot(slot))).collect();
+        let own = &heard[slot.index()];
+        if own.iter().any(|line| line.starts_with("!! ")) {
+            assert_eq!(heard.iter().map(Vec::len).sum::<usize>(), 1, "{text:?}: {heard:?}");
+        } else if text.starts_with('/') && !text.starts_with("//") && !text.starts_with("/me") {
+            let is_answered = stage.hub.person(slot).is_none() || !own.is_empty();
+            assert!(is_answered, "{text:?} has no answer");
+        }
+    }
+
+    /// The hub's own books agree with each other and with what it told its [`Delivery`].
+    fn check(stage: &Stage) {
+        let hub = &stage.hub;
+        let mut members: BTreeMap<RoomId, BTreeSet<Slot>> = BTreeMap::new();
+        let mut names = BTreeSet::new();
+        for slot in hub.people.slots() {
+            let person = &hub.people[slot];
+            assert!(names.insert(person.nick.folded()), "{} twice", person.nick);
+            assert_eq!(hub.by_nick(&person.nick), Some(slot));
+            assert!(person.rooms.len() <= hub.rules.rooms_per_client as usize);
+            for room in person.rooms.ids() {
+                assert!(members.entry(room).or_default().insert(slot), "{slot:?} is in {room:?} twice");
+                let place = person.rooms.place(room).unwrap() as usize;
+                assert_eq!(hub.rooms[room].members[place], slot);
+            }
+        }
+        assert_eq!(names.len(), hub.people_count());
+        assert_eq!(members, stage.ears.members);
+        assert_eq!(members.len(), hub.room_count());
+        assert!(hub.room_count() <= hub.rules.rooms_max as usize);
+        let mut due = BTreeSet::new();
+        for (&id, in_it) in &members {
+            assert_eq!(hub.rooms[id].members.len(), in_it.len());
+            assert_eq!(hub.rooms.named(&hub.rooms[id].name), Some(id));
+            due.extend(hub.rooms[id].tally.as_ref().map(|tally| (tally.due, id)));
+        }
+        assert_eq!(due, hub.deadlines);
+    }
+
+    proptest! {
+        #[test]
+        fn the_books_agree_whatever_people_do(acts in acts()) {
+            let mut stage = Stage::new(Rules { rooms_max: 3, rooms_per_client: 2, presence_max: 2, ..rules() });
+            for next in acts {
+                act(&mut stage, next);
+                check(&stage);
+            }
+        }
+    }
+}

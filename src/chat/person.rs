@@ -40,7 +40,7 @@ impl Person {
     /// Refuses somebody whom the operator has muted.
     pub(super) fn check_voice(&self) -> Result<(), Refusal> {
         if self.is_muted {
-            return Err("the operator has muted you: others hear nothing of you until that is undone".into());
+            return Err("the operator has muted you; wait until they let you speak again".into());
         }
         Ok(())
     }
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn an_idle_person_is_small() {
         let inline = size_of::<Option<Person>>();
-        assert!(inline <= 112, "{inline} bytes; somebody in one room has nothing on the heap");
+        assert!(inline <= 120, "{inline} bytes; somebody in one room has nothing on the heap");
     }
 
     #[test]

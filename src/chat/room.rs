@@ -64,10 +64,6 @@ impl Rooms {
         self.by_name.get(&name.folded()).copied()
     }
 
-    pub(super) fn get(&self, id: RoomId) -> Option<&Room> {
-        self.slab.get(id.0 as usize)
-    }
-
     /// All rooms, in the order of their names.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Room> {
         self.by_name.values().map(|id| &self[*id])

@@ -1,4 +1,4 @@
-//! What each command does, one function a command; the table in [`super::command`] names them.
+//! What each command does, one function a command; [`super::table`] names them.
 //!
 //! A handler gets arguments that are already counted. It either refuses, and then has changed and told nothing,
 //! or acts and answers.

@@ -99,3 +99,155 @@ fn span(span: Duration) -> String {
         _ => format!("{days}d {}h", hours % 24),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::script::{Stage, play, rules};
+
+    #[test]
+    fn a_rename_is_told_to_the_rooms_and_answered() {
+        play(
+            "alice is here
+            bob is here
+            carol is here
+            alice says /join #ops
+            alice sees -- you are in #ops (1 here)
+            bob says /join #ops
+            alice sees 12:34 #ops --> bob
+            bob sees -- you are in #ops (2 here)
+            alice says /nick ann
+            alice sees -- you are now ann
+            bob sees 12:34 #lobby -- alice is now ann
+            bob sees 12:34 #ops -- alice is now ann
+            carol sees 12:34 #lobby -- alice is now ann
+            carol says /nick alice
+            carol sees -- you are now alice
+            alice sees 12:34 #lobby -- carol is now alice
+            bob sees 12:34 #lobby -- carol is now alice",
+        );
+    }
+
+    #[test]
+    fn ones_own_name_is_free_to_oneself() {
+        play(
+            "alice is here
+            bob is here
+            alice says /nick alice
+            alice sees -- you are now alice
+            alice says /nick Alice
+            alice sees -- you are now Alice
+            bob sees 12:34 #lobby -- alice is now Alice
+            alice says hi
+            bob sees 12:34 #lobby <Alice> hi",
+        );
+    }
+
+    #[test]
+    fn a_guest_keeps_its_own_name_and_no_other_guests() {
+        let mut stage = Stage::new(rules());
+        stage.enter("visitor");
+        stage.read("visitor");
+        stage.play(
+            "visitor says /nick guest-1
+            visitor sees -- you are now guest-1
+            visitor says /nick guest-2
+            visitor sees !! guest-2: that name is reserved; try another: /nick NAME",
+        );
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_had_is_refused() {
+        play(
+            "alice is here
+            bob is here
+            bob says /nick ALICE
+            bob sees !! ALICE is taken; try another: /nick NAME
+            bob says /nick 12345
+            bob sees !! 12345: a nick needs at least one character that is not a digit; try another: /nick NAME
+            bob says /nick Root
+            bob sees !! Root: that name is reserved; try another: /nick NAME
+            bob says /nick b/b
+            bob sees !! b/b: a name is made of ASCII letters, digits and _ - [ ] { } ^ |; try another: /nick NAME
+            bob says /nick bob bob
+            bob sees !! too many arguments; usage: /nick NAME",
+        );
+    }
+
+    #[test]
+    fn a_rename_tells_the_engine_both_names() {
+        let mut stage = Stage::new(rules());
+        stage.enter("alice");
+        let (old, new) = (Nick::of_anybody("guest-1").unwrap(), Nick::parse("alice").unwrap());
+        assert_eq!(stage.say("alice", "/nick alice"), Outcome::Renamed { old, new });
+        assert_eq!(stage.say("alice", "/nick alice"), Outcome::Continue);
+    }
+
+    #[test]
+    fn who_lists_a_room_in_the_order_of_names() {
+        play(
+            "zoe is here
+            Bob is here
+            alice is here
+            zoe says /join #ops
+            zoe sees -- you are in #ops (1 here)
+            zoe says /who
+            zoe sees -- 1 in #ops: zoe
+            zoe says /who #LOBBY
+            zoe sees -- 3 in #lobby: alice Bob zoe
+            alice says /who ops
+            alice sees -- 1 in #ops: zoe
+            alice says /who #nowhere
+            alice sees !! there is no room #nowhere; /rooms lists them
+            alice says /leave
+            alice sees -- you left #lobby; you are in no room: /join #ROOM
+            Bob sees 12:34 #lobby <-- alice (left)
+            zoe sees 12:34 #lobby <-- alice (left)
+            alice says /who
+            alice sees !! you are in no room; /join #ROOM first",
+        );
+    }
+
+    #[test]
+    fn whois_tells_time_and_rooms_but_no_address() {
+        play(
+            "alice is here
+            7500 s pass
+            bob is here
+            alice says /join #ops
+            alice sees -- you are in #ops (1 here)
+            65 s pass
+            bob says /whois ALICE
+            bob sees -- alice: connected since 12:34 (2h 6m ago), idle 1m
+            bob sees -- alice is in #lobby #ops
+            bob says /whois bob
+            bob sees -- bob: connected since 12:34 (1m ago), idle 0s
+            bob sees -- bob is in #lobby
+            bob says /leave
+            alice sees 12:34 #lobby <-- bob (left)
+            bob sees -- you left #lobby; you are in no room: /join #ROOM
+            bob says /whois bob
+            bob sees -- bob: connected since 12:34 (1m ago), idle 0s
+            bob sees -- bob is in no room
+            bob says /whois mallory
+            bob sees !! nobody is called mallory; /who lists who is in your room
+            bob says /whois a/b
+            bob sees !! nobody is called a/b; /who lists who is in your room",
+        );
+    }
+
+    #[test]
+    fn spans_have_two_units_at_most() {
+        for (seconds, told) in [
+            (0, "0s"),
+            (59, "59s"),
+            (60, "1m"),
+            (3_599, "59m"),
+            (3_600, "1h 0m"),
+            (86_399, "23h 59m"),
+            (270_000, "3d 3h"),
+        ] {
+            assert_eq!(span(Duration::from_secs(seconds)), told);
+        }
+    }
+}

@@ -98,3 +98,91 @@ pub(in crate::chat) fn quit(call: &mut Call<'_>, arguments: Arguments<'_>) -> An
     let is_muted = call.person().is_muted;
     Ok(Outcome::Quit(if is_muted { String::new() } else { arguments.text.to_owned() }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::script::{Stage, play, rules};
+
+    #[test]
+    fn settings_are_listed_and_changed() {
+        play(
+            "alice is here
+            bob is here
+            alice says /set
+            alice sees -- time is hh:mm (hh:mm or off): the time before a line
+            alice sees -- presence is on (on or off): lines about who joins, leaves or takes another name
+            alice says /set time off
+            alice sees -- time is off
+            bob says hi
+            alice sees #lobby <bob> hi
+            alice says /set PRESENCE Off
+            alice sees -- presence is off
+            carol is here
+            bob says /nick bert
+            bob sees -- you are now bert
+            carol sees 12:34 #lobby -- bob is now bert
+            alice says /set time HH:MM
+            alice sees -- time is hh:mm
+            alice says /set
+            alice sees -- time is hh:mm (hh:mm or off): the time before a line
+            alice sees -- presence is off (on or off): lines about who joins, leaves or takes another name",
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_set_is_refused_with_what_can() {
+        play(
+            "alice is here
+            alice says /set colour off
+            alice sees !! no key colour; there are time and presence: /set lists them
+            alice says /set time on
+            alice sees !! time is hh:mm or off, not on
+            alice says /set presence maybe
+            alice sees !! presence is on or off, not maybe
+            alice says /set time off now
+            alice sees !! too many arguments; usage: /set [KEY VALUE]",
+        );
+    }
+
+    #[test]
+    fn ping_gives_its_token_back() {
+        play(
+            "alice is here
+            alice says /ping
+            alice sees -- pong
+            alice says /ping 17:/x
+            alice sees -- pong 17:/x
+            alice says /ping a b
+            alice sees !! too many arguments; usage: /ping [TOKEN]",
+        );
+    }
+
+    #[test]
+    fn the_engine_hears_of_listen_and_quit() {
+        let mut stage = Stage::new(rules());
+        stage.enter("alice");
+        stage.read("alice");
+        assert_eq!(stage.say("alice", "/listen"), Outcome::Listen);
+        assert_eq!(stage.say("alice", "/quit"), Outcome::Quit(String::new()));
+        assert_eq!(stage.say("alice", "/quit so  long "), Outcome::Quit("so  long".to_owned()));
+        let told = stage.read("alice");
+        assert_eq!(
+            told,
+            [
+                "-- you stay after the end of your input and read on; close the connection to leave",
+                "-- bye",
+                "-- bye"
+            ]
+        );
+        assert!(stage.hub.person(stage.slot("alice")).is_some(), "the engine takes the person out");
+    }
+
+    #[test]
+    fn the_muted_quit_without_a_word() {
+        let mut stage = Stage::new(rules());
+        let alice = stage.enter("alice");
+        stage.hub.mute(alice, true);
+        assert_eq!(stage.say("alice", "/quit you will hear of me"), Outcome::Quit(String::new()));
+    }
+}

@@ -41,3 +41,87 @@ pub(in crate::chat) fn me(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answ
     call.out.tell_room(id, Some(call.member), &line);
     Ok(Outcome::Continue)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::chat::script::{Stage, play, rules};
+
+    #[test]
+    fn a_private_line_is_read_by_two() {
+        play(
+            "alice is here
+            bob is here
+            carol is here
+            alice says /msg BOB  two  words
+            alice sees 12:34 [alice -> bob] two  words
+            bob sees 12:34 [alice -> bob] two  words
+            alice says /msg alice note
+            alice sees 12:34 [alice -> alice] note
+            alice says /msg dave hi
+            alice sees !! nobody is called dave; /who lists who is in your room",
+        );
+    }
+
+    #[test]
+    fn the_sender_of_a_private_line_gets_it_as_its_answer() {
+        let mut stage = Stage::new(rules());
+        stage.play("alice is here\n bob is here");
+        let before = stage.ears.answers;
+        stage.say("alice", "/msg bob hi");
+        assert_eq!(stage.ears.answers, before + 1, "what bob gets may be skipped, what alice gets may not");
+    }
+
+    #[test]
+    fn a_reply_follows_the_person() {
+        play(
+            "alice is here
+            bob is here
+            bob says /reply hi
+            bob sees !! nobody has written to you alone; /msg NICK TEXT
+            alice says /msg bob hi
+            alice sees 12:34 [alice -> bob] hi
+            bob sees 12:34 [alice -> bob] hi
+            alice says /nick ann
+            alice sees -- you are now ann
+            bob sees 12:34 #lobby -- alice is now ann
+            bob says /msg bob a note to oneself
+            bob sees 12:34 [bob -> bob] a note to oneself
+            bob says /reply well  hello
+            alice sees 12:34 [bob -> ann] well  hello
+            bob sees 12:34 [bob -> ann] well  hello
+            alice says /reply
+            alice sees !! too few arguments; usage: /reply TEXT",
+        );
+    }
+
+    #[test]
+    fn a_reply_never_reaches_a_successor() {
+        play(
+            "alice is here
+            bob is here
+            alice says /msg bob hi
+            alice sees 12:34 [alice -> bob] hi
+            bob sees 12:34 [alice -> bob] hi
+            alice goes quit
+            bob sees 12:34 #lobby <-- alice (quit)
+            mallory is here
+            mallory says /nick alice
+            mallory sees -- you are now alice
+            bob sees 12:34 #lobby -- mallory is now alice
+            bob says /reply secret
+            bob sees !! whoever wrote to you last has left; /msg NICK TEXT",
+        );
+    }
+
+    #[test]
+    fn an_act_is_told_to_the_others() {
+        play(
+            "alice is here
+            bob is here
+            alice says /me waves  twice
+            bob sees 12:34 #lobby * alice waves  twice
+            alice says /me
+            alice sees !! too few arguments; usage: /me TEXT",
+        );
+    }
+}
