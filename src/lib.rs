@@ -18,6 +18,7 @@ pub mod dash;
 pub mod engine;
 pub mod id;
 pub mod link;
+pub mod net;
 pub mod poller;
 pub mod session;
 pub mod time;

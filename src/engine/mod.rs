@@ -20,5 +20,6 @@ mod status;
 mod switchboard;
 mod verbs;
 
+pub use crate::session::{Fate, Wants};
 pub use door::Admission;
 pub use server::{Engine, Flushed};

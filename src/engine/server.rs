@@ -8,13 +8,13 @@ use super::door::Door;
 use super::record::{self, Record};
 use super::snapshot::{Peer, Row};
 use super::switchboard::Switchboard;
-use crate::chat::hub::{Hub, Outcome, Rules};
-use crate::chat::{Delivery, Line, Nick};
+use crate::chat::{Delivery, Hub, Line, Nick, Outcome, RoomName, Rules};
 use crate::config::settings::{Config, HalfClosePolicy, LogLevel};
 use crate::id::{ConnId, Slot};
 use crate::session::timers::Timer;
 use crate::session::{CloseReason, Incoming, Limits, Linger, Milestone, Phase, Wants};
 use crate::time::{Moment, Now};
+use crate::wire::text::scrub;
 
 /// Slices in one vectored write.
 const SLICES_MAX: usize = 64;
@@ -57,11 +57,10 @@ pub struct Engine {
 impl Engine {
     /// A server with nobody in it.
     ///
-    /// `motd` is the text to show on connect, whichever key it comes from; `rules` what chat makes of the rest.
     #[must_use]
-    pub fn new(config: &Config, rules: Rules, now: Now) -> Self {
+    pub fn new(config: &Config, now: Now) -> Self {
         Self {
-            hub: Hub::new(rules),
+            hub: Hub::new(rules(config)),
             board: Switchboard::new(Limits::from(config), now),
             door: Door::new(&config.limits),
             deadlines: Deadlines::default(),
@@ -302,6 +301,12 @@ impl Engine {
         }
     }
 
+    /// Connections accepted and messages received so far.
+    #[must_use]
+    pub const fn served(&self) -> (u64, u64) {
+        (self.board.totals.accepted, self.board.totals.lines_in)
+    }
+
     /// Whether the server is stopping.
     #[must_use]
     pub const fn is_stopping(&self) -> bool {
@@ -480,6 +485,18 @@ impl Engine {
             _ if is_empty => Flushed::All,
             _ => Flushed::More,
         }
+    }
+}
+
+/// What chat needs of the configuration.
+fn rules(config: &Config) -> Rules {
+    Rules {
+        server_name: scrub(config.server.name.as_bytes()).text.into_owned(),
+        motd: config.server.motd.lines().map(|line| scrub(line.as_bytes()).text.into_owned()).collect(),
+        lobby: RoomName::parse(&config.rooms.lobby).expect("a Config that exists is legal"),
+        rooms_max: config.limits.rooms,
+        rooms_per_client: config.limits.rooms_per_client,
+        presence_max: config.rooms.presence_max,
     }
 }
 
