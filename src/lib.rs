@@ -12,10 +12,12 @@
 //! [`config`]'s settings, [`id`] and [`time`] are plain data for all.
 
 pub mod chat;
+pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod id;
 pub mod link;
+pub mod log;
 pub mod session;
 pub mod time;
 pub mod wire;

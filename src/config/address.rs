@@ -49,7 +49,9 @@ impl Endpoint {
             return Err(format!("{text:?}: an IPv6 address goes in brackets, such as \"[::1]:6677\""));
         }
         let Some((host, port)) = text.rsplit_once(':') else {
-            return Err(format!("{text:?} is no HOST:PORT, such as \"127.0.0.1:6677\", and no \"unix:/path\""));
+            return Err(format!(
+                "{text:?} is no HOST:PORT, such as \"127.0.0.1:6677\", and no \"unix:/path\""
+            ));
         };
         let port = port.parse::<u16>().map_err(|_| format!("{port:?} is no port: 0 to 65535"))?;
         Ok(Self::Named { host: host_name(host)?.to_owned(), port })
@@ -72,7 +74,8 @@ impl Endpoint {
     pub(super) fn resolve(&self) -> Result<Vec<ListenAddr>, String> {
         match self {
             Self::Known(ListenAddr::Unix(path)) if path.as_os_str().len() > UNIX_PATH_MAX => Err(format!(
-                "{path:?} has {} bytes, but the path of a socket has at most {UNIX_PATH_MAX}: choose a shorter one",
+                "{} has {} bytes, but the path of a socket has at most {UNIX_PATH_MAX}: choose a shorter one",
+                path.display(),
                 path.as_os_str().len()
             )),
             Self::Known(address) => Ok(vec![address.clone()]),
@@ -139,7 +142,9 @@ fn host_name(host: &str) -> Result<&str, String> {
 
 fn look_up(host: &str, port: u16) -> Result<Vec<ListenAddr>, String> {
     let found = (host, port).to_socket_addrs().map_err(|error| {
-        format!("no address is known for the host {host:?} ({error}): correct it, or write the address itself")
+        format!(
+            "no address is known for the host {host:?} ({error}): correct it, or write the address itself"
+        )
     })?;
     let mut addresses: Vec<SocketAddr> = found.collect();
     addresses.sort_by_key(SocketAddr::is_ipv6);

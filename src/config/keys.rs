@@ -29,8 +29,8 @@ const DRAIN_MAX: Duration = Duration::from_secs(600);
 const PATIENCE_MIN: Duration = Duration::from_millis(100);
 /// The longest patience with a client: as good as for ever.
 const PATIENCE_MAX: Duration = Duration::from_secs(365 * 86_400);
-/// The longest `TCP_KEEPIDLE` and `TCP_KEEPINTVL`: Linux takes 1 to 32,767 seconds.
-const KEEPALIVE_MAX: Duration = Duration::from_secs(32_767);
+/// The longest `TCP_KEEPIDLE` and `TCP_KEEPINTVL`: Linux takes 1 to 32,767 seconds, just over nine hours.
+const KEEPALIVE_MAX: Duration = Duration::from_secs(9 * 3_600);
 /// The most probes (`TCP_KEEPCNT`): Linux takes 1 to 127.
 const PROBES_MAX: u32 = 127;
 /// The longest accept backlog: Linux cuts it to `net.core.somaxconn` (listen(2)), which has 16 bits in practice.
@@ -115,7 +115,7 @@ pub(super) static KEYS: &[Key<Config>] = &[
     key!(keepalive.idle => whole_seconds),
     key!(keepalive.interval => whole_seconds),
     key!(keepalive.count in 1..=PROBES_MAX),
-    key!(rooms.lobby => lobby),
+    key!(rooms.lobby => |name: String| lobby(&name)),
     key!(rooms.presence_max),
     key!(log.level),
     key!(dashboard.theme),
@@ -150,11 +150,12 @@ pub(super) fn did_you_mean(unknown: &str) -> Option<String> {
     if let Some(same) = paths().find(|path| name(path) == name(unknown)) {
         return Some(same);
     }
-    let sections = ["server", LISTEN, "limits", "flood", "half_close", "keepalive", "rooms", "log", "dashboard"];
+    let sections =
+        ["server", LISTEN, "limits", "flood", "half_close", "keepalive", "rooms", "log", "dashboard"];
     paths()
         .chain(sections.map(str::to_owned))
         .map(|path| (strsim::damerau_levenshtein(&path, unknown), path))
-        .filter(|(edits, path)| *edits <= EDITS_MAX.min(path.len() / 3))
+        .filter(|(edits, path)| *edits <= EDITS_MAX.min(name(path).map_or(0, |name| name.len() / 3)))
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, path)| path)
 }
@@ -201,8 +202,8 @@ pub(super) fn motd(text: String) -> Result<String, String> {
     }
 }
 
-fn lobby(name: String) -> Result<String, String> {
-    match RoomName::parse(&name) {
+fn lobby(name: &str) -> Result<String, String> {
+    match RoomName::parse(name) {
         Ok(room) => Ok(room.as_str().to_owned()),
         Err(why) => Err(format!("{name:?} is no room name: {why}")),
     }
@@ -283,6 +284,7 @@ mod tests {
             ("limit.clients", Some("limits.clients")),
             ("listen.adress", Some("listen.address")),
             ("limts", Some("limits")),
+            ("limits.foo", None),
             ("tls.certificate", None),
             ("x", None),
         ] {

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::settings::{ByteSize, ClockFormat, Framing, HalfClosePolicy, LogLevel, OnFull, OnHangup, ThemeName};
+use super::settings::{
+    ByteSize, ClockFormat, Framing, HalfClosePolicy, LogLevel, OnFull, OnHangup, ThemeName,
+};
 use crate::time::parse_span;
 
 /// The most of a value that an error repeats, in characters.
@@ -35,9 +37,11 @@ impl Setting for bool {
 
 impl Setting for u32 {
     fn read(value: &DeValue<'_>) -> Result<Self, String> {
-        integer(value)
-            .and_then(|number| Self::try_from(number).ok())
-            .ok_or_else(|| format!("must be a whole number from 0 to {}, not {}", Self::MAX, describe(value)))
+        let number = integer(value).and_then(|number| Self::try_from(number).ok());
+        number.ok_or_else(|| match value {
+            DeValue::Integer(number) => format!("must be from 0 to {}, not {number}", Self::MAX),
+            _ => format!("must be a whole number, not {}", describe(value)),
+        })
     }
 
     fn write(&self) -> String {
@@ -47,7 +51,9 @@ impl Setting for u32 {
 
 impl Setting for String {
     fn read(value: &DeValue<'_>) -> Result<Self, String> {
-        text(value).map(str::to_owned).ok_or_else(|| format!("must be a \"string\", not {}", describe(value)))
+        text(value)
+            .map(str::to_owned)
+            .ok_or_else(|| format!("must be a string in quotes, not {}", describe(value)))
     }
 
     fn write(&self) -> String {
@@ -104,7 +110,9 @@ fn parse_size(text: &str) -> Result<Option<ByteSize>, String> {
         "gib" => ByteSize::mib(1024).0,
         "k" | "kb" | "m" | "mb" | "g" | "gb" => {
             let letter = unit[..1].to_ascii_uppercase();
-            return Err(format!("{text:?} has two meanings: write \"{count} {letter}iB\", or the number of bytes"));
+            return Err(format!(
+                "{text:?} has two meanings: write \"{count} {letter}iB\", or the number of bytes"
+            ));
         }
         _ => return Ok(None),
     };
@@ -114,7 +122,9 @@ fn parse_size(text: &str) -> Result<Option<ByteSize>, String> {
 impl Setting for Duration {
     fn read(value: &DeValue<'_>) -> Result<Self, String> {
         if let DeValue::Integer(number) = value {
-            return Err(format!("must have a unit: write \"{number}s\" for seconds; there are ms, s, m, h and d"));
+            return Err(format!(
+                "must have a unit: write \"{number}s\" for seconds; there are ms, s, m, h and d"
+            ));
         }
         text(value).and_then(|text| parse_span(text).ok()).ok_or_else(|| {
             format!("must be a time such as \"10s\" or \"5m\" (ms, s, m, h, d), not {}", describe(value))
@@ -126,6 +136,7 @@ impl Setting for Duration {
         let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
         match units.iter().find(|(unit, _)| ms >= *unit && ms.is_multiple_of(*unit)) {
             Some((unit, name)) => quoted(&format!("{}{name}", ms / unit)),
+            None if ms == 0 => quoted("0s"),
             None => quoted(&format!("{ms}ms")),
         }
     }
