@@ -134,7 +134,7 @@ pub(super) const LISTEN: &str = "listen";
 /// Every path that a file may have, the listeners' included.
 pub(super) fn paths() -> impl Iterator<Item = String> {
     let listen = LISTEN_KEYS.iter().map(|key| format!("{LISTEN}.{}", key.path));
-    KEYS.iter().map(|key| key.path.to_owned()).chain(listen)
+    listen.chain(KEYS.iter().map(|key| key.path.to_owned()))
 }
 
 /// Whether keys lie below this path.
@@ -246,6 +246,7 @@ fn written_bindings(config: &Config) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use toml::de::DeTable;
 
     /// The fields of a [`Config`] as `Debug` prints them, so that a new field is here without anybody's doing.
     fn fields() -> Vec<String> {
@@ -273,6 +274,43 @@ mod tests {
         fields.sort();
         keys.sort();
         assert_eq!(fields, keys);
+    }
+
+    /// The keys of a document with their places, listeners' and bindings' included.
+    fn active(prefix: &str, table: &DeTable<'_>, found: &mut Vec<(usize, String)>) {
+        for (name, value) in table {
+            let path =
+                if prefix.is_empty() { name.to_string() } else { format!("{prefix}.{}", name.get_ref()) };
+            match value.get_ref() {
+                DeValue::Table(inner) if is_section(&path) => active(&path, inner, found),
+                DeValue::Array(items) if path == LISTEN => {
+                    let tables = items.iter().filter_map(|item| item.get_ref().as_table());
+                    tables.for_each(|table| active(&path, table, found));
+                }
+                _ => found.push((name.span().start, path)),
+            }
+        }
+    }
+
+    #[test]
+    fn the_annotated_file_has_every_key_once_in_the_order_of_the_table() {
+        let document = DeTable::parse(crate::config::DEFAULT_TOML).unwrap();
+        let mut found = Vec::new();
+        active("", document.get_ref(), &mut found);
+        found.sort();
+        let found: Vec<String> = found.into_iter().map(|(_, path)| path).collect();
+        assert_eq!(found, paths().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn every_key_of_the_annotated_file_has_a_comment_above() {
+        let lines: Vec<&str> = crate::config::DEFAULT_TOML.lines().collect();
+        let is_key = |line: &str| line.contains(" = ") && !line.starts_with('#');
+        for (above, key) in lines.iter().zip(&lines[1..]).filter(|(_, line)| is_key(line)) {
+            assert!(above.starts_with('#'), "{key:?} stands below {above:?}");
+        }
+        let widest = lines.iter().max_by_key(|line| line.chars().count()).unwrap();
+        assert!(widest.chars().count() <= 100, "{widest}");
     }
 
     #[test]
