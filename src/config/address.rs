@@ -74,7 +74,8 @@ impl Endpoint {
     pub(super) fn resolve(&self) -> Result<Vec<ListenAddr>, String> {
         match self {
             Self::Known(ListenAddr::Unix(path)) if path.as_os_str().len() > UNIX_PATH_MAX => Err(format!(
-                "{path:?} has {} bytes, but the path of a socket has at most {UNIX_PATH_MAX}: choose a shorter one",
+                "{} has {} bytes, but the path of a socket has at most {UNIX_PATH_MAX}: choose a shorter one",
+                path.display(),
                 path.as_os_str().len()
             )),
             Self::Known(address) => Ok(vec![address.clone()]),

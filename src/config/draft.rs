@@ -13,7 +13,7 @@ use super::address::{Endpoint, collide};
 use super::error::{ConfigError, Origin, Problem};
 use super::keys::{self, KEYS, LISTEN, LISTEN_KEYS, RawListen};
 use super::rules;
-use super::settings::{Config, Listen, Listeners};
+use super::settings::{Config, Listen, ListenAddr, Listeners};
 
 /// The most listeners.
 const LISTENERS_MAX: usize = 64;
@@ -106,7 +106,7 @@ impl Draft {
 
     /// `-o KEY=VALUE`. What is no TOML value counts as a string, so that a shell's quotes suffice.
     pub(super) fn option(&mut self, option: &str) {
-        let Some((key, value)) = split_option(option) else {
+        let Some((key, value)) = split_option(option).filter(|(key, _)| !key.is_empty()) else {
             let example = "write KEY=VALUE, such as -o limits.clients=500";
             self.problem(Some(Origin::Option(option.to_owned())), option, example.to_owned());
             return;
@@ -181,17 +181,22 @@ impl Draft {
             return self.problem(Some(origin.clone()), LISTEN, message);
         };
         self.listen.clear();
+        self.origins.insert(LISTEN, origin.clone());
         for item in array {
             let Some(table) = item.get_ref().as_table() else {
                 let message = "must hold tables such as { address = \"127.0.0.1:6677\" }".to_owned();
                 self.problem(Some(place.origin(item.span())), LISTEN, message);
                 continue;
             };
+            let found = self.problems.len();
             let listen = self.listener(table, item.span(), place);
-            self.listen.push(listen);
+            if self.problems.len() == found {
+                self.listen.push(listen);
+            }
         }
     }
 
+    /// One `[[listen]]` table; its origin is that of its address.
     fn listener(
         &mut self,
         table: &DeTable<'_>,
@@ -248,25 +253,21 @@ impl Draft {
     fn resolve_listeners(&mut self) -> (Vec<Listen>, Vec<Option<Origin>>) {
         let mut listeners: Vec<Listen> = Vec::new();
         let mut origins = Vec::new();
-        for (raw, origin) in std::mem::take(&mut self.listen) {
-            let addresses = match raw.address.resolve() {
-                Ok(addresses) => addresses,
-                Err(why) => {
-                    self.problem(origin, "listen.address", why);
-                    continue;
+        for (RawListen { address, framing, backlog }, origin) in std::mem::take(&mut self.listen) {
+            let resolved = address.resolve().and_then(|addresses| {
+                addresses.iter().try_for_each(|address| is_free(address, &listeners))?;
+                Ok(addresses)
+            });
+            match resolved {
+                Ok(addresses) => {
+                    origins.extend(addresses.iter().map(|_| origin.clone()));
+                    listeners.extend(addresses.into_iter().map(|address| Listen {
+                        address,
+                        framing,
+                        backlog,
+                    }));
                 }
-            };
-            for address in addresses {
-                if let Some(other) = listeners.iter().find(|other| collide(&other.address, &address)) {
-                    let message = format!(
-                        "{address} is taken by the listener on {} already: remove one",
-                        other.address
-                    );
-                    self.problem(origin.clone(), "listen.address", message);
-                    continue;
-                }
-                listeners.push(Listen { address, framing: raw.framing, backlog: raw.backlog });
-                origins.push(origin.clone());
+                Err(why) => self.problem(origin, "listen.address", why),
             }
         }
         self.count_listeners(listeners.len());
@@ -276,20 +277,33 @@ impl Draft {
     fn count_listeners(&mut self, count: usize) {
         if count == 0 && self.problems.is_empty() {
             let message = "no listener: add [[listen]] with an address, or use -l ADDR".to_owned();
-            self.problem(None, LISTEN, message);
+            self.problem(self.origins.get(LISTEN).cloned(), LISTEN, message);
         }
         if count > LISTENERS_MAX {
-            self.problem(None, LISTEN, format!("{count} listeners: at most {LISTENERS_MAX}"));
+            self.problem(
+                self.origins.get(LISTEN).cloned(),
+                LISTEN,
+                format!("{count} listeners: at most {LISTENERS_MAX}"),
+            );
         }
+    }
+}
+
+/// Whether a listener can have `address` besides the others.
+fn is_free(address: &ListenAddr, others: &[Listen]) -> Result<(), String> {
+    match others.iter().map(|other| &other.address).find(|other| collide(other, address)) {
+        Some(other) if other == address => Err(format!("{address} is listed twice: remove one")),
+        Some(other) => Err(format!("{other} takes the connections to {address} already: remove one")),
+        None => Ok(()),
     }
 }
 
 /// Line and column of a byte, both counted from 1, columns in characters.
 fn position(text: &str, offset: usize) -> (usize, usize) {
-    let before = &text[..text.floor_char_boundary(offset)];
+    let before = String::from_utf8_lossy(&text.as_bytes()[..offset.min(text.len())]);
     let line = before.matches('\n').count() + 1;
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    (line, before[line_start..].chars().count() + 1)
+    let column = before.rsplit('\n').next().map_or(0, |start| start.chars().count()) + 1;
+    (line, column)
 }
 
 /// A key as it stands in a path: quoted where TOML needs quotes, which keeps control characters out of errors.
@@ -314,11 +328,9 @@ fn split_option(option: &str) -> Option<(&str, &str)> {
 
 /// Replaces the one value at the end of a dotted key.
 fn plant<'t>(table: &mut DeTable<'t>, value: DeValue<'t>) {
-    for (_, place) in table.iter_mut().take(1) {
-        match place.get_mut() {
-            DeValue::Table(inner) => return plant(inner, value),
-            leaf => *leaf = value,
-        }
-        return;
+    let Some((_, place)) = table.iter_mut().next() else { return };
+    match place.get_mut() {
+        DeValue::Table(inner) => plant(inner, value),
+        leaf => *leaf = value,
     }
 }

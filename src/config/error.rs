@@ -24,9 +24,11 @@ pub enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File { path, line, column } => write!(f, "{}:{line}:{column}", path.display()),
-            Self::Listen(address) => write!(f, "-l {}", address.escape_debug()),
-            Self::Option(key) => write!(f, "-o {}", key.escape_debug()),
+            Self::File { path, line, column } => {
+                write!(f, "{}:{line}:{column}", printable(&path.to_string_lossy()))
+            }
+            Self::Listen(address) => write!(f, "-l {}", printable(address)),
+            Self::Option(key) => write!(f, "-o {}", printable(key)),
         }
     }
 }
@@ -96,3 +98,8 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+/// What goes into one line on a terminal, or into a comment: without control characters.
+pub(super) fn printable(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
+}

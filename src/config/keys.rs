@@ -29,8 +29,8 @@ const DRAIN_MAX: Duration = Duration::from_secs(600);
 const PATIENCE_MIN: Duration = Duration::from_millis(100);
 /// The longest patience with a client: as good as for ever.
 const PATIENCE_MAX: Duration = Duration::from_secs(365 * 86_400);
-/// The longest `TCP_KEEPIDLE` and `TCP_KEEPINTVL`: Linux takes 1 to 32,767 seconds.
-const KEEPALIVE_MAX: Duration = Duration::from_secs(32_767);
+/// The longest `TCP_KEEPIDLE` and `TCP_KEEPINTVL`: Linux takes 1 to 32,767 seconds, just over nine hours.
+const KEEPALIVE_MAX: Duration = Duration::from_secs(9 * 3_600);
 /// The most probes (`TCP_KEEPCNT`): Linux takes 1 to 127.
 const PROBES_MAX: u32 = 127;
 /// The longest accept backlog: Linux cuts it to `net.core.somaxconn` (listen(2)), which has 16 bits in practice.
@@ -115,7 +115,7 @@ pub(super) static KEYS: &[Key<Config>] = &[
     key!(keepalive.idle => whole_seconds),
     key!(keepalive.interval => whole_seconds),
     key!(keepalive.count in 1..=PROBES_MAX),
-    key!(rooms.lobby => lobby),
+    key!(rooms.lobby => |name: String| lobby(&name)),
     key!(rooms.presence_max),
     key!(log.level),
     key!(dashboard.theme),
@@ -134,7 +134,7 @@ pub(super) const LISTEN: &str = "listen";
 /// Every path that a file may have, the listeners' included.
 pub(super) fn paths() -> impl Iterator<Item = String> {
     let listen = LISTEN_KEYS.iter().map(|key| format!("{LISTEN}.{}", key.path));
-    KEYS.iter().map(|key| key.path.to_owned()).chain(listen)
+    listen.chain(KEYS.iter().map(|key| key.path.to_owned()))
 }
 
 /// Whether keys lie below this path.
@@ -155,7 +155,7 @@ pub(super) fn did_you_mean(unknown: &str) -> Option<String> {
     paths()
         .chain(sections.map(str::to_owned))
         .map(|path| (strsim::damerau_levenshtein(&path, unknown), path))
-        .filter(|(edits, path)| *edits <= EDITS_MAX.min(path.len() / 3))
+        .filter(|(edits, path)| *edits <= EDITS_MAX.min(name(path).map_or(0, |name| name.len() / 3)))
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, path)| path)
 }
@@ -202,8 +202,8 @@ pub(super) fn motd(text: String) -> Result<String, String> {
     }
 }
 
-fn lobby(name: String) -> Result<String, String> {
-    match RoomName::parse(&name) {
+fn lobby(name: &str) -> Result<String, String> {
+    match RoomName::parse(name) {
         Ok(room) => Ok(room.as_str().to_owned()),
         Err(why) => Err(format!("{name:?} is no room name: {why}")),
     }
@@ -246,6 +246,7 @@ fn written_bindings(config: &Config) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use toml::de::DeTable;
 
     /// The fields of a [`Config`] as `Debug` prints them, so that a new field is here without anybody's doing.
     fn fields() -> Vec<String> {
@@ -275,6 +276,43 @@ mod tests {
         assert_eq!(fields, keys);
     }
 
+    /// The keys of a document with their places, listeners' and bindings' included.
+    fn active(prefix: &str, table: &DeTable<'_>, found: &mut Vec<(usize, String)>) {
+        for (name, value) in table {
+            let path =
+                if prefix.is_empty() { name.to_string() } else { format!("{prefix}.{}", name.get_ref()) };
+            match value.get_ref() {
+                DeValue::Table(inner) if is_section(&path) => active(&path, inner, found),
+                DeValue::Array(items) if path == LISTEN => {
+                    let tables = items.iter().filter_map(|item| item.get_ref().as_table());
+                    tables.for_each(|table| active(&path, table, found));
+                }
+                _ => found.push((name.span().start, path)),
+            }
+        }
+    }
+
+    #[test]
+    fn the_annotated_file_has_every_key_once_in_the_order_of_the_table() {
+        let document = DeTable::parse(crate::config::DEFAULT_TOML).unwrap();
+        let mut found = Vec::new();
+        active("", document.get_ref(), &mut found);
+        found.sort();
+        let found: Vec<String> = found.into_iter().map(|(_, path)| path).collect();
+        assert_eq!(found, paths().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn every_key_of_the_annotated_file_has_a_comment_above() {
+        let lines: Vec<&str> = crate::config::DEFAULT_TOML.lines().collect();
+        let is_key = |line: &str| line.contains(" = ") && !line.starts_with('#');
+        for (above, key) in lines.iter().zip(&lines[1..]).filter(|(_, line)| is_key(line)) {
+            assert!(above.starts_with('#'), "{key:?} stands below {above:?}");
+        }
+        let widest = lines.iter().max_by_key(|line| line.chars().count()).unwrap();
+        assert!(widest.chars().count() <= 100, "{widest}");
+    }
+
     #[test]
     fn what_was_meant_is_found() {
         for (unknown, meant) in [
@@ -284,6 +322,7 @@ mod tests {
             ("limit.clients", Some("limits.clients")),
             ("listen.adress", Some("listen.address")),
             ("limts", Some("limits")),
+            ("limits.foo", None),
             ("tls.certificate", None),
             ("x", None),
         ] {

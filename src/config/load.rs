@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::draft::{Draft, Finished};
-use super::error::{ConfigError, Origin, Problem};
+use super::error::{ConfigError, Origin, Problem, printable};
 use super::motd;
 use super::settings::Config;
 
@@ -89,14 +89,14 @@ fn find(sources: &Sources) -> Result<Option<(PathBuf, String)>, ConfigError> {
     if let Some(path) = &sources.file {
         return match read(path) {
             Ok(text) => Ok(Some((path.clone(), text))),
-            Err(error) => Err(unreadable(path, &error, "correct -c")),
+            Err(error) => Err(unreadable(path, &error)),
         };
     }
     for path in &sources.search {
         match read(path) {
             Ok(text) => return Ok(Some((path.clone(), text))),
             Err(error) if is_absent(&error) => {}
-            Err(error) => return Err(unreadable(path, &error, "correct it, or name another with -c FILE")),
+            Err(error) => return Err(unreadable(path, &error)),
         }
     }
     Ok(None)
@@ -116,7 +116,7 @@ fn read(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-fn unreadable(path: &Path, error: &io::Error, remedy: &str) -> ConfigError {
-    let message = format!("cannot read this file ({error}): {remedy}");
-    Problem { origin: None, key: path.display().to_string(), message }.into()
+fn unreadable(path: &Path, error: &io::Error) -> ConfigError {
+    let message = format!("cannot be read ({error}): correct it, or name another file with -c");
+    Problem { origin: None, key: printable(&path.to_string_lossy()), message }.into()
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::error::printable;
 use super::keys::{KEYS, LISTEN, LISTEN_KEYS, RawListen};
 use super::load::Loaded;
 
@@ -13,7 +14,7 @@ impl Loaded {
     #[must_use]
     pub fn show(&self) -> String {
         let mut shown = match &self.file {
-            Some(path) => format!("# {} over the built-in defaults.\n", printable(&path.display())),
+            Some(path) => format!("# {} over the built-in defaults.\n", printable(&path.to_string_lossy())),
             None => "# No file; the built-in defaults.\n".to_owned(),
         };
         self.show_listeners(&mut shown);
@@ -24,7 +25,7 @@ impl Loaded {
                 let _ = write!(shown, "\n[{of}]\n");
                 section = of;
             }
-            let origin = self.origins.get(key.path).map(|origin| printable(origin));
+            let origin = self.origins.get(key.path).map(ToString::to_string);
             line(&mut shown, name, &(key.write)(&self.config), origin.as_deref());
         }
         shown
@@ -35,7 +36,7 @@ impl Loaded {
             let _ = write!(shown, "\n[[{LISTEN}]]\n");
             let raw = RawListen::from(listen.clone());
             for (index, key) in LISTEN_KEYS.iter().enumerate() {
-                let origin = origin.as_ref().filter(|_| index == 0).map(|origin| printable(origin));
+                let origin = origin.as_ref().filter(|_| index == 0).map(ToString::to_string);
                 line(shown, key.path, &(key.write)(&raw), origin.as_deref());
             }
         }
@@ -48,9 +49,4 @@ fn line(shown: &mut String, name: &str, value: &str, origin: Option<&str>) {
         Some(origin) => writeln!(shown, "{pair:COMMENT_COLUMN$} # {origin}"),
         None => writeln!(shown, "{pair}"),
     };
-}
-
-/// A comment ends with its line, so what goes into one has no control characters.
-fn printable(text: &impl ToString) -> String {
-    text.to_string().replace(char::is_control, "?")
 }

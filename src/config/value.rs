@@ -37,9 +37,11 @@ impl Setting for bool {
 
 impl Setting for u32 {
     fn read(value: &DeValue<'_>) -> Result<Self, String> {
-        integer(value)
-            .and_then(|number| Self::try_from(number).ok())
-            .ok_or_else(|| format!("must be a whole number from 0 to {}, not {}", Self::MAX, describe(value)))
+        let number = integer(value).and_then(|number| Self::try_from(number).ok());
+        number.ok_or_else(|| match value {
+            DeValue::Integer(number) => format!("must be from 0 to {}, not {number}", Self::MAX),
+            _ => format!("must be a whole number, not {}", describe(value)),
+        })
     }
 
     fn write(&self) -> String {
@@ -49,7 +51,9 @@ impl Setting for u32 {
 
 impl Setting for String {
     fn read(value: &DeValue<'_>) -> Result<Self, String> {
-        text(value).map(str::to_owned).ok_or_else(|| format!("must be a \"string\", not {}", describe(value)))
+        text(value)
+            .map(str::to_owned)
+            .ok_or_else(|| format!("must be a string in quotes, not {}", describe(value)))
     }
 
     fn write(&self) -> String {
@@ -132,6 +136,7 @@ impl Setting for Duration {
         let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
         match units.iter().find(|(unit, _)| ms >= *unit && ms.is_multiple_of(*unit)) {
             Some((unit, name)) => quoted(&format!("{}{name}", ms / unit)),
+            None if ms == 0 => quoted("0s"),
             None => quoted(&format!("{ms}ms")),
         }
     }
