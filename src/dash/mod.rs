@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod effect;
+pub mod input;
 pub mod keymap;
 pub mod view;
 
