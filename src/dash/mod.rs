@@ -6,9 +6,15 @@
 
 pub mod app;
 pub mod effect;
+pub mod input;
 pub mod keymap;
+#[cfg(test)]
+mod pty;
+pub mod terminal;
+mod tty;
 pub mod view;
 
 pub use app::App;
 pub use effect::{Effect, QuitChoice};
 pub use keymap::KeyBindingError;
+pub use tty::restore_active;
