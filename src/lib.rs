@@ -12,10 +12,13 @@
 //! [`config`]'s settings, [`id`] and [`time`] are plain data for all.
 
 pub mod chat;
+pub mod clock;
 pub mod config;
+pub mod dash;
 pub mod engine;
 pub mod id;
 pub mod link;
+pub mod poller;
 pub mod session;
 pub mod time;
 pub mod wire;

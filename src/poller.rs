@@ -1,0 +1,421 @@
+//! Waiting for many sockets at once: registrations that end with their socket, and a waker for other threads.
+//!
+//! A thin layer over [`polling`], always level-triggered: what is not taken is reported again. It knows nothing
+//! of what the sockets carry. With `net/kernel.rs` it is the only place with `unsafe` code.
+//!
+//! Invariants: a source is in the poller exactly as long as its [`Watched`] lives, and is taken out before it can
+//! be closed. One thread waits; any thread may wake it.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::num::NonZeroUsize;
+use std::ops::Deref;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use polling::PollMode;
+
+/// A set of watched sources that one thread waits for.
+#[derive(Debug)]
+pub struct Poller {
+    inner: Arc<polling::Poller>,
+    /// Two threads that wait for one `polling::Poller` spin: the second returns at once. Not `Sync`, so there
+    /// is no second.
+    one_waits: PhantomData<Cell<()>>,
+}
+
+impl Poller {
+    /// An empty set.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no more descriptors (`epoll_create1(2)`, `eventfd(2)`, `timerfd_create(2)`).
+    pub fn new() -> io::Result<Self> {
+        Ok(Self { inner: Arc::new(polling::Poller::new()?), one_waits: PhantomData })
+    }
+
+    /// Watches a source until the returned [`Watched`] is dropped or taken apart.
+    ///
+    /// Keys need not be unique, but events carry nothing else. `source.as_fd()` must name the same open file for
+    /// as long as the source lives, as every type of the standard library does.
+    ///
+    /// # Errors
+    ///
+    /// Gives the source back: when it is watched already (`EEXIST`), can never be waited for (`EPERM`, a regular
+    /// file), the key is `usize::MAX`, or the kernel has no room (`ENOSPC`, `ENOMEM`); see `epoll_ctl(2)`.
+    pub fn watch<S: AsFd>(
+        &self,
+        source: S,
+        key: usize,
+        interest: Interest,
+    ) -> Result<Watched<S>, (S, io::Error)> {
+        let fd = source.as_fd().as_raw_fd();
+        // SAFETY: `fd` is open, since `source` is borrowed. It has to be deleted before it is closed: `source`
+        // moves into a `Watched`, whose registration deletes it when dropped, which comes before the source is
+        // dropped and before `into_inner` hands it out. It is lent only by shared reference, so that it can be
+        // neither replaced nor moved out. A leaked `Watched` leaks the source with it: the fd stays open.
+        #[expect(unsafe_code, reason = "the argument is above")]
+        let added = unsafe { self.inner.add_with_mode(fd, interest.event(key), PollMode::Level) };
+        match added {
+            Ok(()) => {
+                let poller = Arc::clone(&self.inner);
+                Ok(Watched { registration: Registration { poller, fd, key, interest }, source })
+            }
+            Err(why) => Err((source, why)),
+        }
+    }
+
+    /// Waits for the first event, a [`Waker::notify`] or the end of the timeout (`None`: for ever), whichever
+    /// comes first, and returns how many events there are. A signal does not end the wait. What `events` held
+    /// before is gone.
+    ///
+    /// # Errors
+    ///
+    /// Those of `epoll_wait(2)`: none that the caller could have caused.
+    pub fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<usize> {
+        events.clear();
+        self.inner.wait(&mut events.inner, timeout)
+    }
+
+    /// A handle that ends the current wait, or the next, from any thread.
+    #[must_use]
+    pub fn waker(&self) -> Waker {
+        Waker { inner: Arc::clone(&self.inner) }
+    }
+}
+
+/// Wakes the thread that waits for a [`Poller`].
+#[derive(Clone, Debug)]
+pub struct Waker {
+    inner: Arc<polling::Poller>,
+}
+
+impl Waker {
+    /// Ends the current wait, or the next. Many calls before that wait ends count as one. Never blocks.
+    pub fn notify(&self) {
+        // Writing to the eventfd (or pipe) fails only when it is full, that is, when the wake-up is there already.
+        let _ = self.inner.notify();
+    }
+}
+
+/// A source in a [`Poller`]; it is taken out when this is dropped.
+///
+/// Lends its source by shared reference only: `&TcpStream` and the like read and write all the same.
+#[derive(Debug)]
+pub struct Watched<S: AsFd> {
+    /// Declared before the source, so that it is dropped before the source is closed.
+    registration: Registration,
+    source: S,
+}
+
+impl<S: AsFd> Watched<S> {
+    /// The key its events carry.
+    #[must_use]
+    pub const fn key(&self) -> usize {
+        self.registration.key
+    }
+
+    /// What is waited for at present.
+    #[must_use]
+    pub const fn interest(&self) -> Interest {
+        self.registration.interest
+    }
+
+    /// Waits for something else from now on; no system call when it is the same.
+    ///
+    /// Hang-up and error are reported whatever the interest, again and again: only taking the source out of the
+    /// poller silences them.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` (`epoll_ctl(2)`); the old interest stays.
+    pub fn set_interest(&mut self, interest: Interest) -> io::Result<()> {
+        let Registration { poller, key, interest: current, .. } = &mut self.registration;
+        if interest != *current {
+            poller.modify_with_mode(&self.source, interest.event(*key), PollMode::Level)?;
+            *current = interest;
+        }
+        Ok(())
+    }
+
+    /// Takes the source out of the poller and keeps it. Events of it that were already collected stay in their
+    /// batch.
+    #[must_use]
+    pub fn into_inner(self) -> S {
+        let Self { registration, source } = self;
+        drop(registration);
+        source
+    }
+}
+
+impl<S: AsFd> Deref for Watched<S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        &self.source
+    }
+}
+
+/// The poller's side of a [`Watched`]: deletes the source from it when dropped.
+struct Registration {
+    poller: Arc<polling::Poller>,
+    /// Of the source beside it, which is open for as long as this lives.
+    fd: RawFd,
+    key: usize,
+    interest: Interest,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        // SAFETY: The source with this fd lives in the same `Watched` and is dropped after this, or has just been
+        // taken apart from it in `into_inner` and is still held there.
+        #[expect(unsafe_code, reason = "the argument is above")]
+        let source = unsafe { BorrowedFd::borrow_raw(self.fd) };
+        // Fails only when the source is not in the poller, which is what we want.
+        let _ = self.poller.delete(source);
+    }
+}
+
+impl fmt::Debug for Registration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registration")
+            .field("fd", &self.fd)
+            .field("key", &self.key)
+            .field("interest", &self.interest)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a source is waited for; hang-up and error come with either, and with neither.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Interest {
+    /// Something to read, the end of input included.
+    pub read: bool,
+    /// Room to write.
+    pub write: bool,
+}
+
+impl Interest {
+    /// Hang-up and error only.
+    pub const NONE: Self = Self { read: false, write: false };
+    /// Reading only.
+    pub const READ: Self = Self { read: true, write: false };
+    /// Writing only.
+    pub const WRITE: Self = Self { read: false, write: true };
+    /// Reading and writing.
+    pub const BOTH: Self = Self { read: true, write: true };
+
+    fn event(self, key: usize) -> polling::Event {
+        polling::Event::new(key, self.read, self.write)
+    }
+}
+
+/// What one wait brought: room for a fixed number of events; what does not fit comes with the next wait.
+#[derive(Debug)]
+pub struct Events {
+    inner: polling::Events,
+}
+
+impl Events {
+    /// Room for so many events a wait.
+    #[must_use]
+    pub fn with_capacity(capacity: NonZeroUsize) -> Self {
+        Self { inner: polling::Events::with_capacity(capacity) }
+    }
+
+    /// Forgets what the last wait brought. [`Poller::wait`] does it too.
+    pub fn clear(&mut self) {
+        self.inner.clear();
+    }
+
+    /// The events, in the order of the kernel. One of them may belong to a source that was taken out since.
+    pub fn iter(&self) -> impl Iterator<Item = Readiness> + '_ {
+        self.inner.iter().map(|event| Readiness {
+            key: event.key,
+            readable: event.readable,
+            writable: event.writable,
+            hangup: event.is_interrupt(),
+            error: event.is_err().unwrap_or(false),
+        })
+    }
+}
+
+/// One source that is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "the four are independent bits of epoll(7)")]
+pub struct Readiness {
+    /// The key it is watched under.
+    pub key: usize,
+    /// A read will not block. Set with hang-up and error too.
+    pub readable: bool,
+    /// A write will not block. Set with hang-up and error too.
+    pub writable: bool,
+    /// Both directions are over (`EPOLLHUP`).
+    pub hangup: bool,
+    /// An error is waiting to be read (`EPOLLERR`, `SO_ERROR`).
+    pub error: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+    use std::thread;
+
+    use super::*;
+
+    /// Longer than anything here takes; a test that needs it fails.
+    const DEADLINE: Duration = Duration::from_secs(10);
+
+    fn events() -> Events {
+        Events::with_capacity(NonZeroUsize::new(8).expect("8 is not 0"))
+    }
+
+    fn at_once(poller: &Poller) -> Vec<Readiness> {
+        let mut events = events();
+        poller.wait(&mut events, Some(Duration::ZERO)).expect("wait");
+        events.iter().collect()
+    }
+
+    fn pair() -> (UnixStream, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().expect("socketpair");
+        ours.set_nonblocking(true).expect("nonblocking");
+        (ours, theirs)
+    }
+
+    #[test]
+    fn what_is_not_taken_is_reported_again() {
+        let poller = Poller::new().expect("poller");
+        let (ours, mut theirs) = pair();
+        let watched = poller.watch(ours, 7, Interest::READ).expect("watch");
+        assert_eq!(at_once(&poller), []);
+        theirs.write_all(b"ab").expect("write");
+        let ready = Readiness { key: 7, readable: true, writable: false, hangup: false, error: false };
+        assert_eq!(at_once(&poller), [ready]);
+        assert_eq!((&*watched).read(&mut [0; 1]).expect("read"), 1);
+        assert_eq!(at_once(&poller), [ready], "one byte is left");
+        assert_eq!((&*watched).read(&mut [0; 1]).expect("read"), 1);
+        assert_eq!(at_once(&poller), []);
+    }
+
+    #[test]
+    fn interest_can_change_and_is_remembered() {
+        let poller = Poller::new().expect("poller");
+        let (ours, mut theirs) = pair();
+        theirs.write_all(b"a").expect("write");
+        let mut watched = poller.watch(ours, 1, Interest::NONE).expect("watch");
+        assert_eq!(at_once(&poller), []);
+        for (interest, readable, writable) in
+            [(Interest::WRITE, false, true), (Interest::BOTH, true, true), (Interest::READ, true, false)]
+        {
+            watched.set_interest(interest).expect("modify");
+            assert_eq!(watched.interest(), interest);
+            let seen = at_once(&poller);
+            assert_eq!(seen.len(), 1);
+            assert_eq!((seen[0].readable, seen[0].writable), (readable, writable), "{interest:?}");
+        }
+        watched.set_interest(Interest::NONE).expect("modify");
+        assert_eq!(at_once(&poller), []);
+    }
+
+    #[test]
+    fn a_hang_up_comes_without_any_interest() {
+        let poller = Poller::new().expect("poller");
+        let (ours, theirs) = pair();
+        let watched = poller.watch(ours, 3, Interest::NONE).expect("watch");
+        drop(theirs);
+        let seen = at_once(&poller);
+        assert_eq!((seen.len(), seen[0].key, seen[0].hangup), (1, 3, true));
+        drop(watched);
+        assert_eq!(at_once(&poller), [], "taking it out silences it");
+    }
+
+    #[test]
+    fn dropping_takes_the_source_out_although_a_duplicate_keeps_it_open() {
+        let poller = Poller::new().expect("poller");
+        let (ours, mut theirs) = pair();
+        let duplicate = ours.try_clone().expect("dup");
+        let watched = poller.watch(ours, 1, Interest::READ).expect("watch");
+        theirs.write_all(b"a").expect("write");
+        assert_eq!(at_once(&poller).len(), 1);
+        drop(watched);
+        assert_eq!(at_once(&poller), []);
+        drop(duplicate);
+    }
+
+    #[test]
+    fn into_inner_takes_the_source_out_and_keeps_it_open() {
+        let poller = Poller::new().expect("poller");
+        let (ours, mut theirs) = pair();
+        let watched = poller.watch(ours, 1, Interest::READ).expect("watch");
+        theirs.write_all(b"a").expect("write");
+        let mut ours = watched.into_inner();
+        assert_eq!(at_once(&poller), []);
+        assert_eq!(ours.read(&mut [0; 4]).expect("still open"), 1);
+        poller.watch(ours, 2, Interest::READ).expect("it can be watched again");
+    }
+
+    #[test]
+    fn a_source_that_cannot_be_watched_comes_back() {
+        let poller = Poller::new().expect("poller");
+        let (ours, mut theirs) = pair();
+        let first = poller.watch(&ours, 1, Interest::READ).expect("watch");
+        let (back, why) = poller.watch(&ours, 2, Interest::READ).expect_err("watched twice");
+        assert_eq!(why.kind(), io::ErrorKind::AlreadyExists);
+        theirs.write_all(b"a").expect("write");
+        assert_eq!(at_once(&poller)[0].key, first.key(), "the first stays as it was");
+        drop(first);
+        let (_, why) = poller.watch(back, usize::MAX, Interest::READ).expect_err("the key is taken");
+        assert_eq!(why.kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(at_once(&poller), []);
+    }
+
+    #[test]
+    fn two_sources_may_share_a_key() {
+        let poller = Poller::new().expect("poller");
+        let (a, mut to_a) = pair();
+        let (b, mut to_b) = pair();
+        let a = poller.watch(a, 5, Interest::READ).expect("watch");
+        let _b = poller.watch(b, 5, Interest::READ).expect("watch");
+        to_a.write_all(b"a").expect("write");
+        to_b.write_all(b"b").expect("write");
+        assert_eq!(at_once(&poller).iter().map(|ready| ready.key).collect::<Vec<_>>(), [5, 5]);
+        drop(a);
+        assert_eq!(at_once(&poller).len(), 1);
+    }
+
+    #[test]
+    fn more_events_than_room_come_with_the_next_wait() {
+        let poller = Poller::new().expect("poller");
+        let (a, mut to_a) = pair();
+        let (b, mut to_b) = pair();
+        let mut watched =
+            [Some(a), Some(b)].map(|source| poller.watch(source.expect("some"), 1, Interest::READ));
+        to_a.write_all(b"a").expect("write");
+        to_b.write_all(b"b").expect("write");
+        let mut events = Events::with_capacity(NonZeroUsize::MIN);
+        for watched in &mut watched {
+            assert_eq!(poller.wait(&mut events, Some(DEADLINE)).expect("wait"), 1);
+            let watched = watched.as_mut().expect("watched");
+            watched.set_interest(Interest::NONE).expect("modify");
+        }
+    }
+
+    #[test]
+    fn a_waker_ends_the_wait_from_another_thread_and_counts_once() {
+        let poller = Poller::new().expect("poller");
+        let waker = poller.waker();
+        let other = thread::spawn(move || {
+            waker.notify();
+            waker.clone().notify();
+        });
+        let mut events = events();
+        assert_eq!(poller.wait(&mut events, None).expect("wait"), 0);
+        other.join().expect("the other thread");
+        poller.waker().notify();
+        assert_eq!(poller.wait(&mut events, None).expect("wait"), 0, "a notify before the wait counts too");
+    }
+}
