@@ -23,7 +23,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("time", &[]),
     ("wire", &[]),
     ("config::settings", &["time"]),
-    ("config", &["config::settings", "time"]),
+    ("config", &["config::settings", "chat", "time"]),
     ("session", &["wire", "id", "time", "config::settings"]),
     ("chat", &["wire", "id", "time", "config::settings"]),
     ("engine", &["chat", "session", "wire", "id", "time", "config::settings"]),
@@ -128,7 +128,17 @@ fn sources() -> Vec<Source> {
         let name = path.strip_prefix(&root).unwrap().to_str().unwrap().replace('\\', "/");
         Source::new(name, fs::read_to_string(path).unwrap())
     };
-    paths.iter().map(read).collect()
+    let all: Vec<Source> = paths.iter().map(read).collect();
+    let for_tests: Vec<String> = all.iter().flat_map(test_modules).collect();
+    all.into_iter().filter(|source| !for_tests.contains(&source.path)).collect()
+}
+
+/// The files that this one declares as modules for tests alone; they are tests and left out.
+fn test_modules(source: &Source) -> Vec<String> {
+    let declared = source.text.split("#[cfg(test)]\n").skip(1).filter_map(|rest| rest.lines().next());
+    let names = declared.filter_map(|line| line.split_once("mod ")?.1.strip_suffix(';'));
+    let directory = source.modules().join("/");
+    names.map(|name| format!("{directory}/{name}.rs").trim_start_matches('/').to_owned()).collect()
 }
 
 fn collect(dir: &Path, paths: &mut Vec<PathBuf>) {
@@ -145,7 +155,8 @@ fn collect(dir: &Path, paths: &mut Vec<PathBuf>) {
 /// The number of the line, from 0, at which the unit tests begin; all lines if there are none.
 fn tests_begin(text: &str) -> usize {
     let lines: Vec<&str> = text.lines().collect();
-    let begins = |pair: &[&str]| pair[0] == "#[cfg(test)]" && pair[1].starts_with("mod ");
+    let begins =
+        |pair: &[&str]| pair[0] == "#[cfg(test)]" && pair[1].starts_with("mod ") && pair[1].ends_with('{');
     lines.windows(2).position(begins).unwrap_or(lines.len())
 }
 
@@ -494,6 +505,14 @@ mod the_reader {
         let named: Vec<String> = source.named_parts().into_iter().collect();
         assert_eq!(named, ["config", "config::settings", "dash", "net"]);
         assert_eq!(source.part().as_deref(), Some("engine"));
+    }
+
+    #[test]
+    fn modules_for_tests_alone_are_found() {
+        let text = "//! A.\nmod room;\n#[cfg(test)]\nmod script;\n#[cfg(test)]\npub(crate) mod world;\n";
+        let source = Source::new("chat/mod.rs".to_owned(), text.to_owned());
+        assert_eq!(test_modules(&source), ["chat/script.rs", "chat/world.rs"]);
+        assert_eq!(tests_begin(text), text.lines().count());
     }
 
     #[test]
