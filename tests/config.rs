@@ -204,13 +204,13 @@ fn a_file_that_cannot_be_read_is_named() {
 fn some_options() -> impl Strategy<Value = Vec<String>> {
     let number = |key: &'static str| (1..100_000_u32).prop_map(move |n| format!("{key}={n}")).boxed();
     let size =
-        |key: &'static str| (4_224..1_u64 << 26).prop_map(move |n| format!("{key}={}", n >> 8 << 8)).boxed();
+        |key: &'static str| (8_192..1_u64 << 26).prop_map(move |n| format!("{key}={}", n >> 8 << 8)).boxed();
     let time = |key: &'static str| (100..600_000_u64).prop_map(move |ms| format!("{key}={ms}ms")).boxed();
     let text = "[ -~éλ☃\t\n]{0,40}".prop_map(|text| format!("server.motd={}", toml::Value::from(text)));
     let name = "[!-~]{1,20}".prop_map(|name| format!("server.name={}", toml::Value::from(name)));
     let binding = "[!-~é]{1,3}".prop_map(|key| {
-        let key = toml::Value::from(key).to_string();
-        format!("dashboard.keys={{ {key} = \"kick\" }}")
+        let table = toml::Table::from_iter([(key, "kick".into())]);
+        format!("dashboard.keys={{ {} }}", table.to_string().trim_end())
     });
     let word = |key: &'static str, words: &'static [&'static str]| {
         proptest::sample::select(words).prop_map(move |word| format!("{key}={word}")).boxed()
