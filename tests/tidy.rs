@@ -18,7 +18,7 @@ const TOO_LONG_STILL: [&str; 0] = [];
 
 /// Which part of the crate may name which others: arrows go down only. `config::settings` is plain data;
 /// `config` alone stands for the rest of that module, which reads files.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("id", &[]),
     ("time", &[]),
     ("wire", &[]),
@@ -30,11 +30,24 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("clock", &["time"]),
     ("poller", &[]),
     ("link", &["engine", "id", "time", "config::settings", "poller"]),
+    ("log", &["engine", "id", "time", "config::settings"]),
     ("net", &["engine", "link", "session", "wire", "id", "time", "config::settings", "clock", "poller"]),
     ("dash", &["link", "engine", "id", "time", "config::settings", "clock", "poller"]),
     (
         "cli",
-        &["dash", "net", "link", "engine", "config", "config::settings", "id", "time", "clock", "poller"],
+        &[
+            "dash",
+            "net",
+            "log",
+            "link",
+            "engine",
+            "config",
+            "config::settings",
+            "id",
+            "time",
+            "clock",
+            "poller",
+        ],
     ),
 ];
 

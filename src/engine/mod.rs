@@ -10,8 +10,11 @@ mod deadlines;
 mod door;
 mod entry;
 mod feeds;
+mod inbound;
 mod journal;
 pub mod operator;
+mod outbound;
+mod parting;
 mod picture;
 pub mod record;
 mod server;
@@ -22,4 +25,5 @@ mod verbs;
 
 pub use crate::session::{Fate, Wants};
 pub use door::Admission;
-pub use server::{Engine, Flushed};
+pub use outbound::Flushed;
+pub use server::Engine;

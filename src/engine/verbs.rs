@@ -8,7 +8,7 @@ use crate::session::{CloseReason, Half, Linger, Phase};
 use crate::wire::text::scrub;
 
 /// How a verb went: what was done, or why nothing was.
-pub type Outcome = Result<String, String>;
+pub(super) type Outcome = Result<String, String>;
 
 impl Engine {
     /// Carries out one verb, and records it.

@@ -81,7 +81,8 @@ pub(super) fn queues(_fd: BorrowedFd<'_>, _is_tcp: bool) -> Option<Kernel> {
     None
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::io::Write;
     use std::net::{TcpListener, TcpStream};

@@ -12,6 +12,7 @@ pub mod phase;
 pub mod reason;
 pub mod timeline;
 pub mod timers;
+mod view;
 
 pub use connection::{Counters, Fate, Input, Linger, Output, Session, Wants};
 pub use intake::Incoming;
