@@ -32,7 +32,7 @@ impl Engine {
         while let Some((slot, overflow)) = self.board.overflows.pop() {
             let Some(entry) = self.board.entry(slot) else { continue };
             if overflow.disconnect && entry.session.phase() != Phase::Draining {
-                self.part(slot, CloseReason::OutboxFull, Linger::FAREWELL);
+                self.part_with(slot, "you read too slowly: goodbye", CloseReason::OutboxFull);
                 self.board.settle();
             } else if overflow.slow {
                 let (id, outbox) = (entry.id, entry.session.outbox().bytes() as u64);

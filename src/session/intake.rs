@@ -78,12 +78,12 @@ impl Session {
             self.keep(input);
             return None;
         }
-        if self.framer.held_bytes() > 0 || !input.is_empty() {
-            if let Some(flood) = limits.flood.as_ref().filter(|flood| self.is_over_rate(now, flood)) {
-                let news = self.pause(now, flood);
-                self.keep(input);
-                return news.then_some(Incoming::Flooding);
-            }
+        if (self.framer.held_bytes() > 0 || !input.is_empty())
+            && let Some(flood) = limits.flood.as_ref().filter(|flood| self.is_over_rate(now, flood))
+        {
+            let news = self.pause(now, flood);
+            self.keep(input);
+            return news.then_some(Incoming::Flooding);
         }
         let incoming = match self.framer.next(input, limits.line_bytes) {
             Some(Frame::Message(bytes)) => {
