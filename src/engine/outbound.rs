@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use super::record::Record;
 use super::server::Engine;
 use crate::id::Slot;
-use crate::session::{CloseReason, Limits, Linger, Phase, Wants};
+use crate::session::{CloseReason, Limits, Phase, Wants};
 use crate::time::Moment;
 
 /// Slices in one vectored write.
