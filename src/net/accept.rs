@@ -72,10 +72,14 @@ impl Reactor {
         }
     }
 
-    /// Accepts again when a pause is over.
+    /// Accepts again when a pause is over; no more once the server is stopping.
     pub(super) fn reopen(&mut self, now: Moment) {
         if self.accept_again.is_some_and(|at| at <= now) {
             self.accept_again = None;
+        }
+        if self.engine.is_stopping() {
+            // The kernel refuses newcomers from now on, rather than leaving them in a queue that nobody empties.
+            self.listeners.clear();
         }
         if self.accept_again.is_none() {
             let closed = self.engine.is_closed_to_newcomers();

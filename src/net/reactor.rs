@@ -115,6 +115,8 @@ impl Reactor {
     /// Turns until the server has stopped.
     pub(super) fn run(&mut self) -> io::Result<Stop> {
         let mut events = Events::with_capacity(EVENTS_MAX);
+        // What was noted while starting is told now: the first wait may be long.
+        self.publish();
         while !self.engine.is_stopped() && self.stop_signals < 2 {
             self.turn(&mut events)?;
         }
