@@ -8,8 +8,11 @@ pub mod app;
 pub mod effect;
 pub mod input;
 pub mod keymap;
+mod pace;
 #[cfg(test)]
 mod pty;
+pub mod run;
+mod signals;
 pub mod terminal;
 mod tty;
 pub mod view;
@@ -17,4 +20,6 @@ pub mod view;
 pub use app::App;
 pub use effect::{Effect, QuitChoice};
 pub use keymap::KeyBindingError;
+pub use run::{Outcome, run};
+pub use terminal::Terminal;
 pub use tty::restore_active;
