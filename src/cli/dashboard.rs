@@ -5,7 +5,7 @@
 //! the dashboard is left, fails, or loses its terminal.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Arc, OnceLock};
+use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
 
 use super::error::{Failure, StartError};
@@ -16,13 +16,9 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::settings::{LogLevel, OnHangup};
 use crate::dash::{App, Outcome, Terminal};
-use crate::link::local::LocalLink;
 use crate::log::Log;
 use crate::net::{End, Server};
 use crate::poller::Poller;
-
-/// The log, once the terminal is no longer the dashboard's.
-type LateLog = Arc<OnceLock<Log>>;
 
 /// Runs until the server ends.
 pub(super) fn run(options: Options) -> Result<(), Failure> {
@@ -31,8 +27,8 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
     }
     let Prepared { config, warnings } = prepare(options)?;
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let app = App::new(&config.dashboard, no_color, false)
-        .map_err(|error| StartError::Keys(error.to_string()))?;
+    let app =
+        App::new(&config.dashboard, no_color, false).map_err(|error| StartError::Keys(error.to_string()))?;
     let clock = Clock::start();
     let mut server =
         Server::bind(&config, clock.clone()).map_err(|error| StartError::Bind(error.to_string()))?;
@@ -40,21 +36,28 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
         server.note(LogLevel::Warn, warning);
     }
     let address = server.listeners().join(", ");
-    let log = LateLog::default();
-    let sink = Arc::clone(&log);
-    server.set_sink(move |entry| {
-        if let Some(log) = sink.get() {
-            log.entry(entry);
-        }
-    });
+    let hand_over = log_later(&mut server);
     let poller = Poller::new().map_err(|error| Failure::Running(format!("no event queue: {error}")))?;
     let waker = poller.waker();
     let link = server.attach(move || waker.notify());
     let terminal = Terminal::open().map_err(|_| StartError::NoTerminal)?;
     let server = start(server)?;
     let outcome = crate::dash::run(app, link, &clock, terminal, poller);
-    settle(&outcome, &config, &address, &log)?;
+    settle(&outcome, &config, &address, &hand_over)?;
     end(server)
+}
+
+/// Records go to the log that is handed over, once the terminal is no longer the dashboard's.
+fn log_later(server: &mut Server) -> Sender<Log> {
+    let (hand_over, handed) = channel();
+    let mut log: Option<Log> = None;
+    server.set_sink(move |entry| {
+        log = log.take().or_else(|| handed.try_recv().ok());
+        if let Some(log) = &log {
+            log.entry(entry);
+        }
+    });
+    hand_over
 }
 
 /// The server on its own thread.
@@ -64,7 +67,7 @@ fn start(server: Server) -> Result<JoinHandle<io::Result<End>>, Failure> {
 }
 
 /// What follows from the way the dashboard ended, while the server runs on.
-fn settle(outcome: &Outcome, config: &Config, address: &str, log: &LateLog) -> Result<(), Failure> {
+fn settle(outcome: &Outcome, config: &Config, address: &str, log: &Sender<Log>) -> Result<(), Failure> {
     let pid = std::process::id();
     let goes_on = format!("still serving {address} as pid {pid}; Ctrl-C drains and ends it");
     match outcome {
@@ -76,7 +79,8 @@ fn settle(outcome: &Outcome, config: &Config, address: &str, log: &LateLog) -> R
         Outcome::ServerFailed(why) => return Err(Failure::Running(format!("the server failed: {why}"))),
     }
     if let Ok(stderr) = Log::stderr(config.log.level) {
-        let _ = log.set(stderr);
+        // Only a server that has ended takes no log.
+        let _ = log.send(stderr);
     }
     Ok(())
 }
