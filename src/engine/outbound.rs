@@ -108,6 +108,8 @@ impl Engine {
             self.bound(slot);
         }
         self.board.bound_total(self.outbox_total);
+        // A write may have set free lines that waited to be parsed: what they said is written in the next turn.
+        self.board.settle();
         self.board.release_chunks();
     }
 
