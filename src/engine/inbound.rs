@@ -110,6 +110,11 @@ impl Engine {
                 let told = format!("slow down: you are read at {rate} lines a second until you pause");
                 self.board.answer(slot, &Line::Notice(&told));
             }
+            Incoming::Foreign(protocol) => {
+                let told = format!("this is a chat server and no {protocol}: connect with nc or telnet");
+                self.board.answer(slot, &Line::Refused(&told));
+                self.part(slot, CloseReason::Foreign(protocol), Linger::FAREWELL);
+            }
             Incoming::TooLong => {
                 let limit = self.board.limits.line_bytes;
                 let told =

@@ -25,22 +25,9 @@ pub enum Flushed {
 }
 
 impl Engine {
-    /// Delivers what was said since the last call, and sees to whoever overflowed by it.
+    /// Delivers what was said since the last call.
     pub fn settle(&mut self) {
         self.board.settle();
-        self.board.bound_total(self.outbox_total);
-        while let Some((slot, overflow)) = self.board.overflows.pop() {
-            let Some(entry) = self.board.entry(slot) else { continue };
-            if overflow.disconnect && entry.session.phase() != Phase::Draining {
-                self.part_with(slot, "you read too slowly: goodbye", CloseReason::OutboxFull);
-                self.board.settle();
-            } else if overflow.slow {
-                let (id, outbox) = (entry.id, entry.session.outbox().bytes() as u64);
-                let limit = self.board.limits.outbox_bytes as u64;
-                let record = Record::Slow { id, nick: self.nick(slot), outbox, limit };
-                self.board.journal.add(self.board.now, record);
-            }
-        }
     }
 
     /// Takes the connections whose socket may have something to do.
@@ -115,9 +102,30 @@ impl Engine {
         }
     }
 
-    /// The turn's writes are done.
+    /// The turn's writes are done: what is left waits, and is held to the limits.
     pub fn end_turn(&mut self) {
+        while let Some(slot) = self.board.crowded.pop() {
+            self.bound(slot);
+        }
+        self.board.bound_total(self.outbox_total);
+        // A write may have set free lines that waited to be parsed: what they said is written in the next turn.
+        self.board.settle();
         self.board.release_chunks();
+    }
+
+    /// Holds the outbox of `slot` to its limit, by the rule of `limits.on_full`.
+    fn bound(&mut self, slot: Slot) {
+        let Some(overflow) = self.board.bound(slot) else { return };
+        let Some(entry) = self.board.entry(slot) else { return };
+        if overflow.disconnect && entry.session.phase() != Phase::Draining {
+            self.part_with(slot, "you read too slowly: goodbye", CloseReason::OutboxFull);
+            self.board.settle();
+        } else if overflow.slow {
+            let (id, outbox) = (entry.id, entry.session.outbox().bytes() as u64);
+            let limit = self.board.limits.outbox_bytes as u64;
+            let record = Record::Slow { id, nick: self.nick(slot), outbox, limit };
+            self.board.journal.add(self.board.now, record);
+        }
     }
 
     fn take_written(

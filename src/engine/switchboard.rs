@@ -29,8 +29,9 @@ pub(super) struct Switchboard {
     pub(super) now: Now,
     /// Sessions whose socket may have to do something.
     pub(super) dirty: Vec<Slot>,
-    /// What overflowing did to sessions: seen to when the turn is settled, not in the middle of a broadcast.
-    pub(super) overflows: Vec<(Slot, Overflow)>,
+    /// Those whose outbox was more than half full in this turn: bound when its writes are done, and not in the middle
+    /// of a broadcast.
+    pub(super) crowded: Vec<Slot>,
     feeds: Feeds,
 }
 
@@ -44,7 +45,7 @@ impl Switchboard {
             totals: Totals::default(),
             now,
             dirty: Vec::new(),
-            overflows: Vec::new(),
+            crowded: Vec::new(),
             feeds: Feeds::default(),
         }
     }
@@ -94,8 +95,8 @@ impl Switchboard {
 
     /// Delivers what was said in the open room.
     pub(super) fn settle(&mut self) {
-        let Self { entries, chunks, limits, totals, now, dirty, overflows, feeds, .. } = self;
-        let mut desk = Desk { entries, limits, totals, now: *now, dirty, overflows };
+        let Self { entries, chunks, limits, totals, now, dirty, crowded, feeds, .. } = self;
+        let mut desk = Desk { entries, limits, totals, now: *now, dirty, crowded };
         feeds.settle(chunks, &mut |chunks, due| desk.deliver(chunks, due));
     }
 
@@ -110,6 +111,14 @@ impl Switchboard {
         for room in entry.seats.iter().map(|seat| seat.room).collect::<Vec<_>>() {
             self.left(room, slot);
         }
+    }
+
+    /// Holds the outbox of `slot` to its limit.
+    pub(super) fn bound(&mut self, slot: Slot) -> Option<Overflow> {
+        let entry = self.entries.get_mut(slot.index())?;
+        let overflow = entry.session.bound(&mut self.chunks, self.now.moment, &self.limits);
+        self.totals.lines_skipped += u64::from(overflow.skipped);
+        Some(overflow)
     }
 
     /// While all outboxes together hold more than `limit` bytes, the largest are skipped first.
@@ -133,16 +142,16 @@ impl Switchboard {
 
     fn queue_own(&mut self, slot: Slot, line: &Line<'_>, keep: Keep) {
         self.settle_member(slot);
-        let Self { entries, chunks, limits, totals, now, dirty, overflows, .. } = self;
-        let mut desk = Desk { entries, limits, totals, now: *now, dirty, overflows };
+        let Self { entries, chunks, limits, totals, now, dirty, crowded, .. } = self;
+        let mut desk = Desk { entries, limits, totals, now: *now, dirty, crowded };
         desk.queue_own(chunks, slot, line, keep);
     }
 
     fn settle_member(&mut self, slot: Slot) {
-        let Self { entries, chunks, limits, totals, now, dirty, overflows, feeds, .. } = self;
+        let Self { entries, chunks, limits, totals, now, dirty, crowded, feeds, .. } = self;
         let due = entries.get(slot.index()).and_then(|entry| feeds.settle_member(entry));
         if let Some(due) = due {
-            Desk { entries, limits, totals, now: *now, dirty, overflows }.deliver(chunks, due);
+            Desk { entries, limits, totals, now: *now, dirty, crowded }.deliver(chunks, due);
         }
     }
 }
@@ -160,8 +169,8 @@ impl Delivery for Switchboard {
         let wall = self.now.wall;
         let is_presence = line.is_presence();
         let own = except.and_then(|slot| self.entry(slot)).and_then(|entry| entry.seat(room));
-        let Self { entries, chunks, limits, totals, now, dirty, overflows, feeds, .. } = self;
-        let mut desk = Desk { entries, limits, totals, now: *now, dirty, overflows };
+        let Self { entries, chunks, limits, totals, now, dirty, crowded, feeds, .. } = self;
+        let mut desk = Desk { entries, limits, totals, now: *now, dirty, crowded };
         feeds.say(
             chunks,
             room,
@@ -210,34 +219,34 @@ struct Desk<'a> {
     totals: &'a mut Totals,
     now: Now,
     dirty: &'a mut Vec<Slot>,
-    overflows: &'a mut Vec<(Slot, Overflow)>,
+    crowded: &'a mut Vec<Slot>,
 }
 
 impl Desk<'_> {
     fn deliver(&mut self, chunks: &mut Chunks, due: Due) {
         let Some(entry) = self.entries.get_mut(due.member.index()) else { return };
         self.totals.deliveries += u64::from(due.lines);
-        let overflow = entry.session.queue_shared(chunks, due.span, due.lines, self.now.moment, self.limits);
+        let is_crowded =
+            entry.session.queue_shared(chunks, due.span, due.lines, self.now.moment, self.limits);
         mark_dirty(entry, due.member, self.dirty);
-        self.note(due.member, overflow);
+        self.note(due.member, is_crowded);
     }
 
     fn queue_own(&mut self, chunks: &mut Chunks, slot: Slot, line: &Line<'_>, keep: Keep) {
         let Some(entry) = self.entries.get_mut(slot.index()) else { return };
         let (wall, style) = (self.now.wall, entry.style);
         self.totals.deliveries += 1;
-        let overflow = entry.session.queue_own(chunks, keep, self.now.moment, self.limits, |bytes| {
+        let is_crowded = entry.session.queue_own(chunks, keep, self.now.moment, self.limits, |bytes| {
             chat::wording::word(line, wall, style, bytes);
             bytes.extend_from_slice(LINE_END);
         });
         mark_dirty(entry, slot, self.dirty);
-        self.note(slot, overflow);
+        self.note(slot, is_crowded);
     }
 
-    fn note(&mut self, slot: Slot, overflow: Overflow) {
-        self.totals.lines_skipped += u64::from(overflow.skipped);
-        if overflow.slow || overflow.disconnect {
-            self.overflows.push((slot, overflow));
+    fn note(&mut self, slot: Slot, is_crowded: bool) {
+        if is_crowded && self.crowded.last() != Some(&slot) {
+            self.crowded.push(slot);
         }
     }
 }

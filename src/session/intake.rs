@@ -8,6 +8,7 @@ use super::phase::Turn;
 use super::timeline::Milestone;
 use super::timers::Timer;
 use crate::time::Moment;
+use crate::wire::foreign::Foreign;
 use crate::wire::framer::Frame;
 use crate::wire::telnet::ANSWERS_MAX;
 use crate::wire::text::scrub;
@@ -20,6 +21,8 @@ const TELNET_REFILL: Duration = Duration::from_secs(1);
 pub enum Incoming {
     /// It is over its rate now, and was not a moment ago: to be told, once. The rest waits.
     Flooding,
+    /// Its first words are those of another protocol: to be told, and closed.
+    Foreign(Foreign),
     /// A message, scrubbed; may be empty.
     Message,
     /// A message was longer than `limits.line_bytes` and is dropped: to be told.
@@ -85,14 +88,22 @@ impl Session {
             self.keep(input);
             return news.then_some(Incoming::Flooding);
         }
+        let is_first = self.counters.lines_in == 0;
+        if is_first && let Some(foreign) = Foreign::of_bytes(self.framer.held().iter().chain(*input)) {
+            self.keep(input);
+            return Some(Incoming::Foreign(foreign));
+        }
         let incoming = match self.framer.next(input, limits.line_bytes) {
-            Some(Frame::Message(bytes)) => {
-                let scrubbed = scrub(bytes);
-                text.clear();
-                text.push_str(&scrubbed.text);
-                self.counters.scrubbed = self.counters.scrubbed.saturating_add(scrubbed.replaced);
-                Incoming::Message
-            }
+            Some(Frame::Message(bytes)) => match is_first.then(|| Foreign::of_line(bytes)).flatten() {
+                Some(foreign) => Incoming::Foreign(foreign),
+                None => {
+                    let scrubbed = scrub(bytes);
+                    text.clear();
+                    text.push_str(&scrubbed.text);
+                    self.counters.scrubbed = self.counters.scrubbed.saturating_add(scrubbed.replaced);
+                    Incoming::Message
+                }
+            },
             Some(Frame::TooLong) => {
                 self.timeline.note(now, Milestone::TooLong);
                 Incoming::TooLong

@@ -21,7 +21,7 @@ const STALLED_AFTER: Duration = Duration::from_secs(10);
 /// Time stamps of an outbox count tenths of a second.
 const STAMP_MICROS: u64 = 100_000;
 
-/// What queueing a line did to a full outbox.
+/// What became of an outbox that was looked at when the turn's writes were done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Overflow {
     /// Lines dropped.
@@ -33,7 +33,8 @@ pub struct Overflow {
 }
 
 impl Session {
-    /// Queues `lines` whole lines that others share.
+    /// Queues `lines` whole lines that others share. `true` if the outbox is more than half full by it: it is to be
+    /// bound when the turn's writes are done.
     pub fn queue_shared(
         &mut self,
         chunks: &mut Chunks,
@@ -41,16 +42,16 @@ impl Session {
         lines: u32,
         now: Moment,
         limits: &Limits,
-    ) -> Overflow {
+    ) -> bool {
         if self.output != Output::Open {
-            return Overflow::default();
+            return false;
         }
         self.outbox.push(chunks, span, Keep::WhileRoom, stamp(now));
         self.counters.lines_out += u64::from(lines);
-        self.bound(chunks, now, limits)
+        self.queued(now, limits)
     }
 
-    /// Queues one line of its own, worded by `word`, its end included.
+    /// Queues one line of its own, worded by `word`, its end included. Answers as [`Session::queue_shared`] does.
     pub fn queue_own(
         &mut self,
         chunks: &mut Chunks,
@@ -58,13 +59,30 @@ impl Session {
         now: Moment,
         limits: &Limits,
         word: impl FnOnce(&mut Vec<u8>),
-    ) -> Overflow {
+    ) -> bool {
         if self.output != Output::Open {
-            return Overflow::default();
+            return false;
         }
         self.outbox.push_own(chunks, keep, stamp(now), word);
         self.counters.lines_out += 1;
-        self.bound(chunks, now, limits)
+        self.queued(now, limits)
+    }
+
+    /// Holds the outbox to its limit. Done after the turn's writes: what the kernel takes at once was never waiting,
+    /// however much one turn brought.
+    pub fn bound(&mut self, chunks: &mut Chunks, now: Moment, limits: &Limits) -> Overflow {
+        let mut overflow = Overflow::default();
+        let excess = self.outbox.bytes().saturating_sub(limits.outbox_bytes);
+        if excess > 0 && limits.on_full == OnFull::Disconnect {
+            overflow.disconnect = true;
+        } else if excess > 0 {
+            overflow.skipped = self.skip(chunks, excess, now);
+        }
+        if self.is_slow(limits) && !self.slow_told {
+            self.slow_told = true;
+            overflow.slow = true;
+        }
+        overflow
     }
 
     /// Drops the oldest lines that may be dropped, about `excess` bytes of them. Gives their number.
@@ -211,24 +229,11 @@ impl Session {
         }
     }
 
-    fn bound(&mut self, chunks: &mut Chunks, now: Moment, limits: &Limits) -> Overflow {
-        let mut overflow = Overflow::default();
-        let excess = self.outbox.bytes().saturating_sub(limits.outbox_bytes);
-        if excess > 0 && limits.on_full == OnFull::Disconnect {
-            overflow.disconnect = true;
-        } else if excess > 0 {
-            overflow.skipped = self.skip(chunks, excess, now);
-        }
+    fn queued(&mut self, now: Moment, limits: &Limits) -> bool {
         let held = u32::try_from(self.outbox.bytes()).unwrap_or(u32::MAX);
         self.counters.outbox_max = self.counters.outbox_max.max(held);
-        if self.is_slow(limits) && !self.slow_told {
-            self.slow_told = true;
-            overflow.slow = true;
-        }
-        if !self.timers.is_set(Timer::Probe) {
-            self.watch_send_q(now, limits);
-        }
-        overflow
+        self.watch_send_q(now, limits);
+        self.is_slow(limits)
     }
 
     fn note_short_write(&mut self, taken: usize, offered: usize, now: Moment) {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::wire::foreign::Foreign;
+
 /// Why a connection ended; it appears in events, logs and the closed list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CloseReason {
@@ -11,6 +13,8 @@ pub enum CloseReason {
     Error(String),
     /// Over its rate for longer than `flood.patience`.
     Flood,
+    /// It spoke another protocol.
+    Foreign(Foreign),
     /// Half-closed for longer than `half_close.timeout`.
     HalfCloseTimeout,
     /// Kicked by the operator, with a reason that may be empty.
@@ -41,6 +45,7 @@ impl CloseReason {
             Self::Eof => "eof",
             Self::Error(_) => "error",
             Self::Flood => "flood",
+            Self::Foreign(_) => "foreign",
             Self::HalfCloseTimeout => "half-close-timeout",
             Self::Kicked(_) => "kicked",
             Self::OutboxFull => "outbox-full",
@@ -62,6 +67,7 @@ impl fmt::Display for CloseReason {
             Self::Eof => f.write_str("end of input"),
             Self::Error(what) => write!(f, "connection failed: {what}"),
             Self::Flood => f.write_str("flooding"),
+            Self::Foreign(protocol) => write!(f, "speaks {protocol}"),
             Self::HalfCloseTimeout => f.write_str("half-closed for too long"),
             Self::Kicked(reason) if reason.is_empty() => f.write_str("kicked"),
             Self::Kicked(reason) => write!(f, "kicked: {reason}"),

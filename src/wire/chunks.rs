@@ -102,6 +102,13 @@ impl Chunks {
         self.places[id.0 as usize].references
     }
 
+    /// Whether nobody else has a part of the chunk that `span` is the end of: it may be appended to.
+    #[must_use]
+    pub fn ends_alone(&self, span: Span) -> bool {
+        let chunk = &self.chunks[span.chunk.0 as usize];
+        chunk.references == 1 && chunk.bytes.len() == span.end as usize
+    }
+
     /// One more reference.
     pub fn retain(&mut self, id: ChunkId) {
         self.places[id.0 as usize].references += 1;

@@ -64,6 +64,12 @@ impl Framer {
         self.held.len() - self.taken as usize
     }
 
+    /// What is held, up to the first message not yet given out and beyond.
+    #[must_use]
+    pub fn held(&self) -> &[u8] {
+        &self.held[self.taken as usize..]
+    }
+
     /// Drops everything held.
     pub fn clear(&mut self) {
         *self = Self::default();

@@ -3,6 +3,7 @@
 //! Pure, and the lowest layer: it knows no other module of this crate.
 
 pub mod chunks;
+pub mod foreign;
 pub mod framer;
 pub mod outbox;
 pub mod telnet;

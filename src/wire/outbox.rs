@@ -13,6 +13,9 @@ use super::chunks::{Chunks, Span};
 /// Pieces that are older than their neighbour by no more than this many stamps are merged with it.
 const MERGE_STAMPS: u32 = 10;
 
+/// Bytes from which on a chunk of a connection's own lines gets no more of them.
+const OWN_CHUNK_FULL: u32 = 4 * 1024;
+
 /// Whether a line may be dropped when its reader is too slow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
@@ -88,7 +91,20 @@ impl Outbox {
     }
 
     /// Queues one line of this connection's own, written by `word` (its end included).
+    ///
+    /// Short lines that follow each other share a chunk, so that what waits costs little more than its bytes.
     pub fn push_own(&mut self, chunks: &mut Chunks, keep: Keep, stamp: u32, word: impl FnOnce(&mut Vec<u8>)) {
+        if let Some(Piece::Bytes { span: last, keep: kept, stamp: since }) = self.last_mut()
+            && *kept == keep
+            && stamp.saturating_sub(*since) < MERGE_STAMPS
+            && last.end < OWN_CHUNK_FULL
+            && chunks.ends_alone(*last)
+        {
+            let added = chunks.append(last.chunk, word);
+            last.end = added.end;
+            self.count_in(chunks, added, keep);
+            return;
+        }
         let chunk = chunks.open();
         let span = chunks.append(chunk, word);
         self.push(chunks, span, keep, stamp);
@@ -362,6 +378,27 @@ mod tests {
         room.say(&mut outbox, "two\n");
         assert!(outbox.rest.is_none());
         assert_eq!(room.chunks.references(room.log), 2);
+    }
+
+    #[test]
+    fn own_lines_that_follow_each_other_share_a_chunk() {
+        let mut room = Room::new();
+        let mut outbox = Outbox::default();
+        for line in ["one\n", "two\n"] {
+            room.answer(&mut outbox, line);
+        }
+        assert_eq!((room.chunks.in_use(), outbox.kept_bytes()), (2, 8));
+        outbox.push_own(&mut room.chunks, Keep::WhileRoom, 0, |out| out.extend_from_slice(b"said\n"));
+        outbox.push_own(&mut room.chunks, Keep::WhileRoom, MERGE_STAMPS, |out| {
+            out.extend_from_slice(b"late\n")
+        });
+        assert_eq!((room.chunks.in_use(), outbox.kept_bytes()), (4, 8));
+        assert_eq!(send_all(&mut outbox, &mut room.chunks, 3), "one\ntwo\nsaid\nlate\n");
+        let mut other = Outbox::default();
+        room.say(&mut other, "three\n");
+        room.answer(&mut other, "four\n");
+        assert_eq!(room.chunks.in_use(), 2, "what others may read is left alone");
+        assert_eq!(send_all(&mut other, &mut room.chunks, 3), "three\nfour\n");
     }
 
     #[test]
