@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::columns::{Column, Wants};
+use super::columns::{Column, Wants, idle};
 use super::filter::Filter;
 use super::picture::{Picture, send_q};
 use crate::engine::snapshot::{ConnId, Peer, Row};
@@ -210,7 +210,7 @@ fn sort(order: &mut [u32], sort: Sort, picture: &Picture) {
     match sort.column {
         Column::Id | Column::Flags => by_key(order, descending, |index| at(index).id),
         Column::Nick => by_key(order, descending, |index| at(index).nick.map(|nick| nick.folded())),
-        Column::Peer => by_key(order, descending, |index| peer_key(at(index).peer)),
+        Column::Peer | Column::Address => by_key(order, descending, |index| peer_key(at(index).peer)),
         Column::State => by_key(order, descending, |index| at(index).state),
         Column::RecvQ => {
             by_key(order, descending, |index| at(index).kernel.map_or(0, |kernel| kernel.recv_q))
@@ -222,7 +222,7 @@ fn sort(order: &mut [u32], sort: Sort, picture: &Picture) {
         }
         Column::Rx => by_key(order, descending, |index| rate(index).rx()),
         Column::Tx | Column::RxTx => by_key(order, descending, |index| rate(index).tx()),
-        Column::Idle => by_key(order, descending, |index| now.since(at(index).heard)),
+        Column::Idle => by_key(order, descending, |index| idle(at(index), now)),
     }
 }
 
