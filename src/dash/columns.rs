@@ -159,26 +159,22 @@ impl Column {
     }
 
     /// The least width that does not mislead.
-    fn least(self, width: u16, wants: &Wants, raw: bool) -> u16 {
+    fn least(self, width: u16, wants: Wants, raw: bool) -> u16 {
         let compact = width < COMPACT_BELOW;
         match self {
             Self::Id => SIGNS + wants.id,
             Self::Nick if compact => wants.nick.clamp(8, 12),
-            Self::Nick => 8,
             Self::Address => wants.address.clamp(9, 15),
             Self::Peer => 15,
             Self::State => 12,
-            Self::RecvQ => 6,
-            Self::Outbox | Self::SendQ if raw => 8,
-            Self::Outbox | Self::SendQ => 6,
-            Self::Load if compact => 4,
-            Self::Load => 5,
-            Self::Rx | Self::Tx if raw => 8,
-            Self::Rx | Self::Tx => 5,
+            Self::Outbox | Self::SendQ | Self::Rx | Self::Tx if raw => 8,
+            Self::Nick => 8,
+            Self::RecvQ | Self::Outbox | Self::SendQ => 6,
+            Self::Load | Self::Idle if compact => 4,
+            Self::Flags if !compact => 7,
+            Self::Load | Self::Rx | Self::Tx | Self::Flags => 5,
             Self::RxTx => 9,
             Self::Idle => 4,
-            Self::Flags if compact => 5,
-            Self::Flags => 7,
         }
     }
 }
@@ -225,7 +221,7 @@ pub(crate) struct Placed {
 }
 
 /// The columns that fit into `width`, with one free cell between neighbours.
-pub(crate) fn place(width: u16, wants: &Wants, raw: bool) -> Vec<Placed> {
+pub(crate) fn place(width: u16, wants: Wants, raw: bool) -> Vec<Placed> {
     let all: &[Column] = if width < COMPACT_BELOW { &Column::ALL_COMPACT } else { &Column::ALL_WIDE };
     let mut chosen = all.to_vec();
     let needed = |chosen: &[Column]| {
@@ -249,7 +245,7 @@ pub(crate) fn place(width: u16, wants: &Wants, raw: bool) -> Vec<Placed> {
 }
 
 /// Gives the spare cells to those who want more, in this order.
-fn spread(chosen: &[Column], widths: &mut [u16], mut spare: u16, wants: &Wants) {
+fn spread(chosen: &[Column], widths: &mut [u16], mut spare: u16, wants: Wants) {
     for (column, want) in [
         (Column::Nick, wants.nick.min(12)),
         (Column::Peer, wants.peer),

@@ -148,11 +148,11 @@ impl Dialog {
             [] => (String::new(), None, Vec::new()),
             [one] => (format!(" {one}"), self.fate(*one, live, raw), Vec::new()),
             many => {
-                let line = |target: &Target| match self.fate(*target, live, raw) {
+                let listed = |target: &Target| match self.fate(*target, live, raw) {
                     Some(fate) => format!("{target}: {fate}"),
                     None => target.to_string(),
                 };
-                (format!(" {} connections", many.len()), None, many.iter().map(line).collect())
+                (format!(" {} connections", many.len()), None, many.iter().map(listed).collect())
             }
         };
         let word = self.word();

@@ -285,7 +285,6 @@ pub(crate) fn answer(app: &App, mut snapshot: Snapshot) -> Response {
 }
 
 /// A dashboard that has watched the server for two minutes.
-
 pub(crate) fn watching_at(settings: &Dashboard, width: u16, height: u16) -> App {
     let mut app = App::new(settings, false, false).unwrap();
     app.resized(width, height);

@@ -98,14 +98,12 @@ fn draw_panel(
         .chain(body.into_iter().map(|line| text(line, app.theme.text)))
         .chain(list.into_iter().map(|line| text(line, app.theme.text)))
         .chain(answers);
-    let mut at = u16::from(title_rows > 0);
-    for line in lines {
+    for (at, line) in (u16::from(title_rows > 0)..).zip(lines) {
         paint::line(buffer, inner, at, &line, app);
-        at += 1;
     }
-    let last = Rect { y: area.bottom().saturating_sub(1), height: area.height.min(1), ..inner };
-    let (sign, input) = input.filter(|_| !last.is_empty())?;
-    Some(draw_input(buffer, last, app, sign, input, None))
+    let typed = Rect { y: area.bottom().saturating_sub(1), height: area.height.min(1), ..inner };
+    let (sign, input) = input.filter(|_| !typed.is_empty())?;
+    Some(draw_input(buffer, typed, app, sign, input, None))
 }
 
 /// A list in so many lines; of a longer one the first lines, and how many more there are.

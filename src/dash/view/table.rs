@@ -19,7 +19,7 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, app: &App) {
     if area.is_empty() {
         return;
     }
-    let placed = columns::place(area.width, &app.table.wants, app.raw);
+    let placed = columns::place(area.width, app.table.wants, app.raw);
     draw_head(buffer, area, app, &placed);
     let rows = paint::below(area, 1);
     if app.table.len() == 0 {
