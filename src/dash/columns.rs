@@ -5,11 +5,15 @@ use super::measure;
 use super::picture::{Picture, send_q};
 use super::units;
 use crate::engine::snapshot::{Flags, Peer, Phase, Row};
+use crate::time::Moment;
+use std::time::Duration;
 
 /// Below this width PEER loses its port and RX and TX share a cell.
 pub(crate) const COMPACT_BELOW: u16 = 100;
 /// Below this width only the first columns of all remain.
 const BARE_BELOW: u16 = 48;
+/// The fewest cells that still tell names apart.
+const NICK_MIN: u16 = 4;
 /// Cells before the id: the sign of the selected row and that of a marked one.
 const SIGNS: u16 = 2;
 
@@ -20,8 +24,10 @@ pub(crate) enum Column {
     Id,
     /// The name.
     Nick,
-    /// Where it comes from.
+    /// Where it comes from, with the port.
     Peer,
+    /// The same without the port.
+    Address,
     /// Arrow and word.
     State,
     /// What the kernel holds from the peer.
@@ -78,7 +84,7 @@ impl Column {
     const ALL_COMPACT: [Self; 11] = [
         Self::Id,
         Self::Nick,
-        Self::Peer,
+        Self::Address,
         Self::State,
         Self::RecvQ,
         Self::Outbox,
@@ -90,7 +96,7 @@ impl Column {
     ];
 
     /// Who goes when the width does not do, the first first. Those not named never go.
-    const GOING: [Self; 9] = [
+    const GOING: [Self; 10] = [
         Self::Flags,
         Self::RecvQ,
         Self::Idle,
@@ -98,6 +104,7 @@ impl Column {
         Self::Tx,
         Self::RxTx,
         Self::Peer,
+        Self::Address,
         Self::Load,
         Self::SendQ,
     ];
@@ -107,7 +114,7 @@ impl Column {
         match self {
             Self::Id => "ID",
             Self::Nick => "NICK",
-            Self::Peer => "PEER",
+            Self::Peer | Self::Address => "PEER",
             Self::State => "STATE",
             Self::RecvQ => "RECV-Q",
             Self::Outbox => "OUTBOX",
@@ -127,6 +134,7 @@ impl Column {
             Self::Id => "number of the connection, never used twice",
             Self::Nick => "name in the chat; guest-ID until one is taken",
             Self::Peer => "address and port of the other end",
+            Self::Address => "address of the other end",
             Self::State => "which directions carry anything, and why not",
             Self::RecvQ => "received by the kernel, not read by us",
             Self::Outbox => "bytes waiting in the server for this client",
@@ -142,35 +150,31 @@ impl Column {
 
     /// Whether its cells stand at the right.
     pub(crate) const fn is_right(self) -> bool {
-        !matches!(self, Self::Nick | Self::Peer | Self::State | Self::Load | Self::Flags)
+        !matches!(self, Self::Nick | Self::Peer | Self::Address | Self::State | Self::Load | Self::Flags)
     }
 
     /// Whether the largest comes first when it is chosen: so with what is measured.
     pub(crate) const fn descends(self) -> bool {
-        !matches!(self, Self::Id | Self::Nick | Self::Peer | Self::State)
+        !matches!(self, Self::Id | Self::Nick | Self::Peer | Self::Address | Self::State)
     }
 
     /// The least width that does not mislead.
-    fn least(self, width: u16, wants: &Wants, raw: bool) -> u16 {
+    fn least(self, width: u16, wants: Wants, raw: bool) -> u16 {
         let compact = width < COMPACT_BELOW;
         match self {
             Self::Id => SIGNS + wants.id,
             Self::Nick if compact => wants.nick.clamp(8, 12),
-            Self::Nick => 8,
-            Self::Peer if compact => wants.address.clamp(9, 15),
+            Self::Address => wants.address.clamp(9, 15),
             Self::Peer => 15,
             Self::State => 12,
-            Self::RecvQ => 6,
-            Self::Outbox | Self::SendQ if raw => 8,
-            Self::Outbox | Self::SendQ => 6,
-            Self::Load if compact => 4,
-            Self::Load => 5,
-            Self::Rx | Self::Tx if raw => 8,
-            Self::Rx | Self::Tx => 5,
+            Self::Outbox | Self::SendQ | Self::Rx | Self::Tx if raw => 8,
+            Self::Nick => 8,
+            Self::RecvQ | Self::Outbox | Self::SendQ => 6,
+            Self::Load | Self::Idle if compact => 4,
+            Self::Flags if !compact => 7,
+            Self::Load | Self::Rx | Self::Tx | Self::Flags => 5,
             Self::RxTx => 9,
             Self::Idle => 4,
-            Self::Flags if compact => 5,
-            Self::Flags => 7,
         }
     }
 }
@@ -217,7 +221,7 @@ pub(crate) struct Placed {
 }
 
 /// The columns that fit into `width`, with one free cell between neighbours.
-pub(crate) fn place(width: u16, wants: &Wants, raw: bool) -> Vec<Placed> {
+pub(crate) fn place(width: u16, wants: Wants, raw: bool) -> Vec<Placed> {
     let all: &[Column] = if width < COMPACT_BELOW { &Column::ALL_COMPACT } else { &Column::ALL_WIDE };
     let mut chosen = all.to_vec();
     let needed = |chosen: &[Column]| {
@@ -231,16 +235,21 @@ pub(crate) fn place(width: u16, wants: &Wants, raw: bool) -> Vec<Placed> {
     }
     let spare = width.saturating_sub(needed(&chosen));
     let mut widths: Vec<u16> = chosen.iter().map(|column| column.least(width, wants, raw)).collect();
-    spread(&chosen, &mut widths, spare, width, wants);
+    if let Some(nick) = chosen.iter().position(|column| *column == Column::Nick) {
+        // Long ids take what they need from the names, never from a number.
+        let missing = needed(&chosen).saturating_sub(width);
+        widths[nick] = widths[nick].saturating_sub(missing).max(NICK_MIN.min(widths[nick]));
+    }
+    spread(&chosen, &mut widths, spare, wants);
     line_up(&chosen, &widths, width)
 }
 
 /// Gives the spare cells to those who want more, in this order.
-fn spread(chosen: &[Column], widths: &mut [u16], mut spare: u16, width: u16, wants: &Wants) {
-    let peer = if width < COMPACT_BELOW { wants.address } else { wants.peer };
+fn spread(chosen: &[Column], widths: &mut [u16], mut spare: u16, wants: Wants) {
     for (column, want) in [
         (Column::Nick, wants.nick.min(12)),
-        (Column::Peer, peer),
+        (Column::Peer, wants.peer),
+        (Column::Address, wants.address),
         (Column::Nick, wants.nick),
         (Column::Flags, 7),
         (Column::Load, 10),
@@ -277,6 +286,7 @@ pub(crate) fn cell(placed: Placed, picture: &Picture, index: usize, raw: bool, g
         Column::Id => row.id.get().to_string(),
         Column::Nick => row.nick.map_or_else(|| "-".to_owned(), |nick| nick.to_string()),
         Column::Peer => peer(row.peer, cells, glyphs),
+        Column::Address => address(row.peer, cells, glyphs),
         Column::State => format!("{} {}", row.state.arrow(), row.state),
         Column::RecvQ => row.kernel.map_or_else(|| "-".to_owned(), |kernel| number(u64::from(kernel.recv_q))),
         Column::Outbox => number(row.outbox_bytes),
@@ -285,8 +295,8 @@ pub(crate) fn cell(placed: Placed, picture: &Picture, index: usize, raw: bool, g
         Column::Rx => number(rate.rx()),
         Column::Tx => number(rate.tx()),
         Column::RxTx => format!("{}/{}", units::short(rate.rx(), false), units::short(rate.tx(), false)),
-        Column::Idle => units::brief_span(picture.taken().moment.since(row.heard)),
-        Column::Flags => flags(row, cells),
+        Column::Idle => units::brief_span(idle(row, picture.taken().moment)),
+        Column::Flags => flags(row, cells, glyphs),
     }
 }
 
@@ -296,21 +306,24 @@ fn number(count: u64, cells: usize, raw: bool) -> String {
     if text.len() <= cells { text } else { units::bytes(count, false) }
 }
 
-/// The peer with its port where that fits, else without; an address is cut only when it is wider than all of the cell.
+/// The peer with its port where that fits, else without.
 fn peer(peer: Peer, cells: usize, glyphs: &Glyphs) -> String {
     let whole = peer.to_string();
-    match peer {
-        Peer::Tcp(address) if whole.len() > cells => {
-            measure::fit(&address.ip().to_string(), cells, glyphs.ellipsis)
-        }
-        _ => whole,
-    }
+    if whole.len() <= cells { whole } else { address(peer, cells, glyphs) }
+}
+
+fn address(peer: Peer, cells: usize, glyphs: &Glyphs) -> String {
+    let whole = match peer {
+        Peer::Tcp(address) => address.ip().to_string(),
+        Peer::Unix => peer.to_string(),
+    };
+    measure::fit(&whole, cells, glyphs.ellipsis)
 }
 
 /// The words of a row, the most urgent first; `+` for those that do not fit. Who is going has one: why.
-pub(crate) fn flags(row: &Row, cells: usize) -> String {
+fn flags(row: &Row, cells: usize, glyphs: &Glyphs) -> String {
     if let (Some(reason), Phase::Gone | Phase::Draining) = (&row.reason, row.state) {
-        return measure::fit(reason.word(), cells, "+");
+        return measure::fit(reason.word(), cells, glyphs.ellipsis);
     }
     let mut text = String::new();
     for word in row.flags.words() {
@@ -326,6 +339,11 @@ pub(crate) fn flags(row: &Row, cells: usize) -> String {
         text.push_str(word);
     }
     text
+}
+
+/// Since when it sends nothing; of those gone, since when they are.
+pub(crate) fn idle(row: &Row, now: Moment) -> Duration {
+    now.since(row.gone_at.unwrap_or(row.heard))
 }
 
 /// Whether a row needs a look, and how much.

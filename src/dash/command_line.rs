@@ -56,11 +56,6 @@ impl LineHistory {
 }
 
 impl CommandLine {
-    /// A line that begins with this text.
-    pub(crate) fn of(text: &str) -> Self {
-        Self { input: TextInput::of(text), ..Self::default() }
-    }
-
     /// Edits the line, goes through history or completes. Enter and Esc are the caller's.
     pub(crate) fn handle_key(&mut self, key: KeyEvent, history: &LineHistory, picture: &Picture) {
         match key.code {

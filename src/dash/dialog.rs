@@ -90,8 +90,10 @@ pub(crate) struct Panel {
     pub(crate) title: String,
     /// What is asked; the first line names the verb and whom it is for.
     pub(crate) question: String,
-    /// What will come of it, and the list of many.
+    /// What will come of it.
     pub(crate) body: Vec<String>,
+    /// Whom it is for, when there are many.
+    pub(crate) list: Vec<String>,
     /// Keys and what they do, the default first.
     pub(crate) choices: Vec<(&'static str, String)>,
 }
@@ -142,22 +144,42 @@ impl Dialog {
 
     /// The question as it is shown now.
     pub(crate) fn panel(&self, live: &Picture, raw: bool) -> Panel {
-        let word = self.word();
-        let (whom, mut body) = match self.targets.as_slice() {
-            [] => (String::new(), Vec::new()),
-            [one] => (format!(" {one}"), vec![fate(*one, live, raw)]),
-            many => (
-                format!(" {} connections", many.len()),
-                many.iter().map(|target| format!("{target}: {}", fate(*target, live, raw))).collect(),
-            ),
+        let (whom, known, list) = match self.targets.as_slice() {
+            [] => (String::new(), None, Vec::new()),
+            [one] => (format!(" {one}"), self.fate(*one, live, raw), Vec::new()),
+            many => {
+                let listed = |target: &Target| match self.fate(*target, live, raw) {
+                    Some(fate) => format!("{target}: {fate}"),
+                    None => target.to_string(),
+                };
+                (format!(" {} connections", many.len()), None, many.iter().map(listed).collect())
+            }
         };
-        // Above a list, which may be long, or below what is known of the one.
-        let at = if self.targets.len() > 1 { 0 } else { body.len() };
-        body.insert(at, self.consequence(live));
+        let word = self.word();
         let mut letters = word.chars();
         let capital: String =
             letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
-        Panel { title: self.line(), question: format!("{capital}{whom}?"), body, choices: self.choices() }
+        Panel {
+            title: format!(":{}", self.line()),
+            question: format!("{capital}{whom}?"),
+            body: known.into_iter().chain([self.consequence(live)]).collect(),
+            list,
+            choices: self.choices(),
+        }
+    }
+
+    /// What is to be known about a target before it is done: that it is gone, or what it stands to lose now.
+    fn fate(&self, target: Target, live: &Picture, raw: bool) -> Option<String> {
+        let Some(row) = live.living(target.id) else {
+            return Some(gone(target.id, live));
+        };
+        match self.verb {
+            Verb::Kick(_) | Verb::Reset | Verb::Shutdown(None | Some(Half::Write | Half::Both)) => {
+                Some(loss(row, raw))
+            }
+            Verb::Mute => row.flags.has(Flags::MUTED).then(|| "muted already".to_owned()),
+            _ => None,
+        }
     }
 
     /// The verb in a word or two.
@@ -229,29 +251,25 @@ impl Dialog {
             choices.extend([("r", "read".to_owned()), ("w", "write".to_owned()), ("b", "both".to_owned())]);
         }
         if self.verb != Verb::Shutdown(None) {
-            choices.push(("y", self.word()));
+            let all =
+                if self.targets.len() > 1 { format!(" all {}", self.targets.len()) } else { String::new() };
+            choices.push(("y", self.word() + &all));
         }
         if let Verb::Kick(_) = self.verb {
-            choices.push(("r", "reason…".to_owned()));
+            choices.push(("r", "give a reason".to_owned()));
         }
         choices
     }
 }
 
-/// What a target stands to lose, as the server has it now.
-fn fate(target: Target, live: &Picture, raw: bool) -> String {
-    let Some(row) = live.living(target.id) else {
-        return gone(target.id, live);
-    };
-    let muted = if row.flags.has(Flags::MUTED) { "; muted" } else { "" };
-    let (outbox, send_q) = unsent(row);
+/// What is unsent.
+fn loss(row: &Row, raw: bool) -> String {
     let size = |count| units::bytes(count, raw);
-    let loss = match (outbox, send_q) {
+    match unsent(row) {
         (0, 0) => "nothing unsent".to_owned(),
         (outbox, 0) => format!("{} unsent", size(outbox)),
         (outbox, send_q) => format!("{} unsent, {} in Send-Q", size(outbox), size(send_q)),
-    };
-    format!("{loss}{muted}")
+    }
 }
 
 /// That a connection is gone, and why if that is still known.

@@ -1,4 +1,4 @@
-//! The live filter: `nick:bob state:eof outbox>10k ip:10.0.0.0/8 -muted /regex/`, all of it ANDed.
+//! The live filter: `nick:bob state:eof outbox>10k ip:10.0.0.0/8 -muted /regex/`, all of which must hold.
 //!
 //! A filter that exists is legal; [`parse`] says in words what is wrong with a text that is none. Matching allocates
 //! nothing for the terms people use most, because it runs over every row of every snapshot.

@@ -10,7 +10,8 @@ const TALL_FROM: u16 = 12;
 const SIDE_FROM: u16 = 140;
 /// What the table keeps for itself beside the detail: enough for every column.
 const TABLE_BESIDE: u16 = 100;
-/// The widest detail beside the table.
+/// The narrowest and the widest detail beside the table.
+const SIDE_MIN: u16 = SIDE_FROM - TABLE_BESIDE;
 const SIDE_MAX: u16 = 64;
 /// From this size detail and traffic are blocks below the table, else a line each.
 const BLOCKS_FROM: (u16, u16) = (90, 26);
@@ -135,7 +136,7 @@ fn tall(rest: &mut Rest, shape: Shape) -> Regions {
     };
     match shape.view {
         View::Clients if shape.detail_open => {
-            regions.table = rest.top(1 + (rest.0.height / 3).min(8));
+            regions.table = rest.top(1 + (rest.0.height / 4).min(8));
             regions.detail = rest.0;
         }
         View::Clients if rest.0.width >= SIDE_FROM => beside(rest, &mut regions),
@@ -149,7 +150,8 @@ fn tall(rest: &mut Rest, shape: Shape) -> Regions {
 fn beside(rest: &mut Rest, regions: &mut Regions) {
     regions.is_side = true;
     regions.events = rest.bottom(events_rows(rest.0.height));
-    let mut side = Rest(rest.right((rest.0.width - TABLE_BESIDE).min(SIDE_MAX)));
+    let spare = rest.0.width.saturating_sub(TABLE_BESIDE);
+    let mut side = Rest(rest.right((spare * 4 / 5).clamp(SIDE_MIN, SIDE_MAX)));
     regions.traffic = side.bottom(if side.0.height >= 20 { 9 } else { 0 });
     regions.detail = side.0;
     regions.table = rest.0;
@@ -208,7 +210,7 @@ mod tests {
         let large = regions(100, 30, shape(View::Clients));
         assert_eq!((large.detail.height, large.detail.width, large.traffic.width), (7, 50, 50));
         let wide = regions(160, 50, shape(View::Clients));
-        assert!(wide.is_side && wide.table.width == 100 && wide.detail.width == 60);
+        assert!(wide.is_side && wide.table.width == 112 && wide.detail.width == 48);
     }
 
     proptest! {

@@ -54,7 +54,8 @@ pub(crate) fn right(text: &str, cells: usize, ellipsis: &str) -> String {
     format!("{}{text}", " ".repeat(missing))
 }
 
-/// `text` in lines of at most `cells` cells, broken at spaces where there are any.
+/// `text` in lines of at most `cells` cells, broken at spaces where there are any. Only a grapheme that is wider than
+/// that itself sticks out.
 pub(crate) fn wrap(text: &str, cells: usize) -> Vec<String> {
     let cells = cells.max(1);
     let mut lines = Vec::new();
@@ -108,8 +109,9 @@ mod tests {
             prop_assert!(width(&fit(&text, cells, "…")) <= cells);
             prop_assert_eq!(width(&left(&text, cells, "…")), cells);
             prop_assert_eq!(width(&right(&text, cells, "…")), cells);
-            for line in wrap(&text, cells.max(2)) {
-                prop_assert!(width(&line) <= cells.max(2), "{line:?}");
+            for line in wrap(&text, cells) {
+                let is_one = line.graphemes(true).nth(1).is_none();
+                prop_assert!(is_one || width(&line) <= cells.max(1), "{line:?}");
             }
         }
     }

@@ -125,7 +125,7 @@ mod tests {
             tickets.extend(orders.next_request().map(|request| ticket(Some(request))));
         }
         assert!(
-            matches!(told.as_slice(), [Err(text)] if text.starts_with("1") && text.contains("of 20")),
+            matches!(told.as_slice(), [Err(text)] if text.starts_with('1') && text.contains("of 20")),
             "{told:?}"
         );
     }

@@ -73,9 +73,12 @@ impl Picture {
         self.snapshot.detail.as_ref().filter(|detail| detail.id == id)
     }
 
-    /// How fast the counters of the row at this index run.
+    /// How fast the counters of the row at this index run; those of who is gone stand still.
     pub(crate) fn rate(&self, index: usize) -> RowRate {
-        self.rates.at(index)
+        match self.snapshot.rows.get(index) {
+            Some(row) if row.state != Phase::Gone => self.rates.at(index),
+            _ => RowRate::default(),
+        }
     }
 
     /// Outbox and Send-Q of a row, in thousandths of what its outbox may hold; above 1,000 when the kernel holds

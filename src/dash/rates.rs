@@ -8,36 +8,36 @@ use crate::time::Moment;
 /// A rate falls to a third of itself in this time once its counter stands still.
 const SMOOTH_US: u128 = 2_000_000;
 
-/// How fast the counters of one connection run.
+/// How fast the counters of one connection run, in thousandths of a byte a second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RowRate {
-    rx_milli: u64,
-    tx_milli: u64,
-    growth_milli: i64,
+    rx: u64,
+    tx: u64,
+    outbox: i64,
 }
 
 impl RowRate {
     /// Bytes a second from the peer.
     pub(crate) const fn rx(self) -> u64 {
-        self.rx_milli / 1_000
+        self.rx / 1_000
     }
 
     /// Bytes a second to the peer's kernel.
     pub(crate) const fn tx(self) -> u64 {
-        self.tx_milli / 1_000
+        self.tx / 1_000
     }
 
     /// Bytes a second by which the outbox grows; negative when it drains.
     pub(crate) const fn outbox_growth(self) -> i64 {
-        self.growth_milli / 1_000
+        self.outbox / 1_000
     }
 
     fn after(self, old: &Row, new: &Row, elapsed_us: u64) -> Self {
         let grown = i128::from(new.outbox_bytes) - i128::from(old.outbox_bytes);
         Self {
-            rx_milli: smoothed(self.rx_milli, new.bytes_in.saturating_sub(old.bytes_in), elapsed_us),
-            tx_milli: smoothed(self.tx_milli, new.bytes_out.saturating_sub(old.bytes_out), elapsed_us),
-            growth_milli: smoothed_signed(self.growth_milli, grown, elapsed_us),
+            rx: smoothed(self.rx, new.bytes_in.saturating_sub(old.bytes_in), elapsed_us),
+            tx: smoothed(self.tx, new.bytes_out.saturating_sub(old.bytes_out), elapsed_us),
+            outbox: smoothed_signed(self.outbox, grown, elapsed_us),
         }
     }
 }

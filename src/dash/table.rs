@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::columns::{Column, Wants};
+use super::columns::{Column, Wants, idle};
 use super::filter::Filter;
 use super::picture::{Picture, send_q};
 use crate::engine::snapshot::{ConnId, Peer, Row};
@@ -207,22 +207,20 @@ fn sort(order: &mut [u32], sort: Sort, picture: &Picture) {
     let at = |index: u32| &rows[index as usize];
     let rate = |index: u32| picture.rate(index as usize);
     let descending = sort.descending;
+    let load = |index: u32| at(index).outbox_bytes.saturating_add(send_q(at(index)));
+    let recv_q = |index: u32| at(index).kernel.map_or(0, |kernel| kernel.recv_q);
     match sort.column {
         Column::Id | Column::Flags => by_key(order, descending, |index| at(index).id),
         Column::Nick => by_key(order, descending, |index| at(index).nick.map(|nick| nick.folded())),
-        Column::Peer => by_key(order, descending, |index| peer_key(at(index).peer)),
+        Column::Peer | Column::Address => by_key(order, descending, |index| peer_key(at(index).peer)),
         Column::State => by_key(order, descending, |index| at(index).state),
-        Column::RecvQ => {
-            by_key(order, descending, |index| at(index).kernel.map_or(0, |kernel| kernel.recv_q))
-        }
+        Column::RecvQ => by_key(order, descending, recv_q),
         Column::Outbox => by_key(order, descending, |index| at(index).outbox_bytes),
         Column::SendQ => by_key(order, descending, |index| send_q(at(index))),
-        Column::Load => {
-            by_key(order, descending, |index| at(index).outbox_bytes.saturating_add(send_q(at(index))))
-        }
+        Column::Load => by_key(order, descending, load),
         Column::Rx => by_key(order, descending, |index| rate(index).rx()),
         Column::Tx | Column::RxTx => by_key(order, descending, |index| rate(index).tx()),
-        Column::Idle => by_key(order, descending, |index| now.since(at(index).heard)),
+        Column::Idle => by_key(order, descending, |index| idle(at(index), now)),
     }
 }
 

@@ -68,10 +68,7 @@ fn request(key: KeyEvent) -> Option<InputRequest> {
     Some(match (key.code, control, alt) {
         (KeyCode::Char('a'), true, false) | (KeyCode::Home, ..) => InputRequest::GoToStart,
         (KeyCode::Char('e'), true, false) | (KeyCode::End, ..) => InputRequest::GoToEnd,
-        (KeyCode::Char('b'), true, false) => InputRequest::GoToPrevChar,
-        (KeyCode::Char('f'), true, false) => InputRequest::GoToNextChar,
         (KeyCode::Char('d'), true, false) | (KeyCode::Delete, ..) => InputRequest::DeleteNextChar,
-        (KeyCode::Char('h'), true, false) => InputRequest::DeletePrevChar,
         (KeyCode::Char('k'), true, false) => InputRequest::DeleteTillEnd,
         (KeyCode::Char('u'), true, false) => InputRequest::DeleteFromStart,
         (KeyCode::Char('y'), true, false) => InputRequest::Yank,
@@ -79,9 +76,9 @@ fn request(key: KeyEvent) -> Option<InputRequest> {
         (KeyCode::Char('b'), false, true) | (KeyCode::Left, true, _) => InputRequest::GoToPrevWord,
         (KeyCode::Char('f'), false, true) | (KeyCode::Right, true, _) => InputRequest::GoToNextWord,
         (KeyCode::Char('d'), false, true) => InputRequest::DeleteNextWord,
-        (KeyCode::Backspace, ..) => InputRequest::DeletePrevChar,
-        (KeyCode::Left, ..) => InputRequest::GoToPrevChar,
-        (KeyCode::Right, ..) => InputRequest::GoToNextChar,
+        (KeyCode::Char('h'), true, false) | (KeyCode::Backspace, ..) => InputRequest::DeletePrevChar,
+        (KeyCode::Char('b'), true, false) | (KeyCode::Left, ..) => InputRequest::GoToPrevChar,
+        (KeyCode::Char('f'), true, false) | (KeyCode::Right, ..) => InputRequest::GoToNextChar,
         (KeyCode::Char(c), false, false) if !c.is_control() => InputRequest::InsertChar(c),
         _ => return None,
     })

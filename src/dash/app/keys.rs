@@ -93,7 +93,7 @@ impl App {
         }
     }
 
-    /// The filter is in force while it is typed; one that is wrong leaves the last right one in force.
+    /// The filter is in force while it is typed; a last term that is wrong, or not finished, is left out of it.
     fn filter_key(&mut self, mut line: FilterLine, key: KeyEvent, now: Now) {
         if key.code == KeyCode::Esc || is_ctrl_c(key) {
             return self.set_filter(&line.before, now);
@@ -104,7 +104,13 @@ impl App {
             return self.table.select_shown(picture);
         }
         if line.input.handle_key(key) {
-            line.error = self.apply_filter(line.input.text()).err().map(|why| why.to_string());
+            let text = line.input.text();
+            line.error = self.apply_filter(text).err().map(|why| why.to_string());
+            if line.error.is_some() {
+                let before = text.rfind(' ').map_or("", |space| &text[..space]);
+                // What stands before may be wrong as well; then the last right filter stays.
+                self.apply_filter(before).ok();
+            }
         }
         self.mode = Mode::Filter(line);
     }

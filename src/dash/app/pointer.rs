@@ -45,7 +45,7 @@ impl App {
     }
 
     fn click_head(&mut self, x: u16, table: Rect) {
-        let placed = place(table.width, &self.table.wants, self.raw);
+        let placed = place(table.width, self.table.wants, self.raw);
         let hit = placed.iter().find(|placed| (placed.x..placed.x + placed.width).contains(&x));
         if let Some(placed) = hit {
             self.sort_by_head(placed.column);

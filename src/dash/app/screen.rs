@@ -55,7 +55,11 @@ impl App {
 
     /// Sorts by the column whose head was clicked; the second time the other way.
     pub(super) fn sort_by_head(&mut self, column: Column) {
-        let column = if column == Column::RxTx { Column::Tx } else { column };
+        let column = match column {
+            Column::Address => Column::Peer,
+            Column::RxTx => Column::Tx,
+            column => column,
+        };
         if !Column::SORTABLE.contains(&column) {
             return;
         }

@@ -42,9 +42,9 @@ impl Filter {
                 Some(term) if !term.is_empty() && !term.starts_with(' ') => (true, term),
                 _ => (false, rest),
             };
-            let (test, after) = if term.starts_with('/') { pattern(term)? } else { word(term)? };
-            terms.push(Term { negated, test });
-            rest = after.trim_start();
+            let (meant, behind) = if term.starts_with('/') { pattern(term)? } else { word(term)? };
+            terms.push(Term { negated, test: meant });
+            rest = behind.trim_start();
         }
         Ok(Self(terms))
     }
@@ -121,11 +121,11 @@ fn last_line(text: &str) -> &str {
 /// Reads the word at the start of `text`; what follows it is left.
 fn word(text: &str) -> Result<(Test, &str), FilterError> {
     let (word, after) = text.split_once(' ').unwrap_or((text, ""));
-    let test = match word.find(['>', '<', '=', ':']) {
+    let meant = match word.find(['>', '<', '=', ':']) {
         Some(at) if is_name(&word[..at]) && !word[at..].starts_with("::") => field(word, at)?,
         _ => Test::Word(word.to_owned()),
     };
-    Ok((test, after))
+    Ok((meant, after))
 }
 
 /// Whether it can stand before a sign; what cannot is a plain word, such as an IPv6 address.

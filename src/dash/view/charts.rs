@@ -28,37 +28,37 @@ struct Chart {
 /// The charts in the order in which they go when there is no room for all.
 static CHARTS: [Chart; 6] = [
     Chart {
-        title: "in, bytes a second",
+        title: "in, bytes/s",
         of: |sample| sample.bytes_in,
         text: |value, app| units::bytes(value, app.raw),
         style: |app| app.theme.inward,
     },
     Chart {
-        title: "out, bytes a second",
+        title: "out, bytes/s",
         of: |sample| sample.bytes_out,
         text: |value, app| units::bytes(value, app.raw),
         style: |app| app.theme.outward,
     },
     Chart {
-        title: "deliveries, lines a second",
+        title: "deliveries, lines/s",
         of: |sample| sample.deliveries,
         text: |value, app| units::short(value, app.raw),
         style: |app| app.theme.text,
     },
     Chart {
-        title: "turn time, 99th percentile",
+        title: "turn time, p99",
         of: |sample| sample.turn_p99_us,
         text: |value, app| units::micros(u32::try_from(value).unwrap_or(u32::MAX), app.glyphs.micro),
         style: |app| app.theme.text,
     },
     Chart {
-        title: "outboxes, bytes unsent",
+        title: "outboxes, bytes",
         of: |sample| sample.outbox,
         text: |value, app| units::bytes(value, app.raw),
         style: |app| app.theme.warn,
     },
     Chart {
-        title: "Send-Qs, bytes in the kernel",
+        title: "Send-Qs, bytes",
         of: |sample| sample.send_q,
         text: |value, app| units::bytes(value, app.raw),
         style: |app| app.theme.warn,
@@ -73,16 +73,15 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, app: &App) {
     let columns = if area.width >= COMPACT_BELOW { 2 } else { 1 };
     let wanted = u16::try_from(CHARTS.len()).unwrap_or(u16::MAX).div_ceil(columns);
     let rows = wanted.min(area.height / ROWS_MIN).max(1);
-    let height = area.height / rows;
+    let (height, higher) = (area.height / rows, area.height % rows);
     let width = area.width / columns;
     for (at, chart) in (0..rows * columns).zip(&CHARTS) {
         let (column, row) = (at % columns, at / columns);
-        let last = row + 1 == rows;
         let cell = Rect {
             x: area.x + column * width,
-            y: area.y + row * height,
+            y: area.y + row * height + row.min(higher),
             width: width.saturating_sub(u16::from(column + 1 < columns)),
-            height: if last { area.height - row * height } else { height },
+            height: height + u16::from(row < higher),
         };
         draw_chart(buffer, cell, app, chart);
     }
@@ -96,9 +95,10 @@ fn draw_chart(buffer: &mut Buffer, area: Rect, app: &App, chart: &Chart) {
     let now = values.last().copied().unwrap_or(0);
     let title = [
         span(chart.title, app.theme.title),
-        span(format!("  now {}  peak {}  {} s", text(now), text(peak), plot.width), app.theme.dim),
+        span(format!("  now {}  peak {}", text(now), text(peak)), app.theme.dim),
     ];
-    paint::rule(buffer, area, &title, &[], app);
+    let seconds = [span(format!("{} s", plot.width), app.theme.dim)];
+    paint::rule(buffer, area, &title, &seconds, app);
     let axis = Rect { width: AXIS.min(area.width), ..paint::below(area, 1) };
     if axis.height > 1 {
         draw_axis(buffer, axis, 0, &text(peak), app);

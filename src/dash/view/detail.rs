@@ -13,6 +13,7 @@ use crate::dash::columns::COMPACT_BELOW;
 use crate::dash::theme::Theme;
 use crate::dash::why::{self, Weight};
 use crate::dash::{measure, units};
+use crate::engine::record::Entry;
 use crate::engine::snapshot::{Detail, Milestone, Row};
 use crate::time::Now;
 
@@ -40,7 +41,9 @@ fn draw_block(buffer: &mut Buffer, area: Rect, app: &App) {
     };
     if app.detail_open && area.width >= COMPACT_BELOW {
         let half = inner.width / 2;
-        draw_facts(buffer, Rect { width: half.saturating_sub(1), ..inner }, app, index);
+        let facts = Rect { width: half.saturating_sub(1), ..inner };
+        let used = draw_facts(buffer, facts, app, index);
+        draw_happened(buffer, paint::below(facts, used + 1), app);
         draw_timeline(buffer, paint::inset(inner, half, 0), app);
     } else if inner.height >= TITLED_FROM {
         let used = draw_facts(buffer, inner, app, index);
@@ -88,98 +91,93 @@ const fn weight_style(weight: Weight, theme: &Theme) -> Style {
     }
 }
 
-/// Draws what is known, wrapped where it is too long; how many rows it took.
+/// What is known: figures that may share a line, and remarks that each have their own.
+enum Fact {
+    Figures(Vec<(&'static str, String)>),
+    Remark(String, Style),
+}
+
+/// Draws what is known, in as many lines as it needs; how many it took.
 fn draw_facts(buffer: &mut Buffer, area: Rect, app: &App, index: usize) -> u16 {
-    let mut at = 0;
-    for spans in facts(app, index) {
-        if paint::width(&spans) <= usize::from(area.width) || spans.len() > 1 {
-            paint::line(buffer, area, at, &spans, app);
-            at += 1;
-            continue;
-        }
-        for part in spans {
-            for text in measure::wrap(&part.content, usize::from(area.width)) {
-                paint::line(buffer, area, at, &[span(text, part.style)], app);
-                at += 1;
+    let cells = usize::from(area.width).max(1);
+    let mut lines: Vec<Spans> = Vec::new();
+    for fact in facts(app, index) {
+        match fact {
+            Fact::Figures(pairs) => lines.extend(paint::flow(&labelled(app, &pairs), 2, cells)),
+            Fact::Remark(text, style) => {
+                lines.extend(measure::wrap(&text, cells).into_iter().map(|line| vec![span(line, style)]));
             }
         }
     }
-    at
+    for (row, line) in (0..area.height).zip(&lines) {
+        paint::line(buffer, area, row, line, app);
+    }
+    u16::try_from(lines.len()).unwrap_or(u16::MAX).min(area.height)
 }
 
-fn facts(app: &App, index: usize) -> Vec<Spans> {
+fn facts(app: &App, index: usize) -> Vec<Fact> {
     let row = &app.picture().rows()[index];
-    let mut facts = vec![ends(app, row), ages(app, row), outbox(app, row)];
+    let detail = app.detail_of(row.id);
+    let mut facts = vec![Fact::Figures(who(app, row)), Fact::Figures(outbox(app, row))];
     for remark in why::remarks(app.picture(), index, app.raw) {
-        facts.push(vec![span(remark.text, weight_style(remark.weight, &app.theme))]);
+        facts.push(Fact::Remark(remark.text, weight_style(remark.weight, &app.theme)));
     }
-    facts.push(kernel(app, row));
-    facts.push(volume(app, row));
-    facts.extend(app.detail_of(row.id).and_then(|detail| rooms(app, detail)));
+    facts.push(Fact::Figures(kernel(app, row)));
+    let mut last = volume(app, row);
+    last.extend(detail.into_iter().flat_map(rooms));
+    facts.push(Fact::Figures(last));
     facts
 }
 
-/// Labels and values in turn, as one line.
-fn labelled(app: &App, pairs: &[(&'static str, String)]) -> Spans {
-    let mut spans = Vec::new();
-    for (at, (label, value)) in pairs.iter().enumerate() {
-        let gap = if at == 0 { "" } else { "  " };
-        spans.push(span(format!("{gap}{label} "), app.theme.dim));
-        spans.push(span(value.clone(), app.theme.text));
-    }
-    spans
+/// Labels and values, each pair a group.
+fn labelled(app: &App, pairs: &[(&'static str, String)]) -> Vec<Spans> {
+    let group = |(label, value): &(&'static str, String)| {
+        vec![span(format!("{label} "), app.theme.dim), span(value.clone(), app.theme.text)]
+    };
+    pairs.iter().map(group).collect()
 }
 
-fn ends(app: &App, row: &Row) -> Spans {
+fn who(app: &App, row: &Row) -> Vec<(&'static str, String)> {
+    let now = app.picture().taken().moment;
     let listener = app.picture().status().listeners.get(usize::from(row.listener));
     let mut pairs = vec![("peer", row.peer.to_string())];
     pairs.extend(listener.map(|listener| ("on", bare_address(listener).to_owned())));
-    labelled(app, &pairs)
+    pairs.extend([
+        ("age", units::clock(now.since(row.since))),
+        ("idle", units::brief_span(now.since(row.heard))),
+        ("lines", format!("{} in, {} out", units::grouped(row.lines_in), units::grouped(row.lines_out))),
+    ]);
+    pairs
 }
 
-fn ages(app: &App, row: &Row) -> Spans {
-    let now = app.picture().taken().moment;
-    labelled(
-        app,
-        &[
-            ("age", units::clock(now.since(row.since))),
-            ("idle", units::brief_span(now.since(row.heard))),
-            ("lines in", units::grouped(row.lines_in)),
-            ("out", units::grouped(row.lines_out)),
-        ],
-    )
-}
-
-fn outbox(app: &App, row: &Row) -> Spans {
+fn outbox(app: &App, row: &Row) -> Vec<(&'static str, String)> {
     let size = |count| units::bytes(count, app.raw);
     let limit =
         app.detail_of(row.id).map_or(app.picture().status().outbox_limit, |detail| detail.outbox_limit);
-    let mut text = format!("{} of {}", size(row.outbox_bytes), size(limit));
-    if let Some(age) = row.outbox_age {
-        text += &format!(", oldest {}", units::span(age));
-    }
+    let mut pairs = vec![("outbox", format!("{} of {}", size(row.outbox_bytes), size(limit)))];
+    pairs.extend(row.outbox_age.map(|age| ("oldest", units::span(age))));
     if row.outbox_max > 0 {
-        text += &format!(", most {}", size(row.outbox_max));
+        pairs.push(("most", size(row.outbox_max)));
     }
-    labelled(app, &[("outbox", text)])
+    pairs
 }
 
-fn kernel(app: &App, row: &Row) -> Spans {
+fn kernel(app: &App, row: &Row) -> Vec<(&'static str, String)> {
     let size = |count: u32| units::bytes(u64::from(count), app.raw);
     let Some(kernel) = row.kernel else {
-        return labelled(app, &[("kernel Send-Q", size(row.send_q_seen))]);
+        return vec![("Send-Q", size(row.send_q_seen))];
     };
-    let mut pairs = vec![("kernel Recv-Q", size(kernel.recv_q)), ("Send-Q", size(kernel.send_q))];
+    let mut pairs = vec![("Recv-Q", size(kernel.recv_q)), ("Send-Q", size(kernel.send_q))];
     if let Some(tcp) = kernel.tcp {
         pairs.push(("rtt", units::micros(tcp.rtt_us, app.glyphs.micro)));
         pairs.push(("window", size(tcp.peer_window)));
     }
-    labelled(app, &pairs)
+    pairs
 }
 
-fn volume(app: &App, row: &Row) -> Spans {
+fn volume(app: &App, row: &Row) -> Vec<(&'static str, String)> {
     let size = |count| units::bytes(count, app.raw);
-    let mut pairs = vec![("bytes in", size(row.bytes_in)), ("out", size(row.bytes_out))];
+    let mut pairs = vec![("bytes", format!("{} in, {} out", size(row.bytes_in), size(row.bytes_out)))];
     if row.inbox_bytes > 0 {
         pairs.push(("unparsed", size(row.inbox_bytes)));
     }
@@ -187,17 +185,30 @@ fn volume(app: &App, row: &Row) -> Spans {
     if !flags.is_empty() {
         pairs.push(("flags", flags.join(" ")));
     }
-    labelled(app, &pairs)
+    pairs
 }
 
-fn rooms(app: &App, detail: &Detail) -> Option<Spans> {
-    let (active, others) = detail.rooms.split_last()?;
+fn rooms(detail: &Detail) -> Vec<(&'static str, String)> {
+    let Some((active, others)) = detail.rooms.split_last() else { return Vec::new() };
     let others: Vec<String> = others.iter().map(ToString::to_string).collect();
     let mut pairs = vec![("talks in", active.to_string())];
     if !others.is_empty() {
         pairs.push(("is in", others.join(" ")));
     }
-    Some(labelled(app, &pairs))
+    pairs
+}
+
+/// Draws what the log has about the connection, the newest at the end.
+fn draw_happened(buffer: &mut Buffer, area: Rect, app: &App) {
+    let Some(id) = app.table.selected().filter(|_| area.height > 1) else { return };
+    paint::line(buffer, area, 0, &[span(format!("events of {id}"), app.theme.title)], app);
+    let area = paint::below(area, 1);
+    let about = app.picture().log.entries().rev().filter(|entry| entry.record.subject() == Some(id));
+    let mut entries: Vec<&Entry> = about.take(usize::from(area.height)).collect();
+    entries.reverse();
+    for (row, entry) in (0..).zip(entries) {
+        paint::line(buffer, area, row, &super::events::short_event(app, entry), app);
+    }
 }
 
 /// Draws the socket's life under a title, the newest at the end.

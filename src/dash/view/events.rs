@@ -17,6 +17,8 @@ use crate::engine::record::{Category, Entry};
 const WORD: usize = 6;
 /// Cells for the id and the nick of an event.
 const SUBJECT: usize = 16;
+/// Below this width only the category in force is named.
+const ALL_CATEGORIES_FROM: u16 = 60;
 /// Below this width id and nick take only what they need.
 const ALIGNED_FROM: u16 = 70;
 
@@ -27,7 +29,7 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, app: &App) {
     }
     let is_view = app.view == View::Events;
     let follow = if app.events.follows() { "follow" } else { "standing still" };
-    paint::rule(buffer, area, &categories(app), &[span(follow, app.theme.accent)], app);
+    paint::rule(buffer, area, &categories(app, area.width), &[span(follow, app.theme.accent)], app);
     let inner = paint::below(area, 1);
     let (start, entries) = app.events.window(&app.picture().log, usize::from(inner.height));
     if entries.is_empty() {
@@ -50,12 +52,15 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, app: &App) {
     }
 }
 
-/// The categories, the one in force in brackets.
-fn categories(app: &App) -> Spans {
+/// The categories, the one in force in brackets; it alone where there is no room for all.
+fn categories(app: &App, width: u16) -> Spans {
     let mut spans = vec![span("Events ", app.theme.title)];
     let all = std::iter::once(None).chain(Category::ALL.map(Some));
     for category in all {
         let word = category.map_or("all", Category::word);
+        if width < ALL_CATEGORIES_FROM && category != app.events.category {
+            continue;
+        }
         let (text, style) = if category == app.events.category {
             (format!("[{word}]"), app.theme.title)
         } else {
@@ -83,6 +88,16 @@ fn event(app: &App, entry: &Entry, width: u16) -> Spans {
         span(format!("{} ", measure::left(record.word(), WORD, "")), style),
         span(format!("{subject}{gap}"), app.theme.text),
         span(wording(record, app.raw), style),
+    ]
+}
+
+/// An event whose subject is known: its time, its word and what happened.
+pub(super) fn short_event(app: &App, entry: &Entry) -> Spans {
+    let style = category_style(entry.record.category(), &app.theme);
+    vec![
+        span(format!("{} ", time(app, entry)), app.theme.dim),
+        span(format!("{} ", measure::left(entry.record.word(), WORD, "")), style),
+        span(wording(&entry.record, app.raw), style),
     ]
 }
 

@@ -2,6 +2,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
 
 use super::paint::{self, Spans, span};
 use crate::dash::App;
@@ -9,7 +10,11 @@ use crate::dash::action::Action;
 use crate::dash::app::Mode;
 use crate::dash::command_line::CommandLine;
 use crate::dash::layout::View;
+use crate::dash::measure;
 use crate::dash::text_input::TextInput;
+
+/// Lines that a long notice may take.
+const NOTICE_ROWS_MAX: usize = 3;
 
 /// Draws what is typed, else how the last verb went. Where the cursor is, if something is typed.
 pub(super) fn draw_notice(buffer: &mut Buffer, area: Rect, app: &App) -> Option<Position> {
@@ -26,15 +31,25 @@ pub(super) fn draw_notice(buffer: &mut Buffer, area: Rect, app: &App) -> Option<
         return Some(draw_input(buffer, area, app, sign, input, error));
     }
     if let Some(notice) = &app.notice {
-        paint::clear(buffer, area, app.theme.text);
-        let (sign, style) = if notice.is_bad { ("!", app.theme.alarm) } else { (" ", app.theme.good) };
-        let spans = [span(sign, style), span(notice.text.clone(), style)];
-        paint::line(buffer, area, 0, &spans, app);
+        let style = if notice.is_bad { app.theme.alarm } else { app.theme.good };
+        let sign = if notice.is_bad { "! " } else { "" };
+        draw_told(buffer, area, app, &format!("{sign}{}", notice.text), style);
     } else if let Some(why) = &app.ended {
-        let text = format!(" {why}: this is its last picture");
-        paint::line(buffer, area, 0, &[span(text, app.theme.alarm)], app);
+        draw_told(buffer, area, app, &format!("{why}: this is its last picture"), app.theme.alarm);
     }
     None
+}
+
+/// Draws what is told; what is longer than a line goes over those above.
+fn draw_told(buffer: &mut Buffer, area: Rect, app: &App, text: &str, style: Style) {
+    let mut lines = measure::wrap(text, usize::from(area.width.saturating_sub(2)).max(1));
+    lines.truncate(NOTICE_ROWS_MAX.min(usize::from(area.y)).max(1));
+    let rows = u16::try_from(lines.len()).unwrap_or(1);
+    let area = Rect { y: area.y + 1 - rows.min(area.y + 1), height: rows, ..area };
+    paint::clear(buffer, area, app.theme.text);
+    for (row, line) in (0..).zip(lines) {
+        paint::line(buffer, paint::inset(area, 1, 0), row, &[span(line, style)], app);
+    }
 }
 
 /// Draws a line that is typed with a sign before it, and behind it what is wrong. Where the cursor is.
@@ -46,9 +61,9 @@ pub(super) fn draw_input(
     input: &TextInput,
     error: Option<&str>,
 ) -> Position {
-    let sign_cells = u16::try_from(crate::dash::measure::width(sign)).unwrap_or(0);
+    let sign_cells = u16::try_from(measure::width(sign)).unwrap_or(0);
     let error = error.map(|error| format!("  {error}")).unwrap_or_default();
-    let error_cells = crate::dash::measure::width(&error).min(usize::from(area.width) / 2);
+    let error_cells = measure::width(&error).min(usize::from(area.width) / 2);
     let room = usize::from(area.width.saturating_sub(sign_cells)).saturating_sub(error_cells).max(1);
     let (text, cursor) = input.visible(room);
     let spans =
@@ -69,7 +84,7 @@ pub(super) fn draw_keys(buffer: &mut Buffer, area: Rect, app: &App) {
         Mode::Say(_) => draw_pairs(buffer, area, app, &[("Enter", "say it"), ("Esc", "say nothing")], &[]),
         Mode::Reason(..) => draw_pairs(buffer, area, app, &[("Enter", "back to the question")], &[]),
         Mode::Ask(_) | Mode::Quit | Mode::Export => {
-            draw_pairs(buffer, area, app, &[("Enter", "and"), ("Esc", "do nothing")], &[]);
+            draw_pairs(buffer, area, app, &[("Enter Esc", "do nothing")], &[]);
         }
         Mode::Help(_) => draw_pairs(buffer, area, app, &[("j/k", "scroll"), ("Esc", "back")], &[]),
         Mode::Browse => draw_browse_keys(buffer, area, app),

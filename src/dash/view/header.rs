@@ -23,7 +23,7 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, app: &App, now: Now) {
         return;
     }
     let end = state(app, now);
-    let room = usize::from(area.width).saturating_sub(paint::width(&end) + 1);
+    let room = usize::from(area.width).saturating_sub(paint::width(&end));
     let mut parts = parts(app);
     while total(&parts) > room {
         let Some(lowest) = parts.iter().map(|part| part.rank).min().filter(|_| parts.len() > 1) else {
@@ -55,6 +55,9 @@ fn parts(app: &App) -> Vec<Part> {
     let label = |text: &'static str| span(text, theme.dim);
     let part = |rank, opens_group, spans| Part { spans, rank, opens_group };
     let history = &app.picture().history;
+    if !app.picture().is_seen() {
+        return vec![part(9, true, vec![span("chatops", theme.title)])];
+    }
     let notable = |count: u32, style| if count > 0 { style } else { theme.dim };
     let mut parts = vec![
         part(9, true, vec![span(status.name.clone(), theme.title)]),
@@ -67,7 +70,7 @@ fn parts(app: &App) -> Vec<Part> {
             vec![count(status.half_closed, notable(status.half_closed, theme.text)), label(" half")],
         ),
         part(6, false, vec![count(status.slow, notable(status.slow, theme.warn)), label(" slow")]),
-        part(5, true, vec![label("in "), span(short(history.recent(|s| s.bytes_in)) + "/s", theme.inward)]),
+        part(5, true, vec![label("in "), span(short(history.recent(|s| s.bytes_in)), theme.inward)]),
         part(
             5,
             false,
@@ -107,7 +110,7 @@ fn turn(app: &App) -> String {
 /// The word at the end: LIVE, PAUSED, or why it is neither.
 fn state(app: &App, now: Now) -> Spans {
     let (theme, glyphs) = (&app.theme, app.glyphs);
-    let word = |sign: &str, word: &str, style| vec![span(format!(" {sign}{word} "), style)];
+    let word = |sign: &str, word: &str, style| vec![span(format!(" {sign}{word}"), style)];
     let mut spans = if app.frozen_at().is_some() {
         word("", "PAUSED", theme.banner)
     } else if app.ended.is_some() {
@@ -130,14 +133,17 @@ fn state(app: &App, now: Now) -> Spans {
 /// Says loudly that the picture stands still.
 pub(super) fn draw_banner(buffer: &mut Buffer, area: Rect, app: &App, now: Now) {
     let Some(at) = app.frozen_at().filter(|_| !area.is_empty()) else { return };
-    let ago = units::span(std::time::Duration::from_secs(now.moment.since(at.moment).as_secs()));
+    let ago = units::brief_span(now.moment.since(at.moment));
     let key = app.keymap.key(Action::Pause).unwrap_or_default();
-    let short = format!(" PAUSED at {}, {ago} ago", units::time_of_day(at));
-    let long = format!(
-        "{short}: the picture stands still, the server does not. Verbs act on what is now. {key} goes on."
-    );
-    let fits = crate::dash::measure::width(&long) <= usize::from(area.width);
-    let text = if fits { long } else { format!("{short}; {key} goes on") };
+    let time = units::time_of_day(at);
+    let texts = [
+        format!(
+            " PAUSED at {time}, {ago} ago: the picture stands still, verbs act on what is now. {key} goes on."
+        ),
+        format!(" PAUSED {ago} ago: frozen picture, live verbs; {key} goes on"),
+    ];
+    let fits = |text: &&String| crate::dash::measure::width(text) <= usize::from(area.width);
+    let text = texts.iter().find(fits).unwrap_or(&texts[1]);
     paint::clear(buffer, area, app.theme.banner);
-    paint::line(buffer, area, 0, &[span(text, app.theme.banner)], app);
+    paint::line(buffer, area, 0, &[span(text.clone(), app.theme.banner)], app);
 }

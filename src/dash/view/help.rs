@@ -13,7 +13,7 @@ use crate::engine::operator::VERBS;
 use crate::engine::snapshot::Phase;
 
 /// Cells of a column of help.
-const COLUMN: u16 = 58;
+const COLUMN: u16 = 48;
 /// Cells for the term that is explained.
 const TERM: usize = 14;
 

@@ -42,6 +42,22 @@ pub(super) fn line(buffer: &mut Buffer, area: Rect, row: u16, spans: &[Span<'_>]
     }
 }
 
+/// Sets groups of spans one behind the other, `gap` cells apart, in lines of at most so many cells; a group is never
+/// torn apart.
+pub(super) fn flow(groups: &[Spans], gap: usize, cells: usize) -> Vec<Spans> {
+    let mut lines: Vec<Spans> = Vec::new();
+    for group in groups {
+        match lines.last_mut() {
+            Some(line) if width(line) + gap + width(group) <= cells => {
+                line.push(Span::raw(" ".repeat(gap)));
+                line.extend(group.iter().cloned());
+            }
+            _ => lines.push(group.clone()),
+        }
+    }
+    lines
+}
+
 /// Writes a line at the left and one at the right of a row; the right one stays whole as long as there is room.
 pub(super) fn line_with_end(
     buffer: &mut Buffer,

@@ -13,6 +13,8 @@ use crate::dash::{layout, measure, units};
 
 /// Lines of a list that are shown; how many more there are is said.
 const LIST_MAX: usize = 12;
+/// Cells between two answers, and between them where there is little room.
+const GAPS: [usize; 2] = [3, 2];
 
 /// Draws the open question, if there is one. Where the cursor is, if it has a line to type.
 pub(super) fn draw(buffer: &mut Buffer, app: &App) -> Option<Position> {
@@ -30,7 +32,7 @@ pub(super) fn draw(buffer: &mut Buffer, app: &App) -> Option<Position> {
 fn say(app: &App) -> Panel {
     let count = u64::from(app.live().status().clients);
     Panel {
-        title: "say TEXT".to_owned(),
+        title: ":say TEXT".to_owned(),
         question: format!("Say to all {}:", units::counted(count, "client", "clients")),
         ..Panel::default()
     }
@@ -41,8 +43,8 @@ fn export(app: &App) -> Panel {
     Panel {
         title: "export".to_owned(),
         question: format!("Write {} to a file here?", units::counted(rows, "row", "rows")),
-        body: Vec::new(),
         choices: vec![("n", "no".to_owned()), ("j", "JSON".to_owned()), ("c", "CSV".to_owned())],
+        ..Panel::default()
     }
 }
 
@@ -50,7 +52,7 @@ fn quit(app: &App) -> Panel {
     let count = u64::from(app.live().status().clients);
     let verb = if count == 1 { "is" } else { "are" };
     Panel {
-        title: "quit".to_owned(),
+        title: ":quit".to_owned(),
         question: format!("Quit? {} {verb} connected.", units::counted(count, "client", "clients")),
         body: vec![
             "Leave them running without a dashboard, or drain: tell them, flush, close, end.".to_owned(),
@@ -60,6 +62,7 @@ fn quit(app: &App) -> Panel {
             ("l", "leave running".to_owned()),
             ("d", "drain".to_owned()),
         ],
+        ..Panel::default()
     }
 }
 
@@ -70,60 +73,57 @@ fn draw_panel(
     input: Option<(&str, &TextInput)>,
 ) -> Option<Position> {
     let (width, height) = app.size();
-    let text_cells = usize::from(width.saturating_sub(2)).max(1);
-    let mut question = measure::wrap(&panel.question, text_cells);
-    let body = body(panel, text_cells);
-    let last = 1_usize;
-    let rows = 1 + question.len() + body.len() + last;
+    let cells = usize::from(width.saturating_sub(2)).max(1);
+    let answers = if input.is_some() { vec![Vec::new()] } else { answers(app, panel, cells) };
+    let mut question = measure::wrap(&panel.question, cells);
+    let mut body: Vec<String> = panel.body.iter().flat_map(|line| measure::wrap(line, cells)).collect();
+    let list_rows = panel.list.len().min(LIST_MAX + 1);
+    let rows = 1 + question.len() + body.len() + list_rows + answers.len();
     let area = layout::panel(width, height, u16::try_from(rows).unwrap_or(u16::MAX));
     paint::clear(buffer, area, app.theme.text);
     // The question and its answers come before everything else when rows are few.
-    let mut left = usize::from(area.height).saturating_sub(last);
+    let mut left = usize::from(area.height).saturating_sub(answers.len());
     question.truncate(left);
     left -= question.len();
-    let has_title = left > 0;
-    let body = &body[..body.len().min(left.saturating_sub(1))];
-    let mut at = 0;
-    if has_title {
-        let title = [span(panel.title.clone(), app.theme.alarm)];
-        paint::rule(buffer, area, &title, &[], app);
-        at = 1;
+    let title_rows = left.min(1);
+    left -= title_rows;
+    let list = shortened(&panel.list, left.min(LIST_MAX + 1));
+    body.truncate(left - list.len());
+    if title_rows > 0 {
+        paint::rule(buffer, area, &[span(panel.title.clone(), app.theme.alarm)], &[], app);
     }
     let inner = paint::inset(area, 1, 1);
-    for line in question {
-        paint::line(buffer, inner, at, &[span(line, app.theme.title)], app);
-        at += 1;
+    let text = |line: String, style| vec![span(line, style)];
+    let lines = (question.into_iter().map(|line| text(line, app.theme.title)))
+        .chain(body.into_iter().map(|line| text(line, app.theme.text)))
+        .chain(list.into_iter().map(|line| text(line, app.theme.text)))
+        .chain(answers);
+    for (at, line) in (u16::from(title_rows > 0)..).zip(lines) {
+        paint::line(buffer, inner, at, &line, app);
     }
-    for line in body {
-        paint::line(buffer, inner, at, &[span(line.clone(), app.theme.text)], app);
-        at += 1;
-    }
-    let answers = Rect { height: u16::from(at < area.height), ..paint::below(inner, at) };
-    let Some((sign, input)) = input else {
-        paint::line(buffer, answers, 0, &choices(app, panel), app);
-        return None;
-    };
-    (!answers.is_empty()).then(|| draw_input(buffer, answers, app, sign, input, None))
+    let typed = Rect { y: area.bottom().saturating_sub(1), height: area.height.min(1), ..inner };
+    let (sign, input) = input.filter(|_| !typed.is_empty())?;
+    Some(draw_input(buffer, typed, app, sign, input, None))
 }
 
-/// What comes of it, wrapped; of a long list the first lines.
-fn body(panel: &Panel, cells: usize) -> Vec<String> {
-    let mut lines: Vec<String> =
-        panel.body.iter().take(LIST_MAX + 1).flat_map(|line| measure::wrap(line, cells)).collect();
-    let more = panel.body.len().saturating_sub(LIST_MAX + 1);
-    if more > 0 {
-        lines.push(format!("and {more} more"));
+/// A list in so many lines; of a longer one the first lines, and how many more there are.
+fn shortened(list: &[String], lines: usize) -> Vec<String> {
+    if list.len() <= lines {
+        return list.to_vec();
     }
-    lines
+    let Some(shown) = lines.checked_sub(1) else { return Vec::new() };
+    let more = list.len() - shown;
+    list[..shown].iter().cloned().chain([format!("and {more} more")]).collect()
 }
 
-/// The answers, the harmless one in brackets.
-fn choices(app: &App, panel: &Panel) -> Spans {
-    let mut spans = Vec::new();
-    for (at, (key, label)) in panel.choices.iter().enumerate() {
+/// The answers, the harmless one in brackets, in as many lines as they need.
+fn answers(app: &App, panel: &Panel, cells: usize) -> Vec<Spans> {
+    let answer = |(at, (key, label)): (usize, &(&'static str, String))| {
         let key = if at == 0 { format!("[{key}]") } else { (*key).to_owned() };
-        spans.push(span(format!("{key} "), app.theme.accent));
-        spans.push(span(format!("{label}   "), app.theme.text));
-    }
-    spans
+        vec![span(format!("{key} "), app.theme.accent), span(label.clone(), app.theme.text)]
+    };
+    let groups: Vec<Spans> = panel.choices.iter().enumerate().map(answer).collect();
+    let lines = GAPS.map(|gap| paint::flow(&groups, gap, cells));
+    let [wide, narrow] = lines;
+    if narrow.len() < wide.len() { narrow } else { wide }
 }

@@ -19,7 +19,7 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, app: &App) {
     if area.is_empty() {
         return;
     }
-    let placed = columns::place(area.width, &app.table.wants, app.raw);
+    let placed = columns::place(area.width, app.table.wants, app.raw);
     draw_head(buffer, area, app, &placed);
     let rows = paint::below(area, 1);
     if app.table.len() == 0 {
@@ -34,8 +34,11 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, app: &App) {
 
 fn draw_head(buffer: &mut Buffer, area: Rect, app: &App, placed: &[Placed]) {
     for placed in placed {
-        let is_sorted = placed.column == app.table.sort.column
-            || (placed.column == Column::RxTx && matches!(app.table.sort.column, Column::Rx | Column::Tx));
+        let is_sorted = match placed.column {
+            Column::Address => app.table.sort.column == Column::Peer,
+            Column::RxTx => matches!(app.table.sort.column, Column::Rx | Column::Tx),
+            column => app.table.sort.column == column,
+        };
         let style = if is_sorted { app.theme.accent } else { app.theme.dim };
         let text = aligned(*placed, placed.column.title(), app);
         draw_cell(buffer, area, *placed, &[span(text, style)], app);
@@ -121,7 +124,7 @@ fn cell_style(column: Column, row: &Row, base: Style, theme: &Theme) -> Style {
             Concern::Changed => theme.accent,
             Concern::None | Concern::Past => theme.dim,
         },
-        Column::Idle | Column::Peer => theme.dim,
+        Column::Idle | Column::Peer | Column::Address => theme.dim,
         _ => base,
     }
 }

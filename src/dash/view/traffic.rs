@@ -43,7 +43,8 @@ fn draw_block(buffer: &mut Buffer, area: Rect, app: &App) {
     let second = Rect { height: each.min(rest.height), ..rest };
     draw_spark(buffer, second, app, ("out", &outward, app.theme.outward));
     let figures_area = paint::below(rest, each);
-    for (row, spans) in (0..).zip(figures(app)) {
+    let lines = paint::flow(&figures(app), 2, usize::from(figures_area.width));
+    for (row, spans) in (0..figures_area.height).zip(lines) {
         paint::line(buffer, figures_area, row, &spans, app);
     }
 }
@@ -68,7 +69,6 @@ pub(super) fn draw_columns(buffer: &mut Buffer, area: Rect, app: &App, values: &
 
 /// One line that says how it goes: figures, and sparklines where there is room for them.
 fn one_line(app: &App, width: u16) -> Spans {
-    let history = &app.picture().history;
     let short = |count| units::short(count, app.raw);
     let outbox = short(app.picture().status().outbox_bytes);
     let mut rest = vec![
@@ -84,7 +84,6 @@ fn one_line(app: &App, width: u16) -> Spans {
     let seconds = usize::from(width).saturating_sub(paint::width(&rest) + 10) / 2;
     let mut spans = spark(app, " in ", |sample| sample.bytes_in, app.theme.inward, seconds);
     spans.extend(spark(app, "  out ", |sample| sample.bytes_out, app.theme.outward, seconds));
-    debug_assert!(history.newest(1, |sample| sample.bytes_in).len() <= 1);
     spans.extend(rest);
     spans
 }
@@ -97,59 +96,34 @@ fn spark(app: &App, label: &str, of: fn(&Sample) -> u64, style: Style, seconds: 
     vec![span(label.to_owned(), app.theme.dim), span(missing + &bars, style)]
 }
 
-fn figures(app: &App) -> [Spans; 4] {
+/// Figures of the server, each a label and a value.
+fn figures(app: &App) -> Vec<Spans> {
     let (status, history) = (app.picture().status(), &app.picture().history);
     let size = |count| units::bytes(count, app.raw);
-    let count = |count: u64| units::grouped(count);
     let tenths = |milli: u64| format!("{}.{}/s", milli / 1_000, milli / 100 % 10);
     let micros = |us| units::micros(us, app.glyphs.micro);
     let fullest = app.picture().fullest();
     let fullest = fullest.map_or_else(|| "-".to_owned(), |(id, bytes)| format!("{id} {}", size(bytes)));
     let resets = status.closed.iter().filter(|(word, _)| word.starts_with("reset"));
     let resets = resets.fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
-    [
-        pairs(
-            app,
-            &[
-                ("outbox", size(status.outbox_bytes)),
-                ("fullest", fullest),
-                ("Send-Q", size(app.picture().send_q())),
-            ],
-        ),
-        pairs(
-            app,
-            &[
-                ("accept", tenths(history.recent(|sample| sample.accepted_milli))),
-                ("close", tenths(history.recent(|sample| sample.closed_milli))),
-                ("resets", count(resets)),
-                ("refused", count(status.refused)),
-            ],
-        ),
-        pairs(
-            app,
-            &[
-                ("turn p50", micros(status.turns.p50_us)),
-                ("p99", micros(status.turns.p99_us)),
-                ("frame", micros(app.frame_us)),
-                ("skipped", count(status.lines_skipped)),
-            ],
-        ),
-        pairs(
-            app,
-            &[
-                ("fds", format!("{}/{}", status.fds.0, status.fds.1)),
-                ("rss", size(status.rss_bytes)),
-                ("rooms", count(u64::from(status.rooms))),
-            ],
-        ),
-    ]
-}
-
-fn pairs(app: &App, pairs: &[(&'static str, String)]) -> Spans {
-    let mut spans = Vec::new();
-    for (at, (label, value)) in pairs.iter().enumerate() {
-        spans.push(span(format!("{}{label} ", if at == 0 { "" } else { "  " }), app.theme.dim));
-        spans.push(span(value.clone(), app.theme.text));
-    }
-    spans
+    let pairs = [
+        ("outbox", size(status.outbox_bytes)),
+        ("fullest", fullest),
+        ("Send-Q", size(app.picture().send_q())),
+        ("accept", tenths(history.recent(|sample| sample.accepted_milli))),
+        ("close", tenths(history.recent(|sample| sample.closed_milli))),
+        ("skipped", units::grouped(status.lines_skipped)),
+        ("resets", units::grouped(resets)),
+        ("turn p50", micros(status.turns.p50_us)),
+        ("p99", micros(status.turns.p99_us)),
+        ("frame", micros(app.frame_us)),
+        ("fds", format!("{}/{}", status.fds.0, status.fds.1)),
+        ("rss", size(status.rss_bytes)),
+        ("refused", units::grouped(status.refused)),
+        ("rooms", units::grouped(u64::from(status.rooms))),
+    ];
+    let group = |(label, value): (&str, String)| {
+        vec![span(format!("{label} "), app.theme.dim), span(value, app.theme.text)]
+    };
+    pairs.into_iter().map(group).collect()
 }
