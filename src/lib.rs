@@ -12,12 +12,15 @@
 //! [`config`]'s settings, [`id`] and [`time`] are plain data for all.
 
 pub mod chat;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod dash;
 pub mod engine;
 pub mod id;
 pub mod link;
+pub mod log;
+pub mod net;
 pub mod poller;
 pub mod session;
 pub mod time;

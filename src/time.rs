@@ -72,6 +72,29 @@ pub struct Now {
     pub wall: WallTime,
 }
 
+impl Now {
+    /// Both clocks as they were at `moment`, which is not after this reading.
+    #[must_use]
+    pub fn earlier(self, moment: Moment) -> Self {
+        let ago_ms = i64::try_from(self.moment.since(moment).as_millis()).unwrap_or(i64::MAX);
+        let of_day =
+            i64::from(self.wall.hour) * 3600 + i64::from(self.wall.minute) * 60 + i64::from(self.wall.second);
+        let unix_ms = self.wall.unix_ms.saturating_sub(ago_ms);
+        let seconds = self.wall.unix_ms.div_euclid(1000) - unix_ms.div_euclid(1000);
+        let second_of_day = (of_day - seconds).rem_euclid(86_400);
+        let part = |value: i64| u8::try_from(value).unwrap_or(0);
+        Self {
+            moment,
+            wall: WallTime {
+                unix_ms,
+                hour: part(second_of_day / 3600),
+                minute: part(second_of_day / 60 % 60),
+                second: part(second_of_day % 60),
+            },
+        }
+    }
+}
+
 /// A span of time that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a time is a number with ms, s, m, h or d behind it, such as \"90s\" or \"5m\"")]
@@ -109,6 +132,14 @@ mod tests {
         for bad in ["", "5", "s", "-1s", "1.5s", "5 parsecs", "99999999999999999999s"] {
             assert_eq!(parse_span(bad), Err(NotASpan), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn an_earlier_reading_counts_back_over_midnight() {
+        let wall = WallTime { unix_ms: 1_000_500, hour: 0, minute: 0, second: 1 };
+        let now = Now { moment: Moment::from_micros(10_000_000), wall };
+        let earlier = now.earlier(Moment::from_micros(7_000_000));
+        assert_eq!(earlier.wall, WallTime { unix_ms: 997_500, hour: 23, minute: 59, second: 58 });
     }
 
     #[test]

@@ -74,15 +74,24 @@ pub enum Line<'a> {
         /// What.
         text: &'a str,
     },
-    /// `12:34 #room -- alice set the topic: TEXT`
+    /// `12:34 #room -- alice set the topic: TEXT`, or `… -- alice cleared the topic` when there is none now.
     Topic {
         /// Where.
         room: &'a RoomName,
         /// Who set it.
         by: &'a Nick,
-        /// What it is now.
+        /// What it is now; empty when there is none.
         text: &'a str,
     },
+}
+
+impl Line<'_> {
+    /// Whether the line tells only that somebody came, went or took another name: what
+    /// [`Style::presence`] turns off.
+    #[must_use]
+    pub const fn is_presence(&self) -> bool {
+        matches!(self, Self::Joined { .. } | Self::Left { .. } | Self::Presence { .. } | Self::Renamed { .. })
+    }
 }
 
 /// How one person wants lines worded (`/set`). A room words a line once for each style among its members.

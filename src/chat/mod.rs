@@ -2,11 +2,29 @@
 //!
 //! Pure: no socket, file, thread or clock. Chat never sees bytes; it is handed scrubbed text and hands
 //! [`Line`]s to a [`Delivery`].
+//!
+//! [`Hub`] is the way in. A message is told apart in `command`, a command is done by one function of
+//! `handlers`, and what it changes is in `people` and `room`; `presence` decides whether a coming or going is
+//! announced or counted.
 
+mod command;
 pub mod delivery;
+mod handlers;
+pub mod hub;
 pub mod line;
 pub mod names;
+mod people;
+mod person;
+mod presence;
+mod room;
+#[cfg(test)]
+mod script;
+mod table;
+pub mod wording;
 
 pub use delivery::{Delivery, RoomId};
+pub use hub::{Hub, Outcome, Profile, RoomSummary, Rules};
 pub use line::{Line, Style};
 pub use names::{Nick, RoomName};
+pub use table::command_table_markdown;
+pub use wording::word;

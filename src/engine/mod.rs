@@ -2,7 +2,28 @@
 //!
 //! Pure: bytes, ends, errors and time come in; what each socket should do comes out. It runs the same under the
 //! reactor, under the tests' virtual clock and under the fault simulator.
+//!
+//! Invariants: nobody is freed but by [`Engine::ended`], when the socket is closed; a session that is over is
+//! never in the hub; each accepted id ends in exactly one record.
 
+mod deadlines;
+mod door;
+mod entry;
+mod feeds;
+mod inbound;
+mod journal;
 pub mod operator;
+mod outbound;
+mod parting;
+mod picture;
 pub mod record;
+mod server;
 pub mod snapshot;
+mod status;
+mod switchboard;
+mod verbs;
+
+pub use crate::session::{Fate, Wants};
+pub use door::Admission;
+pub use outbound::Flushed;
+pub use server::Engine;

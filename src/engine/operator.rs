@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use crate::chat::Nick;
 use crate::id::ConnId;
+pub use crate::session::Half;
 
 /// Whom a verb is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,27 +22,6 @@ impl fmt::Display for Who {
             Self::Id(id) => id.fmt(f),
             Self::Nick(nick) => nick.fmt(f),
         }
-    }
-}
-
-/// Which direction of a connection a `shutdown` ends (shutdown(2)).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Half {
-    /// Both.
-    Both,
-    /// What the peer sends is read and discarded.
-    Read,
-    /// Flush, then FIN.
-    Write,
-}
-
-impl fmt::Display for Half {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Both => "both",
-            Self::Read => "read",
-            Self::Write => "write",
-        })
     }
 }
 

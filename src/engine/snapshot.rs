@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::record::Entry;
 pub use crate::chat::{Nick, RoomName};
 pub use crate::id::ConnId;
-pub use crate::session::{CloseReason, Phase};
+pub use crate::session::{CloseReason, Half, Milestone, Phase};
 use crate::time::{Moment, Now};
 
 /// Where a connection comes from.
@@ -198,71 +198,6 @@ pub struct Detail {
     pub timeline: Vec<(Now, Milestone)>,
     /// The limit of its outbox.
     pub outbox_limit: u64,
-}
-
-/// Something in the life of a socket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Milestone {
-    /// Accepted.
-    Connected,
-    /// The kernel took a part of what was offered.
-    PartialWrite {
-        /// Bytes taken.
-        taken: u32,
-        /// Bytes offered.
-        offered: u32,
-    },
-    /// The kernel took nothing (EAGAIN).
-    WouldBlock,
-    /// After a would-block or a partial write all was flushed.
-    Flushed,
-    /// A read ended inside a message.
-    SplitLine {
-        /// Bytes of the message so far.
-        bytes: u32,
-    },
-    /// A message over `limits.line_bytes` was refused.
-    TooLong,
-    /// Not read from here on: over its rate.
-    FlowStart,
-    /// Read again.
-    FlowEnd,
-    /// Lines were dropped because the outbox was full.
-    Skipped {
-        /// How many.
-        lines: u32,
-    },
-    /// The peer sent FIN.
-    Eof,
-    /// We sent FIN.
-    Fin,
-    /// The operator shut a direction.
-    Shutdown(super::operator::Half),
-    /// Draining began, for this reason.
-    Farewell(CloseReason),
-    /// An error of the socket, such as EPIPE.
-    Error(String),
-}
-
-impl fmt::Display for Milestone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Connected => f.write_str("connected"),
-            Self::PartialWrite { taken, offered } => write!(f, "partial write {taken} of {offered}"),
-            Self::WouldBlock => f.write_str("write would block"),
-            Self::Flushed => f.write_str("all flushed"),
-            Self::SplitLine { bytes } => write!(f, "line split after {bytes} bytes"),
-            Self::TooLong => f.write_str("line too long, refused"),
-            Self::FlowStart => f.write_str("over its rate: reading paused"),
-            Self::FlowEnd => f.write_str("reading again"),
-            Self::Skipped { lines } => write!(f, "{lines} lines skipped"),
-            Self::Eof => f.write_str("read 0: peer sent FIN"),
-            Self::Fin => f.write_str("FIN sent"),
-            Self::Shutdown(half) => write!(f, "shutdown {half} by the operator"),
-            Self::Farewell(reason) => write!(f, "draining: {reason}"),
-            Self::Error(what) => f.write_str(what),
-        }
-    }
 }
 
 /// The server as a whole.

@@ -3,8 +3,21 @@
 //! Pure: no socket, file, thread or clock. Bytes, ends and time are handed in (`handle_*`); what the socket should
 //! do is asked (`wants_*`, `poll_*`). A session knows nobody's nick and no room.
 
+mod connection;
+pub mod flood;
+mod intake;
+mod limits;
+mod outflow;
 pub mod phase;
 pub mod reason;
+pub mod timeline;
+pub mod timers;
+mod view;
 
-pub use phase::Phase;
+pub use connection::{Counters, Fate, Input, Linger, Output, Session, Wants};
+pub use intake::Incoming;
+pub use limits::{FloodLimits, Limits};
+pub use outflow::Overflow;
+pub use phase::{Half, Phase};
 pub use reason::CloseReason;
+pub use timeline::Milestone;

@@ -19,6 +19,27 @@ pub enum Phase {
     Gone,
 }
 
+/// Which direction of a connection a `shutdown` ends (shutdown(2)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Half {
+    /// Both.
+    Both,
+    /// What the peer sends is read and discarded.
+    Read,
+    /// Flush, then FIN.
+    Write,
+}
+
+impl fmt::Display for Half {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Both => "both",
+            Self::Read => "read",
+            Self::Write => "write",
+        })
+    }
+}
+
 /// What can happen to a phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
@@ -44,12 +65,13 @@ impl Phase {
     pub const fn after(self, turn: Turn) -> Option<Self> {
         use Phase::{Draining, Eof, Gone, Open, RdShut, WrShut};
         match (self, turn) {
-            (Open, Turn::PeerEof) | (RdShut, Turn::PeerEof) => Some(Eof),
+            (Open | RdShut, Turn::PeerEof) => Some(Eof),
             (Open, Turn::ShutRead) => Some(RdShut),
             (Open, Turn::ShutWrite) => Some(WrShut),
-            (Eof | RdShut, Turn::ShutWrite) | (WrShut, Turn::ShutRead | Turn::PeerEof) => Some(Draining),
-            (Open | Eof | RdShut | WrShut | Draining, Turn::Farewell) => Some(Draining),
-            (Draining, Turn::PeerEof) => Some(Draining),
+            (Eof | RdShut, Turn::ShutWrite)
+            | (WrShut, Turn::ShutRead | Turn::PeerEof)
+            | (Open | Eof | RdShut | WrShut | Draining, Turn::Farewell)
+            | (Draining, Turn::PeerEof) => Some(Draining),
             (Open | Eof | RdShut | WrShut | Draining, Turn::End) => Some(Gone),
             _ => None,
         }
@@ -77,5 +99,30 @@ impl fmt::Display for Phase {
             Self::Draining => "draining",
             Self::Gone => "gone",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Phase::{Draining, Eof, Gone, Open, RdShut, WrShut};
+
+    #[test]
+    fn the_whole_table() {
+        let turns = [Turn::PeerEof, Turn::ShutRead, Turn::ShutWrite, Turn::Farewell, Turn::End];
+        let expected = [
+            (Open, [Some(Eof), Some(RdShut), Some(WrShut), Some(Draining), Some(Gone)]),
+            (Eof, [None, None, Some(Draining), Some(Draining), Some(Gone)]),
+            (RdShut, [Some(Eof), None, Some(Draining), Some(Draining), Some(Gone)]),
+            (WrShut, [Some(Draining), Some(Draining), None, Some(Draining), Some(Gone)]),
+            (Draining, [Some(Draining), None, None, Some(Draining), Some(Gone)]),
+            (Gone, [None; 5]),
+        ];
+        assert_eq!(expected.map(|(phase, _)| phase), Phase::ALL);
+        for (phase, row) in expected {
+            for (turn, after) in turns.into_iter().zip(row) {
+                assert_eq!(phase.after(turn), after, "{phase} {turn:?}");
+            }
+        }
     }
 }

@@ -1,3 +1,9 @@
 //! Bytes and messages: framing, telnet, text, and what waits to be sent.
 //!
 //! Pure, and the lowest layer: it knows no other module of this crate.
+
+pub mod chunks;
+pub mod framer;
+pub mod outbox;
+pub mod telnet;
+pub mod text;

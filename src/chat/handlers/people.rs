@@ -1,0 +1,253 @@
+//! `/nick`, `/who`, `/whois`: names and the people who have them.
+
+use std::time::Duration;
+
+use super::listing;
+use crate::chat::command::{Answer, Arguments, Call, Refusal, quote};
+use crate::chat::person::{Contact, Person};
+use crate::chat::{Line, Nick, Outcome, RoomId, RoomName};
+use crate::id::Slot;
+
+/// `/nick NAME`: another name, or the same in other letter case, told to every room the person is in.
+pub(in crate::chat) fn nick(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answer {
+    let old = call.person().nick;
+    if old.as_str() == arguments.word {
+        call.answer(&format!("you are now {old}"));
+        return Ok(Outcome::Continue);
+    }
+    let new = free_nick(call, arguments.word)?;
+    call.hub.people.rename(call.member, new);
+    call.answer(&format!("you are now {new}"));
+    announce_rename(call, &old, &new);
+    Ok(Outcome::Renamed { old, new })
+}
+
+fn free_nick(call: &Call<'_>, word: &str) -> Result<Nick, Refusal> {
+    let nick = Nick::parse(word).map_err(|why| format!("{}: {why}; try another: /nick NAME", quote(word)))?;
+    match call.hub.by_nick(&nick) {
+        Some(other) if other != call.member => {
+            Err(format!("{nick} is taken; try another: /nick NAME").into())
+        }
+        _ => Ok(nick),
+    }
+}
+
+fn announce_rename(call: &mut Call<'_>, old: &Nick, new: &Nick) {
+    let person = call.person();
+    let by = Contact { id: person.id, slot: call.member };
+    let rooms: Vec<RoomId> = person.rooms.ids().collect();
+    for id in rooms {
+        let room = &call.hub.rooms[id];
+        let (name, crowd) = (room.name, room.members.len());
+        let line = Line::Renamed { room: &name, old, new };
+        call.hub.announce(id, &line, by, crowd, call.now, call.out);
+    }
+}
+
+/// `/who [#ROOM]`: who is in the active room, or in any other.
+pub(in crate::chat) fn who(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answer {
+    let id = if arguments.word.is_empty() { call.active_room()? } else { known_room(call, arguments.word)? };
+    let room = &call.hub.rooms[id];
+    let head = format!("{} in {}:", room.members.len(), room.name);
+    let mut nicks: Vec<Nick> = room.members.iter().map(|slot| call.hub.people[*slot].nick).collect();
+    nicks.sort_by_cached_key(Nick::folded);
+    let words: Vec<&str> = nicks.iter().map(Nick::as_str).collect();
+    listing::answer(call, &head, &words);
+    Ok(Outcome::Continue)
+}
+
+fn known_room(call: &Call<'_>, word: &str) -> Result<RoomId, Refusal> {
+    let id = RoomName::parse(word).ok().and_then(|name| call.hub.rooms.named(&name));
+    id.ok_or_else(|| {
+        let word = word.strip_prefix('#').unwrap_or(word);
+        format!("there is no room #{}; /rooms lists them", quote(word)).into()
+    })
+}
+
+/// `/whois NICK`: since when, how long idle, in which rooms; never from where.
+pub(in crate::chat) fn whois(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answer {
+    let person = &call.hub.people[known_person(call, arguments.word)?];
+    let presence = stay(person, call);
+    let rooms: Vec<String> = person.rooms.ids().map(|room| call.hub.rooms[room].name.to_string()).collect();
+    let head = format!("{} is in{}", person.nick, if rooms.is_empty() { " no room" } else { "" });
+    call.answer(&presence);
+    listing::answer(call, &head, &rooms);
+    Ok(Outcome::Continue)
+}
+
+fn stay(person: &Person, call: &Call<'_>) -> String {
+    let [hour, minute] = person.since_clock;
+    let here = span(call.now.moment - person.since);
+    let idle = span(call.now.moment - person.heard);
+    format!("{}: connected since {hour:02}:{minute:02} ({here} ago), idle {idle}", person.nick)
+}
+
+/// Whoever has a name, whether a guest or not.
+pub(super) fn known_person(call: &Call<'_>, word: &str) -> Result<Slot, Refusal> {
+    let slot = Nick::of_anybody(word).ok().and_then(|nick| call.hub.by_nick(&nick));
+    slot.ok_or_else(|| format!("nobody is called {}; /who lists who is in your room", quote(word)).into())
+}
+
+/// A span of time in its two largest units: `4s`, `12m`, `2h 14m`, `3d 2h`.
+fn span(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => format!("{minutes}m"),
+        (0, ..) => format!("{hours}h {}m", minutes % 60),
+        _ => format!("{days}d {}h", hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::script::{Stage, play, rules};
+
+    #[test]
+    fn a_rename_is_told_to_the_rooms_and_answered() {
+        play(
+            "alice is here
+            bob is here
+            carol is here
+            alice says /join #ops
+            alice sees -- you are in #ops (1 here)
+            bob says /join #ops
+            alice sees 12:34 #ops --> bob
+            bob sees -- you are in #ops (2 here)
+            alice says /nick ann
+            alice sees -- you are now ann
+            bob sees 12:34 #lobby -- alice is now ann
+            bob sees 12:34 #ops -- alice is now ann
+            carol sees 12:34 #lobby -- alice is now ann
+            carol says /nick alice
+            carol sees -- you are now alice
+            alice sees 12:34 #lobby -- carol is now alice
+            bob sees 12:34 #lobby -- carol is now alice",
+        );
+    }
+
+    #[test]
+    fn ones_own_name_is_free_to_oneself() {
+        play(
+            "alice is here
+            bob is here
+            alice says /nick alice
+            alice sees -- you are now alice
+            alice says /nick Alice
+            alice sees -- you are now Alice
+            bob sees 12:34 #lobby -- alice is now Alice
+            alice says hi
+            bob sees 12:34 #lobby <Alice> hi",
+        );
+    }
+
+    #[test]
+    fn a_guest_keeps_its_own_name_and_no_other_guests() {
+        let mut stage = Stage::new(rules());
+        stage.enter("visitor");
+        stage.read("visitor");
+        stage.play(
+            "visitor says /nick guest-1
+            visitor sees -- you are now guest-1
+            visitor says /nick guest-2
+            visitor sees !! guest-2: that name is reserved; try another: /nick NAME",
+        );
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_had_is_refused() {
+        play(
+            "alice is here
+            bob is here
+            bob says /nick ALICE
+            bob sees !! ALICE is taken; try another: /nick NAME
+            bob says /nick 12345
+            bob sees !! 12345: a nick needs at least one character that is not a digit; try another: /nick NAME
+            bob says /nick Root
+            bob sees !! Root: that name is reserved; try another: /nick NAME
+            bob says /nick b/b
+            bob sees !! b/b: a name is made of ASCII letters, digits and _ - [ ] { } ^ |; try another: /nick NAME
+            bob says /nick bob bob
+            bob sees !! too many arguments; usage: /nick NAME",
+        );
+    }
+
+    #[test]
+    fn a_rename_tells_the_engine_both_names() {
+        let mut stage = Stage::new(rules());
+        stage.enter("alice");
+        let (old, new) = (Nick::of_anybody("guest-1").unwrap(), Nick::parse("alice").unwrap());
+        assert_eq!(stage.say("alice", "/nick alice"), Outcome::Renamed { old, new });
+        assert_eq!(stage.say("alice", "/nick alice"), Outcome::Continue);
+    }
+
+    #[test]
+    fn who_lists_a_room_in_the_order_of_names() {
+        play(
+            "zoe is here
+            Bob is here
+            alice is here
+            zoe says /join #ops
+            zoe sees -- you are in #ops (1 here)
+            zoe says /who
+            zoe sees -- 1 in #ops: zoe
+            zoe says /who #LOBBY
+            zoe sees -- 3 in #lobby: alice Bob zoe
+            alice says /who ops
+            alice sees -- 1 in #ops: zoe
+            alice says /who #nowhere
+            alice sees !! there is no room #nowhere; /rooms lists them
+            alice says /leave
+            alice sees -- you left #lobby; you are in no room: /join #ROOM
+            Bob sees 12:34 #lobby <-- alice (left)
+            zoe sees 12:34 #lobby <-- alice (left)
+            alice says /who
+            alice sees !! you are in no room; /join #ROOM first",
+        );
+    }
+
+    #[test]
+    fn whois_tells_time_and_rooms_but_no_address() {
+        play(
+            "alice is here
+            7500 s pass
+            bob is here
+            alice says /join #ops
+            alice sees -- you are in #ops (1 here)
+            65 s pass
+            bob says /whois ALICE
+            bob sees -- alice: connected since 12:34 (2h 6m ago), idle 1m
+            bob sees -- alice is in #lobby #ops
+            bob says /whois bob
+            bob sees -- bob: connected since 12:34 (1m ago), idle 0s
+            bob sees -- bob is in #lobby
+            bob says /leave
+            alice sees 12:34 #lobby <-- bob (left)
+            bob sees -- you left #lobby; you are in no room: /join #ROOM
+            bob says /whois bob
+            bob sees -- bob: connected since 12:34 (1m ago), idle 0s
+            bob sees -- bob is in no room
+            bob says /whois mallory
+            bob sees !! nobody is called mallory; /who lists who is in your room
+            bob says /whois a/b
+            bob sees !! nobody is called a/b; /who lists who is in your room",
+        );
+    }
+
+    #[test]
+    fn spans_have_two_units_at_most() {
+        for (seconds, told) in [
+            (0, "0s"),
+            (59, "59s"),
+            (60, "1m"),
+            (3_599, "59m"),
+            (3_600, "1h 0m"),
+            (86_399, "23h 59m"),
+            (270_000, "3d 3h"),
+        ] {
+            assert_eq!(span(Duration::from_secs(seconds)), told);
+        }
+    }
+}

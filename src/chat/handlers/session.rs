@@ -1,0 +1,188 @@
+//! `/set`, `/ping`, `/listen`, `/quit`: what concerns only the person's own connection.
+
+use crate::chat::command::{Answer, Arguments, Call, Refusal, quote};
+use crate::chat::{Outcome, Style};
+
+/// A key of `/set`. Both its values are words; the first is the one that is on.
+struct Setting {
+    key: &'static str,
+    values: [&'static str; 2],
+    brief: &'static str,
+    field: fn(&mut Style) -> &mut bool,
+}
+
+impl Setting {
+    fn value(&self, mut style: Style) -> &'static str {
+        self.values[usize::from(!*(self.field)(&mut style))]
+    }
+}
+
+static SETTINGS: [Setting; 2] = [
+    Setting {
+        key: "time",
+        values: ["hh:mm", "off"],
+        brief: "the time before a line",
+        field: |style| &mut style.time,
+    },
+    Setting {
+        key: "presence",
+        values: ["on", "off"],
+        brief: "lines about who joins, leaves or takes another name",
+        field: |style| &mut style.presence,
+    },
+];
+
+/// `/set [KEY VALUE]`: lists the settings, or changes one.
+pub(in crate::chat) fn set(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answer {
+    if arguments.word.is_empty() {
+        list(call);
+        return Ok(Outcome::Continue);
+    }
+    let setting = find(arguments.word)?;
+    let is_on = read_value(setting, arguments.text)?;
+    let style = &mut call.hub.people[call.member].style;
+    *(setting.field)(style) = is_on;
+    let style = *style;
+    call.out.restyle(call.member, style);
+    call.answer(&format!("{} is {}", setting.key, setting.value(style)));
+    Ok(Outcome::Continue)
+}
+
+fn list(call: &mut Call<'_>) {
+    let style = call.person().style;
+    for setting in &SETTINGS {
+        let [on, off] = setting.values;
+        call.answer(&format!(
+            "{} is {} ({on} or {off}): {}",
+            setting.key,
+            setting.value(style),
+            setting.brief
+        ));
+    }
+}
+
+fn find(key: &str) -> Result<&'static Setting, Refusal> {
+    SETTINGS.iter().find(|setting| setting.key.eq_ignore_ascii_case(key)).ok_or_else(|| {
+        let keys = SETTINGS.each_ref().map(|setting| setting.key).join(" and ");
+        format!("no key {}; there are {keys}: /set lists them", quote(key)).into()
+    })
+}
+
+fn read_value(setting: &Setting, value: &str) -> Result<bool, Refusal> {
+    let [on, off] = setting.values;
+    match value {
+        _ if value.eq_ignore_ascii_case(on) => Ok(true),
+        _ if value.eq_ignore_ascii_case(off) => Ok(false),
+        _ => Err(format!("{} is {on} or {off}, not {}", setting.key, quote(value)).into()),
+    }
+}
+
+/// `/ping [TOKEN]`: tells that everything sent before it is dealt with.
+pub(in crate::chat) fn ping(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answer {
+    match arguments.word {
+        "" => call.answer("pong"),
+        token => call.answer(&format!("pong {token}")),
+    }
+    Ok(Outcome::Continue)
+}
+
+/// `/listen`: the connection stays after the end of its input.
+pub(in crate::chat) fn listen(call: &mut Call<'_>, _: Arguments<'_>) -> Answer {
+    call.answer("you stay after the end of your input and read on; close the connection to leave");
+    Ok(Outcome::Listen)
+}
+
+/// `/quit [TEXT]`: the end, asked for. A muted person leaves without a word.
+pub(in crate::chat) fn quit(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answer {
+    call.answer("bye");
+    let is_muted = call.person().is_muted;
+    Ok(Outcome::Quit(if is_muted { String::new() } else { arguments.text.to_owned() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::script::{Stage, play, rules};
+
+    #[test]
+    fn settings_are_listed_and_changed() {
+        play(
+            "alice is here
+            bob is here
+            alice says /set
+            alice sees -- time is hh:mm (hh:mm or off): the time before a line
+            alice sees -- presence is on (on or off): lines about who joins, leaves or takes another name
+            alice says /set time off
+            alice sees -- time is off
+            bob says hi
+            alice sees #lobby <bob> hi
+            alice says /set PRESENCE Off
+            alice sees -- presence is off
+            carol is here
+            bob says /nick bert
+            bob sees -- you are now bert
+            carol sees 12:34 #lobby -- bob is now bert
+            alice says /set time HH:MM
+            alice sees -- time is hh:mm
+            alice says /set
+            alice sees -- time is hh:mm (hh:mm or off): the time before a line
+            alice sees -- presence is off (on or off): lines about who joins, leaves or takes another name",
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_set_is_refused_with_what_can() {
+        play(
+            "alice is here
+            alice says /set colour off
+            alice sees !! no key colour; there are time and presence: /set lists them
+            alice says /set time on
+            alice sees !! time is hh:mm or off, not on
+            alice says /set presence maybe
+            alice sees !! presence is on or off, not maybe
+            alice says /set time off now
+            alice sees !! too many arguments; usage: /set [KEY VALUE]",
+        );
+    }
+
+    #[test]
+    fn ping_gives_its_token_back() {
+        play(
+            "alice is here
+            alice says /ping
+            alice sees -- pong
+            alice says /ping 17:/x
+            alice sees -- pong 17:/x
+            alice says /ping a b
+            alice sees !! too many arguments; usage: /ping [TOKEN]",
+        );
+    }
+
+    #[test]
+    fn the_engine_hears_of_listen_and_quit() {
+        let mut stage = Stage::new(rules());
+        stage.enter("alice");
+        stage.read("alice");
+        assert_eq!(stage.say("alice", "/listen"), Outcome::Listen);
+        assert_eq!(stage.say("alice", "/quit"), Outcome::Quit(String::new()));
+        assert_eq!(stage.say("alice", "/quit so  long "), Outcome::Quit("so  long".to_owned()));
+        let told = stage.read("alice");
+        assert_eq!(
+            told,
+            [
+                "-- you stay after the end of your input and read on; close the connection to leave",
+                "-- bye",
+                "-- bye"
+            ]
+        );
+        assert!(stage.hub.person(stage.slot("alice")).is_some(), "the engine takes the person out");
+    }
+
+    #[test]
+    fn the_muted_quit_without_a_word() {
+        let mut stage = Stage::new(rules());
+        let alice = stage.enter("alice");
+        stage.hub.mute(alice, true);
+        assert_eq!(stage.say("alice", "/quit you will hear of me"), Outcome::Quit(String::new()));
+    }
+}

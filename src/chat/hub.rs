@@ -1,0 +1,517 @@
+//! The hub: the one owner of people and rooms, and the way into chat.
+//!
+//! Invariants: a person in a room stands in that room's list of members at the place it knows, and nowhere else;
+//! a room has a member; names are unique without case; [`Delivery`] is told of every joining and leaving, in the
+//! order in which they happen. Each message that is refused gets one `!!` line and changes nothing.
+
+use super::command::{self, Call, Message, Refusal};
+use super::people::People;
+use super::person::{Contact, Membership, Person};
+use super::presence::Deadlines;
+use super::room::Rooms;
+use super::{Delivery, Line, Nick, RoomId, RoomName, Style};
+use crate::id::{ConnId, Slot};
+use crate::time::Now;
+
+/// What the configuration says about chat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// The server's name in the greeting.
+    pub server_name: String,
+    /// The lines of the message of the day, scrubbed; empty for none.
+    pub motd: Vec<String>,
+    /// Where everybody starts.
+    pub lobby: RoomName,
+    /// Rooms at a time. A place is always kept for the lobby, so that everybody can enter.
+    pub rooms_max: u32,
+    /// Rooms that one person may be in.
+    pub rooms_per_client: u32,
+    /// Above so many members joins, leaves and renames are summed up.
+    pub presence_max: u32,
+}
+
+/// What a message asks of the layer that owns the connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing.
+    Continue,
+    /// `/listen`: keep the connection after the end of its input.
+    Listen,
+    /// `/quit`: close the connection, with a text that may be empty. The person is in the hub until
+    /// [`Hub::leave`].
+    Quit(String),
+    /// `/nick`: the person is called otherwise now; all who should know have been told.
+    Renamed {
+        /// The name until now.
+        old: Nick,
+        /// The name from now on.
+        new: Nick,
+    },
+}
+
+/// Everybody and every room.
+#[derive(Debug)]
+pub struct Hub {
+    pub(super) rules: Rules,
+    pub(super) people: People,
+    pub(super) rooms: Rooms,
+    pub(super) deadlines: Deadlines,
+}
+
+impl Hub {
+    /// A hub with nobody in it.
+    #[must_use]
+    pub fn new(rules: Rules) -> Self {
+        Self { rules, people: People::default(), rooms: Rooms::default(), deadlines: Deadlines::new() }
+    }
+
+    /// Other rules from now on. Nobody is thrown out: who is over a limit only gets no further.
+    pub fn set_rules(&mut self, rules: Rules) {
+        self.rules = rules;
+    }
+
+    /// Somebody arrives: gets the message of the day, a guest's name and the greeting, and is in the lobby.
+    ///
+    /// # Panics
+    ///
+    /// When the slot still belongs to somebody, or the id to another: ids are given once.
+    pub fn enter(&mut self, member: Slot, id: ConnId, now: Now, out: &mut impl Delivery) {
+        let nick = Nick::guest(id);
+        self.people.insert(member, Person::new(id, nick, now));
+        for line in &self.rules.motd {
+            out.answer(member, &Line::Notice(line));
+        }
+        let room = self.join(member, self.rules.lobby, now, out);
+        let room = &self.rooms[room];
+        let greeting = format!(
+            "{}: you are {nick} in {} ({} here). /help lists the commands.",
+            self.rules.server_name,
+            room.name,
+            room.members.len()
+        );
+        out.answer(member, &Line::Notice(&greeting));
+        if let Some(topic) = &room.topic {
+            out.answer(member, &Line::Notice(&format!("topic: {topic}")));
+        }
+    }
+
+    /// One message of a person: plain text or a command, scrubbed and without its end. Does nothing for a slot
+    /// that is nobody's.
+    pub fn message(&mut self, member: Slot, text: &str, now: Now, out: &mut impl Delivery) -> Outcome {
+        let Some(person) = self.people.get_mut(member) else { return Outcome::Continue };
+        person.heard = now.moment;
+        let done = match Message::read(text) {
+            Message::Blank => Ok(Outcome::Continue),
+            Message::Command { name, arguments } => {
+                command::run(&mut Call { hub: self, member, now, out }, name, arguments)
+            }
+            Message::Text(text) => self.say(member, text, out),
+        };
+        done.unwrap_or_else(|Refusal(why)| {
+            out.answer(member, &Line::Refused(&why));
+            Outcome::Continue
+        })
+    }
+
+    /// Plain text, to the active room. This is the path of nearly every message: two look-ups by index, nothing
+    /// on the heap.
+    fn say(&self, member: Slot, text: &str, out: &mut impl Delivery) -> Result<Outcome, Refusal> {
+        let person = &self.people[member];
+        person.check_voice()?;
+        let id = person.active_room()?;
+        let line = Line::Say { room: &self.rooms[id].name, from: &person.nick, text };
+        out.tell_room(id, Some(member), &line);
+        Ok(Outcome::Continue)
+    }
+
+    /// Somebody is gone, for a reason that the rooms read: out of every room, and the name is free. Returns the
+    /// name, or nothing for a slot that is nobody's.
+    pub fn leave(&mut self, member: Slot, reason: &str, now: Now, out: &mut impl Delivery) -> Option<Nick> {
+        while let Some(room) = self.people.get(member)?.rooms.first() {
+            self.part(member, room, reason, now, out);
+        }
+        self.people.remove(member).map(|person| person.nick)
+    }
+
+    /// A `!!` line to one person, for what is refused outside of chat.
+    pub fn refuse(&self, member: Slot, text: &str, out: &mut impl Delivery) {
+        if self.people.get(member).is_some() {
+            out.answer(member, &Line::Refused(text));
+        }
+    }
+
+    /// The operator speaks to everybody.
+    pub fn operator_says(&mut self, text: &str, out: &mut impl Delivery) {
+        for member in self.people.slots() {
+            out.tell(member, &Line::Operator(text));
+        }
+    }
+
+    /// Whether a person's text and name changes are refused from now on.
+    pub fn mute(&mut self, member: Slot, on: bool) {
+        if let Some(person) = self.people.get_mut(member) {
+            person.is_muted = on;
+        }
+    }
+
+    /// Whether a person is muted.
+    #[must_use]
+    pub fn is_muted(&self, member: Slot) -> bool {
+        self.people.get(member).is_some_and(|person| person.is_muted)
+    }
+
+    /// Whoever has this name, compared without case.
+    #[must_use]
+    pub fn by_nick(&self, nick: &Nick) -> Option<Slot> {
+        self.people.named(&nick.folded())
+    }
+
+    /// What is known of a person.
+    #[must_use]
+    pub fn person(&self, member: Slot) -> Option<Profile<'_>> {
+        self.people.get(member).map(|person| Profile { hub: self, person })
+    }
+
+    /// How many people there are.
+    #[must_use]
+    pub fn people_count(&self) -> usize {
+        self.people.len()
+    }
+
+    /// All rooms, in the order of their names without case.
+    pub fn rooms(&self) -> impl Iterator<Item = RoomSummary<'_>> {
+        self.rooms.iter().map(|room| RoomSummary {
+            name: &room.name,
+            members: room.members.len(),
+            topic: room.topic.as_deref(),
+        })
+    }
+
+    /// How many rooms there are.
+    #[must_use]
+    pub fn room_count(&self) -> usize {
+        self.rooms.len()
+    }
+
+    /// Puts somebody into a room it is not in, opened if need be, and tells the others.
+    pub(super) fn join(&mut self, member: Slot, name: RoomName, now: Now, out: &mut dyn Delivery) -> RoomId {
+        let id = self.rooms.named(&name).unwrap_or_else(|| self.rooms.open(name));
+        let room = &mut self.rooms[id];
+        let place = room.add(member);
+        let (name, crowd) = (room.name, room.members.len());
+        let person = &mut self.people[member];
+        person.rooms.add(Membership { room: id, place });
+        let (who, by) = (person.nick, Contact { id: person.id, slot: member });
+        out.joined(id, member);
+        self.announce(id, &Line::Joined { room: &name, who: &who }, by, crowd, now, out);
+        id
+    }
+
+    /// Takes somebody out of a room it is in, tells the others, and ends the room after its last member.
+    pub(super) fn part(&mut self, member: Slot, id: RoomId, reason: &str, now: Now, out: &mut dyn Delivery) {
+        let person = &mut self.people[member];
+        let Some(membership) = person.rooms.remove(id) else { return };
+        let (who, by) = (person.nick, Contact { id: person.id, slot: member });
+        let room = &mut self.rooms[id];
+        let (name, crowd) = (room.name, room.members.len());
+        let moved = room.remove(membership.place);
+        if let Some(moved) = moved {
+            self.people[moved].rooms.set_place(id, membership.place);
+        }
+        out.left(id, member);
+        if crowd > 1 {
+            self.announce(id, &Line::Left { room: &name, who: &who, reason }, by, crowd, now, out);
+        } else {
+            self.forget_tally(id);
+            self.rooms.close(id);
+        }
+    }
+}
+
+/// A look at one person.
+#[derive(Clone, Copy, Debug)]
+pub struct Profile<'a> {
+    hub: &'a Hub,
+    person: &'a Person,
+}
+
+impl<'a> Profile<'a> {
+    /// The name.
+    #[must_use]
+    pub const fn nick(self) -> &'a Nick {
+        &self.person.nick
+    }
+
+    /// The connection's number.
+    #[must_use]
+    pub const fn id(self) -> ConnId {
+        self.person.id
+    }
+
+    /// The names of the person's rooms, the active one last.
+    pub fn rooms(self) -> impl Iterator<Item = &'a RoomName> {
+        self.person.rooms.ids().map(move |id| &self.hub.rooms[id].name)
+    }
+
+    /// How many rooms the person is in.
+    #[must_use]
+    pub fn room_count(self) -> usize {
+        self.person.rooms.len()
+    }
+
+    /// How the person wants its lines.
+    #[must_use]
+    pub const fn style(self) -> Style {
+        self.person.style
+    }
+}
+
+/// A look at one room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoomSummary<'a> {
+    /// Its name.
+    pub name: &'a RoomName,
+    /// How many people are in it, at least one.
+    pub members: usize,
+    /// Its topic, if it has one.
+    pub topic: Option<&'a str>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::chat::script::{Stage, play, rules};
+
+    #[test]
+    fn a_session_begins_with_the_message_of_the_day_and_the_greeting() {
+        let motd = vec!["Welcome.".to_owned(), String::new(), "Be kind.".to_owned()];
+        let mut stage = Stage::new(Rules { motd, server_name: "Base".to_owned(), ..rules() });
+        stage.play(
+            "alice enters
+            alice sees -- Welcome.
+            alice sees --\u{20}
+            alice sees -- Be kind.
+            alice sees -- Base: you are guest-1 in #lobby (1 here). /help lists the commands.",
+        );
+    }
+
+    #[test]
+    fn the_room_hears_who_comes_speaks_and_goes() {
+        play(
+            "alice is here
+            bob enters
+            alice sees 12:34 #lobby --> guest-2
+            bob sees -- chatops: you are guest-2 in #lobby (2 here). /help lists the commands.
+            alice says hi
+            bob sees 12:34 #lobby <alice> hi
+            bob says //who is a command
+            alice sees 12:34 #lobby <guest-2> /who is a command
+            bob says
+            bob says \u{20} \u{20}
+            bob goes kicked: too loud
+            alice sees 12:34 #lobby <-- guest-2 (kicked: too loud)
+            bob goes again
+            bob says hello?",
+        );
+    }
+
+    #[test]
+    fn whoever_goes_leaves_every_room_and_the_name() {
+        let mut stage = Stage::new(rules());
+        stage.play(
+            "alice is here
+            bob is here
+            alice says /join #ops
+            alice sees -- you are in #ops (1 here)
+            bob says /join #ops
+            alice sees 12:34 #ops --> bob
+            bob sees -- you are in #ops (2 here)
+            alice says /join #own
+            alice sees -- you are in #own (1 here)
+            alice goes quit: bye
+            bob sees 12:34 #lobby <-- alice (quit: bye)
+            bob sees 12:34 #ops <-- alice (quit: bye)
+            bob says /nick Alice
+            bob sees -- you are now Alice
+            bob says /rooms
+            bob sees -- 2 rooms: #lobby (1) #ops (1)",
+        );
+        assert_eq!(stage.hub.leave(Slot(0), "", stage.now, &mut stage.ears), None);
+        let nick = stage.hub.leave(stage.slot("bob"), "", stage.now, &mut stage.ears);
+        assert_eq!(nick, Some(Nick::parse("Alice").unwrap()));
+        assert_eq!((stage.hub.people_count(), stage.hub.room_count()), (0, 0));
+    }
+
+    #[test]
+    fn the_operator_is_read_by_everybody() {
+        play(
+            "alice is here
+            bob is here
+            bob says /leave
+            alice sees 12:34 #lobby <-- bob (left)
+            bob sees -- you left #lobby; you are in no room: /join #ROOM
+            operator says maintenance at 5
+            alice sees 12:34 *** maintenance at 5
+            bob sees 12:34 *** maintenance at 5",
+        );
+    }
+
+    #[test]
+    fn the_engine_sees_a_person_as_it_is() {
+        let mut stage = Stage::new(rules());
+        stage.play("alice is here");
+        for text in ["/join #ops", "/join #Dev", "/join #lobby", "/set time off"] {
+            stage.say("alice", text);
+        }
+        let alice = stage.hub.by_nick(&Nick::parse("ALICE").unwrap()).unwrap();
+        let profile = stage.hub.person(alice).unwrap();
+        assert_eq!((profile.nick().as_str(), profile.id()), ("alice", ConnId::FIRST));
+        assert_eq!(profile.rooms().map(RoomName::as_str).collect::<Vec<_>>(), ["ops", "Dev", "lobby"]);
+        assert_eq!(profile.room_count(), 3);
+        assert_eq!(profile.style(), Style { time: false, presence: true });
+        let names: Vec<_> = stage.hub.rooms().map(|room| room.name.as_str()).collect();
+        assert_eq!(names, ["Dev", "lobby", "ops"]);
+        assert!(!stage.hub.is_muted(alice));
+        assert!(stage.hub.person(Slot(77)).is_none());
+    }
+
+    #[test]
+    fn a_refusal_of_the_engine_reads_like_any_other() {
+        let mut stage = Stage::new(rules());
+        stage.enter("alice");
+        stage.read("alice");
+        stage.hub.refuse(stage.slot("alice"), "too long", &mut stage.ears);
+        stage.hub.refuse(Slot(9), "nobody", &mut stage.ears);
+        assert_eq!(stage.read("alice"), ["!! too long"]);
+    }
+
+    #[test]
+    fn ten_thousand_come_and_go() {
+        let mut stage = Stage::new(Rules { presence_max: 0, ..rules() });
+        let count = 10_000;
+        for number in 1..=count {
+            let id = ConnId::new(u64::from(number)).unwrap();
+            stage.hub.enter(Slot(number), id, stage.now, &mut stage.ears);
+        }
+        stage.hub.message(Slot(5), "/who", stage.now, &mut stage.ears);
+        let lines = stage.ears.take(Slot(5));
+        let lines = &lines[1..];
+        assert_eq!(lines.len(), 101);
+        assert!(lines.iter().all(|line| line.len() <= 400));
+        let named =
+            lines[..100].iter().flat_map(|line| line.split(' ')).filter(|word| word.starts_with("guest-"));
+        let more = lines[100].strip_prefix("-- and ").unwrap().strip_suffix(" more").unwrap();
+        assert_eq!(named.count() + more.parse::<usize>().unwrap(), count as usize);
+        for number in (1..=count).rev().step_by(2).chain((1..=count).step_by(2)) {
+            stage.hub.leave(Slot(number), "", stage.now, &mut stage.ears);
+        }
+        assert_eq!((stage.hub.people_count(), stage.hub.room_count()), (0, 0));
+    }
+
+    #[derive(Clone, Debug)]
+    enum Act {
+        Enter,
+        Leave(u32),
+        Mute(u32, bool),
+        Pass(u64),
+        Say(u32, String),
+    }
+
+    const SLOTS: u32 = 8;
+
+    fn acts() -> impl Strategy<Value = Vec<Act>> {
+        let name = prop::sample::select(vec![
+            "", "bob", "BOB", "#a", "#B", "c", "lobby", "guest-1", "-", "off", "a b",
+        ]);
+        let command = prop::sample::select(vec![
+            "help", "nick", "join", "leave", "rooms", "who", "whois", "msg", "reply", "me", "topic", "set",
+            "ping", "listen", "quit", "jion", "", "/",
+        ]);
+        let say = prop_oneof![
+            6 => (command, name.clone(), name).prop_map(|(command, a, b)| format!("/{command} {a} {b}")),
+            3 => prop::sample::select(vec!["/join #a", "/join #b", "/join #c", "/join #d", "/leave", "hi"]).prop_map(str::to_owned),
+            1 => any::<String>(),
+            1 => any::<String>().prop_map(|text| format!("/{text}")),
+        ];
+        let act = prop_oneof![
+            3 => Just(Act::Enter),
+            1 => (0..SLOTS).prop_map(Act::Leave),
+            1 => (0..SLOTS, any::<bool>()).prop_map(|(slot, on)| Act::Mute(slot, on)),
+            1 => (0_u64..12).prop_map(Act::Pass),
+            12 => (0..SLOTS, say).prop_map(|(slot, text)| Act::Say(slot, text)),
+        ];
+        prop::collection::vec(act, 1..60)
+    }
+
+    fn act(stage: &mut Stage, act: Act) {
+        match act {
+            Act::Enter if stage.hub.people_count() < SLOTS as usize => drop(stage.enter("somebody")),
+            Act::Enter => {}
+            Act::Leave(slot) => drop(stage.hub.leave(Slot(slot), "gone", stage.now, &mut stage.ears)),
+            Act::Mute(slot, on) => stage.hub.mute(Slot(slot), on),
+            Act::Pass(seconds) => stage.pass(Duration::from_secs(seconds)),
+            Act::Say(slot, text) => {
+                say_and_check(stage, Slot(slot), &text);
+            }
+        }
+    }
+
+    /// A refused line gets exactly one `!!` line, and nobody hears anything else.
+    fn say_and_check(stage: &mut Stage, slot: Slot, text: &str) {
+        (0..SLOTS).for_each(|slot| drop(stage.ears.take(Slot(slot))));
+        stage.hub.message(slot, text, stage.now, &mut stage.ears);
+        let heard: Vec<_> = (0..SLOTS).map(|slot| stage.ears.take(Slot(slot))).collect();
+        let own = &heard[slot.index()];
+        if own.iter().any(|line| line.starts_with("!! ")) {
+            assert_eq!(heard.iter().map(Vec::len).sum::<usize>(), 1, "{text:?}: {heard:?}");
+        } else if text.starts_with('/') && !text.starts_with("//") && !text.starts_with("/me") {
+            let is_answered = stage.hub.person(slot).is_none() || !own.is_empty();
+            assert!(is_answered, "{text:?} has no answer");
+        }
+    }
+
+    /// The hub's own books agree with each other and with what it told its [`Delivery`].
+    fn check(stage: &Stage) {
+        let hub = &stage.hub;
+        let mut members: BTreeMap<RoomId, BTreeSet<Slot>> = BTreeMap::new();
+        let mut names = BTreeSet::new();
+        for slot in hub.people.slots() {
+            let person = &hub.people[slot];
+            assert!(names.insert(person.nick.folded()), "{} twice", person.nick);
+            assert_eq!(hub.by_nick(&person.nick), Some(slot));
+            assert!(person.rooms.len() <= hub.rules.rooms_per_client as usize);
+            for room in person.rooms.ids() {
+                assert!(members.entry(room).or_default().insert(slot), "{slot:?} is in {room:?} twice");
+                let place = person.rooms.place(room).unwrap() as usize;
+                assert_eq!(hub.rooms[room].members[place], slot);
+            }
+        }
+        assert_eq!(names.len(), hub.people_count());
+        assert_eq!(members, stage.ears.members);
+        assert_eq!(members.len(), hub.room_count());
+        assert!(hub.room_count() <= hub.rules.rooms_max as usize);
+        let mut due = BTreeSet::new();
+        for (&id, in_it) in &members {
+            assert_eq!(hub.rooms[id].members.len(), in_it.len());
+            assert_eq!(hub.rooms.named(&hub.rooms[id].name), Some(id));
+            due.extend(hub.rooms[id].tally.as_ref().map(|tally| (tally.due, id)));
+        }
+        assert_eq!(due, hub.deadlines);
+    }
+
+    proptest! {
+        #[test]
+        fn the_books_agree_whatever_people_do(acts in acts()) {
+            let mut stage = Stage::new(Rules { rooms_max: 3, rooms_per_client: 2, presence_max: 2, ..rules() });
+            for next in acts {
+                act(&mut stage, next);
+                check(&stage);
+            }
+        }
+    }
+}

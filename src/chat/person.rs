@@ -1,0 +1,192 @@
+//! One person: name, style, and the rooms it is in. Kept small, for ten thousand sit idle at a time.
+
+use super::command::Refusal;
+use super::{Nick, RoomId, Style};
+use crate::id::{ConnId, Slot};
+use crate::time::{Moment, Now};
+
+/// Somebody in the hub.
+#[derive(Debug)]
+pub(super) struct Person {
+    pub(super) id: ConnId,
+    pub(super) nick: Nick,
+    pub(super) since: Moment,
+    /// Hour and minute of the server's clock at [`Person::since`], for `/whois`.
+    pub(super) since_clock: [u8; 2],
+    /// When the person last sent a message.
+    pub(super) heard: Moment,
+    pub(super) style: Style,
+    pub(super) is_muted: bool,
+    /// Who last said something to this person alone, for `/reply`.
+    pub(super) correspondent: Option<Contact>,
+    pub(super) rooms: RoomList,
+}
+
+impl Person {
+    pub(super) const fn new(id: ConnId, nick: Nick, now: Now) -> Self {
+        Self {
+            id,
+            nick,
+            since: now.moment,
+            since_clock: [now.wall.hour, now.wall.minute],
+            heard: now.moment,
+            style: Style { time: true, presence: true },
+            is_muted: false,
+            correspondent: None,
+            rooms: RoomList { active: None, others: Vec::new() },
+        }
+    }
+
+    /// Refuses somebody whom the operator has muted.
+    pub(super) fn check_voice(&self) -> Result<(), Refusal> {
+        if self.is_muted {
+            return Err("the operator has muted you; wait until they let you speak again".into());
+        }
+        Ok(())
+    }
+
+    /// The room that text goes to.
+    pub(super) fn active_room(&self) -> Result<RoomId, Refusal> {
+        self.rooms.active().ok_or_else(|| "you are in no room; /join #ROOM first".into())
+    }
+}
+
+/// A person remembered beyond its stay: the slot may be somebody else's by now, so the id is kept with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Contact {
+    pub(super) id: ConnId,
+    pub(super) slot: Slot,
+}
+
+/// A room that a person is in, and the person's place in that room's list of members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Membership {
+    pub(super) room: RoomId,
+    pub(super) place: u32,
+}
+
+/// The rooms of one person, in the order in which they became active.
+///
+/// The active one is kept apart: most people are in one room, and so need no list on the heap.
+#[derive(Debug)]
+pub(super) struct RoomList {
+    active: Option<Membership>,
+    /// Empty if there is no active room. The last became active last.
+    others: Vec<Membership>,
+}
+
+impl RoomList {
+    /// The room that plain text goes to.
+    pub(super) fn active(&self) -> Option<RoomId> {
+        self.active.map(|membership| membership.room)
+    }
+
+    /// The room that was active longest ago.
+    pub(super) fn first(&self) -> Option<RoomId> {
+        self.ids().next()
+    }
+
+    /// All rooms, the active one last.
+    pub(super) fn ids(&self) -> impl Iterator<Item = RoomId> {
+        self.others.iter().chain(&self.active).map(|membership| membership.room)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.others.len() + usize::from(self.active.is_some())
+    }
+
+    pub(super) fn contains(&self, room: RoomId) -> bool {
+        self.ids().any(|id| id == room)
+    }
+
+    /// Adds a room that is not in the list; it becomes the active one.
+    pub(super) fn add(&mut self, membership: Membership) {
+        if let Some(before) = self.active.replace(membership) {
+            self.others.push(before);
+        }
+    }
+
+    /// Takes a room out. After the active one, the one active before it is active.
+    pub(super) fn remove(&mut self, room: RoomId) -> Option<Membership> {
+        if self.active() == Some(room) {
+            return std::mem::replace(&mut self.active, self.others.pop());
+        }
+        let index = self.others.iter().position(|membership| membership.room == room)?;
+        Some(self.others.remove(index))
+    }
+
+    /// Makes a room of the list the active one; does nothing for another.
+    pub(super) fn activate(&mut self, room: RoomId) {
+        if let Some(membership) = self.remove(room) {
+            self.add(membership);
+        }
+    }
+
+    /// Notes that the person now stands at another place in a room's list of members.
+    pub(super) fn set_place(&mut self, room: RoomId, place: u32) {
+        let mut all = self.others.iter_mut().chain(&mut self.active);
+        if let Some(membership) = all.find(|membership| membership.room == room) {
+            membership.place = place;
+        }
+    }
+
+    /// The person's place in the list of members of `room`.
+    #[cfg(test)]
+    pub(super) fn place(&self, room: RoomId) -> Option<u32> {
+        let mut all = self.others.iter().chain(&self.active);
+        all.find(|membership| membership.room == room).map(|membership| membership.place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rooms(list: &RoomList) -> Vec<u32> {
+        list.ids().map(|room| room.0).collect()
+    }
+
+    fn list(ids: &[u32]) -> RoomList {
+        let mut list = RoomList { active: None, others: Vec::new() };
+        for &id in ids {
+            list.add(Membership { room: RoomId(id), place: id * 10 });
+        }
+        list
+    }
+
+    #[test]
+    fn an_idle_person_is_small() {
+        let inline = size_of::<Option<Person>>();
+        assert!(inline <= 120, "{inline} bytes; somebody in one room has nothing on the heap");
+    }
+
+    #[test]
+    fn the_room_joined_last_is_active() {
+        let mut list = list(&[1, 2, 3]);
+        assert_eq!((list.active(), rooms(&list)), (Some(RoomId(3)), vec![1, 2, 3]));
+        list.activate(RoomId(1));
+        assert_eq!(rooms(&list), [2, 3, 1]);
+        list.activate(RoomId(9));
+        assert_eq!(rooms(&list), [2, 3, 1]);
+    }
+
+    #[test]
+    fn leaving_the_active_room_makes_the_one_before_it_active() {
+        let mut list = list(&[1, 2, 3]);
+        assert_eq!(list.remove(RoomId(2)).map(|gone| gone.place), Some(20));
+        assert_eq!(list.remove(RoomId(3)).map(|gone| gone.place), Some(30));
+        assert_eq!((list.active(), list.len()), (Some(RoomId(1)), 1));
+        assert_eq!(list.remove(RoomId(3)), None);
+        list.remove(RoomId(1));
+        assert_eq!((list.active(), list.len()), (None, 0));
+    }
+
+    #[test]
+    fn places_follow_their_room() {
+        let mut list = list(&[1, 2]);
+        list.set_place(RoomId(1), 7);
+        list.set_place(RoomId(2), 8);
+        list.set_place(RoomId(3), 9);
+        assert_eq!([1, 2, 3].map(|id| list.place(RoomId(id))), [Some(7), Some(8), None]);
+    }
+}

@@ -1,0 +1,199 @@
+//! Chat as tests write it: who says what, and what everybody reads of it.
+//!
+//! ```text
+//! alice is here
+//! bob is here
+//! alice says hi
+//! bob sees 12:34 #lobby <alice> hi
+//! ```
+//!
+//! Every line that anybody gets must be in the script, in order, before the next act: what is not listed and
+//! what is listed and not sent both fail.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use super::{Delivery, Hub, Line, Outcome, RoomId, RoomName, Rules, Style, word};
+use crate::id::{ConnId, Slot};
+use crate::time::{Moment, Now, WallTime};
+
+/// Small limits, so that scripts can reach them.
+pub(super) fn rules() -> Rules {
+    Rules {
+        server_name: "chatops".to_owned(),
+        motd: Vec::new(),
+        lobby: RoomName::parse("lobby").unwrap(),
+        rooms_max: 5,
+        rooms_per_client: 3,
+        presence_max: 4,
+    }
+}
+
+/// Plays a script under [`rules`].
+pub(super) fn play(script: &str) {
+    Stage::new(rules()).play(script);
+}
+
+/// Everybody's ears: words each line and keeps it for whoever hears it.
+#[derive(Debug, Default)]
+pub(super) struct Ears {
+    pub(super) wall: WallTime,
+    /// As the calls of [`Delivery::joined`] and [`Delivery::left`] say.
+    pub(super) members: BTreeMap<RoomId, BTreeSet<Slot>>,
+    styles: BTreeMap<Slot, Style>,
+    heard: BTreeMap<Slot, VecDeque<String>>,
+    /// How many of the lines were answers, which are never skipped.
+    pub(super) answers: usize,
+}
+
+impl Ears {
+    fn hear(&mut self, member: Slot, line: &Line<'_>) {
+        let style = self.styles.get(&member).copied().unwrap_or_default();
+        if line.is_presence() && !style.presence {
+            return;
+        }
+        let mut bytes = Vec::new();
+        word(line, self.wall, style, &mut bytes);
+        self.heard.entry(member).or_default().push_back(String::from_utf8(bytes).unwrap());
+    }
+
+    /// Takes what somebody has heard.
+    pub(super) fn take(&mut self, member: Slot) -> Vec<String> {
+        self.heard.remove(&member).unwrap_or_default().into()
+    }
+}
+
+impl Delivery for Ears {
+    fn answer(&mut self, member: Slot, line: &Line<'_>) {
+        self.answers += 1;
+        self.hear(member, line);
+    }
+
+    fn tell(&mut self, member: Slot, line: &Line<'_>) {
+        self.hear(member, line);
+    }
+
+    fn tell_room(&mut self, room: RoomId, except: Option<Slot>, line: &Line<'_>) {
+        let members = self.members.get(&room).cloned().unwrap_or_default();
+        for member in members.into_iter().filter(|member| Some(*member) != except) {
+            self.hear(member, line);
+        }
+    }
+
+    fn joined(&mut self, room: RoomId, member: Slot) {
+        let is_new = self.members.entry(room).or_default().insert(member);
+        assert!(is_new, "{member:?} joined {room:?} twice");
+    }
+
+    fn left(&mut self, room: RoomId, member: Slot) {
+        let members = self.members.get_mut(&room).expect("left a room that nobody joined");
+        assert!(members.remove(&member), "{member:?} left {room:?} without being in it");
+        if members.is_empty() {
+            self.members.remove(&room);
+        }
+    }
+
+    fn restyle(&mut self, member: Slot, style: Style) {
+        self.styles.insert(member, style);
+    }
+}
+
+/// A hub with people whom the script calls by name, whatever they are called in chat.
+pub(super) struct Stage {
+    pub(super) hub: Hub,
+    pub(super) ears: Ears,
+    pub(super) now: Now,
+    cast: BTreeMap<String, Slot>,
+    next_id: ConnId,
+}
+
+impl Stage {
+    /// An empty hub at 12:34.
+    pub(super) fn new(rules: Rules) -> Self {
+        let wall = WallTime { unix_ms: 0, hour: 12, minute: 34, second: 56 };
+        Self {
+            hub: Hub::new(rules),
+            ears: Ears { wall, ..Ears::default() },
+            now: Now { moment: Moment::START, wall },
+            cast: BTreeMap::new(),
+            next_id: ConnId::FIRST,
+        }
+    }
+
+    pub(super) fn slot(&self, who: &str) -> Slot {
+        *self.cast.get(who).unwrap_or_else(|| panic!("the script has not introduced {who}"))
+    }
+
+    /// Somebody arrives, at the lowest slot that is free.
+    pub(super) fn enter(&mut self, who: &str) -> Slot {
+        let slot = (0..=1_000).map(Slot).find(|slot| self.hub.person(*slot).is_none()).unwrap();
+        self.ears.styles.remove(&slot);
+        self.hub.enter(slot, self.next_id, self.now, &mut self.ears);
+        self.next_id = self.next_id.next();
+        self.cast.insert(who.to_owned(), slot);
+        slot
+    }
+
+    /// Somebody says something.
+    pub(super) fn say(&mut self, who: &str, text: &str) -> Outcome {
+        self.hub.message(self.slot(who), text, self.now, &mut self.ears)
+    }
+
+    /// What somebody has read since it was last asked.
+    pub(super) fn read(&mut self, who: &str) -> Vec<String> {
+        self.ears.take(self.slot(who))
+    }
+
+    /// Time passes; the hub is woken whenever it asked for it.
+    pub(super) fn pass(&mut self, span: Duration) {
+        let end = self.now.moment + span;
+        while let Some(due) = self.hub.poll_timeout().filter(|due| *due <= end) {
+            self.now.moment = due;
+            self.hub.handle_timeout(self.now, &mut self.ears);
+        }
+        self.now.moment = end;
+    }
+
+    /// Plays a script to its end.
+    pub(super) fn play(&mut self, script: &str) {
+        for (number, line) in script.lines().enumerate() {
+            let line = line.trim_start();
+            if !line.is_empty() {
+                self.play_line(line, &format!("line {}: {line}", number + 1));
+            }
+        }
+        self.expect_silence("the end");
+    }
+
+    fn play_line(&mut self, line: &str, place: &str) {
+        let (who, act) = line.split_once(' ').unwrap_or((line, ""));
+        let (verb, text) = act.split_once(' ').unwrap_or((act, ""));
+        if verb == "sees" {
+            let heard = self.ears.heard.entry(self.slot(who)).or_default().pop_front();
+            assert_eq!(heard.as_deref(), Some(text), "{place}");
+            return;
+        }
+        self.expect_silence(place);
+        match (who, verb, text) {
+            (_, "is", "here") => {
+                self.enter(who);
+                self.say(who, &format!("/nick {who}"));
+                self.ears.heard.clear();
+            }
+            (_, "is", "muted") => self.hub.mute(self.slot(who), true),
+            (_, "is", "unmuted") => self.hub.mute(self.slot(who), false),
+            (_, "enters", "") => drop(self.enter(who)),
+            ("operator", "says", _) => self.hub.operator_says(text, &mut self.ears),
+            (_, "says", _) => drop(self.say(who, text)),
+            (_, "goes", _) => drop(self.hub.leave(self.slot(who), text, self.now, &mut self.ears)),
+            (_, "s", "pass") => self.pass(Duration::from_secs(who.parse().unwrap())),
+            _ => panic!("{place}: no such act"),
+        }
+    }
+
+    fn expect_silence(&self, place: &str) {
+        for (member, heard) in &self.ears.heard {
+            assert!(heard.is_empty(), "{place}: before it, {member:?} got {heard:?}");
+        }
+    }
+}

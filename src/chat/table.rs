@@ -1,0 +1,303 @@
+//! The one table of commands. It names each handler, says which arguments there are, and makes `/help` and the
+//! manual's list, so that none of them can tell something else than the others.
+
+use std::fmt::Write as _;
+
+use super::command::{Answer, Arguments, Call, Refusal, Takes, quote};
+use super::handlers::{guide, people, rooms, session, talk};
+
+/// A row of the table.
+pub(super) struct Command {
+    /// Without its slash.
+    pub(super) name: &'static str,
+    pub(super) takes: Takes,
+    /// What it does, in one line.
+    pub(super) brief: &'static str,
+    /// What more there is to know, for `/help COMMAND`.
+    pub(super) detail: &'static [&'static str],
+    /// Whether others hear what the person puts into it: refused while muted.
+    pub(super) is_heard: bool,
+    pub(super) run: fn(&mut Call<'_>, Arguments<'_>) -> Answer,
+}
+
+impl Command {
+    /// The same command, as one that carries the person's words to others.
+    const fn heard(mut self) -> Self {
+        self.is_heard = true;
+        self
+    }
+
+    /// The command as it is typed: `/msg NICK TEXT`.
+    pub(super) fn usage(&self) -> String {
+        format!("/{}{}", self.name, self.takes)
+    }
+}
+
+const fn command(
+    name: &'static str,
+    takes: Takes,
+    run: fn(&mut Call<'_>, Arguments<'_>) -> Answer,
+    brief: &'static str,
+    detail: &'static [&'static str],
+) -> Command {
+    Command { name, takes, brief, detail, is_heard: false, run }
+}
+
+/// Every command, in the order in which help shows them.
+pub(super) static COMMANDS: [Command; 15] = [
+    command(
+        "help",
+        Takes::OptionalWord("COMMAND"),
+        guide::help,
+        "list the commands, or explain one",
+        &[guide::TEXT],
+    ),
+    command(
+        "nick",
+        Takes::Word("NAME"),
+        people::nick,
+        "take another name",
+        &[
+            "1 to 24 of ASCII letters, digits, _ - [ ] { } ^ |; not digits alone.",
+            "Names are compared without case.",
+        ],
+    )
+    .heard(),
+    command(
+        "join",
+        Takes::Word("#ROOM"),
+        rooms::join,
+        "enter a room, or make it your active one",
+        &["Your text goes to the room joined last. A room begins with its first member."],
+    ),
+    command(
+        "leave",
+        Takes::OptionalWord("#ROOM"),
+        rooms::leave,
+        "leave the active room, or another",
+        &["The room active before it becomes the active one.", "A room ends with its last member."],
+    ),
+    command("rooms", Takes::Nothing, rooms::list, "list the rooms and how many are in each", &[]),
+    command(
+        "who",
+        Takes::OptionalWord("#ROOM"),
+        people::who,
+        "list who is in the active room, or in another",
+        &[],
+    ),
+    command(
+        "whois",
+        Takes::Word("NICK"),
+        people::whois,
+        "tell how long somebody is here and idle, and in which rooms",
+        &["Addresses are never shown."],
+    ),
+    command(
+        "msg",
+        Takes::WordAndText("NICK", "TEXT"),
+        talk::msg,
+        "say something to one person",
+        &["Nobody else reads it; the two need not share a room."],
+    )
+    .heard(),
+    command(
+        "reply",
+        Takes::Text("TEXT"),
+        talk::reply,
+        "answer whoever last wrote to you alone",
+        &["It follows the person, not the name: a rename in between changes nothing."],
+    )
+    .heard(),
+    command(
+        "me",
+        Takes::Text("TEXT"),
+        talk::me,
+        "say what you do: * alice waves",
+        &["It goes to your active room."],
+    )
+    .heard(),
+    command(
+        "topic",
+        Takes::OptionalText("TEXT"),
+        rooms::topic,
+        "show the active room's topic, or set it; /topic - clears it",
+        &["A topic has up to 300 bytes and stays as long as the room.", "Whoever joins is shown it."],
+    )
+    .heard(),
+    command(
+        "set",
+        Takes::OptionalPair("KEY", "VALUE"),
+        session::set,
+        "show how you want your lines, or change it",
+        &["/set alone lists the keys and their values."],
+    ),
+    command(
+        "ping",
+        Takes::OptionalWord("TOKEN"),
+        session::ping,
+        "answer: pong TOKEN",
+        &["Everything you sent before it has been dealt with when the answer comes."],
+    ),
+    command(
+        "listen",
+        Takes::Nothing,
+        session::listen,
+        "stay connected after the end of your input",
+        &["From a script: (echo /listen; echo '/join #ops') | nc -N HOST PORT"],
+    ),
+    command(
+        "quit",
+        Takes::OptionalText("TEXT"),
+        session::quit,
+        "leave, with a last word for your rooms",
+        &[],
+    ),
+];
+
+/// The row for a name, compared without case.
+pub(super) fn find(name: &str) -> Option<&'static Command> {
+    COMMANDS.iter().find(|command| command.name.eq_ignore_ascii_case(name))
+}
+
+/// The refusal of a word that is no command: names the nearest, if one is near.
+pub(super) fn unknown(name: &str) -> Refusal {
+    let quoted = quote(name);
+    match nearest(name) {
+        _ if name.is_empty() => "a command's name follows its /; /help lists them".into(),
+        Some(command) => {
+            format!("no command /{quoted}; did you mean {}? /help lists all", command.usage()).into()
+        }
+        None => format!("no command /{quoted}; /help lists them").into(),
+    }
+}
+
+/// The command that a word most likely meant: the only one it begins, or the first of those that differ from it
+/// in the fewest letters, at most two and at most half of its own.
+fn nearest(name: &str) -> Option<&'static Command> {
+    let name = name.to_ascii_lowercase();
+    let mut begun = COMMANDS.iter().filter(|command| command.name.starts_with(&name));
+    if let (Some(only), None) = (begun.next(), begun.next()) {
+        return Some(only);
+    }
+    let differing = COMMANDS.iter().map(|command| (distance(&name, command.name), command));
+    let (distance, command) = differing.min_by_key(|(distance, _)| *distance)?;
+    (distance <= 2 && distance * 2 <= name.len()).then_some(command)
+}
+
+/// How many letters must be changed, added, left out or swapped with their neighbour to make one word of the
+/// other (the restricted Damerau-Levenshtein distance). Words longer than any command count as far apart.
+fn distance(typed: &str, name: &str) -> usize {
+    const LONGEST: usize = 12;
+    let (typed, name) = (typed.as_bytes(), name.as_bytes());
+    if typed.len() > LONGEST || name.len() > LONGEST {
+        return LONGEST;
+    }
+    let mut rows = [[0; LONGEST + 1]; LONGEST + 1];
+    for i in 0..=typed.len() {
+        for j in 0..=name.len() {
+            rows[i][j] = match (i, j) {
+                (0, _) | (_, 0) => i + j,
+                _ => {
+                    let changed = rows[i - 1][j - 1] + usize::from(typed[i - 1] != name[j - 1]);
+                    let least = changed.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
+                    let is_swap =
+                        i > 1 && j > 1 && typed[i - 1] == name[j - 2] && typed[i - 2] == name[j - 1];
+                    if is_swap { least.min(rows[i - 2][j - 2] + 1) } else { least }
+                }
+            };
+        }
+    }
+    rows[typed.len()][name.len()]
+}
+
+/// The commands as a Markdown table, for the manual.
+#[must_use]
+pub fn command_table_markdown() -> String {
+    let mut table = "| command | does |\n| --- | --- |\n".to_owned();
+    for command in &COMMANDS {
+        writeln!(table, "| `{}` | {} |", command.usage(), command.brief)
+            .expect("writing to a String cannot fail");
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::room::TOPIC_BYTES_MAX;
+
+    #[test]
+    fn the_manual_lists_every_command_once() {
+        let table = command_table_markdown();
+        assert_eq!(table.lines().count(), COMMANDS.len() + 2);
+        for (name, usage) in [
+            ("help", "/help [COMMAND]"),
+            ("nick", "/nick NAME"),
+            ("join", "/join #ROOM"),
+            ("leave", "/leave [#ROOM]"),
+            ("rooms", "/rooms"),
+            ("who", "/who [#ROOM]"),
+            ("whois", "/whois NICK"),
+            ("msg", "/msg NICK TEXT"),
+            ("reply", "/reply TEXT"),
+            ("me", "/me TEXT"),
+            ("topic", "/topic [TEXT]"),
+            ("set", "/set [KEY VALUE]"),
+            ("ping", "/ping [TOKEN]"),
+            ("listen", "/listen"),
+            ("quit", "/quit [TEXT]"),
+        ] {
+            let command = find(name).unwrap();
+            assert_eq!(command.usage(), usage);
+            assert!(table.contains(&format!("\n| `{usage}` | {} |\n", command.brief)));
+            assert_eq!(COMMANDS.iter().filter(|command| command.name == name).count(), 1);
+        }
+    }
+
+    #[test]
+    fn nothing_in_the_table_breaks_the_manual() {
+        for command in &COMMANDS {
+            assert!(!command.brief.contains('|'), "{}: a cell of Markdown ends at |", command.name);
+            assert!(!command.brief.ends_with('.'), "{}: a cell is no sentence", command.name);
+        }
+    }
+
+    #[test]
+    fn the_topics_help_tells_their_limit() {
+        assert!(find("topic").unwrap().detail[0].contains(&format!(" {TOPIC_BYTES_MAX} bytes")));
+    }
+
+    #[test]
+    fn the_nearest_command_is_the_one_meant() {
+        for (typed, meant) in [
+            ("jion", Some("join")),
+            ("q", Some("quit")),
+            ("LEAV", Some("leave")),
+            ("whos", Some("who")),
+            ("msgs", Some("msg")),
+            ("nik", Some("nick")),
+            ("w", None),
+            ("x", None),
+            ("xyzzy", None),
+            ("helphelphelphelp", None),
+            ("世界", None),
+        ] {
+            assert_eq!(nearest(typed).map(|command| command.name), meant, "{typed}");
+        }
+    }
+
+    #[test]
+    fn letters_apart_are_counted() {
+        for (typed, name, count) in [
+            ("", "", 0),
+            ("", "who", 3),
+            ("who", "who", 0),
+            ("hwo", "who", 1),
+            ("wo", "who", 1),
+            ("me", "msg", 2),
+        ] {
+            assert_eq!(distance(typed, name), count, "{typed} {name}");
+            assert_eq!(distance(name, typed), count, "{name} {typed}");
+        }
+    }
+}

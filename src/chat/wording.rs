@@ -1,0 +1,122 @@
+//! The exact text of every line that a person reads. What a line means is [`Line`]'s business, who gets it the
+//! hub's.
+//!
+//! Each line is a run of pieces, put one behind the other: a room line is worded for every message said, so
+//! nothing here goes through the formatting machinery but the rare presence summary.
+
+use super::{Line, Style};
+use crate::time::WallTime;
+
+/// Appends the text of `line`, without its end, as somebody with this `style` reads it at `wall`.
+///
+/// [`Style::presence`] is not looked at: whoever leaves such lines out asks [`Line::is_presence`].
+pub fn word(line: &Line<'_>, wall: WallTime, style: Style, out: &mut Vec<u8>) {
+    let is_timed = !matches!(line, Line::Notice(_) | Line::Refused(_));
+    if is_timed && style.time {
+        out.extend_from_slice(&clock(wall));
+    }
+    match *line {
+        Line::Action { room, from, text } => {
+            push(out, &["#", room.as_str(), " * ", from.as_str(), " ", text]);
+        }
+        Line::Joined { room, who } => push(out, &["#", room.as_str(), " --> ", who.as_str()]),
+        Line::Left { room, who, reason: "" } => push(out, &["#", room.as_str(), " <-- ", who.as_str()]),
+        Line::Left { room, who, reason } => {
+            push(out, &["#", room.as_str(), " <-- ", who.as_str(), " (", reason, ")"]);
+        }
+        Line::Notice(text) => push(out, &["-- ", text]),
+        Line::Operator(text) => push(out, &["*** ", text]),
+        Line::Presence { room, joined, left, renamed } => {
+            push(out, &["#", room.as_str()]);
+            push_counts(out, [(joined, " joined"), (left, " left"), (renamed, " renamed")]);
+        }
+        Line::Private { from, to, text } => {
+            push(out, &["[", from.as_str(), " -> ", to.as_str(), "] ", text]);
+        }
+        Line::Refused(text) => push(out, &["!! ", text]),
+        Line::Renamed { room, old, new } => {
+            push(out, &["#", room.as_str(), " -- ", old.as_str(), " is now ", new.as_str()]);
+        }
+        Line::Say { room, from, text } => {
+            push(out, &["#", room.as_str(), " <", from.as_str(), "> ", text]);
+        }
+        Line::Topic { room, by, text: "" } => {
+            push(out, &["#", room.as_str(), " -- ", by.as_str(), " cleared the topic"]);
+        }
+        Line::Topic { room, by, text } => {
+            push(out, &["#", room.as_str(), " -- ", by.as_str(), " set the topic: ", text]);
+        }
+    }
+}
+
+fn clock(wall: WallTime) -> [u8; 6] {
+    let digit = |number: u8| b'0' + number % 10;
+    [digit(wall.hour / 10), digit(wall.hour), b':', digit(wall.minute / 10), digit(wall.minute), b' ']
+}
+
+fn push(out: &mut Vec<u8>, pieces: &[&str]) {
+    out.reserve(pieces.iter().map(|piece| piece.len()).sum());
+    for piece in pieces {
+        out.extend_from_slice(piece.as_bytes());
+    }
+}
+
+fn push_counts(out: &mut Vec<u8>, counts: [(u32, &str); 3]) {
+    let mut separator = " -- ";
+    for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
+        push(out, &[separator, &count.to_string(), what]);
+        separator = ", ";
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::{Nick, RoomName};
+
+    const EARLY: WallTime = WallTime { unix_ms: 0, hour: 7, minute: 5, second: 59 };
+
+    fn worded(line: &Line<'_>, style: Style) -> String {
+        let mut bytes = b"before|".to_vec();
+        word(line, EARLY, style, &mut bytes);
+        String::from_utf8(bytes).unwrap().strip_prefix("before|").unwrap().to_owned()
+    }
+
+    #[test]
+    fn every_line_reads_as_the_manual_says() {
+        let (room, alice, bob) =
+            (&RoomName::parse("Ops").unwrap(), &Nick::parse("alice").unwrap(), &Nick::parse("bob").unwrap());
+        let text = "naïve · 世界";
+        for (line, told) in [
+            (Line::Action { room, from: alice, text }, "07:05 #Ops * alice naïve · 世界"),
+            (Line::Joined { room, who: bob }, "07:05 #Ops --> bob"),
+            (Line::Left { room, who: bob, reason: "kicked: loud" }, "07:05 #Ops <-- bob (kicked: loud)"),
+            (Line::Left { room, who: bob, reason: "" }, "07:05 #Ops <-- bob"),
+            (Line::Notice(text), "-- naïve · 世界"),
+            (Line::Operator(text), "07:05 *** naïve · 世界"),
+            (Line::Private { from: alice, to: bob, text }, "07:05 [alice -> bob] naïve · 世界"),
+            (Line::Refused(text), "!! naïve · 世界"),
+            (Line::Renamed { room, old: alice, new: bob }, "07:05 #Ops -- alice is now bob"),
+            (Line::Say { room, from: alice, text }, "07:05 #Ops <alice> naïve · 世界"),
+            (Line::Topic { room, by: alice, text }, "07:05 #Ops -- alice set the topic: naïve · 世界"),
+            (Line::Topic { room, by: alice, text: "" }, "07:05 #Ops -- alice cleared the topic"),
+        ] {
+            assert_eq!(worded(&line, Style::default()), told);
+            let plain = Style { time: false, presence: true };
+            assert_eq!(worded(&line, plain), told.strip_prefix("07:05 ").unwrap_or(told));
+        }
+    }
+
+    #[test]
+    fn a_summary_leaves_out_what_did_not_happen() {
+        let room = &RoomName::parse("lobby").unwrap();
+        for ((joined, left, renamed), told) in [
+            ((12, 3, 2), "07:05 #lobby -- 12 joined, 3 left, 2 renamed"),
+            ((0, 1, 0), "07:05 #lobby -- 1 left"),
+            ((4_000_000_000, 0, 1), "07:05 #lobby -- 4000000000 joined, 1 renamed"),
+        ] {
+            let line = Line::Presence { room, joined, left, renamed };
+            assert_eq!(worded(&line, Style::default()), told);
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Why a command ends without success, and the exit code that says so.
+
+use std::io;
+
+use crate::config::ConfigError;
+
+/// Why nothing was started: wrong usage, bad configuration, an address that cannot be had. Exit code 2.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A listener could not be bound; worded where it was tried, with address and remedy.
+    #[error("{0}")]
+    Bind(String),
+    /// The configuration is not legal, and it was asked what is wrong: every mistake, one a line.
+    #[error("{}", lines(.0))]
+    Check(ConfigError),
+    /// The configuration is not legal.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A binding of `dashboard.keys` names no action, or no key.
+    #[error("{0}")]
+    Keys(String),
+    /// The dashboard has nothing to draw on.
+    #[error("no terminal here: run `chatops serve`")]
+    NoTerminal,
+}
+
+/// Why a command ends without success.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// What was to be printed could not be.
+    #[error("cannot write to stdout: {0}")]
+    Output(io::Error),
+    /// It failed while running.
+    #[error("{0}")]
+    Running(String),
+    /// It did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+impl Failure {
+    /// 1: failed while running; 2: wrong usage, bad configuration, cannot bind.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Output(_) | Self::Running(_) => 1,
+            Self::Start(_) => 2,
+        }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Start(error.into())
+    }
+}
+
+fn lines(error: &ConfigError) -> String {
+    let lines: Vec<String> = error.problems().iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}

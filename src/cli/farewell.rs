@@ -1,0 +1,50 @@
+//! The one line that stays on the terminal after the dashboard's end.
+
+use std::time::Duration;
+
+/// `chatops: 02:14:07, 42 clients served, 9,120 lines`. The form is fixed, also for one of each: scripts read it.
+#[cfg_attr(not(test), expect(dead_code, reason = "called once there is a server"))]
+pub(super) fn farewell(uptime: Duration, clients: u64, lines: u64) -> String {
+    let seconds = uptime.as_secs();
+    let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    format!(
+        "chatops: {hours:02}:{minutes:02}:{seconds:02}, {} clients served, {} lines",
+        grouped(clients),
+        grouped(lines)
+    )
+}
+
+/// The number with a comma before each three digits.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_has_its_form() {
+        let line = farewell(Duration::from_secs(2 * 3_600 + 14 * 60 + 7), 42, 9_120);
+        assert_eq!(line, "chatops: 02:14:07, 42 clients served, 9,120 lines");
+        let line = farewell(Duration::from_millis(999), 0, 0);
+        assert_eq!(line, "chatops: 00:00:00, 0 clients served, 0 lines");
+        let line = farewell(Duration::from_secs(100 * 3_600), 1_000, 1_234_567);
+        assert_eq!(line, "chatops: 100:00:00, 1,000 clients served, 1,234,567 lines");
+    }
+
+    #[test]
+    fn digits_are_grouped_from_the_right() {
+        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (123_456, "123,456")] {
+            assert_eq!(grouped(number), text);
+        }
+    }
+}

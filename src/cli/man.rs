@@ -1,0 +1,74 @@
+//! `chatops man`: one manual page, its options and commands made from the command line's own definition.
+
+use std::io;
+
+use clap::CommandFactory;
+use clap_mangen::Man;
+use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
+
+use super::error::Failure;
+use super::output::print;
+
+/// Prints the page as roff.
+pub(super) fn run() -> Result<(), Failure> {
+    let mut page = Vec::new();
+    write_page(&mut page).map_err(Failure::Output)?;
+    print(&String::from_utf8_lossy(&page))
+}
+
+fn write_page(page: &mut Vec<u8>) -> io::Result<()> {
+    let mut command = super::Cli::command();
+    command.build();
+    let man = Man::new(command.clone()).manual("chatops manual");
+    man.render_title(page)?;
+    man.render_name_section(page)?;
+    man.render_synopsis_section(page)?;
+    man.render_description_section(page)?;
+    man.render_options_section(page)?;
+    let mut roff = Roff::new();
+    roff.control("SH", ["COMMANDS"]);
+    commands(&mut roff, &command, "chatops");
+    files_signals_and_exit(&mut roff);
+    roff.to_writer(page)
+}
+
+/// The commands that end in an action: of those that have commands of their own only these.
+fn commands(roff: &mut Roff, parent: &clap::Command, prefix: &str) {
+    for command in parent.get_subcommands() {
+        let name = format!("{prefix} {}", command.get_name());
+        if command.has_subcommands() {
+            commands(roff, command, &name);
+            continue;
+        }
+        let mut usage = vec![bold(name)];
+        for argument in command.get_positionals() {
+            usage.push(roman(" "));
+            usage.push(italic(argument.get_id().as_str().to_uppercase()));
+        }
+        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        entry(roff, usage, &about);
+    }
+}
+
+fn files_signals_and_exit(roff: &mut Roff) {
+    roff.control("SH", ["FILES"]);
+    entry(roff, [bold("~/.config/chatops/config.toml")], "the user's configuration, if it is there");
+    entry(roff, [bold("/etc/chatops/config.toml")], "else the machine's");
+    roff.control("SH", ["SIGNALS"]);
+    entry(
+        roff,
+        [bold("SIGTERM, SIGINT")],
+        "tell the clients, flush, close and exit within server.drain; a second one exits at once",
+    );
+    entry(roff, [bold("SIGHUP")], "never drops a client; see server.on_hangup for the dashboard");
+    roff.control("SH", ["EXIT STATUS"]);
+    entry(roff, [bold("0")], "clean end");
+    entry(roff, [bold("1")], "failed while running");
+    entry(roff, [bold("2")], "wrong usage, bad configuration, cannot bind");
+}
+
+fn entry(roff: &mut Roff, head: impl Into<Vec<Inline>>, body: &str) {
+    roff.control("TP", []);
+    roff.text(head);
+    roff.text([roman(body)]);
+}

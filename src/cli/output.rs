@@ -1,0 +1,14 @@
+//! Printing on stdout for commands that print and end.
+
+use std::io::{self, Write};
+
+use super::error::Failure;
+
+/// Prints all of `text`. A reader that has seen enough, such as `head`, is no failure.
+pub(super) fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Output(error)),
+        _ => Ok(()),
+    }
+}

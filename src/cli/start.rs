@@ -1,0 +1,69 @@
+//! What `serve` and the dashboard do alike before there is a server.
+
+use super::error::Failure;
+use super::open_files;
+use super::options::Options;
+use crate::config::settings::ListenAddr;
+use crate::config::{Config, load};
+
+/// A configuration that fits the machine.
+pub(super) struct Prepared {
+    /// What to run with.
+    pub(super) config: Config,
+    /// What the operator is told at the start, as warnings.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Loads the configuration, raises the limit of open files and cuts `limits.clients` to it.
+pub(super) fn prepare(options: Options) -> Result<Prepared, Failure> {
+    let mut config = load(&options.into_sources())?.into_config();
+    let mut warnings = open_doors(&config);
+    let files = open_files::raise_limit();
+    let clients = config.limits.clients;
+    if let Some(fit) = open_files::clients_that_fit(clients, config.listen.0.len(), files) {
+        warnings.push(open_files::told(clients, fit, files.unwrap_or(u64::MAX)));
+        config.limits.clients = fit;
+    }
+    Ok(Prepared { config, warnings })
+}
+
+/// One warning for each listener that others than this machine can reach.
+fn open_doors(config: &Config) -> Vec<String> {
+    let beyond_loopback = |address: &&ListenAddr| match address {
+        ListenAddr::Tcp(address) => !address.ip().to_canonical().is_loopback(),
+        ListenAddr::Unix(_) => false,
+    };
+    let addresses = config.listen.0.iter().map(|listen| &listen.address);
+    let doors = addresses.filter(beyond_loopback);
+    doors.map(|address| format!("{address} is open to all who can reach it, in plain text")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::settings::{Listen, Listeners};
+
+    #[test]
+    fn only_listeners_beyond_loopback_are_warned_of() {
+        let listen = |address: &str| Listen {
+            address: match address.strip_prefix("unix:") {
+                Some(path) => ListenAddr::Unix(path.into()),
+                None => ListenAddr::Tcp(address.parse().unwrap()),
+            },
+            ..Listen::default()
+        };
+        let addresses = [
+            "127.0.0.9:1",
+            "[::1]:1",
+            "unix:/a",
+            "[::ffff:127.0.0.1]:1",
+            "0.0.0.0:2",
+            "[::]:3",
+            "192.0.2.1:4",
+        ];
+        let config = Config { listen: Listeners(addresses.map(listen).to_vec()), ..Config::default() };
+        let warned = open_doors(&config);
+        assert_eq!(warned.len(), 3, "{warned:?}");
+        assert!(warned[0].starts_with("0.0.0.0:2 is open to all"), "{warned:?}");
+    }
+}

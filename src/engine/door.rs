@@ -1,0 +1,171 @@
+//! Who comes in: the caps on connections, and the few that are told why they do not.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use super::entry::Entry;
+use super::record::Record;
+use super::server::Engine;
+use super::snapshot::Peer;
+use crate::chat::{Delivery, Line};
+use crate::config::settings;
+use crate::id::{ConnId, Slot};
+use crate::session::{CloseReason, Linger};
+
+/// Refused connections that are told and waited for at a time; more are closed at once.
+const LINGERING_MAX: u32 = 16;
+
+/// What to do with a connection that was accepted by the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It is served in this slot, even if only to be told that the server is full.
+    In(Slot),
+    /// It is closed without a word.
+    Away,
+}
+
+/// The counts that the caps need.
+#[derive(Debug)]
+pub(super) struct Door {
+    clients_max: u32,
+    per_address_max: u32,
+    counts_loopback: bool,
+    clients: u32,
+    lingering: u32,
+    /// Clients by address; kept only while there is a cap.
+    by_address: HashMap<IpAddr, u32>,
+    next_id: ConnId,
+    pub(super) paused: bool,
+}
+
+impl Door {
+    pub(super) fn new(limits: &settings::Limits) -> Self {
+        Self {
+            clients_max: limits.clients,
+            per_address_max: limits.per_ip,
+            counts_loopback: limits.per_ip_loopback,
+            clients: 0,
+            lingering: 0,
+            by_address: HashMap::new(),
+            next_id: ConnId::FIRST,
+            paused: false,
+        }
+    }
+
+    pub(super) const fn clients(&self) -> u32 {
+        self.clients
+    }
+
+    /// What is full, if anything is.
+    fn full(&self, peer: Peer) -> Option<&'static str> {
+        if self.clients >= self.clients_max {
+            return Some("the server is full");
+        }
+        let key = self.counted_address(peer)?;
+        let from_there = self.by_address.get(&key).copied().unwrap_or(0);
+        (from_there >= self.per_address_max).then_some("too many connections from your address")
+    }
+
+    fn entered(&mut self, peer: Peer) {
+        self.clients += 1;
+        if let Some(key) = self.counted_address(peer) {
+            *self.by_address.entry(key).or_default() += 1;
+        }
+    }
+
+    /// A connection is gone that was let in, or was turned away and waited for.
+    pub(super) fn left(&mut self, peer: Peer, turned_away: bool) {
+        if turned_away {
+            self.lingering -= 1;
+            return;
+        }
+        self.clients -= 1;
+        if let Some(key) = self.counted_address(peer)
+            && let Some(count) = self.by_address.get_mut(&key)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.by_address.remove(&key);
+            }
+        }
+    }
+
+    fn counted_address(&self, peer: Peer) -> Option<IpAddr> {
+        let Peer::Tcp(address) = peer else { return None };
+        let counted = self.per_address_max > 0 && (self.counts_loopback || !address.ip().is_loopback());
+        counted.then(|| site(address.ip()))
+    }
+
+    fn take_id(&mut self) -> ConnId {
+        let id = self.next_id;
+        self.next_id = id.next();
+        id
+    }
+}
+
+impl Engine {
+    /// A connection from `peer` was accepted on the listener with this number.
+    pub fn accepted(&mut self, listener: u16, peer: Peer) -> Admission {
+        let now = self.board.now;
+        self.board.totals.accepted += 1;
+        let full = self.door.full(peer);
+        if let Some(why) = full {
+            self.board.totals.refused += 1;
+            if self.door.lingering >= LINGERING_MAX || self.is_stopping() {
+                return Admission::Away;
+            }
+            self.board.journal.add(now, Record::Refused { peer, why });
+        }
+        let id = self.door.take_id();
+        let entry = Entry::new(id, peer, listener, now.moment);
+        let slot = Slot::at(self.board.entries.insert(entry));
+        match full {
+            None => {
+                self.door.entered(peer);
+                self.enter(slot, id, peer);
+            }
+            Some(why) => self.turn_away(slot, why),
+        }
+        Admission::In(slot)
+    }
+
+    /// Whether the operator has paused accepting, or the server is stopping.
+    #[must_use]
+    pub const fn is_closed_to_newcomers(&self) -> bool {
+        self.door.paused || self.stopping.is_some()
+    }
+
+    fn turn_away(&mut self, slot: Slot, why: &'static str) {
+        self.door.lingering += 1;
+        if let Some(entry) = self.board.entry_mut(slot) {
+            entry.turned_away = true;
+        }
+        self.board.answer(slot, &Line::Refused(&format!("{why}; try again later")));
+        self.part(slot, CloseReason::Refused(why), Linger::FAREWELL);
+    }
+}
+
+/// What counts as one address: an IPv4 address, the /64 of an IPv6 one.
+fn site(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => {
+            let mut octets = v6.octets();
+            octets[8..].fill(0);
+            IpAddr::from(octets)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_site_is_one_address() {
+        let site_of = |text: &str| site(text.parse().unwrap());
+        assert_eq!(site_of("2001:db8::1"), site_of("2001:db8::ffff:1"));
+        assert_ne!(site_of("2001:db8:0:1::1"), site_of("2001:db8::1"));
+        assert_ne!(site_of("192.0.2.1"), site_of("192.0.2.2"));
+    }
+}

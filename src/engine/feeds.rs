@@ -1,0 +1,223 @@
+//! How a room's line reaches its members: said once, read by all.
+//!
+//! A room has one feed for each [`Style`] among its members. A line is worded once a feed and appended to the
+//! feed's chunk; nothing is done for the members until the room is settled, when each one's outbox gets the span
+//! from its own start to the end, a single piece however many lines that is.
+//!
+//! Invariants: at most one room has unsettled lines, the open one, so everybody gets lines in the order in which
+//! they were said, across rooms too; whoever comes, goes, speaks or is answered in between is settled alone first.
+//! A chunk is carried over turns until [`CHUNK_FULL`], so that a slow reader's few lines do not pin a large one each.
+
+use slab::Slab;
+
+use super::entry::{Entry, Seat};
+use crate::chat::{RoomId, Style};
+use crate::id::Slot;
+use crate::wire::chunks::{ChunkId, Chunks, Span};
+
+/// Bytes from which on a feed takes a fresh chunk.
+const CHUNK_FULL: u32 = 64 * 1024;
+
+/// Lines that one member is to get now.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Due {
+    pub(super) member: Slot,
+    pub(super) span: Span,
+    pub(super) lines: u32,
+}
+
+/// All rooms' feeds, by [`RoomId`].
+#[derive(Debug, Default)]
+pub(super) struct Feeds {
+    rooms: Vec<Vec<Feed>>,
+    /// The room that may have unsettled lines.
+    open: Option<RoomId>,
+    /// Rooms whose feeds hold chunks.
+    touched: Vec<RoomId>,
+}
+
+#[derive(Debug)]
+struct Feed {
+    style: Style,
+    chunk: Option<ChunkId>,
+    /// Where unsettled lines begin, and how many lines are before.
+    mark: (u32, u32),
+    /// Where they end.
+    end: (u32, u32),
+    /// Counts settlings: a member's own start is valid within one only.
+    round: u32,
+    members: Vec<Member>,
+}
+
+/// Somebody who reads a feed.
+#[derive(Clone, Copy, Debug)]
+struct Member {
+    slot: Slot,
+    /// The round in which `start` is valid; in others the member starts at the mark.
+    round: u32,
+    start: (u32, u32),
+}
+
+impl Feed {
+    fn new(style: Style) -> Self {
+        Self { style, chunk: None, mark: (0, 0), end: (0, 0), round: 1, members: Vec::new() }
+    }
+
+    /// What `place` has not had yet; from now on it starts at the end.
+    fn take(&mut self, place: usize) -> Option<Due> {
+        let member = &mut self.members[place];
+        let start = if member.round == self.round { member.start } else { self.mark };
+        member.round = self.round;
+        member.start = self.end;
+        let chunk = self.chunk?;
+        let span = Span { chunk, start: start.0, end: self.end.0 };
+        (!span.is_empty()).then_some(Due { member: member.slot, span, lines: self.end.1 - start.1 })
+    }
+
+    fn append(&mut self, chunks: &mut Chunks, word: impl FnOnce(&mut Vec<u8>)) {
+        let chunk = *self.chunk.get_or_insert_with(|| chunks.open());
+        let span = chunks.append(chunk, word);
+        self.end = (span.end, self.end.1 + 1);
+    }
+
+    /// Gives the chunk back if nobody reads it any more, and takes leave of it if it is full.
+    fn release_chunk(&mut self, chunks: &mut Chunks) {
+        let Some(chunk) = self.chunk else { return };
+        if chunks.references(chunk) == 1 || self.end.0 >= CHUNK_FULL {
+            chunks.release(chunk);
+            self.chunk = None;
+            self.mark = (0, 0);
+            self.end = (0, 0);
+            self.round = self.round.wrapping_add(1);
+        }
+    }
+}
+
+impl Feeds {
+    /// Says a line to a room: worded by `word` once for each style that `reads` it. The speaker, whose seat is
+    /// `own`, gets what came before and not this line. What becomes due for others by it is given to `deliver`.
+    pub(super) fn say(
+        &mut self,
+        chunks: &mut Chunks,
+        room: RoomId,
+        own: Option<Seat>,
+        reads: impl Fn(Style) -> bool,
+        word: impl Fn(Style, &mut Vec<u8>),
+        deliver: &mut impl FnMut(&mut Chunks, Due),
+    ) {
+        if self.open != Some(room) {
+            self.settle(chunks, deliver);
+            self.open = Some(room);
+        }
+        let Some(feeds) = self.rooms.get_mut(room.0 as usize) else { return };
+        if feeds.iter().all(|feed| feed.chunk.is_none()) {
+            self.touched.push(room);
+        }
+        for (index, feed) in feeds.iter_mut().enumerate() {
+            if feed.members.is_empty() || !reads(feed.style) {
+                continue;
+            }
+            let own = own.filter(|seat| seat.feed as usize == index).map(|seat| seat.place as usize);
+            if let Some(due) = own.and_then(|place| feed.take(place)) {
+                deliver(chunks, due);
+            }
+            let style = feed.style;
+            feed.append(chunks, |bytes| word(style, bytes));
+            if let Some(place) = own {
+                feed.members[place].start = feed.end;
+            }
+        }
+    }
+
+    /// Gives every member of the open room what it has not had yet.
+    pub(super) fn settle(&mut self, chunks: &mut Chunks, deliver: &mut impl FnMut(&mut Chunks, Due)) {
+        let Some(room) = self.open.take() else { return };
+        let Some(feeds) = self.rooms.get_mut(room.0 as usize) else { return };
+        for feed in feeds.iter_mut().filter(|feed| feed.end != feed.mark) {
+            for place in 0..feed.members.len() {
+                if let Some(due) = feed.take(place) {
+                    deliver(chunks, due);
+                }
+            }
+            feed.mark = feed.end;
+            feed.round = feed.round.wrapping_add(1);
+        }
+    }
+
+    /// What one member of the open room has not had yet: to be delivered before anything else is said to it.
+    pub(super) fn settle_member(&mut self, entry: &Entry) -> Option<Due> {
+        let seat = entry.seat(self.open?)?;
+        self.feed_of(seat).take(seat.place as usize)
+    }
+
+    /// `slot` reads `room` in `style` from now on.
+    pub(super) fn join(&mut self, room: RoomId, slot: Slot, style: Style) -> Seat {
+        let index = room.0 as usize;
+        if self.rooms.len() <= index {
+            self.rooms.resize_with(index + 1, Vec::new);
+        }
+        let feeds = &mut self.rooms[index];
+        let feed = feeds.iter().position(|feed| feed.style == style).unwrap_or_else(|| {
+            feeds.push(Feed::new(style));
+            feeds.len() - 1
+        });
+        let seated = &mut feeds[feed];
+        seated.members.push(Member { slot, round: seated.round, start: seated.end });
+        let place = small(seated.members.len() - 1);
+        Seat { room, feed: small(feed), place }
+    }
+
+    /// Whoever has `seat` leaves it. Returns who sits there now and has to be told, if anybody does.
+    pub(super) fn leave(&mut self, seat: Seat, chunks: &mut Chunks) -> Option<Slot> {
+        let feed = self.feed_of(seat);
+        let place = seat.place as usize;
+        feed.members.swap_remove(place);
+        let moved = feed.members.get(place).map(|member| member.slot);
+        if self.rooms[seat.room.0 as usize].iter().all(|feed| feed.members.is_empty()) {
+            self.close(seat.room, chunks);
+        }
+        moved
+    }
+
+    /// Gives back the chunks that everybody has read; called when the turn's writes are done.
+    pub(super) fn release_chunks(&mut self, chunks: &mut Chunks) {
+        let rooms = &mut self.rooms;
+        self.touched.retain(|room| {
+            let feeds = &mut rooms[room.0 as usize];
+            for feed in feeds.iter_mut() {
+                feed.release_chunk(chunks);
+            }
+            feeds.iter().any(|feed| feed.chunk.is_some())
+        });
+    }
+
+    fn close(&mut self, room: RoomId, chunks: &mut Chunks) {
+        for feed in self.rooms[room.0 as usize].drain(..) {
+            if let Some(chunk) = feed.chunk {
+                chunks.release(chunk);
+            }
+        }
+        self.touched.retain(|touched| *touched != room);
+        if self.open == Some(room) {
+            self.open = None;
+        }
+    }
+
+    fn feed_of(&mut self, seat: Seat) -> &mut Feed {
+        &mut self.rooms[seat.room.0 as usize][seat.feed as usize]
+    }
+}
+
+/// Puts the seat of whoever was moved right.
+pub(super) fn reseat(entries: &mut Slab<Entry>, moved: Slot, seat: Seat) {
+    if let Some(entry) = entries.get_mut(moved.index())
+        && let Some(own) = entry.seats.iter_mut().find(|own| (own.room, own.feed) == (seat.room, seat.feed))
+    {
+        own.place = seat.place;
+    }
+}
+
+/// Places fit in 32 bits: there are no more than `limits.clients`.
+fn small(index: usize) -> u32 {
+    u32::try_from(index).expect("limits.clients is below 2³²")
+}

@@ -1,0 +1,171 @@
+//! What comes in: bytes, the end of input, errors, deadlines that pass.
+
+use std::io;
+
+use super::record::Record;
+use super::server::Engine;
+use crate::chat::{Delivery, Line, Outcome};
+use crate::config::settings::HalfClosePolicy;
+use crate::id::Slot;
+use crate::session::timers::Timer;
+use crate::session::{CloseReason, Incoming, Linger, Milestone, Phase};
+
+impl Engine {
+    /// Bytes were read from the socket of `slot`.
+    pub fn handle_bytes(&mut self, slot: Slot, input: &[u8]) {
+        let now = self.board.now.moment;
+        self.board.totals.bytes_in += input.len() as u64;
+        let limits = self.board.limits;
+        let Some(entry) = self.board.entry_mut(slot) else { return };
+        if entry.session.received(input.len(), now, &limits) {
+            self.handle_text(slot, input);
+            if let Some(entry) = self.board.entry_mut(slot) {
+                entry.session.note_split(now);
+            }
+        }
+        self.board.touch(slot);
+    }
+
+    /// `read()` gave 0.
+    pub fn handle_eof(&mut self, slot: Slot) {
+        let now = self.board.now;
+        let nick = self.nick(slot);
+        let Some(entry) = self.board.entry_mut(slot) else { return };
+        if !entry.session.handle_eof(now.moment) {
+            return;
+        }
+        let (id, unsent) = (entry.id, entry.session.outbox().bytes() as u64);
+        if !entry.turned_away {
+            self.board.journal.add(now, Record::Eof { id, nick, unsent });
+        }
+        self.parse(slot, &[]);
+        self.board.touch(slot);
+    }
+
+    /// The socket failed: it is to be closed, and whoever it was has left.
+    pub fn handle_error(&mut self, slot: Slot, error: &io::Error) {
+        let now = self.board.now.moment;
+        let reason = match error.kind() {
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => CloseReason::ResetByPeer,
+            _ => CloseReason::Error(error.to_string()),
+        };
+        let Some(entry) = self.board.entry_mut(slot) else { return };
+        entry.session.note(now, Milestone::Error(error.to_string()));
+        let reason = entry.session.reason().cloned().unwrap_or(reason);
+        entry.session.reset(reason);
+        self.board.touch(slot);
+    }
+
+    /// Sees to every deadline that has passed.
+    pub fn handle_timeout(&mut self) {
+        let (now, limits) = (self.board.now, self.board.limits);
+        while let Some(slot) = self.deadlines.due(now.moment) {
+            while let Some(timer) =
+                self.board.entry_mut(slot).and_then(|entry| entry.session.handle_timeout(now.moment, &limits))
+            {
+                self.timer_ran_out(slot, timer);
+            }
+            self.arm(slot);
+            self.board.touch(slot);
+        }
+        if self.hub.poll_timeout().is_some_and(|at| at <= now.moment) {
+            self.hub.handle_timeout(now, &mut self.board);
+        }
+    }
+
+    /// Takes telnet out of what was read, answers it, and parses the rest.
+    fn handle_text(&mut self, slot: Slot, input: &[u8]) {
+        let now = self.board.now.moment;
+        let mut text = std::mem::take(&mut self.telnet_text);
+        let mut replies = Vec::new();
+        let is_stripped = self
+            .board
+            .entry_mut(slot)
+            .is_some_and(|entry| entry.session.strip_telnet(input, now, &mut text, &mut replies));
+        self.board.answer_raw(slot, &replies);
+        self.parse(slot, if is_stripped { &text } else { input });
+        self.telnet_text = text;
+    }
+
+    /// Takes messages one at a time for as long as the session gives any.
+    pub(super) fn parse(&mut self, slot: Slot, mut input: &[u8]) {
+        let mut text = std::mem::take(&mut self.text);
+        while let Some(incoming) = self.board.next_message(slot, &mut input, &mut text) {
+            self.take_message(slot, incoming, &text);
+        }
+        self.text = text;
+        if self.board.entry(slot).is_some_and(|entry| entry.session.input_is_done()) {
+            self.input_done(slot);
+        }
+    }
+
+    fn take_message(&mut self, slot: Slot, incoming: Incoming, text: &str) {
+        let now = self.board.now;
+        match incoming {
+            Incoming::Flooding => {
+                let nick = self.nick(slot);
+                let Some(id) = self.board.entry(slot).map(|entry| entry.id) else { return };
+                self.board.journal.add(now, Record::Flow { id, nick });
+                let rate = self.flood_rate;
+                let told = format!("slow down: you are read at {rate} lines a second until you pause");
+                self.board.answer(slot, &Line::Notice(&told));
+            }
+            Incoming::TooLong => {
+                let limit = self.board.limits.line_bytes;
+                let told =
+                    format!("that line has more than {limit} bytes and was not sent; send it in parts");
+                self.board.answer(slot, &Line::Refused(&told));
+            }
+            Incoming::Message => match self.hub.message(slot, text, now, &mut self.board) {
+                Outcome::Continue => {}
+                Outcome::Listen => {
+                    if let Some(entry) = self.board.entry_mut(slot) {
+                        entry.session.listen();
+                    }
+                }
+                Outcome::Quit(text) => {
+                    self.part(slot, CloseReason::Quit(text), Linger::FAREWELL);
+                }
+                Outcome::Renamed { old, new } => {
+                    if let Some(id) = self.board.entry(slot).map(|entry| entry.id) {
+                        self.board.journal.add(now, Record::Nick { id, old, new });
+                    }
+                }
+            },
+        }
+    }
+
+    /// Everything that a peer sent before its FIN is answered.
+    fn input_done(&mut self, slot: Slot) {
+        let limits = self.board.limits;
+        let now = self.board.now.moment;
+        let Some(entry) = self.board.entry_mut(slot) else { return };
+        match entry.session.phase() {
+            Phase::Eof if entry.session.listens() => {}
+            Phase::Eof if limits.half_close == HalfClosePolicy::Listen => {
+                entry.session.listen_until(now + limits.half_close_timeout);
+            }
+            Phase::Eof | Phase::Draining => {
+                if entry.session.reason().is_none() {
+                    self.part(slot, CloseReason::Eof, Linger::for_peer(limits.half_close_timeout));
+                }
+            }
+            Phase::Open | Phase::RdShut | Phase::WrShut | Phase::Gone => {}
+        }
+    }
+
+    fn timer_ran_out(&mut self, slot: Slot, timer: Timer) {
+        match timer {
+            Timer::Flow => self.parse(slot, &[]),
+            Timer::HalfClose => {
+                let told = "half-closed for too long: goodbye";
+                self.part_with(slot, told, CloseReason::HalfCloseTimeout);
+            }
+            Timer::Patience => {
+                let told = "you sent too much for too long without a pause: goodbye";
+                self.part_with(slot, told, CloseReason::Flood);
+            }
+            Timer::Linger | Timer::LingerIdle | Timer::Probe => {}
+        }
+    }
+}

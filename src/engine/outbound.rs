@@ -1,0 +1,158 @@
+//! What goes out: lines settled into outboxes, writes, FIN, Send-Q, and what each socket should do.
+
+use std::io::{self, IoSlice};
+
+use super::record::Record;
+use super::server::Engine;
+use crate::id::Slot;
+use crate::session::{CloseReason, Limits, Phase, Wants};
+use crate::time::Moment;
+
+/// Slices in one vectored write.
+const SLICES_MAX: usize = 64;
+
+/// What became of a write.
+#[derive(Debug)]
+pub enum Flushed {
+    /// Everything queued is the kernel's now.
+    All,
+    /// The budget is used up; more can be written at once.
+    More,
+    /// The kernel takes no more for now.
+    Blocked,
+    /// The socket failed.
+    Failed(io::Error),
+}
+
+impl Engine {
+    /// Delivers what was said since the last call, and sees to whoever overflowed by it.
+    pub fn settle(&mut self) {
+        self.board.settle();
+        self.board.bound_total(self.outbox_total);
+        while let Some((slot, overflow)) = self.board.overflows.pop() {
+            let Some(entry) = self.board.entry(slot) else { continue };
+            if overflow.disconnect && entry.session.phase() != Phase::Draining {
+                self.part_with(slot, "you read too slowly: goodbye", CloseReason::OutboxFull);
+                self.board.settle();
+            } else if overflow.slow {
+                let (id, outbox) = (entry.id, entry.session.outbox().bytes() as u64);
+                let limit = self.board.limits.outbox_bytes as u64;
+                let record = Record::Slow { id, nick: self.nick(slot), outbox, limit };
+                self.board.journal.add(self.board.now, record);
+            }
+        }
+    }
+
+    /// Takes the connections whose socket may have something to do.
+    pub fn take_dirty(&mut self, out: &mut Vec<Slot>) {
+        out.clear();
+        std::mem::swap(out, &mut self.board.dirty);
+        for slot in out.iter() {
+            if let Some(entry) = self.board.entries.get_mut(slot.index()) {
+                entry.dirty = false;
+            }
+        }
+    }
+
+    /// Whether some connection waits to be taken by [`Engine::take_dirty`].
+    #[must_use]
+    pub fn has_dirty(&self) -> bool {
+        !self.board.dirty.is_empty()
+    }
+
+    /// What the socket of `slot` should do now; `None` if it is gone.
+    #[must_use]
+    pub fn wants(&self, slot: Slot) -> Option<Wants> {
+        self.board.entry(slot).map(|entry| entry.session.wants())
+    }
+
+    /// `slot` goes on being looked at in the next turn.
+    pub fn touch(&mut self, slot: Slot) {
+        self.board.touch(slot);
+    }
+
+    /// Writes what is queued for `slot` with one call of `write`, at most about `budget` bytes.
+    pub fn flush(
+        &mut self,
+        slot: Slot,
+        budget: usize,
+        write: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
+    ) -> Flushed {
+        let (now, limits) = (self.board.now, self.board.limits);
+        let Some(entry) = self.board.entries.get_mut(slot.index()) else { return Flushed::All };
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let mut told = 0;
+        let (count, offered) =
+            entry.session.gather(&mut self.board.chunks, budget, &mut slices, |lines, bytes| {
+                told = lines;
+                bytes.extend_from_slice(format!("-- {lines} lines skipped\r\n").as_bytes());
+            });
+        let written = write(&slices[..count]);
+        let id = entry.id;
+        let flushed = self.take_written(slot, written, offered, now.moment, &limits);
+        if told > 0 {
+            let record = Record::Skipped { id, nick: self.nick(slot), lines: told.into() };
+            self.board.journal.add(now, record);
+        }
+        flushed
+    }
+
+    /// FIN was sent on the socket of `slot`.
+    pub fn fin_sent(&mut self, slot: Slot) {
+        let (now, limits) = (self.board.now.moment, self.board.limits);
+        if let Some(entry) = self.board.entry_mut(slot) {
+            entry.session.fin_sent(now, &limits);
+            self.board.touch(slot);
+        }
+    }
+
+    /// Send-Q of `slot` stands at `send_q` bytes; asked for by [`Wants::probe`].
+    pub fn handle_send_q(&mut self, slot: Slot, send_q: u32) {
+        let (now, limits) = (self.board.now.moment, self.board.limits);
+        if let Some(entry) = self.board.entry_mut(slot) {
+            entry.session.handle_send_q(send_q, now, &limits);
+            self.board.touch(slot);
+        }
+    }
+
+    /// The turn's writes are done.
+    pub fn end_turn(&mut self) {
+        self.board.release_chunks();
+    }
+
+    fn take_written(
+        &mut self,
+        slot: Slot,
+        written: io::Result<usize>,
+        offered: usize,
+        now: Moment,
+        limits: &Limits,
+    ) -> Flushed {
+        let taken = match written {
+            Ok(taken) => taken,
+            Err(error) if is_full(&error) => 0,
+            Err(error) => return Flushed::Failed(error),
+        };
+        self.board.totals.bytes_out += taken as u64;
+        let Some(entry) = self.board.entries.get_mut(slot.index()) else { return Flushed::All };
+        let resumes = entry.session.wrote(&mut self.board.chunks, taken, offered, now, limits);
+        let is_empty = entry.session.outbox().is_empty();
+        if resumes {
+            self.parse(slot, &[]);
+        }
+        match taken {
+            _ if taken < offered => Flushed::Blocked,
+            _ if is_empty => Flushed::All,
+            _ => Flushed::More,
+        }
+    }
+}
+
+/// Errors of a write that only say "later".
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+        || error.raw_os_error() == Some(ENOBUFS)
+}
+
+/// `ENOBUFS` (send(2)): the interface's queue is full for the moment.
+const ENOBUFS: i32 = if cfg!(target_os = "linux") { 105 } else { 55 };

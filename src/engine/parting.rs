@@ -1,0 +1,91 @@
+//! How connections end, one by one and all together.
+
+use std::time::Duration;
+
+use super::record::Record;
+use super::server::{CLOSED_MAX, Engine};
+use crate::chat::{Delivery, Line};
+use crate::id::Slot;
+use crate::session::{CloseReason, Linger};
+
+impl Engine {
+    /// The session ends with a farewell: out of the hub, then flush, FIN, and what `linger` says.
+    pub(super) fn part(&mut self, slot: Slot, reason: CloseReason, linger: Linger) -> bool {
+        self.depart(slot, &reason);
+        let now = self.board.now.moment;
+        let Some(entry) = self.board.entry_mut(slot) else { return false };
+        let parted = entry.session.farewell(reason, linger, now);
+        self.board.touch(slot);
+        parted
+    }
+
+    /// A last line to somebody whose session then ends.
+    pub(super) fn part_with(&mut self, slot: Slot, text: &str, reason: CloseReason) -> bool {
+        self.board.answer(slot, &Line::Notice(text));
+        self.part(slot, reason, Linger::FAREWELL)
+    }
+
+    /// Out of the hub and the feeds; the name stays known for the records.
+    pub(super) fn depart(&mut self, slot: Slot, reason: &CloseReason) {
+        let now = self.board.now;
+        let nick = self.hub.leave(slot, &reason.to_string(), now, &mut self.board);
+        self.board.unseat(slot);
+        if let Some(nick) = nick
+            && let Some(entry) = self.board.entry_mut(slot)
+        {
+            entry.parted = Some(Box::new(nick));
+        }
+    }
+
+    /// The socket of `slot` is closed: whoever it was leaves, if that has not happened yet, and the slot is free.
+    pub fn ended(&mut self, slot: Slot) {
+        let now = self.board.now;
+        let Some(entry) = self.board.entry(slot) else { return };
+        let reason = entry.session.reason().cloned().unwrap_or(CloseReason::Eof);
+        self.depart(slot, &reason);
+        let row = self.gone_row(slot, &reason);
+        let Some(mut entry) = self.board.entries.try_remove(slot.index()) else { return };
+        self.deadlines.arm(slot, &mut entry.armed, None);
+        let unsent = entry.session.end(&mut self.board.chunks) as u64;
+        *self.board.totals.closed.entry(reason.word()).or_default() += 1;
+        self.door.left(entry.peer, entry.turned_away);
+        if !entry.turned_away {
+            let nick = entry.parted.map(|nick| *nick);
+            self.board.journal.add(now, Record::Closed { id: entry.id, nick, reason, unsent });
+            if self.closed.len() == CLOSED_MAX {
+                self.closed.pop_front();
+            }
+            self.closed.extend(row);
+        }
+    }
+
+    /// Begins the clean stop: everybody is told, flushed and closed within `within`.
+    pub fn stop(&mut self, within: Option<Duration>) {
+        if self.stopping.is_some() {
+            return;
+        }
+        let within = within.unwrap_or(self.drain);
+        self.stopping = Some(self.board.now.moment + within);
+        self.hub.operator_says(&format!("{} is stopping", self.name), &mut self.board);
+        let slots: Vec<Slot> = self.board.entries.iter().map(|(index, _)| Slot::at(index)).collect();
+        for slot in &slots {
+            // Nobody is told of each other's leaving: all leave.
+            self.board.unseat(*slot);
+        }
+        for slot in slots {
+            self.part(slot, CloseReason::ServerStop, Linger::server_stop(within));
+        }
+    }
+
+    /// Whether the server is stopping.
+    #[must_use]
+    pub const fn is_stopping(&self) -> bool {
+        self.stopping.is_some()
+    }
+
+    /// Whether the stop is over: nobody is left, or its time is up.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stopping.is_some_and(|at| self.board.entries.is_empty() || at <= self.board.now.moment)
+    }
+}

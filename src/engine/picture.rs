@@ -1,0 +1,167 @@
+//! Snapshots: the server's state copied out for an onlooker.
+
+use super::entry::Entry;
+use super::server::Engine;
+use super::snapshot::{
+    CloseReason, Detail, Flags, HalfState, Kernel, Milestone, Phase, Query, Row, Snapshot, Status,
+};
+use crate::id::Slot;
+use crate::session::{Input, Output};
+
+impl Engine {
+    /// A picture of the server. `kernel` reads the kernel's queues of one connection; it is asked for the rows in
+    /// [`Query::visible`] only. What only the process knows ([`Status::fds`] and the like) is left at its default.
+    #[must_use]
+    pub fn snapshot(&self, query: &Query, mut kernel: impl FnMut(Slot) -> Option<Kernel>) -> Snapshot {
+        let now = self.board.now;
+        let gone_since = self
+            .closed
+            .iter()
+            .rev()
+            .take_while(|row| row.gone_at.is_some_and(|at| now.moment.since(at) < Query::GONE_FOR));
+        let mut rows: Vec<Row> = gone_since.cloned().collect();
+        rows.reserve(self.board.entries.len());
+        let mut visible: Vec<_> = query.visible.iter().take(Query::VISIBLE_MAX).copied().collect();
+        visible.extend(query.detail);
+        visible.sort_unstable();
+        for (index, entry) in self.board.entries.iter().filter(|(_, entry)| entry.is_client()) {
+            let slot = Slot::at(index);
+            let mut row = self.row(slot, entry);
+            if visible.binary_search(&row.id).is_ok() {
+                row.kernel = kernel(slot);
+            }
+            rows.push(row);
+        }
+        rows.sort_unstable_by_key(|row| row.id);
+        let records: Vec<_> = self.records_after(query.records_after).collect();
+        let newest = records.len().saturating_sub(Query::RECORDS_MAX);
+        Snapshot {
+            taken: now,
+            status: self.status(&rows),
+            detail: query.detail.and_then(|id| self.detail(id)),
+            records: records[newest..].iter().map(|entry| (*entry).clone()).collect(),
+            rows,
+        }
+    }
+
+    fn status(&self, rows: &[Row]) -> Status {
+        let totals = &self.board.totals;
+        let count =
+            |flag| count(rows.iter().filter(|row| row.gone_at.is_none() && row.flags.has(flag)).count());
+        Status {
+            name: self.name.clone(),
+            uptime: self.board.now.moment.since(crate::time::Moment::START),
+            clients: self.door.clients(),
+            half_closed: count(Flags::HALF),
+            slow: count(Flags::SLOW),
+            accepted: totals.accepted,
+            refused: totals.refused,
+            closed: totals.closed.iter().map(|(word, count)| (*word, *count)).collect(),
+            bytes_in: totals.bytes_in,
+            bytes_out: totals.bytes_out,
+            lines_in: totals.lines_in,
+            deliveries: totals.deliveries,
+            lines_skipped: totals.lines_skipped,
+            outbox_bytes: self.board.chunks.queued() as u64,
+            outbox_total_limit: self.outbox_total as u64,
+            outbox_limit: self.board.limits.outbox_bytes as u64,
+            rooms: self::count(self.hub.room_count()),
+            paused: self.door.paused,
+            draining: self.is_stopping(),
+            ..Status::default()
+        }
+    }
+
+    fn detail(&self, id: crate::id::ConnId) -> Option<Detail> {
+        let (index, entry) = self.board.entries.iter().find(|(_, entry)| entry.id == id)?;
+        let now = self.board.now;
+        let mut timeline = vec![(now.earlier(entry.session.since()), Milestone::Connected)];
+        timeline.extend(entry.session.milestones().map(|(at, what)| (now.earlier(*at), what.clone())));
+        Some(Detail {
+            id,
+            rooms: self
+                .hub
+                .person(Slot::at(index))
+                .into_iter()
+                .flat_map(|person| person.rooms().copied())
+                .collect(),
+            timeline,
+            outbox_limit: self.board.limits.outbox_bytes as u64,
+        })
+    }
+
+    /// The last row of a connection whose socket is closed.
+    pub(super) fn gone_row(&self, slot: Slot, reason: &CloseReason) -> Option<Row> {
+        let entry = self.board.entry(slot)?;
+        let row = self.row(slot, entry);
+        Some(Row {
+            state: Phase::Gone,
+            reason: Some(reason.clone()),
+            gone_at: Some(self.board.now.moment),
+            stuck_since: None,
+            flow_since: None,
+            ..row
+        })
+    }
+
+    fn row(&self, slot: Slot, entry: &Entry) -> Row {
+        let now = self.board.now.moment;
+        let session = &entry.session;
+        let counters = session.counters();
+        let person = self.hub.person(slot);
+        let ended = session.input() == Input::Ended;
+        Row {
+            id: entry.id,
+            nick: person.map(|person| *person.nick()).or(entry.parted.as_deref().copied()),
+            peer: entry.peer,
+            listener: entry.listener,
+            state: session.phase(),
+            read: match session.input() {
+                Input::Open => HalfState::Open,
+                Input::Discarded => HalfState::Shut,
+                Input::Ended => HalfState::Eof,
+            },
+            write: if session.output() == Output::Open { HalfState::Open } else { HalfState::Shut },
+            since: session.since(),
+            heard: session.heard(),
+            eof_at: ended.then_some(session.eof_at()),
+            rooms: person.map_or(0, |person| count(person.room_count())),
+            bytes_in: counters.bytes_in,
+            bytes_out: counters.bytes_out,
+            lines_in: counters.lines_in.into(),
+            lines_out: counters.lines_out,
+            lines_skipped: counters.lines_skipped.into(),
+            scrubbed: counters.scrubbed.into(),
+            inbox_bytes: session.inbox_bytes() as u64,
+            outbox_bytes: session.outbox().bytes() as u64,
+            outbox_age: session.outbox_age(now),
+            outbox_max: counters.outbox_max.into(),
+            send_q_seen: session.send_q(),
+            kernel: None,
+            stuck_since: session.stuck_since(),
+            flow_since: session.flow_since(),
+            flags: self.flags(slot, entry),
+            reason: session.reason().cloned(),
+            gone_at: None,
+        }
+    }
+
+    fn flags(&self, slot: Slot, entry: &Entry) -> Flags {
+        let (now, limits) = (self.board.now.moment, &self.board.limits);
+        let session = &entry.session;
+        Flags::default()
+            .with(Flags::FLOW, session.flow_since().is_some())
+            .with(Flags::SLOW, session.is_slow(limits))
+            .with(Flags::STALLED, session.is_stalled(now, limits))
+            .with(Flags::MUTED, self.hub.is_muted(slot))
+            .with(Flags::TELNET, session.speaks_telnet())
+            .with(Flags::LISTEN, session.listens())
+            .with(Flags::OP, session.is_shut_by_operator())
+            .with(Flags::HALF, session.phase() == Phase::Eof)
+    }
+}
+
+/// Counts of connections and rooms fit in 32 bits: their limits do.
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

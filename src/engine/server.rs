@@ -1,0 +1,124 @@
+//! The engine itself: what comes in, and what each socket should do.
+
+use std::time::Duration;
+
+use super::deadlines::Deadlines;
+use super::door::Door;
+use super::record::{self, Record};
+use super::snapshot::{Peer, Row};
+use super::switchboard::Switchboard;
+use crate::chat::{Hub, Nick, RoomName, Rules};
+use crate::config::settings::{Config, LogLevel};
+use crate::id::{ConnId, Slot};
+use crate::session::Limits;
+use crate::time::{Moment, Now};
+use crate::wire::text::scrub;
+
+/// Connections that ended and are still known.
+pub(super) const CLOSED_MAX: usize = 1_000;
+
+/// The whole server without its I/O.
+#[derive(Debug)]
+pub struct Engine {
+    pub(super) hub: Hub,
+    pub(super) board: Switchboard,
+    pub(super) door: Door,
+    pub(super) deadlines: Deadlines,
+    pub(super) closed: std::collections::VecDeque<Row>,
+    pub(super) name: String,
+    pub(super) drain: Duration,
+    pub(super) outbox_total: usize,
+    /// The end of the clean stop under way.
+    pub(super) stopping: Option<Moment>,
+    pub(super) flood_rate: u32,
+    /// The message under way; kept for its memory.
+    pub(super) text: String,
+    /// What a telnet client sent, without its commands; kept for its memory.
+    pub(super) telnet_text: Vec<u8>,
+}
+
+impl Engine {
+    /// A server with nobody in it.
+    ///
+    #[must_use]
+    pub fn new(config: &Config, now: Now) -> Self {
+        Self {
+            hub: Hub::new(rules(config)),
+            board: Switchboard::new(Limits::from(config), now),
+            door: Door::new(&config.limits),
+            deadlines: Deadlines::default(),
+            closed: std::collections::VecDeque::new(),
+            name: config.server.name.clone(),
+            drain: config.server.drain,
+            outbox_total: config.limits.outbox_total.bytes(),
+            stopping: None,
+            flood_rate: config.flood.lines_per_second,
+            text: String::new(),
+            telnet_text: Vec::new(),
+        }
+    }
+
+    /// Everything until the next call happens at `now`.
+    pub fn begin_turn(&mut self, now: Now) {
+        self.board.now = now;
+    }
+
+    /// When [`Engine::handle_timeout`] is wanted next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Moment> {
+        [self.deadlines.next(), self.hub.poll_timeout(), self.stopping].into_iter().flatten().min()
+    }
+
+    /// The turn's work on `slot` is done: its next deadline is noted.
+    pub fn arm(&mut self, slot: Slot) {
+        if let Some(entry) = self.board.entries.get_mut(slot.index()) {
+            let wanted = entry.session.poll_timeout();
+            self.deadlines.arm(slot, &mut entry.armed, wanted);
+        }
+    }
+
+    /// Records after sequence number `seq`, oldest first.
+    pub fn records_after(&self, seq: u64) -> impl Iterator<Item = &record::Entry> {
+        self.board.journal.after(seq)
+    }
+
+    /// Notes something about the server as a whole.
+    pub fn note(&mut self, level: LogLevel, text: String) {
+        self.board.journal.add(self.board.now, Record::Server { level, text });
+    }
+
+    /// Connections accepted and messages received so far.
+    #[must_use]
+    pub const fn served(&self) -> (u64, u64) {
+        (self.board.totals.accepted, self.board.totals.lines_in)
+    }
+
+    /// The slots of all connections.
+    pub fn slots(&self) -> impl Iterator<Item = Slot> {
+        self.board.entries.iter().map(|(index, _)| Slot::at(index))
+    }
+
+    pub(super) fn nick(&self, slot: Slot) -> Option<Nick> {
+        self.hub.person(slot).map(|person| *person.nick())
+    }
+
+    /// Somebody enters: named, greeted, in the lobby.
+    pub(super) fn enter(&mut self, slot: Slot, id: ConnId, peer: Peer) {
+        let now = self.board.now;
+        self.board.journal.add(now, Record::Accepted { id, peer });
+        self.hub.enter(slot, id, now, &mut self.board);
+        self.board.touch(slot);
+    }
+}
+
+/// What chat needs of the configuration.
+fn rules(config: &Config) -> Rules {
+    Rules {
+        server_name: scrub(config.server.name.as_bytes()).text.into_owned(),
+        motd: config.server.motd.lines().map(|line| scrub(line.as_bytes()).text.into_owned()).collect(),
+        lobby: RoomName::parse(&config.rooms.lobby).expect("a Config that exists is legal"),
+        rooms_max: config.limits.rooms,
+        rooms_per_client: config.limits.rooms_per_client,
+        presence_max: config.rooms.presence_max,
+    }
+}

@@ -1,0 +1,249 @@
+//! Sessions, feeds and chunks together: what carries chat's lines into outboxes.
+//!
+//! It is the engine without the hub, so that the hub can be handed it as its [`Delivery`]. Nobody is freed here
+//! and nothing is closed: who overflows for good is put on a list.
+
+use slab::Slab;
+
+use super::entry::Entry;
+use super::feeds::{self, Due, Feeds};
+use super::journal::Journal;
+use super::status::Totals;
+use crate::chat::{self, Delivery, Line, RoomId, Style};
+use crate::id::Slot;
+use crate::session::{Incoming, Limits, Output, Overflow};
+use crate::time::Now;
+use crate::wire::chunks::Chunks;
+use crate::wire::outbox::Keep;
+
+/// What ends a line on a `lines` listener (RFC 854).
+const LINE_END: &[u8] = b"\r\n";
+
+#[derive(Debug)]
+pub(super) struct Switchboard {
+    pub(super) entries: Slab<Entry>,
+    pub(super) chunks: Chunks,
+    pub(super) limits: Limits,
+    pub(super) journal: Journal,
+    pub(super) totals: Totals,
+    pub(super) now: Now,
+    /// Sessions whose socket may have to do something.
+    pub(super) dirty: Vec<Slot>,
+    /// What overflowing did to sessions: seen to when the turn is settled, not in the middle of a broadcast.
+    pub(super) overflows: Vec<(Slot, Overflow)>,
+    feeds: Feeds,
+}
+
+impl Switchboard {
+    pub(super) fn new(limits: Limits, now: Now) -> Self {
+        Self {
+            entries: Slab::new(),
+            chunks: Chunks::default(),
+            limits,
+            journal: Journal::default(),
+            totals: Totals::default(),
+            now,
+            dirty: Vec::new(),
+            overflows: Vec::new(),
+            feeds: Feeds::default(),
+        }
+    }
+
+    pub(super) fn entry(&self, slot: Slot) -> Option<&Entry> {
+        self.entries.get(slot.index())
+    }
+
+    pub(super) fn entry_mut(&mut self, slot: Slot) -> Option<&mut Entry> {
+        self.entries.get_mut(slot.index())
+    }
+
+    /// The socket of `slot` may have something to do.
+    pub(super) fn touch(&mut self, slot: Slot) {
+        if let Some(entry) = self.entries.get_mut(slot.index()) {
+            mark_dirty(entry, slot, &mut self.dirty);
+        }
+    }
+
+    pub(super) fn next_message(
+        &mut self,
+        slot: Slot,
+        input: &mut &[u8],
+        text: &mut String,
+    ) -> Option<Incoming> {
+        let entry = self.entries.get_mut(slot.index())?;
+        let incoming = entry.session.next_message(input, text, self.now.moment, &self.limits)?;
+        if incoming != Incoming::Flooding {
+            self.totals.lines_in += 1;
+        }
+        Some(incoming)
+    }
+
+    /// Bytes of the telnet protocol for `slot`, between its lines.
+    pub(super) fn answer_raw(&mut self, slot: Slot, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.settle_member(slot);
+        let (now, limits) = (self.now.moment, self.limits);
+        let Some(entry) = self.entries.get_mut(slot.index()) else { return };
+        entry.session.queue_own(&mut self.chunks, Keep::Always, now, &limits, |out| {
+            out.extend_from_slice(bytes);
+        });
+        self.touch(slot);
+    }
+
+    /// Delivers what was said in the open room.
+    pub(super) fn settle(&mut self) {
+        let Self { entries, chunks, limits, totals, now, dirty, overflows, feeds, .. } = self;
+        let mut desk = Desk { entries, limits, totals, now: *now, dirty, overflows };
+        feeds.settle(chunks, &mut |chunks, due| desk.deliver(chunks, due));
+    }
+
+    /// Gives back the memory of lines that everybody has.
+    pub(super) fn release_chunks(&mut self) {
+        self.feeds.release_chunks(&mut self.chunks);
+    }
+
+    /// `slot` gets nothing more that is told to rooms.
+    pub(super) fn unseat(&mut self, slot: Slot) {
+        let Some(entry) = self.entries.get(slot.index()) else { return };
+        for room in entry.seats.iter().map(|seat| seat.room).collect::<Vec<_>>() {
+            self.left(room, slot);
+        }
+    }
+
+    /// While all outboxes together hold more than `limit` bytes, the largest are skipped first.
+    pub(super) fn bound_total(&mut self, limit: usize) {
+        if self.chunks.queued().max(self.chunks.allocated()) <= limit {
+            return;
+        }
+        let mut largest: Vec<(usize, usize)> =
+            self.entries.iter().map(|(index, entry)| (entry.session.outbox().bytes(), index)).collect();
+        largest.sort_unstable_by(|a, b| b.cmp(a));
+        let target = limit - limit / 8;
+        for (bytes, index) in largest {
+            if self.chunks.queued().max(self.chunks.allocated()) <= target {
+                break;
+            }
+            let skipped = self.entries[index].session.skip(&mut self.chunks, bytes, self.now.moment);
+            self.totals.lines_skipped += u64::from(skipped);
+            self.release_chunks();
+        }
+    }
+
+    fn queue_own(&mut self, slot: Slot, line: &Line<'_>, keep: Keep) {
+        self.settle_member(slot);
+        let Self { entries, chunks, limits, totals, now, dirty, overflows, .. } = self;
+        let mut desk = Desk { entries, limits, totals, now: *now, dirty, overflows };
+        desk.queue_own(chunks, slot, line, keep);
+    }
+
+    fn settle_member(&mut self, slot: Slot) {
+        let Self { entries, chunks, limits, totals, now, dirty, overflows, feeds, .. } = self;
+        let due = entries.get(slot.index()).and_then(|entry| feeds.settle_member(entry));
+        if let Some(due) = due {
+            Desk { entries, limits, totals, now: *now, dirty, overflows }.deliver(chunks, due);
+        }
+    }
+}
+
+impl Delivery for Switchboard {
+    fn answer(&mut self, member: Slot, line: &Line<'_>) {
+        self.queue_own(member, line, Keep::Always);
+    }
+
+    fn tell(&mut self, member: Slot, line: &Line<'_>) {
+        self.queue_own(member, line, Keep::WhileRoom);
+    }
+
+    fn tell_room(&mut self, room: RoomId, except: Option<Slot>, line: &Line<'_>) {
+        let wall = self.now.wall;
+        let is_presence = line.is_presence();
+        let own = except.and_then(|slot| self.entry(slot)).and_then(|entry| entry.seat(room));
+        let Self { entries, chunks, limits, totals, now, dirty, overflows, feeds, .. } = self;
+        let mut desk = Desk { entries, limits, totals, now: *now, dirty, overflows };
+        feeds.say(
+            chunks,
+            room,
+            own,
+            |style| style.presence || !is_presence,
+            |style, bytes| {
+                chat::wording::word(line, wall, style, bytes);
+                bytes.extend_from_slice(LINE_END);
+            },
+            &mut |chunks, due| desk.deliver(chunks, due),
+        );
+    }
+
+    fn joined(&mut self, room: RoomId, member: Slot) {
+        let Some(entry) = self.entries.get_mut(member.index()) else { return };
+        if entry.session.output() == Output::Open {
+            let seat = self.feeds.join(room, member, entry.style);
+            entry.seats.push(seat);
+        }
+    }
+
+    fn left(&mut self, room: RoomId, member: Slot) {
+        self.settle_member(member);
+        let Some(entry) = self.entries.get_mut(member.index()) else { return };
+        let Some(at) = entry.seats.iter().position(|seat| seat.room == room) else { return };
+        let seat = entry.seats.remove(at);
+        if let Some(moved) = self.feeds.leave(seat, &mut self.chunks) {
+            feeds::reseat(&mut self.entries, moved, seat);
+        }
+    }
+
+    fn restyle(&mut self, member: Slot, style: Style) {
+        let Some(entry) = self.entries.get_mut(member.index()) else { return };
+        entry.style = style;
+        for room in entry.seats.iter().map(|seat| seat.room).collect::<Vec<_>>() {
+            self.left(room, member);
+            self.joined(room, member);
+        }
+    }
+}
+
+/// What queueing needs beside the feeds and the chunks.
+struct Desk<'a> {
+    entries: &'a mut Slab<Entry>,
+    limits: &'a Limits,
+    totals: &'a mut Totals,
+    now: Now,
+    dirty: &'a mut Vec<Slot>,
+    overflows: &'a mut Vec<(Slot, Overflow)>,
+}
+
+impl Desk<'_> {
+    fn deliver(&mut self, chunks: &mut Chunks, due: Due) {
+        let Some(entry) = self.entries.get_mut(due.member.index()) else { return };
+        self.totals.deliveries += u64::from(due.lines);
+        let overflow = entry.session.queue_shared(chunks, due.span, due.lines, self.now.moment, self.limits);
+        mark_dirty(entry, due.member, self.dirty);
+        self.note(due.member, overflow);
+    }
+
+    fn queue_own(&mut self, chunks: &mut Chunks, slot: Slot, line: &Line<'_>, keep: Keep) {
+        let Some(entry) = self.entries.get_mut(slot.index()) else { return };
+        let (wall, style) = (self.now.wall, entry.style);
+        self.totals.deliveries += 1;
+        let overflow = entry.session.queue_own(chunks, keep, self.now.moment, self.limits, |bytes| {
+            chat::wording::word(line, wall, style, bytes);
+            bytes.extend_from_slice(LINE_END);
+        });
+        mark_dirty(entry, slot, self.dirty);
+        self.note(slot, overflow);
+    }
+
+    fn note(&mut self, slot: Slot, overflow: Overflow) {
+        self.totals.lines_skipped += u64::from(overflow.skipped);
+        if overflow.slow || overflow.disconnect {
+            self.overflows.push((slot, overflow));
+        }
+    }
+}
+
+fn mark_dirty(entry: &mut Entry, slot: Slot, dirty: &mut Vec<Slot>) {
+    if !std::mem::replace(&mut entry.dirty, true) {
+        dirty.push(slot);
+    }
+}

@@ -1,0 +1,176 @@
+//! The operator's verbs, carried out.
+
+use super::operator::{OperatorCommand, Who};
+use super::record::Record;
+use super::server::Engine;
+use crate::id::Slot;
+use crate::session::{CloseReason, Half, Linger, Phase};
+use crate::wire::text::scrub;
+
+/// How a verb went: what was done, or why nothing was.
+pub(super) type Outcome = Result<String, String>;
+
+impl Engine {
+    /// Carries out one verb, and records it.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing was done, in words for the operator.
+    pub fn handle_operator(&mut self, command: &OperatorCommand) -> Outcome {
+        let (slot, outcome) = match self.target(command) {
+            Ok(slot) => (slot, self.carry_out(command, slot)),
+            Err(why) => (None, Err(why)),
+        };
+        let id = slot.and_then(|slot| self.board.entry(slot)).map(|entry| entry.id);
+        let told = match &outcome {
+            Ok(done) => done.clone(),
+            Err(why) => format!("refused: {why}"),
+        };
+        let verb = scrub(command.to_string().as_bytes()).text.into_owned();
+        self.board.journal.add(self.board.now, Record::Operator { id, verb, outcome: told });
+        outcome
+    }
+
+    /// The connection that a verb is for; none for verbs that are for the server.
+    fn target(&self, command: &OperatorCommand) -> Result<Option<Slot>, String> {
+        match command {
+            OperatorCommand::Kick { who, .. }
+            | OperatorCommand::Mute(who)
+            | OperatorCommand::Reset(who)
+            | OperatorCommand::Shutdown { who, .. }
+            | OperatorCommand::Unmute(who) => self.find(*who).map(Some),
+            OperatorCommand::Drain(_)
+            | OperatorCommand::Pause
+            | OperatorCommand::Resume
+            | OperatorCommand::Say(_)
+            | OperatorCommand::Stop => Ok(None),
+        }
+    }
+
+    fn find(&self, who: Who) -> Result<Slot, String> {
+        let found = match who {
+            Who::Id(id) => {
+                self.board.entries.iter().find(|(_, entry)| entry.id == id).map(|(index, _)| Slot::at(index))
+            }
+            Who::Nick(nick) => self.hub.by_nick(&nick),
+        };
+        found.ok_or_else(|| match who {
+            Who::Id(id) if self.closed.iter().any(|row| row.id == id) => format!("{id} is gone already"),
+            _ => format!("nobody here is {who}"),
+        })
+    }
+
+    fn carry_out(&mut self, command: &OperatorCommand, slot: Option<Slot>) -> Outcome {
+        match (command, slot) {
+            (OperatorCommand::Drain(within), _) => self.end_server(*within),
+            (OperatorCommand::Stop, _) => self.end_server(None),
+            (OperatorCommand::Pause, _) => self.pause(true),
+            (OperatorCommand::Resume, _) => self.pause(false),
+            (OperatorCommand::Say(text), _) => Ok(self.say(text)),
+            (OperatorCommand::Kick { reason, .. }, Some(slot)) => self.kick(slot, reason),
+            (OperatorCommand::Mute(_), Some(slot)) => self.mute(slot, true),
+            (OperatorCommand::Unmute(_), Some(slot)) => self.mute(slot, false),
+            (OperatorCommand::Reset(_), Some(slot)) => Ok(self.reset(slot)),
+            (OperatorCommand::Shutdown { half, .. }, Some(slot)) => self.shutdown(slot, *half),
+            (_, None) => Err("nobody was named".to_owned()),
+        }
+    }
+
+    fn kick(&mut self, slot: Slot, reason: &str) -> Outcome {
+        let name = self.label(slot);
+        if self.is_leaving(slot) {
+            return Err(format!("{name} is leaving already"));
+        }
+        let reason = scrub(reason.as_bytes()).text.into_owned();
+        let told = if reason.is_empty() {
+            "kicked by the operator".to_owned()
+        } else {
+            format!("kicked by the operator: {reason}")
+        };
+        self.part_with(slot, &told, CloseReason::Kicked(reason));
+        Ok(format!("kicked {name}"))
+    }
+
+    fn reset(&mut self, slot: Slot) -> String {
+        let name = self.label(slot);
+        if let Some(entry) = self.board.entry_mut(slot) {
+            entry.session.reset(CloseReason::ResetByOperator);
+        }
+        self.board.touch(slot);
+        format!("reset {name}")
+    }
+
+    fn shutdown(&mut self, slot: Slot, half: Half) -> Outcome {
+        let name = self.label(slot);
+        let now = self.board.now.moment;
+        let timeout = self.board.limits.half_close_timeout;
+        let Some(entry) = self.board.entry_mut(slot) else { return Err(format!("{name} is gone")) };
+        let is_done = match half {
+            Half::Read => entry.session.shut_read(now),
+            Half::Write => entry.session.shut_write(now),
+            Half::Both => entry.session.phase() != Phase::Draining,
+        };
+        if !is_done {
+            let state = entry.session.phase();
+            return Err(format!("{name} is {state}: that direction has ended"));
+        }
+        let is_over = half == Half::Both || entry.session.phase() == Phase::Draining;
+        if half == Half::Write {
+            self.board.unseat(slot);
+        }
+        if is_over {
+            self.part(slot, CloseReason::Shutdown, Linger::for_peer(timeout));
+        }
+        self.board.touch(slot);
+        Ok(format!("shut down {half} of {name}"))
+    }
+
+    fn mute(&mut self, slot: Slot, on: bool) -> Outcome {
+        let name = self.label(slot);
+        if self.hub.person(slot).is_none() {
+            return Err(format!("{name} is leaving already"));
+        }
+        if self.hub.is_muted(slot) == on {
+            return Err(format!("{name} is {} already", if on { "muted" } else { "not muted" }));
+        }
+        self.hub.mute(slot, on);
+        Ok(format!("{} {name}", if on { "muted" } else { "unmuted" }))
+    }
+
+    fn say(&mut self, text: &str) -> String {
+        let text = scrub(text.as_bytes()).text;
+        self.hub.operator_says(&text, &mut self.board);
+        format!("told {} people", self.hub.people_count())
+    }
+
+    fn pause(&mut self, on: bool) -> Outcome {
+        if self.door.paused == on {
+            return Err(format!("accepting is {} already", if on { "paused" } else { "not paused" }));
+        }
+        self.door.paused = on;
+        Ok(if on { "accepting nobody" } else { "accepting again" }.to_owned())
+    }
+
+    fn end_server(&mut self, within: Option<std::time::Duration>) -> Outcome {
+        if self.is_stopping() {
+            return Err("the server is stopping already".to_owned());
+        }
+        self.stop(within);
+        Ok(format!("draining {} clients", self.door.clients()))
+    }
+
+    fn is_leaving(&self, slot: Slot) -> bool {
+        self.board.entry(slot).is_none_or(|entry| {
+            entry.session.phase() == Phase::Draining || entry.session.wants().fate.is_some()
+        })
+    }
+
+    /// `#7 alice`
+    fn label(&self, slot: Slot) -> String {
+        let id = self.board.entry(slot).map(|entry| entry.id.to_string()).unwrap_or_default();
+        match self.nick(slot) {
+            Some(nick) => format!("{id} {nick}"),
+            None => id,
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! The log: a thread of its own that writes lines to stderr, so that nobody else ever waits for it.
+//!
+//! stderr can block (Ctrl-S, a full pipe) and fail (a hang-up). [`Log::write`] puts a line into a bounded queue or
+//! counts it as dropped; the thread tells how many as soon as there is room again. Failing writes are ignored.
+//! Time comes with each line; nothing here reads a clock.
+
+use std::fmt::{self, Write as _};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use crate::config::settings::LogLevel;
+use crate::engine::record::Entry;
+use crate::time::Now;
+
+/// Lines that wait for the thread; more are dropped and counted.
+const QUEUE_LINES: usize = 1_024;
+/// The longest text of one line, in bytes; the rest is cut off.
+const TEXT_MAX: usize = 2_048;
+/// How long the end of a [`Log`] waits for lines to be written.
+const FLUSH_MAX: Duration = Duration::from_millis(500);
+
+/// Writes what happens, one line each: `2026-11-24T18:40:12Z info accept #7 from 127.0.0.1:5000`.
+#[derive(Debug)]
+pub struct Log {
+    level: LogLevel,
+    thread: Option<Thread>,
+}
+
+/// Our ends of what leads to the writing thread.
+#[derive(Debug)]
+struct Thread {
+    lines: SyncSender<Line>,
+    dropped: Arc<Dropped>,
+    done: Receiver<()>,
+}
+
+/// One line, not yet worded.
+#[derive(Debug)]
+struct Line {
+    unix_ms: i64,
+    level: LogLevel,
+    text: String,
+}
+
+/// Lines that found the queue full and were not told of yet.
+#[derive(Debug, Default)]
+struct Dropped {
+    lines: AtomicU64,
+    last_unix_ms: AtomicI64,
+}
+
+impl Log {
+    /// A log that writes to `sink` what matters at least as much as `level`.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no thread.
+    pub fn start(level: LogLevel, sink: impl Write + Send + 'static) -> io::Result<Self> {
+        let (lines, queue) = sync_channel(QUEUE_LINES);
+        let (finished, done) = sync_channel(1);
+        let dropped = Arc::new(Dropped::default());
+        let counted = Arc::clone(&dropped);
+        thread::Builder::new().name("log".to_owned()).spawn(move || {
+            write_all(&queue, &counted, sink);
+            let _ = finished.send(());
+        })?;
+        Ok(Self { level, thread: Some(Thread { lines, dropped, done }) })
+    }
+
+    /// A log that writes to stderr. It has a descriptor of its own: a blocked write must not hold the lock that
+    /// others need to print a last word.
+    ///
+    /// # Errors
+    ///
+    /// When stderr is closed, or the system gives no thread.
+    pub fn stderr(level: LogLevel) -> io::Result<Self> {
+        let stderr = io::stderr().as_fd().try_clone_to_owned()?;
+        Self::start(level, std::fs::File::from(stderr))
+    }
+
+    /// A log that writes nothing: the dashboard has the terminal.
+    #[must_use]
+    pub const fn off() -> Self {
+        Self { level: LogLevel::Error, thread: None }
+    }
+
+    /// Logs a line. Never waits.
+    pub fn write(&self, at: Now, level: LogLevel, text: impl Into<String>) {
+        let Some(thread) = self.thread.as_ref().filter(|_| level <= self.level) else { return };
+        let mut text = text.into();
+        let end = (0..=TEXT_MAX.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+        text.truncate(end.unwrap_or(0));
+        thread.push(Line { unix_ms: at.wall.unix_ms, level, text });
+    }
+
+    /// Logs a record: its word, connection and name, and what happened. Never waits.
+    pub fn entry(&self, entry: &Entry) {
+        let level = entry.record.level();
+        if self.thread.is_some() && level <= self.level {
+            self.write(entry.at, level, worded(entry));
+        }
+    }
+}
+
+impl Drop for Log {
+    /// Waits until the lines are written, but not for a sink that blocks.
+    fn drop(&mut self) {
+        if let Some(Thread { lines, done, .. }) = self.thread.take() {
+            drop(lines);
+            let _ = done.recv_timeout(FLUSH_MAX);
+        }
+    }
+}
+
+impl Thread {
+    /// Puts a line into the queue, after the report of those that were dropped before it.
+    fn push(&self, line: Line) {
+        let unix_ms = line.unix_ms;
+        let reported = self.dropped.report().is_none_or(|(count, report)| {
+            let is_sent = self.lines.try_send(report).is_ok();
+            if !is_sent {
+                self.dropped.add(count, unix_ms);
+            }
+            is_sent
+        });
+        if !reported || self.lines.try_send(line).is_err() {
+            self.dropped.add(1, unix_ms);
+        }
+    }
+}
+
+impl Dropped {
+    fn add(&self, lines: u64, unix_ms: i64) {
+        self.lines.fetch_add(lines, Ordering::Relaxed);
+        self.last_unix_ms.store(unix_ms, Ordering::Relaxed);
+    }
+
+    /// How many there are, and the line that tells it; they count as told then.
+    fn report(&self) -> Option<(u64, Line)> {
+        let count = self.lines.swap(0, Ordering::Relaxed);
+        let unix_ms = self.last_unix_ms.load(Ordering::Relaxed);
+        let text = format!("{count} log lines dropped");
+        (count > 0).then_some((count, Line { unix_ms, level: LogLevel::Warn, text }))
+    }
+}
+
+fn write_all(queue: &Receiver<Line>, dropped: &Dropped, mut sink: impl Write) {
+    while let Some(line) = next_line(queue, dropped) {
+        // Nobody is left to be told that a log cannot be written.
+        let _ = sink.write_all(format!("{line}\n").as_bytes());
+    }
+    let _ = sink.flush();
+}
+
+/// The next line; when the queue is empty the report of dropped ones; else waits. `None` at the end.
+fn next_line(queue: &Receiver<Line>, dropped: &Dropped) -> Option<Line> {
+    let waiting = queue.try_recv().ok();
+    waiting.or_else(|| dropped.report().map(|(_, report)| report)).or_else(|| queue.recv().ok())
+}
+
+fn worded(entry: &Entry) -> String {
+    let record = &entry.record;
+    let mut text = record.word().to_owned();
+    if let Some(id) = record.subject() {
+        let _ = write!(text, " {id}");
+    }
+    if let Some(nick) = record.nick() {
+        let _ = write!(text, " {nick}");
+    }
+    let _ = write!(text, " {record}");
+    text
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = chrono::DateTime::from_timestamp_millis(self.unix_ms).unwrap_or_default();
+        let level = match self.level {
+            LogLevel::Error => "error",
+            LogLevel::Warn => "warn",
+            LogLevel::Info => "info",
+            LogLevel::Debug => "debug",
+        };
+        let text: String = self.text.chars().map(visible).collect();
+        write!(f, "{} {level} {text}", time.format("%Y-%m-%dT%H:%M:%SZ"))
+    }
+}
+
+/// A stand-in for what could act on the terminal or hide a part of the line. Texts arrive scrubbed; this is the
+/// last door.
+fn visible(c: char) -> char {
+    match c {
+        '\0'..='\x1f' => char::from_u32(0x2400 + u32::from(c)).unwrap_or(char::REPLACEMENT_CHARACTER),
+        '\x7f' => '\u{2421}',
+        '\u{80}'..='\u{9f}'
+        | '\u{61c}'
+        | '\u{200b}'
+        | '\u{200e}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{feff}'
+        | '\u{e0000}'..='\u{e0fff}' => char::REPLACEMENT_CHARACTER,
+        _ => c,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::record::Record;
+    use crate::engine::snapshot::Peer;
+    use crate::id::ConnId;
+    use crate::time::WallTime;
+    use std::io::{Read, pipe};
+
+    /// 2026-11-24 18:40:12 UTC.
+    const AT: Now = Now {
+        moment: crate::time::Moment::START,
+        wall: WallTime { unix_ms: 1_795_545_612_000, hour: 0, minute: 0, second: 0 },
+    };
+
+    /// A deadline that a healthy machine never reaches.
+    const DEADLINE: Duration = Duration::from_secs(20);
+
+    /// What a log at `level` writes.
+    fn logged(level: LogLevel, write: impl FnOnce(&Log)) -> String {
+        let (mut reader, writer) = pipe().unwrap();
+        let log = Log::start(level, writer).unwrap();
+        write(&log);
+        drop(log);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn records_have_time_level_word_id_and_nick() {
+        let id = ConnId::new(7).unwrap();
+        let nick = crate::chat::Nick::parse("alice").unwrap();
+        let peer = Peer::Tcp(([127, 0, 0, 1], 5000).into());
+        let entry = |record| Entry { seq: 1, at: AT, record };
+        let text = logged(LogLevel::Debug, |log| {
+            log.entry(&entry(Record::Accepted { id, peer }));
+            log.entry(&entry(Record::Eof { id, nick: Some(nick), unsent: 0 }));
+            log.write(AT, LogLevel::Error, "it failed");
+        });
+        assert_eq!(
+            text,
+            "2026-11-24T18:40:12Z info accept #7 from 127.0.0.1:5000\n\
+             2026-11-24T18:40:12Z debug eof #7 alice sent FIN\n\
+             2026-11-24T18:40:12Z error it failed\n"
+        );
+    }
+
+    #[test]
+    fn what_matters_less_than_the_level_is_left_out() {
+        let text = logged(LogLevel::Warn, |log| {
+            log.write(AT, LogLevel::Info, "less");
+            log.write(AT, LogLevel::Warn, "enough");
+        });
+        assert_eq!(text, "2026-11-24T18:40:12Z warn enough\n");
+    }
+
+    #[test]
+    fn a_line_is_one_line_and_harmless() {
+        let text = logged(LogLevel::Info, |log| {
+            log.write(AT, LogLevel::Info, "a\nb\x1b[2J\x7f\u{9b}\u{202e}é");
+            log.write(AT, LogLevel::Info, "é".repeat(TEXT_MAX));
+        });
+        let mut lines = text.lines();
+        assert_eq!(lines.next(), Some("2026-11-24T18:40:12Z info a␊b␛[2J␡\u{fffd}\u{fffd}é"));
+        let cut = lines.next().unwrap();
+        assert!(cut.ends_with('é') && cut.len() < TEXT_MAX + 40, "{} bytes", cut.len());
+    }
+
+    #[test]
+    fn a_blocked_sink_blocks_nobody_and_drops_are_told() {
+        const WRITTEN: u64 = 5_000;
+        let (reader, writer) = pipe().unwrap();
+        let log = Log::start(LogLevel::Info, writer).unwrap();
+        let (sender, ended) = sync_channel(1);
+        thread::spawn(move || {
+            for number in 0..WRITTEN {
+                log.write(AT, LogLevel::Info, format!("line {number:0100}"));
+            }
+            drop(log);
+            sender.send(()).unwrap();
+        });
+        ended.recv_timeout(DEADLINE).expect("neither a write nor the end of the log waits for its sink");
+
+        let text = io::read_to_string(reader).unwrap();
+        let dropped: u64 = text
+            .lines()
+            .filter_map(|line| {
+                line.strip_suffix(" log lines dropped")?.rsplit(' ').next()?.parse::<u64>().ok()
+            })
+            .sum();
+        let lines = text.lines().filter(|line| line.contains(" line 0")).count() as u64;
+        assert!(dropped > 0, "5,000 lines of 130 bytes do not fit into queue and pipe");
+        assert_eq!(lines + dropped, WRITTEN);
+    }
+
+    #[test]
+    fn a_closed_sink_is_no_failure() {
+        let (reader, writer) = pipe().unwrap();
+        drop(reader);
+        let log = Log::start(LogLevel::Info, writer).unwrap();
+        for _ in 0..2 * QUEUE_LINES {
+            log.write(AT, LogLevel::Info, "nobody reads this");
+        }
+    }
+
+    #[test]
+    fn a_log_that_is_off_takes_everything() {
+        let log = Log::off();
+        log.write(AT, LogLevel::Error, "nobody reads this");
+    }
+}

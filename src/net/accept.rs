@@ -1,0 +1,103 @@
+//! Accepting, and not accepting: budgets, pauses, and the word to those who wait when descriptors have run out.
+
+use std::io;
+use std::time::Duration;
+
+use super::reactor::{Reactor, open_reserve};
+use super::socket::Socket;
+use super::table::{Connected, Registered, key_of};
+use crate::config::settings::LogLevel;
+use crate::engine::Admission;
+use crate::engine::snapshot::Peer;
+use crate::poller::Interest;
+use crate::time::Moment;
+
+/// Connections accepted on one listener in one turn.
+const ACCEPT_BUDGET: usize = 64;
+/// How long accepting pauses when descriptors or memory have run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// Least time between two words about that.
+const ACCEPT_TOLD: Duration = Duration::from_secs(10);
+
+impl Reactor {
+    pub(super) fn accept(&mut self, listener: usize, now: Moment) {
+        for _ in 0..ACCEPT_BUDGET {
+            let Some(watched) = self.listeners.get(listener) else { return };
+            if self.engine.is_closed_to_newcomers() {
+                return self.watch_listeners(Interest::NONE);
+            }
+            match watched.accept() {
+                Ok((socket, peer)) => self.admit(listener, socket, peer),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if is_exhausted(&error) => return self.refuse_one(listener, &error, now),
+                // The connection that failed is gone (accept(2)); the next one may be well.
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn admit(&mut self, listener: usize, socket: Socket, peer: Peer) {
+        let listener = u16::try_from(listener).unwrap_or(u16::MAX);
+        let Admission::In(slot) = self.engine.accepted(listener, peer) else { return };
+        self.generations = (self.generations + 1) % (1 << 31);
+        let key = key_of(slot, self.generations);
+        let (socket, failed) = match self.poller.watch(socket, key, Interest::READ) {
+            Ok(watched) => (Registered::Watched(watched), None),
+            Err((socket, error)) => (Registered::Apart(socket), Some(error)),
+        };
+        if self.sockets.len() <= slot.index() {
+            self.sockets.resize_with(slot.index() + 1, || None);
+        }
+        let generation = self.generations;
+        self.sockets[slot.index()] = Some(Connected { socket, generation, blocked: false, idle_wakes: 0 });
+        if let Some(error) = failed {
+            self.engine.handle_error(slot, &error);
+        }
+    }
+
+    /// No descriptor is left: the reserve is spent on telling one of those who wait, and accepting pauses.
+    fn refuse_one(&mut self, listener: usize, error: &io::Error, now: Moment) {
+        self.reserve = None;
+        if let Some(Ok((socket, _))) = self.listeners.get(listener).map(|listener| listener.accept()) {
+            // Whether the word arrives is not waited for: there is nothing to wait with.
+            let _ = socket.write(&[io::IoSlice::new(b"!! the server is full; try again later\r\n")]);
+            let _ = socket.finish();
+        }
+        self.reserve = open_reserve();
+        self.accept_again = Some(now + ACCEPT_PAUSE);
+        self.watch_listeners(Interest::NONE);
+        if self.accept_told.is_none_or(|told| now.since(told) >= ACCEPT_TOLD) {
+            self.accept_told = Some(now);
+            self.engine.note(LogLevel::Error, format!("cannot accept: {error}; trying again"));
+        }
+    }
+
+    /// Accepts again when a pause is over; no more once the server is stopping.
+    pub(super) fn reopen(&mut self, now: Moment) {
+        if self.accept_again.is_some_and(|at| at <= now) {
+            self.accept_again = None;
+        }
+        if self.engine.is_stopping() {
+            // The kernel refuses newcomers from now on, rather than leaving them in a queue that nobody empties.
+            self.listeners.clear();
+        }
+        if self.accept_again.is_none() {
+            let closed = self.engine.is_closed_to_newcomers();
+            self.watch_listeners(if closed { Interest::NONE } else { Interest::READ });
+        }
+    }
+
+    fn watch_listeners(&mut self, interest: Interest) {
+        for listener in &mut self.listeners {
+            if let Err(error) = listener.set_interest(interest) {
+                self.engine.note(LogLevel::Error, format!("cannot watch a listener: {error}"));
+            }
+        }
+    }
+}
+
+/// Errors of accept(2) that last: everything else concerns one connection only.
+fn is_exhausted(error: &io::Error) -> bool {
+    let codes = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+    error.raw_os_error().is_some_and(|code| codes.contains(&code))
+}

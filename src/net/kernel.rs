@@ -1,0 +1,111 @@
+//! What the kernel knows of a socket and no crate asks for: its queues and `TCP_INFO`.
+//!
+//! Linux only; on other systems the answers are `None`, not zero.
+
+#[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd;
+use std::os::fd::BorrowedFd;
+
+use crate::engine::snapshot::Kernel;
+#[cfg(target_os = "linux")]
+use crate::engine::snapshot::TcpInfo;
+
+/// Bytes sent and not acknowledged (`SIOCOUTQ`, tcp(7), unix(7)).
+#[cfg(target_os = "linux")]
+pub(super) fn send_q(fd: BorrowedFd<'_>) -> Option<u32> {
+    ioctl_count(fd, libc::TIOCOUTQ)
+}
+
+/// Both queues, and for TCP what explains them.
+#[cfg(target_os = "linux")]
+pub(super) fn queues(fd: BorrowedFd<'_>, is_tcp: bool) -> Option<Kernel> {
+    Some(Kernel {
+        recv_q: ioctl_count(fd, libc::FIONREAD)?,
+        send_q: send_q(fd)?,
+        tcp: if is_tcp { tcp_info(fd) } else { None },
+    })
+}
+
+#[cfg(target_os = "linux")]
+fn ioctl_count(fd: BorrowedFd<'_>, request: libc::Ioctl) -> Option<u32> {
+    let mut count: libc::c_int = 0;
+    // SAFETY: the descriptor is open for as long as it is borrowed, and both requests write one int.
+    #[expect(unsafe_code, reason = "no crate in use offers SIOCOUTQ")]
+    let result = unsafe { libc::ioctl(fd.as_raw_fd(), request, &raw mut count) };
+    (result == 0).then(|| u32::try_from(count).unwrap_or(0))
+}
+
+/// 32-bit words of `struct tcp_info` (linux/tcp.h) up to and with `tcpi_snd_wnd`.
+#[cfg(target_os = "linux")]
+const TCP_INFO_WORDS: usize = 58;
+
+#[cfg(target_os = "linux")]
+fn tcp_info(fd: BorrowedFd<'_>) -> Option<TcpInfo> {
+    let mut words = [0_u32; TCP_INFO_WORDS];
+    let mut length = libc::socklen_t::try_from(size_of_val(&words)).ok()?;
+    // SAFETY: the descriptor is open for as long as it is borrowed; the kernel writes at most `length` bytes into
+    // the buffer, whose size that is, and any bytes make valid integers.
+    #[expect(unsafe_code, reason = "no crate in use offers TCP_INFO")]
+    let result = unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            words.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    // An older kernel fills less; its window is not known then.
+    if result != 0 || (length as usize) < size_of_val(&words) {
+        return None;
+    }
+    let [_state, _ca_state, retransmits, _probes] = words[0].to_ne_bytes();
+    Some(TcpInfo {
+        rtt_us: words[17],
+        peer_window: words[57],
+        unacked: words[6],
+        retransmits: retransmits.into(),
+        notsent: words[36],
+    })
+}
+
+/// Not known on this system.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn send_q(_fd: BorrowedFd<'_>) -> Option<u32> {
+    None
+}
+
+/// Not known on this system.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn queues(_fd: BorrowedFd<'_>, _is_tcp: bool) -> Option<Kernel> {
+    None
+}
+
+#[cfg(target_os = "linux")]
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn a_peer_that_does_not_read_fills_both_queues() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        client.write_all(b"hello").unwrap();
+        server.peek(&mut [0; 5]).unwrap();
+        let seen = queues(server.as_fd(), true).unwrap();
+        assert_eq!(seen.recv_q, 5);
+        let tcp = seen.tcp.unwrap();
+        assert!(tcp.peer_window > 0 && tcp.rtt_us > 0, "{tcp:?}");
+
+        client.set_nonblocking(true).unwrap();
+        let zeros = vec![0; 65536];
+        while client.write(&zeros).is_ok() {}
+        let stuck = queues(client.as_fd(), true).unwrap();
+        assert!(stuck.send_q > 0, "{stuck:?}");
+    }
+}

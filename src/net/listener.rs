@@ -1,0 +1,224 @@
+//! Listening sockets: bound once at the start, each with a way to say no when descriptors run out.
+
+use std::fs;
+use std::io::{self, Read};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use socket2::{Domain, SockAddr, Type};
+
+use super::socket::{Socket, set_buffers, set_tcp_options};
+use crate::config::settings::{Config, Listen, ListenAddr};
+use crate::engine::snapshot::Peer;
+
+/// How long another server is given to say who it is.
+const WHO_ARE_YOU: Duration = Duration::from_millis(300);
+
+/// Why there is no listener.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Another chatops serves there.
+    #[error("{0} is in use by another chatops; choose another address with -l ADDR")]
+    Chatops(ListenAddr),
+    /// Some program serves there.
+    #[error("{0} is in use by another program; choose another with -l ADDR, or find it with `ss -ltnp`")]
+    InUse(ListenAddr),
+    /// There is something else than a socket at the path.
+    #[error("{0} is there and is no socket; move it away or choose another path with -l unix:/PATH")]
+    NoSocket(ListenAddr),
+    /// The system refused.
+    #[error("cannot listen on {address}: {error}; choose another address with -l ADDR")]
+    Refused {
+        /// Where.
+        address: ListenAddr,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The loop could not be set up.
+    #[error("cannot set up the event loop: {0}")]
+    Loop(io::Error),
+}
+
+/// One listening socket.
+#[derive(Debug)]
+pub(super) struct Listener {
+    socket: socket2::Socket,
+    is_tcp: bool,
+    /// As it was bound, with the port that the system chose for 0.
+    address: ListenAddr,
+    framing: crate::config::settings::Framing,
+    /// The file to remove at the end.
+    file: Option<SocketFile>,
+}
+
+impl Listener {
+    pub(super) fn bind(listen: &Listen, config: &Config) -> Result<Self, BindError> {
+        let refused = |error| BindError::Refused { address: listen.address.clone(), error };
+        match &listen.address {
+            ListenAddr::Tcp(address) => {
+                let socket = bind_tcp(*address, listen, config).map_err(|error| in_use(error, listen))?;
+                let bound = socket.local_addr().map_err(refused)?.as_socket().unwrap_or(*address);
+                Ok(Self::new(socket, ListenAddr::Tcp(bound), listen, None))
+            }
+            ListenAddr::Unix(path) => {
+                make_way(path, &listen.address)?;
+                let socket = bind_unix(path, listen, config).map_err(refused)?;
+                let file = SocketFile::new(path).map_err(refused)?;
+                Ok(Self::new(socket, listen.address.clone(), listen, Some(file)))
+            }
+        }
+    }
+
+    fn new(socket: socket2::Socket, address: ListenAddr, listen: &Listen, file: Option<SocketFile>) -> Self {
+        let is_tcp = matches!(address, ListenAddr::Tcp(_));
+        Self { socket, is_tcp, address, framing: listen.framing, file }
+    }
+
+    /// `127.0.0.1:6677 (lines)`
+    pub(super) fn label(&self) -> String {
+        format!("{} ({})", self.address, self.framing)
+    }
+
+    /// The next connection that waits, and where it comes from.
+    pub(super) fn accept(&self) -> io::Result<(Socket, Peer)> {
+        let (socket, from) = self.socket.accept()?;
+        let peer = match from.as_socket() {
+            Some(address) => Peer::Tcp(SocketAddr::new(address.ip().to_canonical(), address.port())),
+            None => Peer::Unix,
+        };
+        Ok((Socket::new(socket, self.is_tcp)?, peer))
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Some(file) = &self.file {
+            file.remove();
+        }
+    }
+}
+
+/// The file of a Unix listener, known by its inode: what stands at the path later may be another's.
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    inode: (u64, u64),
+}
+
+impl SocketFile {
+    fn new(path: &Path) -> io::Result<Self> {
+        let found = fs::symlink_metadata(path)?;
+        Ok(Self { path: path.to_owned(), inode: (found.dev(), found.ino()) })
+    }
+
+    fn remove(&self) {
+        let is_ours =
+            fs::symlink_metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == self.inode);
+        if is_ours {
+            // A file that cannot be removed is replaced by the next start.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn bind_tcp(address: SocketAddr, listen: &Listen, config: &Config) -> io::Result<socket2::Socket> {
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    socket.set_reuse_address(true)?;
+    set_tcp_options(&socket, config)?;
+    start(socket, &address.into(), listen)
+}
+
+fn bind_unix(path: &Path, listen: &Listen, config: &Config) -> io::Result<socket2::Socket> {
+    let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    set_buffers(&socket, config)?;
+    start(socket, &SockAddr::unix(path)?, listen)
+}
+
+fn start(socket: socket2::Socket, address: &SockAddr, listen: &Listen) -> io::Result<socket2::Socket> {
+    socket.set_nonblocking(true)?;
+    socket.bind(address)?;
+    socket.listen(i32::try_from(listen.backlog).unwrap_or(i32::MAX))?;
+    Ok(socket)
+}
+
+fn in_use(error: io::Error, listen: &Listen) -> BindError {
+    let address = listen.address.clone();
+    if error.kind() != io::ErrorKind::AddrInUse {
+        return BindError::Refused { address, error };
+    }
+    if is_chatops(&address) { BindError::Chatops(address) } else { BindError::InUse(address) }
+}
+
+/// Makes way for a Unix listener: a socket on which nobody answers is removed.
+fn make_way(path: &Path, address: &ListenAddr) -> Result<(), BindError> {
+    let Ok(found) = fs::symlink_metadata(path) else { return Ok(()) };
+    if !found.file_type().is_socket() {
+        return Err(BindError::NoSocket(address.clone()));
+    }
+    match UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            fs::remove_file(path).map_err(|error| BindError::Refused { address: address.clone(), error })
+        }
+        Err(error) => Err(BindError::Refused { address: address.clone(), error }),
+        Ok(_) if is_chatops(address) => Err(BindError::Chatops(address.clone())),
+        Ok(_) => Err(BindError::InUse(address.clone())),
+    }
+}
+
+/// Whether whoever serves there greets as chatops does.
+fn is_chatops(address: &ListenAddr) -> bool {
+    greeting(address).is_ok_and(|text| text.contains("/help lists the commands"))
+}
+
+fn greeting(address: &ListenAddr) -> io::Result<String> {
+    let mut buffer = [0; 4096];
+    let count = match address {
+        ListenAddr::Tcp(address) => {
+            let mut stream = TcpStream::connect_timeout(address, WHO_ARE_YOU)?;
+            stream.set_read_timeout(Some(WHO_ARE_YOU))?;
+            stream.read(&mut buffer)?
+        }
+        ListenAddr::Unix(path) => {
+            let mut stream = UnixStream::connect(path)?;
+            stream.set_read_timeout(Some(WHO_ARE_YOU))?;
+            stream.read(&mut buffer)?
+        }
+    };
+    Ok(String::from_utf8_lossy(&buffer[..count]).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepted_sockets_have_the_options_of_their_listener() {
+        let listen =
+            Listen { address: ListenAddr::Tcp(SocketAddr::from(([127, 0, 0, 1], 0))), ..Listen::default() };
+        let listener = Listener::bind(&listen, &Config::default()).unwrap();
+        let ListenAddr::Tcp(address) = listener.address else { panic!("bound to TCP") };
+        let client = TcpStream::connect(address).unwrap();
+        listener.socket.set_nonblocking(false).unwrap();
+        let (accepted, from) = listener.socket.accept().unwrap();
+        assert_eq!(from.as_socket(), client.local_addr().ok());
+        assert!(accepted.tcp_nodelay().unwrap());
+        assert!(accepted.keepalive().unwrap());
+        assert!(accepted.out_of_band_inline().unwrap());
+        assert_eq!(accepted.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
+        // The kernel doubles what it is asked for (socket(7)).
+        assert_eq!(accepted.send_buffer_size().unwrap(), 2 * 64 * 1024);
+    }
+}

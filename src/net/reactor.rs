@@ -1,0 +1,195 @@
+//! One turn of the loop, and the table of sockets it works on.
+//!
+//! Order of a turn: wait, read the clock once, mailbox, ingest (accept, read), deadlines, reconcile (close, write,
+//! FIN, interest), publish. Nobody is freed before reconcile, so nothing is closed inside a broadcast. Who has
+//! budget left over shows again: level-triggered events repeat, and what stays dirty keeps the next wait from
+//! sleeping.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use super::gauge::Gauge;
+use super::listener::Listener;
+use super::server::Sink;
+use super::signals::Signals;
+use super::table::Connected;
+use crate::clock::Clock;
+use crate::engine::Engine;
+use crate::engine::snapshot::Query;
+use crate::id::Slot;
+use crate::link::local::Mailbox;
+use crate::link::{Request, Response};
+use crate::poller::{Events, Interest, Poller, Watched};
+use crate::time::{Moment, Now};
+
+/// Events taken in one turn.
+const EVENTS_MAX: NonZeroUsize = NonZeroUsize::new(1024).expect("1024 is not 0");
+/// Bytes read from one peer in one turn.
+pub(super) const READ_BUDGET: usize = 64 * 1024;
+/// Requests of the onlooker answered in one turn.
+const MAILBOX_BUDGET: usize = 64;
+
+/// Keys of what is no connection have this bit.
+pub(super) const SPECIAL: usize = 1 << (usize::BITS - 1);
+pub(super) const KEY_STOP: usize = SPECIAL;
+pub(super) const KEY_RELOAD: usize = SPECIAL | 1;
+pub(super) const KEY_LISTENERS: usize = SPECIAL | 2;
+
+/// How the loop came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// Cleanly.
+    Drained,
+    /// At once, by a second signal.
+    AtOnce,
+}
+
+/// The loop's state.
+pub(super) struct Reactor {
+    pub(super) engine: Engine,
+    pub(super) poller: Poller,
+    pub(super) listeners: Vec<Watched<Listener>>,
+    pub(super) labels: Vec<String>,
+    pub(super) mailbox: Option<Mailbox>,
+    pub(super) clock: Clock,
+    pub(super) signals: Watched<Signals>,
+    pub(super) reload: Watched<Signals>,
+    pub(super) stop_signals: usize,
+    pub(super) sockets: Vec<Option<Connected>>,
+    pub(super) generations: u32,
+    /// A descriptor held back, to accept and close with when there is no other.
+    pub(super) reserve: Option<std::fs::File>,
+    pub(super) accept_again: Option<Moment>,
+    pub(super) accept_told: Option<Moment>,
+    pub(super) queries: Vec<Query>,
+    pub(super) dirty: Vec<Slot>,
+    pub(super) buffer: Box<[u8]>,
+    pub(super) gauge: Gauge,
+    pub(super) logged: u64,
+    pub(super) sink: Sink,
+}
+
+impl Reactor {
+    pub(super) fn new(
+        engine: Engine,
+        poller: Poller,
+        listeners: Vec<Listener>,
+        clock: Clock,
+    ) -> io::Result<Self> {
+        let labels = listeners.iter().map(Listener::label).collect();
+        let watched = listeners
+            .into_iter()
+            .enumerate()
+            .map(|(index, listener)| watch(&poller, listener, KEY_LISTENERS + index))
+            .collect::<io::Result<Vec<_>>>()?;
+        Ok(Self {
+            engine,
+            listeners: watched,
+            labels,
+            mailbox: None,
+            clock,
+            signals: watch(&poller, Signals::to_stop()?, KEY_STOP)?,
+            reload: watch(&poller, Signals::to_reload()?, KEY_RELOAD)?,
+            poller,
+            stop_signals: 0,
+            sockets: Vec::new(),
+            generations: 0,
+            reserve: open_reserve(),
+            accept_again: None,
+            accept_told: None,
+            queries: Vec::new(),
+            dirty: Vec::new(),
+            buffer: vec![0; READ_BUDGET].into_boxed_slice(),
+            gauge: Gauge::new(),
+            logged: 0,
+            sink: Box::new(|_| {}),
+        })
+    }
+
+    /// Where records go from now on, beside the onlooker.
+    pub(super) fn set_sink(&mut self, sink: Sink) {
+        self.sink = sink;
+    }
+
+    /// Turns until the server has stopped.
+    pub(super) fn run(&mut self) -> io::Result<Stop> {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        // What was noted while starting is told now: the first wait may be long.
+        self.publish();
+        while !self.engine.is_stopped() && self.stop_signals < 2 {
+            self.turn(&mut events)?;
+        }
+        let is_clean = self.stop_signals < 2;
+        self.close_all();
+        Ok(if is_clean { Stop::Drained } else { Stop::AtOnce })
+    }
+
+    fn turn(&mut self, events: &mut Events) -> io::Result<()> {
+        let timeout = self.timeout();
+        self.poller.wait(events, timeout)?;
+        let now = self.clock.now();
+        self.engine.begin_turn(now);
+        self.read_mail();
+        self.ingest(events, now.moment);
+        self.engine.handle_timeout();
+        self.reopen(now.moment);
+        self.reconcile();
+        self.publish();
+        self.gauge.record(self.clock.now().moment.since(now.moment));
+        Ok(())
+    }
+
+    /// How long the wait may sleep; `None` for as long as nothing happens.
+    fn timeout(&self) -> Option<Duration> {
+        if self.engine.has_dirty() {
+            return Some(Duration::ZERO);
+        }
+        let next = [self.engine.poll_timeout(), self.accept_again].into_iter().flatten().min()?;
+        Some(next.since(self.clock.now().moment))
+    }
+
+    /// Carries out the onlooker's verbs; pictures are taken at the end of the turn.
+    fn read_mail(&mut self) {
+        let Some(mailbox) = &mut self.mailbox else { return };
+        for _ in 0..MAILBOX_BUDGET {
+            match mailbox.next() {
+                Some(Request::Snapshot(query)) => self.queries.push(query),
+                Some(Request::Verb { ticket, command }) => {
+                    let outcome = self.engine.handle_operator(&command);
+                    mailbox.answer(Response::Verb { ticket, outcome });
+                }
+                None => {
+                    let is_watched = mailbox.is_watched();
+                    self.mailbox = self.mailbox.take().filter(|_| is_watched);
+                    return;
+                }
+            }
+        }
+        // There may be more: the next wait must not sleep on it.
+        self.poller.waker().notify();
+    }
+
+    /// The end: whoever is left is cut off.
+    fn close_all(&mut self) {
+        let now: Now = self.clock.now();
+        self.engine.begin_turn(now);
+        for slot in self.engine.slots().collect::<Vec<_>>() {
+            if let Some(conn) = self.sockets.get_mut(slot.index()).and_then(Option::take) {
+                conn.socket.into_socket().reset();
+            }
+            self.engine.ended(slot);
+        }
+        self.publish();
+    }
+}
+
+/// Adds a source to the poller.
+fn watch<S: std::os::fd::AsFd>(poller: &Poller, source: S, key: usize) -> io::Result<Watched<S>> {
+    poller.watch(source, key, Interest::READ).map_err(|(_, error)| error)
+}
+
+/// A descriptor to hold back.
+pub(super) fn open_reserve() -> Option<std::fs::File> {
+    std::fs::File::open("/dev/null").ok()
+}

@@ -1,0 +1,110 @@
+//! The server as its starters see it: bind, attach an onlooker, run.
+
+use std::io;
+use std::time::Duration;
+
+use super::listener::{BindError, Listener};
+use super::reactor::{Reactor, Stop};
+use crate::clock::Clock;
+use crate::config::settings::{Config, LogLevel};
+use crate::engine::Engine;
+use crate::engine::record::Entry;
+use crate::link::LinkError;
+use crate::link::local::{LocalLink, local};
+use crate::poller::Poller;
+use crate::time::Moment;
+
+/// Takes each record as it happens; it must not block.
+pub(super) type Sink = Box<dyn FnMut(&Entry) + Send>;
+
+/// A server whose listeners are bound and which is not running yet.
+pub struct Server {
+    reactor: Reactor,
+    clock: Clock,
+}
+
+/// What a run came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Totals {
+    /// How long it ran.
+    pub uptime: Duration,
+    /// Connections accepted.
+    pub clients: u64,
+    /// Messages received.
+    pub lines: u64,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Everybody was told, flushed and closed, or the time for that was up.
+    Drained(Totals),
+    /// A second signal cut it short.
+    AtOnce,
+}
+
+impl Server {
+    /// Binds all listeners.
+    ///
+    /// # Errors
+    ///
+    /// When an address cannot be had; the error says why and what to do.
+    pub fn bind(config: &Config, clock: Clock) -> Result<Self, BindError> {
+        let listeners = config
+            .listen
+            .0
+            .iter()
+            .map(|listen| Listener::bind(listen, config))
+            .collect::<Result<Vec<_>, _>>()?;
+        let engine = Engine::new(config, clock.now());
+        let poller = Poller::new().map_err(BindError::Loop)?;
+        let reactor = Reactor::new(engine, poller, listeners, clock.clone()).map_err(BindError::Loop)?;
+        Ok(Self { reactor, clock })
+    }
+
+    /// The listeners as they were bound: `127.0.0.1:6677 (lines)`.
+    #[must_use]
+    pub fn listeners(&self) -> &[String] {
+        &self.reactor.labels
+    }
+
+    /// Gives every record to `sink` as it happens. It is called in the loop and must not block.
+    pub fn set_sink(&mut self, sink: impl FnMut(&Entry) + Send + 'static) {
+        self.reactor.set_sink(Box::new(sink));
+    }
+
+    /// Records something about the server as a whole.
+    pub fn note(&mut self, level: LogLevel, text: String) {
+        self.reactor.engine.note(level, text);
+    }
+
+    /// Lets an onlooker in; `wake_onlooker` is called when there is something for it, from the server's thread.
+    #[must_use]
+    pub fn attach(&mut self, wake_onlooker: impl Fn() + Send + Sync + 'static) -> LocalLink {
+        let waker = self.reactor.poller.waker();
+        let (link, mailbox) = local(move || waker.notify(), wake_onlooker);
+        self.reactor.mailbox = Some(mailbox);
+        link
+    }
+
+    /// Runs until the server is told to stop and has stopped.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel's event queue fails, which nothing can be done about.
+    pub fn run(mut self) -> io::Result<End> {
+        let ran = self.reactor.run();
+        if let Some(mailbox) = self.reactor.mailbox.take() {
+            mailbox.end(match &ran {
+                Ok(_) => LinkError::Ended,
+                Err(error) => LinkError::Failed(error.to_string()),
+            });
+        }
+        let (clients, lines) = self.reactor.engine.served();
+        let uptime = self.clock.now().moment.since(Moment::START);
+        Ok(match ran? {
+            Stop::Drained => End::Drained(Totals { uptime, clients, lines }),
+            Stop::AtOnce => End::AtOnce,
+        })
+    }
+}

@@ -1,0 +1,86 @@
+//! One connection's socket: non-blocking reads and writes, FIN, RST, and the options it is set up with.
+
+use std::io::{self, IoSlice, Read};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use socket2::TcpKeepalive;
+
+use super::kernel;
+use crate::config::settings::Config;
+use crate::engine::snapshot::Kernel;
+
+/// A connected socket.
+#[derive(Debug)]
+pub(super) struct Socket {
+    inner: socket2::Socket,
+    is_tcp: bool,
+}
+
+impl Socket {
+    /// Takes an accepted socket, which has the options of its listener, and makes it non-blocking.
+    pub(super) fn new(inner: socket2::Socket, is_tcp: bool) -> io::Result<Self> {
+        inner.set_nonblocking(true)?;
+        Ok(Self { inner, is_tcp })
+    }
+
+    pub(super) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&self.inner).read(buffer)
+    }
+
+    pub(super) fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.inner.send_vectored(slices)
+    }
+
+    /// Sends FIN after what the kernel holds.
+    pub(super) fn finish(&self) -> io::Result<()> {
+        self.inner.shutdown(Shutdown::Write)
+    }
+
+    /// Closes with RST: what the kernel holds is dropped and no FIN-WAIT-1 is left behind (`SO_LINGER` 0).
+    pub(super) fn reset(self) {
+        // Should the option fail, the close below is an orderly one, which is all that is left to do.
+        let _ = self.inner.set_linger(Some(Duration::ZERO));
+    }
+
+    /// The error that waits on the socket, if there is one (`SO_ERROR`).
+    pub(super) fn take_error(&self) -> Option<io::Error> {
+        self.inner.take_error().unwrap_or_else(Some)
+    }
+
+    /// Bytes sent and not acknowledged; 0 where the system does not tell.
+    pub(super) fn send_q(&self) -> u32 {
+        kernel::send_q(self.as_fd()).unwrap_or(0)
+    }
+
+    pub(super) fn queues(&self) -> Option<Kernel> {
+        kernel::queues(self.as_fd(), self.is_tcp)
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inner.as_fd()
+    }
+}
+
+/// Sets the options of a TCP connection. Set on a listener, they are those of every socket it accepts (tcp(7)).
+pub(super) fn set_tcp_options(socket: &socket2::Socket, config: &Config) -> io::Result<()> {
+    let keepalive = TcpKeepalive::new()
+        .with_time(config.keepalive.idle)
+        .with_interval(config.keepalive.interval)
+        .with_retries(config.keepalive.count);
+    socket.set_tcp_keepalive(&keepalive)?;
+    // Writes are gathered here, once a turn; Nagle would hold the last one back.
+    socket.set_tcp_nodelay(true)?;
+    // Telnet's synch comes as urgent data (RFC 854); out of line it would be a lost byte and a busy loop.
+    socket.set_out_of_band_inline(true)?;
+    set_buffers(socket, config)
+}
+
+/// Bounds what the kernel holds for a connection.
+pub(super) fn set_buffers(socket: &socket2::Socket, config: &Config) -> io::Result<()> {
+    socket.set_send_buffer_size(config.limits.send_buffer.bytes())?;
+    socket.set_recv_buffer_size(config.limits.receive_buffer.bytes())
+}

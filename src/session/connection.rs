@@ -1,0 +1,343 @@
+//! The state of one connection and what its socket should do.
+
+use std::time::Duration;
+
+use super::flood::Bucket;
+use super::phase::{Half, Phase, Turn};
+use super::timeline::{Milestone, Timeline};
+use super::timers::{Timer, Timers};
+use super::{CloseReason, Limits};
+use crate::time::Moment;
+use crate::wire::chunks::Chunks;
+use crate::wire::framer::Framer;
+use crate::wire::outbox::Outbox;
+use crate::wire::telnet::Telnet;
+
+/// The direction from the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// What comes in is parsed.
+    Open,
+    /// What comes in is read and dropped.
+    Discarded,
+    /// The peer sent FIN.
+    Ended,
+}
+
+/// The direction to the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Lines may be queued.
+    Open,
+    /// Nothing more is queued; FIN follows what is left.
+    Flushing,
+    /// FIN was sent.
+    Finned,
+}
+
+/// How the socket is to be closed, now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// `close()`: everything has arrived.
+    Close,
+    /// RST (`SO_LINGER` 0): nothing waits for this peer any longer.
+    Reset,
+}
+
+/// What the socket should do; the reactor makes it so after each turn.
+#[expect(clippy::struct_excessive_bools, reason = "each is asked by itself")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wants {
+    /// Readable events, and reads.
+    pub read: bool,
+    /// Writes.
+    pub write: bool,
+    /// `shutdown(SHUT_WR)`.
+    pub fin: bool,
+    /// Any event at all. Once both FINs are sent the socket only hangs up, again and again.
+    pub events: bool,
+    /// A look at Send-Q, told to [`Session::handle_send_q`].
+    pub probe: bool,
+    /// The end.
+    pub fate: Option<Fate>,
+}
+
+/// How long a farewell may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Linger {
+    /// In all; then the connection is reset if anything is still unsent.
+    pub total: Duration,
+    /// After our FIN, from the last bytes that came in.
+    pub idle: Duration,
+}
+
+impl Linger {
+    /// A kick, a quit, a refusal.
+    pub const FAREWELL: Self = Self { total: Duration::from_secs(5), idle: Duration::from_secs(2) };
+
+    /// No other end than the peer's own and this deadline.
+    #[must_use]
+    pub const fn for_peer(total: Duration) -> Self {
+        Self { total, idle: total }
+    }
+
+    /// The server ends: a peer that has everything is not waited for.
+    #[must_use]
+    pub fn server_stop(drain: Duration) -> Self {
+        Self { total: drain, idle: drain.min(Duration::from_millis(250)) }
+    }
+}
+
+/// What was counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// Bytes given to the kernel.
+    pub bytes_out: u64,
+    /// Messages received.
+    pub lines_in: u32,
+    /// Lines queued.
+    pub lines_out: u64,
+    /// Lines dropped.
+    pub lines_skipped: u32,
+    /// Characters replaced by scrubbing.
+    pub scrubbed: u32,
+    /// The most the outbox held.
+    pub outbox_max: u32,
+}
+
+/// One connection, without its socket.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not the states of one machine")]
+#[derive(Debug)]
+pub struct Session {
+    pub(super) phase: Phase,
+    pub(super) input: Input,
+    pub(super) output: Output,
+    pub(super) framer: Framer,
+    /// On TCP `lines` listeners only.
+    pub(super) telnet: Option<Telnet>,
+    pub(super) telnet_refilled: Moment,
+    pub(super) outbox: Outbox,
+    pub(super) lines: Bucket,
+    pub(super) bytes: Bucket,
+    pub(super) timers: Timers,
+    pub(super) counters: Counters,
+    /// Over its rate: neither parsed nor read until [`Timer::Flow`].
+    pub(super) flow: bool,
+    /// Over its rate since, with no pause.
+    pub(super) flood_since: Option<Moment>,
+    /// Its own unsent answers are too many: its next line waits.
+    pub(super) gated: bool,
+    /// A look at Send-Q is wanted.
+    pub(super) probe: bool,
+    /// A deadline has passed: with all sent and acknowledged it is closed at the next look at Send-Q.
+    pub(super) last_call: Option<LastCall>,
+    /// `/listen`: stays after half-close.
+    pub(super) listens: bool,
+    /// The operator shut a direction.
+    pub(super) shut_by_operator: bool,
+    /// What was told about a slow reader, until it has caught up.
+    pub(super) slow_told: bool,
+    /// Send-Q when last seen.
+    pub(super) send_q: u32,
+    /// Bytes acknowledged when Send-Q was last seen.
+    pub(super) acked: u64,
+    /// When more was last acknowledged, or received.
+    pub(super) progress: Moment,
+    /// Time until the next look at Send-Q.
+    pub(super) probe_after: Duration,
+    pub(super) linger_idle: Duration,
+    pub(super) reason: Option<Box<CloseReason>>,
+    pub(super) fate: Option<Fate>,
+    pub(super) since: Moment,
+    pub(super) heard: Moment,
+    pub(super) eof_at: Moment,
+    pub(super) timeline: Timeline,
+}
+
+/// What happens when a last look at Send-Q finds something unacknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LastCall {
+    /// It may go on until the farewell's end.
+    Patient,
+    /// It is reset.
+    Final,
+}
+
+impl Session {
+    /// A connection accepted now; `telnet` says whether telnet may be spoken on it.
+    #[must_use]
+    pub fn new(now: Moment, telnet: bool) -> Self {
+        Self {
+            phase: Phase::Open,
+            input: Input::Open,
+            output: Output::Open,
+            framer: Framer::default(),
+            telnet: telnet.then(Telnet::new),
+            telnet_refilled: now,
+            outbox: Outbox::default(),
+            lines: Bucket::default(),
+            bytes: Bucket::default(),
+            timers: Timers::default(),
+            counters: Counters::default(),
+            flow: false,
+            flood_since: None,
+            gated: false,
+            probe: false,
+            last_call: None,
+            listens: false,
+            shut_by_operator: false,
+            slow_told: false,
+            send_q: 0,
+            acked: 0,
+            progress: now,
+            probe_after: Duration::ZERO,
+            linger_idle: Duration::ZERO,
+            reason: None,
+            fate: None,
+            since: now,
+            heard: now,
+            eof_at: now,
+            timeline: Timeline::default(),
+        }
+    }
+
+    /// What the socket should do now.
+    #[must_use]
+    pub fn wants(&self) -> Wants {
+        let ended = self.input == Input::Ended;
+        let finned = self.output == Output::Finned;
+        Wants {
+            read: !ended && !self.flow && !self.gated && self.fate.is_none(),
+            write: !finned && !self.outbox.is_empty(),
+            fin: self.output == Output::Flushing && self.outbox.is_empty(),
+            events: !(ended && finned),
+            probe: self.probe,
+            fate: self.fate,
+        }
+    }
+
+    /// The earliest deadline.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Moment> {
+        self.timers.next()
+    }
+
+    /// The peer stays after half-close from now on (`/listen`).
+    pub fn listen(&mut self) {
+        self.listens = true;
+    }
+
+    /// Half-closed, it goes on receiving until `end`.
+    pub fn listen_until(&mut self, end: Moment) {
+        if !self.timers.is_set(Timer::HalfClose) {
+            self.timers.set(Timer::HalfClose, end);
+        }
+    }
+
+    /// `shutdown read`: what comes in is dropped from now on, within the flood limits. Nothing that was received
+    /// before is parsed any more. `false` where that direction has ended already.
+    pub fn shut_read(&mut self, now: Moment) -> bool {
+        if !self.turn(Turn::ShutRead) {
+            return false;
+        }
+        self.shut_by_operator = true;
+        self.input = Input::Discarded;
+        self.framer.clear();
+        self.gated = false;
+        self.timeline.note(now, Milestone::Shutdown(Half::Read));
+        true
+    }
+
+    /// `shutdown write`: FIN after what is queued. `false` where that direction has ended already.
+    pub fn shut_write(&mut self, now: Moment) -> bool {
+        if !self.turn(Turn::ShutWrite) {
+            return false;
+        }
+        self.shut_by_operator = true;
+        self.output = Output::Flushing;
+        self.gated = false;
+        self.timeline.note(now, Milestone::Shutdown(Half::Write));
+        true
+    }
+
+    /// Both directions end, for this reason: what is queued is flushed, FIN sent, what comes in dropped until the
+    /// peer's FIN, and all of that within `linger`. `false` if the connection is gone.
+    pub fn farewell(&mut self, reason: CloseReason, linger: Linger, now: Moment) -> bool {
+        if !self.turn(Turn::Farewell) {
+            return false;
+        }
+        self.timeline.note(now, Milestone::Farewell(reason.clone()));
+        self.reason = Some(Box::new(reason));
+        if self.input == Input::Open {
+            self.input = Input::Discarded;
+        }
+        if self.output == Output::Open {
+            self.output = Output::Flushing;
+        }
+        self.framer.clear();
+        self.flow = false;
+        self.gated = false;
+        self.flood_since = None;
+        for timer in [Timer::Flow, Timer::HalfClose, Timer::Patience] {
+            self.timers.cancel(timer);
+        }
+        self.linger_idle = linger.idle;
+        self.timers.set(Timer::Linger, now + linger.total);
+        if self.output == Output::Finned {
+            self.timers.set(Timer::LingerIdle, now + linger.idle);
+        }
+        true
+    }
+
+    /// The connection is to be reset, for this reason.
+    pub fn reset(&mut self, reason: CloseReason) {
+        self.reason = Some(Box::new(reason));
+        self.fate = Some(Fate::Reset);
+    }
+
+    /// The socket is closed: everything queued is given back. Gives the number of bytes that were never sent.
+    pub fn end(&mut self, chunks: &mut Chunks) -> usize {
+        self.turn(Turn::End);
+        self.timers.cancel_all();
+        self.framer.clear();
+        self.outbox.clear(chunks)
+    }
+
+    /// Notes something in the life of the socket.
+    pub fn note(&mut self, now: Moment, milestone: Milestone) {
+        self.timeline.note(now, milestone);
+    }
+
+    /// Takes one step of the phase table; `false` where the table has none.
+    pub(super) fn turn(&mut self, turn: Turn) -> bool {
+        let after = self.phase.after(turn);
+        self.phase = after.unwrap_or(self.phase);
+        after.is_some()
+    }
+
+    /// Takes the deadlines that have passed into account, and gives those that need more than the session.
+    pub fn handle_timeout(&mut self, now: Moment, limits: &Limits) -> Option<Timer> {
+        while let Some(timer) = self.timers.take_due(now) {
+            match timer {
+                Timer::Flow => {
+                    self.flow = false;
+                    self.timeline.note(now, Milestone::FlowEnd);
+                    return Some(timer);
+                }
+                Timer::Patience if self.is_rested(now, limits) => self.flood_since = None,
+                Timer::HalfClose | Timer::Patience => return Some(timer),
+                Timer::Linger => self.call(LastCall::Final),
+                Timer::LingerIdle => self.call(LastCall::Patient),
+                Timer::Probe => self.probe = true,
+            }
+        }
+        None
+    }
+
+    fn call(&mut self, call: LastCall) {
+        self.last_call = Some(call);
+        self.probe = true;
+    }
+}

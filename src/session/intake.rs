@@ -1,0 +1,197 @@
+//! The input side: bytes received, messages taken one at a time, flow control, the peer's end of input.
+
+use std::time::Duration;
+
+use super::connection::{Input, Output, Session};
+use super::limits::{FloodLimits, Limits};
+use super::phase::Turn;
+use super::timeline::Milestone;
+use super::timers::Timer;
+use crate::time::Moment;
+use crate::wire::framer::Frame;
+use crate::wire::telnet::ANSWERS_MAX;
+use crate::wire::text::scrub;
+
+/// How often a telnet client may be given [`ANSWERS_MAX`] answers.
+const TELNET_REFILL: Duration = Duration::from_secs(1);
+
+/// What the next piece of input is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Incoming {
+    /// It is over its rate now, and was not a moment ago: to be told, once. The rest waits.
+    Flooding,
+    /// A message, scrubbed; may be empty.
+    Message,
+    /// A message was longer than `limits.line_bytes` and is dropped: to be told.
+    TooLong,
+}
+
+impl Session {
+    /// Counts `count` bytes that were read. `true` if they are to be parsed, with [`Session::next_message`].
+    pub fn received(&mut self, count: usize, now: Moment, limits: &Limits) -> bool {
+        self.counters.bytes_in += count as u64;
+        self.heard = now;
+        self.progress = now;
+        if self.timers.is_set(Timer::LingerIdle) {
+            self.timers.set(Timer::LingerIdle, now + self.linger_idle);
+        }
+        if let Some(flood) = &limits.flood {
+            self.bytes.take(now, flood.bytes, count as u64);
+        }
+        if self.phase == super::Phase::RdShut {
+            self.pause_for_bytes(now, limits);
+        }
+        self.input == Input::Open
+    }
+
+    /// Takes the telnet commands out of `input`, if telnet is spoken here and there are any: `true` if the text is
+    /// in `data` then, `false` if all of `input` is text. What is to be answered is put into `replies`.
+    pub fn strip_telnet(
+        &mut self,
+        input: &[u8],
+        now: Moment,
+        data: &mut Vec<u8>,
+        replies: &mut Vec<u8>,
+    ) -> bool {
+        let Some(telnet) = self.telnet.as_mut().filter(|telnet| !telnet.is_plain(input)) else {
+            return false;
+        };
+        if now.since(self.telnet_refilled) >= TELNET_REFILL {
+            self.telnet_refilled = now;
+            telnet.allow(ANSWERS_MAX);
+        }
+        data.clear();
+        telnet.push(input, data, replies);
+        true
+    }
+
+    /// The next message from what is held and then from `input`, its text put into `text`. `None`: nothing more for
+    /// now, and all of `input` was taken in.
+    pub fn next_message(
+        &mut self,
+        input: &mut &[u8],
+        text: &mut String,
+        now: Moment,
+        limits: &Limits,
+    ) -> Option<Incoming> {
+        if self.input == Input::Discarded || self.has_to_wait(limits) {
+            self.keep(input);
+            return None;
+        }
+        if (self.framer.held_bytes() > 0 || !input.is_empty())
+            && let Some(flood) = limits.flood.as_ref().filter(|flood| self.is_over_rate(now, flood))
+        {
+            let news = self.pause(now, flood);
+            self.keep(input);
+            return news.then_some(Incoming::Flooding);
+        }
+        let incoming = match self.framer.next(input, limits.line_bytes) {
+            Some(Frame::Message(bytes)) => {
+                let scrubbed = scrub(bytes);
+                text.clear();
+                text.push_str(&scrubbed.text);
+                self.counters.scrubbed = self.counters.scrubbed.saturating_add(scrubbed.replaced);
+                Incoming::Message
+            }
+            Some(Frame::TooLong) => {
+                self.timeline.note(now, Milestone::TooLong);
+                Incoming::TooLong
+            }
+            None => return self.pause_for_bytes(now, limits).then_some(Incoming::Flooding),
+        };
+        self.counters.lines_in = self.counters.lines_in.wrapping_add(1);
+        if let Some(flood) = &limits.flood {
+            self.lines.take(now, flood.lines, 1);
+        }
+        Some(incoming)
+    }
+
+    /// Notes that a read ended inside a message, once for each such stretch.
+    pub fn note_split(&mut self, now: Moment) {
+        let bytes = self.framer.held_bytes();
+        let split = |last: &Milestone| matches!(last, Milestone::SplitLine { .. });
+        if bytes > 0 && !self.flow && !self.gated && !self.timeline.ends_with(split) {
+            let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+            self.timeline.note(now, Milestone::SplitLine { bytes });
+        }
+    }
+
+    /// `read()` gave 0. `false` if that was known.
+    pub fn handle_eof(&mut self, now: Moment) -> bool {
+        if self.input == Input::Ended || !self.turn(Turn::PeerEof) {
+            return false;
+        }
+        if self.input == Input::Discarded {
+            self.framer.clear();
+        }
+        self.framer.end();
+        self.input = Input::Ended;
+        self.eof_at = now;
+        self.timeline.note(now, Milestone::Eof);
+        if self.output == Output::Finned {
+            self.settle();
+        }
+        true
+    }
+
+    /// Whether the peer ended its input and all of it was taken.
+    #[must_use]
+    pub fn input_is_done(&self) -> bool {
+        self.input == Input::Ended && self.framer.held_bytes() == 0
+    }
+
+    /// Whether it was over its rate and has paused since.
+    pub(super) fn is_rested(&self, now: Moment, limits: &Limits) -> bool {
+        limits.flood.as_ref().is_none_or(|flood| {
+            self.lines.is_rested(now, flood.lines) && self.bytes.is_rested(now, flood.bytes)
+        })
+    }
+
+    fn keep(&mut self, input: &mut &[u8]) {
+        if self.input != Input::Discarded {
+            self.framer.hold(input);
+        }
+        *input = &[];
+    }
+
+    /// Its next line waits while its own unsent answers fill half of its outbox: answers are never skipped.
+    fn has_to_wait(&mut self, limits: &Limits) -> bool {
+        self.gated = self.output == Output::Open && self.outbox.kept_bytes() > limits.outbox_bytes / 2;
+        self.gated || self.flow
+    }
+
+    fn is_over_rate(&mut self, now: Moment, flood: &FloodLimits) -> bool {
+        if self.flood_since.is_some()
+            && self.lines.is_rested(now, flood.lines)
+            && self.bytes.is_rested(now, flood.bytes)
+        {
+            self.flood_since = None;
+            self.timers.cancel(Timer::Patience);
+        }
+        !self.lines.wait(now, flood.lines, 1).is_zero()
+    }
+
+    /// Pauses parsing and reading until the rates allow more. `true` if a stretch of flooding begins with it.
+    fn pause(&mut self, now: Moment, flood: &FloodLimits) -> bool {
+        let wait = self.lines.wait(now, flood.lines, 1).max(self.bytes.wait(now, flood.bytes, 0));
+        self.flow = true;
+        self.timers.set(Timer::Flow, now + wait);
+        if self.flood_since.is_some() {
+            return false;
+        }
+        self.flood_since = Some(now);
+        self.timers.set(Timer::Patience, now + flood.patience);
+        self.timeline.note(now, Milestone::FlowStart);
+        true
+    }
+
+    /// Bytes may be over the rate although lines are not. `true` if a stretch of flooding begins with it.
+    fn pause_for_bytes(&mut self, now: Moment, limits: &Limits) -> bool {
+        match &limits.flood {
+            Some(flood) if !self.flow && !self.bytes.wait(now, flood.bytes, 0).is_zero() => {
+                self.pause(now, flood)
+            }
+            _ => false,
+        }
+    }
+}

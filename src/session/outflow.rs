@@ -1,0 +1,247 @@
+//! The output side: lines queued, writes continued, Send-Q watched, FIN, and the decision that a peer takes nothing.
+
+use std::io::IoSlice;
+use std::time::Duration;
+
+use super::connection::{Fate, Input, LastCall, Output, Session};
+use super::timeline::Milestone;
+use super::timers::Timer;
+use super::{CloseReason, Limits};
+use crate::config::settings::OnFull;
+use crate::time::Moment;
+use crate::wire::chunks::{Chunks, Span};
+use crate::wire::outbox::Keep;
+
+/// The first look at Send-Q after a write, and the longest time between two.
+const PROBE_AFTER: Duration = Duration::from_secs(1);
+/// The first look at Send-Q when only the peer's acknowledgement is missing.
+const SETTLE_AFTER: Duration = Duration::from_millis(5);
+/// A peer that took nothing for so long is called stalled.
+const STALLED_AFTER: Duration = Duration::from_secs(10);
+/// Time stamps of an outbox count tenths of a second.
+const STAMP_MICROS: u64 = 100_000;
+
+/// What queueing a line did to a full outbox.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Overflow {
+    /// Lines dropped.
+    pub skipped: u32,
+    /// The outbox is full and `limits.on_full` says to disconnect.
+    pub disconnect: bool,
+    /// It has become more than half full: to be recorded, once until it drains.
+    pub slow: bool,
+}
+
+impl Session {
+    /// Queues `lines` whole lines that others share.
+    pub fn queue_shared(
+        &mut self,
+        chunks: &mut Chunks,
+        span: Span,
+        lines: u32,
+        now: Moment,
+        limits: &Limits,
+    ) -> Overflow {
+        if self.output != Output::Open {
+            return Overflow::default();
+        }
+        self.outbox.push(chunks, span, Keep::WhileRoom, stamp(now));
+        self.counters.lines_out += u64::from(lines);
+        self.bound(chunks, now, limits)
+    }
+
+    /// Queues one line of its own, worded by `word`, its end included.
+    pub fn queue_own(
+        &mut self,
+        chunks: &mut Chunks,
+        keep: Keep,
+        now: Moment,
+        limits: &Limits,
+        word: impl FnOnce(&mut Vec<u8>),
+    ) -> Overflow {
+        if self.output != Output::Open {
+            return Overflow::default();
+        }
+        self.outbox.push_own(chunks, keep, stamp(now), word);
+        self.counters.lines_out += 1;
+        self.bound(chunks, now, limits)
+    }
+
+    /// Drops the oldest lines that may be dropped, about `excess` bytes of them. Gives their number.
+    pub fn skip(&mut self, chunks: &mut Chunks, excess: usize, now: Moment) -> u32 {
+        let lines = self.outbox.skip(chunks, excess);
+        if lines > 0 {
+            self.counters.lines_out -= u64::from(lines);
+            self.counters.lines_skipped = self.counters.lines_skipped.saturating_add(lines);
+            self.timeline.note(now, Milestone::Skipped { lines });
+        }
+        lines
+    }
+
+    /// The bytes to write next; see [`crate::wire::outbox::Outbox::gather`]. `word_gap` words the news of skipped
+    /// lines, its end included.
+    pub fn gather<'a>(
+        &mut self,
+        chunks: &'a mut Chunks,
+        budget: usize,
+        out: &mut [IoSlice<'a>],
+        word_gap: impl FnOnce(u32, &mut Vec<u8>),
+    ) -> (usize, usize) {
+        self.outbox.word_gap(chunks, word_gap);
+        self.outbox.gather(chunks, budget, out)
+    }
+
+    /// The kernel took `taken` of `offered` bytes. `true` if lines that waited for room may be parsed now.
+    pub fn wrote(
+        &mut self,
+        chunks: &mut Chunks,
+        taken: usize,
+        offered: usize,
+        now: Moment,
+        limits: &Limits,
+    ) -> bool {
+        self.outbox.advance(chunks, taken);
+        self.counters.bytes_out += taken as u64;
+        self.watch_send_q(now, limits);
+        if taken < offered {
+            self.note_short_write(taken, offered, now);
+        } else if self.outbox.is_empty() {
+            self.slow_told = false;
+            if self
+                .timeline
+                .ends_with(|last| matches!(last, Milestone::WouldBlock | Milestone::PartialWrite { .. }))
+            {
+                self.timeline.note(now, Milestone::Flushed);
+            }
+        }
+        self.gated && self.outbox.kept_bytes() <= limits.outbox_bytes / 2
+    }
+
+    /// Our FIN is sent.
+    pub fn fin_sent(&mut self, now: Moment, limits: &Limits) {
+        self.output = Output::Finned;
+        self.timeline.note(now, Milestone::Fin);
+        if self.input == Input::Ended {
+            self.settle();
+        } else {
+            self.watch_send_q(now, limits);
+            if self.phase == super::Phase::Draining {
+                self.timers.set(Timer::LingerIdle, now + self.linger_idle);
+            }
+        }
+    }
+
+    /// Send-Q stands at `send_q` bytes.
+    pub fn handle_send_q(&mut self, send_q: u32, now: Moment, limits: &Limits) {
+        self.probe = false;
+        self.send_q = send_q;
+        let acked = self.counters.bytes_out.saturating_sub(send_q.into());
+        if acked > self.acked {
+            self.acked = acked;
+            self.progress = now;
+        }
+        let waiting = send_q > 0 || !self.outbox.is_empty();
+        if self.decide_end(waiting) {
+            return;
+        }
+        if waiting && now.since(self.progress) >= limits.stall {
+            self.reset(CloseReason::Stalled);
+        } else if waiting || self.is_settling() {
+            let longest = PROBE_AFTER.min(limits.stall / 4).max(Duration::from_millis(1));
+            self.probe_after = (self.probe_after * 2).clamp(SETTLE_AFTER.min(longest), longest);
+            self.timers.set(Timer::Probe, now + self.probe_after);
+        } else {
+            self.timers.cancel(Timer::Probe);
+        }
+    }
+
+    /// Whether bytes wait, and since when not one more was acknowledged.
+    #[must_use]
+    pub fn stuck_since(&self) -> Option<Moment> {
+        (self.timers.is_set(Timer::Probe) && (self.send_q > 0 || !self.outbox.is_empty()))
+            .then_some(self.progress)
+    }
+
+    /// Whether it is stuck for long enough to be called stalled.
+    #[must_use]
+    pub fn is_stalled(&self, now: Moment, limits: &Limits) -> bool {
+        self.stuck_since().is_some_and(|since| now.since(since) >= STALLED_AFTER.min(limits.stall / 4))
+    }
+
+    /// Whether its outbox is more than half full.
+    #[must_use]
+    pub fn is_slow(&self, limits: &Limits) -> bool {
+        self.outbox.bytes() > limits.outbox_bytes / 2
+    }
+
+    /// How long the oldest unsent byte has waited.
+    #[must_use]
+    pub fn outbox_age(&self, now: Moment) -> Option<Duration> {
+        let queued = u64::from(self.outbox.oldest_stamp()?) * STAMP_MICROS;
+        Some(now.since(Moment::from_micros(queued)))
+    }
+
+    /// Both FINs are under way: only acknowledgements are missing. Seen at once, then again by timer.
+    pub(super) fn settle(&mut self) {
+        self.timers.cancel(Timer::LingerIdle);
+        self.probe_after = Duration::ZERO;
+        self.probe = true;
+    }
+
+    fn is_settling(&self) -> bool {
+        self.input == Input::Ended && self.output == Output::Finned
+    }
+
+    /// Closes or resets where a look at Send-Q was the last thing missing.
+    fn decide_end(&mut self, waiting: bool) -> bool {
+        if !waiting && (self.is_settling() || self.last_call.is_some()) {
+            self.fate = Some(Fate::Close);
+        } else if self.last_call == Some(LastCall::Final) {
+            self.fate = Some(Fate::Reset);
+        }
+        self.fate.is_some()
+    }
+
+    /// Bytes are under way: Send-Q is looked at until it is empty.
+    fn watch_send_q(&mut self, now: Moment, limits: &Limits) {
+        if !self.timers.is_set(Timer::Probe) && !self.probe {
+            self.progress = now;
+            self.probe_after = PROBE_AFTER.min(limits.stall / 4);
+            self.timers.set(Timer::Probe, now + self.probe_after);
+        }
+    }
+
+    fn bound(&mut self, chunks: &mut Chunks, now: Moment, limits: &Limits) -> Overflow {
+        let mut overflow = Overflow::default();
+        let excess = self.outbox.bytes().saturating_sub(limits.outbox_bytes);
+        if excess > 0 && limits.on_full == OnFull::Disconnect {
+            overflow.disconnect = true;
+        } else if excess > 0 {
+            overflow.skipped = self.skip(chunks, excess, now);
+        }
+        let held = u32::try_from(self.outbox.bytes()).unwrap_or(u32::MAX);
+        self.counters.outbox_max = self.counters.outbox_max.max(held);
+        if self.is_slow(limits) && !self.slow_told {
+            self.slow_told = true;
+            overflow.slow = true;
+        }
+        if !self.timers.is_set(Timer::Probe) {
+            self.watch_send_q(now, limits);
+        }
+        overflow
+    }
+
+    fn note_short_write(&mut self, taken: usize, offered: usize, now: Moment) {
+        let size = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
+        let milestone = if taken == 0 {
+            Milestone::WouldBlock
+        } else {
+            Milestone::PartialWrite { taken: size(taken), offered: size(offered) }
+        };
+        self.timeline.note(now, milestone);
+    }
+}
+
+fn stamp(now: Moment) -> u32 {
+    u32::try_from(now.micros() / STAMP_MICROS).unwrap_or(u32::MAX)
+}

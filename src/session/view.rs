@@ -1,0 +1,105 @@
+//! What an onlooker may ask of a session.
+
+use super::connection::{Counters, Input, Output, Session};
+use super::timeline::Milestone;
+use super::{CloseReason, Phase};
+use crate::time::Moment;
+use crate::wire::outbox::Outbox;
+use crate::wire::telnet::Telnet;
+
+impl Session {
+    /// Where the connection stands.
+    #[must_use]
+    pub const fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// The direction from the peer.
+    #[must_use]
+    pub const fn input(&self) -> Input {
+        self.input
+    }
+
+    /// The direction to the peer.
+    #[must_use]
+    pub const fn output(&self) -> Output {
+        self.output
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// What it has unsent.
+    #[must_use]
+    pub const fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// When it was accepted.
+    #[must_use]
+    pub const fn since(&self) -> Moment {
+        self.since
+    }
+
+    /// When it last sent anything.
+    #[must_use]
+    pub const fn heard(&self) -> Moment {
+        self.heard
+    }
+
+    /// When its input ended, if it has.
+    #[must_use]
+    pub const fn eof_at(&self) -> Moment {
+        self.eof_at
+    }
+
+    /// Bytes received and not yet parsed.
+    #[must_use]
+    pub fn inbox_bytes(&self) -> usize {
+        self.framer.held_bytes()
+    }
+
+    /// Send-Q when last looked at.
+    #[must_use]
+    pub const fn send_q(&self) -> u32 {
+        self.send_q
+    }
+
+    /// Since when it floods, if it is not read for it now.
+    #[must_use]
+    pub fn flow_since(&self) -> Option<Moment> {
+        self.flood_since.filter(|_| self.flow)
+    }
+
+    /// Whether the operator shut a direction of it.
+    #[must_use]
+    pub const fn is_shut_by_operator(&self) -> bool {
+        self.shut_by_operator
+    }
+
+    /// Whether it has sent a telnet command.
+    #[must_use]
+    pub fn speaks_telnet(&self) -> bool {
+        self.telnet.as_ref().is_some_and(Telnet::spoken)
+    }
+
+    /// What happened to it, oldest first.
+    pub fn milestones(&self) -> impl Iterator<Item = &(Moment, Milestone)> {
+        self.timeline.iter()
+    }
+
+    /// Why it ends, once that is known.
+    #[must_use]
+    pub fn reason(&self) -> Option<&CloseReason> {
+        self.reason.as_deref()
+    }
+
+    /// Whether it asked to stay after half-close.
+    #[must_use]
+    pub const fn listens(&self) -> bool {
+        self.listens
+    }
+}

@@ -1,0 +1,213 @@
+//! Bytes said once and shared by all who are to get them.
+//!
+//! A chunk is appended to by one writer and read by any number of outboxes through [`Span`]s. Each span counts as
+//! one reference; the last release frees the chunk, and a bounded pool keeps a few buffers warm. Nothing here is
+//! dropped by itself: who holds a span releases it.
+
+/// Buffers kept for the next chunk.
+const POOL_MAX: usize = 16;
+/// Buffers larger than this are freed rather than pooled.
+const POOLED_CAPACITY_MAX: usize = 256 * 1024;
+
+/// The place of a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChunkId(u32);
+
+/// A run of whole lines in a chunk (its first line may have been sent in part).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Which chunk.
+    pub chunk: ChunkId,
+    /// Offset of the first byte.
+    pub start: u32,
+    /// Offset behind the last byte.
+    pub end: u32,
+}
+
+impl Span {
+    /// Bytes in the span.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    /// Whether nothing is in it.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+}
+
+#[derive(Debug, Default)]
+struct Chunk {
+    bytes: Vec<u8>,
+    /// Offsets behind each line, ascending.
+    line_ends: Vec<u32>,
+    references: u32,
+}
+
+/// All chunks of the server, and what outboxes hold of them in sum.
+#[derive(Debug, Default)]
+pub struct Chunks {
+    places: Vec<Chunk>,
+    free: Vec<u32>,
+    pool: Vec<(Vec<u8>, Vec<u32>)>,
+    allocated: usize,
+    /// Σ of the bytes of all outboxes; kept by [`super::outbox::Outbox`].
+    pub(super) queued: usize,
+}
+
+impl Chunks {
+    /// A new empty chunk with one reference, the caller's.
+    pub fn open(&mut self) -> ChunkId {
+        let (bytes, line_ends) = self.pool.pop().unwrap_or_default();
+        self.allocated += bytes.capacity();
+        let chunk = Chunk { bytes, line_ends, references: 1 };
+        if let Some(index) = self.free.pop() {
+            self.places[index as usize] = chunk;
+            return ChunkId(index);
+        }
+        self.places.push(chunk);
+        ChunkId(offset(self.places.len() - 1))
+    }
+
+    /// Appends one line, written by `word` (its end included), and gives where it stands.
+    pub fn append(&mut self, id: ChunkId, word: impl FnOnce(&mut Vec<u8>)) -> Span {
+        let chunk = &mut self.places[id.0 as usize];
+        let capacity = chunk.bytes.capacity();
+        let start = offset(chunk.bytes.len());
+        word(&mut chunk.bytes);
+        let end = offset(chunk.bytes.len());
+        chunk.line_ends.push(end);
+        self.allocated += chunk.bytes.capacity() - capacity;
+        Span { chunk: id, start, end }
+    }
+
+    /// Bytes and lines in a chunk so far.
+    #[must_use]
+    pub fn extent(&self, id: ChunkId) -> (u32, u32) {
+        let chunk = &self.places[id.0 as usize];
+        (offset(chunk.bytes.len()), offset(chunk.line_ends.len()))
+    }
+
+    /// The bytes of a span.
+    #[must_use]
+    pub fn bytes(&self, span: Span) -> &[u8] {
+        &self.places[span.chunk.0 as usize].bytes[span.start as usize..span.end as usize]
+    }
+
+    /// How many references a chunk has.
+    #[must_use]
+    pub fn references(&self, id: ChunkId) -> u32 {
+        self.places[id.0 as usize].references
+    }
+
+    /// One more reference.
+    pub fn retain(&mut self, id: ChunkId) {
+        self.places[id.0 as usize].references += 1;
+    }
+
+    /// One reference less; the last one frees the chunk.
+    pub fn release(&mut self, id: ChunkId) {
+        let chunk = &mut self.places[id.0 as usize];
+        chunk.references -= 1;
+        if chunk.references > 0 {
+            return;
+        }
+        let Chunk { mut bytes, mut line_ends, .. } = std::mem::take(chunk);
+        self.allocated -= bytes.capacity();
+        self.free.push(id.0);
+        if self.pool.len() < POOL_MAX && (1..=POOLED_CAPACITY_MAX).contains(&bytes.capacity()) {
+            bytes.clear();
+            line_ends.clear();
+            self.pool.push((bytes, line_ends));
+        }
+    }
+
+    /// Where the line that `at` lies in ends; `at` itself where a line begins there.
+    #[must_use]
+    pub fn line_boundary(&self, id: ChunkId, at: u32) -> u32 {
+        let ends = &self.places[id.0 as usize].line_ends;
+        let index = ends.partition_point(|end| *end < at);
+        if at == 0 { 0 } else { ends.get(index).copied().unwrap_or(at) }
+    }
+
+    /// The end of the first whole lines of `span` that together have at least `bytes` bytes, and how many they
+    /// are; the whole span if it has not so many. `span` starts where a line starts.
+    #[must_use]
+    pub fn lines_of(&self, span: Span, bytes: usize) -> (u32, u32) {
+        let ends = &self.places[span.chunk.0 as usize].line_ends;
+        let first = ends.partition_point(|end| *end <= span.start);
+        let wanted = (span.start as usize).saturating_add(bytes).min(span.end as usize);
+        let last = first + ends[first..].partition_point(|end| (*end as usize) < wanted);
+        let end = ends.get(last).copied().unwrap_or(span.end).min(span.end);
+        (end, offset(last + 1 - first))
+    }
+
+    /// Memory that the chunks hold.
+    #[must_use]
+    pub const fn allocated(&self) -> usize {
+        self.allocated
+    }
+
+    /// Σ of the bytes of all outboxes.
+    #[must_use]
+    pub const fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// Chunks in use.
+    #[must_use]
+    pub const fn in_use(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+}
+
+/// Offsets fit in 32 bits: a turn reads a few MiB, and a chunk of more than 64 KiB is not carried over.
+fn offset(value: usize) -> u32 {
+    u32::try_from(value).expect("chunks are bounded by the read budget of a turn")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk_with(chunks: &mut Chunks, lines: &[&str]) -> ChunkId {
+        let id = chunks.open();
+        for line in lines {
+            chunks.append(id, |bytes| bytes.extend_from_slice(line.as_bytes()));
+        }
+        id
+    }
+
+    #[test]
+    fn lines_are_found_by_bytes() {
+        let mut chunks = Chunks::default();
+        let id = chunk_with(&mut chunks, &["aa", "bbb", "c", "dddd"]);
+        let all = Span { chunk: id, start: 0, end: 10 };
+        assert_eq!(chunks.lines_of(all, 1), (2, 1));
+        assert_eq!(chunks.lines_of(all, 2), (2, 1));
+        assert_eq!(chunks.lines_of(all, 3), (5, 2));
+        assert_eq!(chunks.lines_of(all, 6), (6, 3));
+        assert_eq!(chunks.lines_of(all, 99), (10, 4));
+        assert_eq!(chunks.lines_of(Span { start: 2, end: 6, ..all }, 99), (6, 2));
+        assert_eq!(chunks.line_boundary(id, 0), 0);
+        assert_eq!(chunks.line_boundary(id, 1), 2);
+        assert_eq!(chunks.line_boundary(id, 2), 2);
+        assert_eq!(chunks.line_boundary(id, 3), 5);
+    }
+
+    #[test]
+    fn the_last_release_frees() {
+        let mut chunks = Chunks::default();
+        let id = chunk_with(&mut chunks, &["abc"]);
+        chunks.retain(id);
+        chunks.release(id);
+        assert_eq!(chunks.in_use(), 1);
+        assert!(chunks.allocated() > 0);
+        chunks.release(id);
+        assert_eq!((chunks.in_use(), chunks.allocated()), (0, 0));
+        assert_eq!(chunks.open(), id, "the place is used again");
+        assert_eq!(chunks.extent(id), (0, 0));
+    }
+}

@@ -1,0 +1,395 @@
+//! A client on a plain socket that reads only when told to and checks the form of every line it gets.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use super::server::{Endpoint, Server};
+use super::wait::{DEADLINE, now};
+use super::without_time;
+
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The server sent FIN.
+    Fin,
+    /// The server reset the connection.
+    Reset,
+}
+
+/// What one look at the socket gave.
+enum Got {
+    Bytes,
+    Nothing,
+    End(End),
+}
+
+/// One connection. It never reads ahead: what a test does not ask for stays in the kernel.
+pub(crate) struct Client {
+    stream: Stream,
+    /// For reports: the name the test has for it.
+    label: String,
+    /// Received and not yet looked at.
+    inbox: Vec<u8>,
+    /// Every line sent and received, for reports.
+    log: Vec<String>,
+    fences: u32,
+}
+
+impl Client {
+    /// Connects to the first listener and reads nothing.
+    #[track_caller]
+    pub(crate) fn connect(server: &Server) -> Self {
+        Self::connect_to(&server.endpoints[0])
+    }
+
+    /// Connects and reads nothing.
+    #[track_caller]
+    pub(crate) fn connect_to(endpoint: &Endpoint) -> Self {
+        let stream = match endpoint {
+            Endpoint::Tcp(address) => Stream::Tcp(connect_tcp(*address)),
+            Endpoint::Unix(path) => Stream::Unix(UnixStream::connect(path).expect("the server listens")),
+        };
+        Self::on(stream)
+    }
+
+    /// Wraps a socket that is connected already.
+    pub(crate) fn on_tcp(stream: TcpStream) -> Self {
+        Self::on(Stream::Tcp(stream))
+    }
+
+    fn on(stream: Stream) -> Self {
+        let label = "client".to_owned();
+        Self { stream, label, inbox: Vec::new(), log: Vec::new(), fences: 0 }
+    }
+
+    /// Connects, reads the greeting and takes a name.
+    #[track_caller]
+    pub(crate) fn named(server: &Server, nick: &str) -> Self {
+        let mut client = Self::connect(server);
+        client.greeting();
+        client.rename(nick);
+        client
+    }
+
+    /// Reads the greeting, and gives the connection's id out of it.
+    #[track_caller]
+    pub(crate) fn greeting(&mut self) -> u64 {
+        let line = self.skip_to("the greeting", |line| line.contains(": you are guest-"));
+        let id = line.split_once("guest-").and_then(|(_, rest)| rest.split(' ').next());
+        id.and_then(|digits| digits.parse().ok()).unwrap_or_else(|| panic!("no id in {line:?}"))
+    }
+
+    /// Takes a name, whatever else comes in meanwhile.
+    #[track_caller]
+    pub(crate) fn rename(&mut self, nick: &str) {
+        nick.clone_into(&mut self.label);
+        self.send(&format!("/nick {nick}"));
+        let answer = format!("-- you are now {nick}");
+        self.skip_to(&answer, |line| line == answer);
+    }
+
+    /// Another handle on the same socket, for a thread that reads while this one writes.
+    pub(crate) fn second_half(&self) -> Self {
+        let stream = match &self.stream {
+            Stream::Tcp(stream) => Stream::Tcp(stream.try_clone().unwrap()),
+            Stream::Unix(stream) => Stream::Unix(stream.try_clone().unwrap()),
+        };
+        Self::on(stream)
+    }
+
+    /// Takes up to `count` bytes that have arrived, for a reader that is slow on purpose; gives how many.
+    pub(crate) fn take_from_kernel(&mut self, count: usize) -> usize {
+        let mut chunk = vec![0; count];
+        self.set_read_timeout(Duration::from_millis(1));
+        let taken = self.with_stream(|stream| stream.read(&mut chunk)).unwrap_or(0);
+        self.inbox.extend_from_slice(&chunk[..taken]);
+        taken
+    }
+
+    /// Drops the whole lines that were received and not looked at.
+    pub(crate) fn forget(&mut self) {
+        let end = self.inbox.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+        self.inbox.drain(..end);
+    }
+
+    /// The port at this end.
+    pub(crate) fn local_port(&self) -> u16 {
+        match &self.stream {
+            Stream::Tcp(stream) => stream.local_addr().unwrap().port(),
+            Stream::Unix(_) => panic!("a Unix socket has no port"),
+        }
+    }
+
+    /// Sends a line.
+    #[track_caller]
+    pub(crate) fn send(&mut self, line: &str) {
+        self.send_raw(format!("{line}\n").as_bytes());
+    }
+
+    /// Sends bytes; fails when the server does not take them within the deadline.
+    #[track_caller]
+    pub(crate) fn send_raw(&mut self, bytes: &[u8]) {
+        self.log.push(format!("> {}", excerpt(bytes)));
+        let sent = self.with_stream(|stream| stream.write_all(bytes));
+        if let Err(error) = sent {
+            panic!("{} cannot send: {error}\n{}", self.label, self.report());
+        }
+    }
+
+    /// Sends as much of `bytes` as is taken within `patience`; gives how many that were.
+    pub(crate) fn send_some(&mut self, bytes: &[u8], patience: Duration) -> usize {
+        self.set_write_timeout(patience);
+        let mut sent = 0;
+        while sent < bytes.len() {
+            match self.with_stream(|stream| stream.write(&bytes[sent..])) {
+                Ok(count) => sent += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+        }
+        self.set_write_timeout(DEADLINE);
+        self.log.push(format!("> {sent} of {} bytes taken", bytes.len()));
+        sent
+    }
+
+    /// Sends FIN.
+    pub(crate) fn shutdown_write(&mut self) {
+        self.log.push("> FIN".to_owned());
+        match &self.stream {
+            Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
+        }
+        .expect("the socket is connected");
+    }
+
+    /// The next line, without its end.
+    #[track_caller]
+    pub(crate) fn line(&mut self) -> String {
+        match self.line_within(DEADLINE) {
+            Ok(line) => line,
+            Err(why) => panic!("{}: no line, {why}\n{}", self.label, self.report()),
+        }
+    }
+
+    /// The next line, or how it failed to come.
+    pub(crate) fn line_within(&mut self, deadline: Duration) -> Result<String, String> {
+        let start = now();
+        loop {
+            if let Some(line) = self.take_line() {
+                return Ok(line);
+            }
+            let left = deadline.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                return Err(format!("nothing within {deadline:?}"));
+            }
+            match self.read_some(left) {
+                Got::Bytes | Got::Nothing => {}
+                Got::End(end) => return Err(format!("{end:?} came instead")),
+            }
+        }
+    }
+
+    /// The next line is this one; a time before it stands as `HH:MM`.
+    #[track_caller]
+    pub(crate) fn expect(&mut self, expected: &str) {
+        let line = without_time(&self.line());
+        assert_eq!(line, expected, "{}\n{}", self.label, self.report());
+    }
+
+    /// The next line has this property.
+    #[track_caller]
+    pub(crate) fn expect_line(&mut self, what: &str, condition: impl Fn(&str) -> bool) -> String {
+        let line = without_time(&self.line());
+        assert!(condition(&line), "{}: expected {what}, got {line:?}\n{}", self.label, self.report());
+        line
+    }
+
+    /// Reads on until a line has this property.
+    #[track_caller]
+    pub(crate) fn skip_to(&mut self, what: &str, condition: impl Fn(&str) -> bool) -> String {
+        let start = now();
+        loop {
+            match self.line_within(DEADLINE.saturating_sub(start.elapsed())) {
+                Ok(line) if condition(&without_time(&line)) => return without_time(&line),
+                Ok(_) => {}
+                Err(why) => panic!("{}: never got {what}, {why}\n{}", self.label, self.report()),
+            }
+        }
+    }
+
+    /// Sends a command and gives every line up to the end of its answer, which a ping behind it marks.
+    #[track_caller]
+    pub(crate) fn answer(&mut self, command: &str) -> Vec<String> {
+        self.send(command);
+        self.lines_until_now()
+    }
+
+    /// Every line that the server had for this client before it came to a ping sent now.
+    #[track_caller]
+    pub(crate) fn lines_until_now(&mut self) -> Vec<String> {
+        self.fences += 1;
+        let token = format!("fence-{}", self.fences);
+        self.send(&format!("/ping {token}"));
+        let pong = format!("-- pong {token}");
+        let mut lines = Vec::new();
+        loop {
+            let line = without_time(&self.line());
+            if line == pong {
+                return lines;
+            }
+            lines.push(line);
+        }
+    }
+
+    /// Nothing was sent to this client since the line read last.
+    #[track_caller]
+    pub(crate) fn expect_nothing(&mut self) {
+        let lines = self.lines_until_now();
+        assert!(lines.is_empty(), "{} should have got nothing, got {lines:?}", self.label);
+    }
+
+    /// A command that is refused: exactly one `!!` line. Gives its text.
+    #[track_caller]
+    pub(crate) fn refused(&mut self, command: &str) -> String {
+        let lines = self.answer(command);
+        let refusal = lines.first().and_then(|line| line.strip_prefix("!! "));
+        match (lines.len(), refusal) {
+            (1, Some(text)) if !text.trim().is_empty() => text.to_owned(),
+            _ => panic!("{}: {command:?} should get exactly one !! line, got {lines:#?}", self.label),
+        }
+    }
+
+    /// Every line up to the end of the connection, and how it ended.
+    #[track_caller]
+    pub(crate) fn lines_to_end(&mut self, deadline: Duration) -> (Vec<String>, End) {
+        let end = self.wait_for_end(deadline);
+        let mut lines = Vec::new();
+        while let Some(line) = self.take_line() {
+            lines.push(without_time(&line));
+        }
+        assert!(self.inbox.is_empty(), "{}: half a line at the end: {}", self.label, excerpt(&self.inbox));
+        (lines, end)
+    }
+
+    /// Nothing more comes but the server's FIN.
+    #[track_caller]
+    pub(crate) fn expect_eof(&mut self) {
+        let (lines, end) = self.lines_to_end(DEADLINE);
+        assert_eq!((lines.as_slice(), end), (&[][..], End::Fin), "{}\n{}", self.label, self.report());
+    }
+
+    /// Reads up to the end of the connection; the lines stay to be taken.
+    #[track_caller]
+    pub(crate) fn wait_for_end(&mut self, deadline: Duration) -> End {
+        let start = now();
+        loop {
+            let left = deadline.saturating_sub(start.elapsed());
+            assert!(!left.is_zero(), "{}: no end within {deadline:?}\n{}", self.label, self.report());
+            if let Got::End(end) = self.read_some(left) {
+                return end;
+            }
+        }
+    }
+
+    /// At least `count` raw bytes, whatever they are; for telnet.
+    #[track_caller]
+    pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
+        let start = now();
+        while self.inbox.len() < count {
+            let left = DEADLINE.saturating_sub(start.elapsed());
+            assert!(!left.is_zero(), "{}: {count} bytes expected\n{}", self.label, self.report());
+            if let Got::End(end) = self.read_some(left) {
+                panic!("{}: {count} bytes expected, {end:?} came\n{}", self.label, self.report());
+            }
+        }
+        std::mem::take(&mut self.inbox)
+    }
+
+    fn take_line(&mut self) -> Option<String> {
+        let end = self.inbox.iter().position(|&byte| byte == b'\n')?;
+        let raw: Vec<u8> = self.inbox.drain(..=end).collect();
+        self.log.push(format!("< {}", excerpt(&raw)));
+        let text = String::from_utf8(raw).unwrap_or_else(|raw| panic!("no UTF-8: {:?}", raw.as_bytes()));
+        let line = text.strip_suffix("\r\n").unwrap_or_else(|| panic!("ends without CR LF: {text:?}"));
+        let forbidden = |c: char| c.is_control() && c != '\t';
+        assert!(!line.contains(forbidden), "a control character reached a client: {line:?}");
+        Some(line.to_owned())
+    }
+
+    fn read_some(&mut self, patience: Duration) -> Got {
+        let mut chunk = [0; 16_384];
+        self.set_read_timeout(patience);
+        match self.with_stream(|stream| stream.read(&mut chunk)) {
+            Ok(0) => Got::End(End::Fin),
+            Ok(count) => {
+                self.inbox.extend_from_slice(&chunk[..count]);
+                Got::Bytes
+            }
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Got::End(End::Reset),
+            Err(_) => Got::Nothing,
+        }
+    }
+
+    fn set_read_timeout(&self, patience: Duration) {
+        match &self.stream {
+            Stream::Tcp(stream) => stream.set_read_timeout(Some(patience)),
+            Stream::Unix(stream) => stream.set_read_timeout(Some(patience)),
+        }
+        .expect("the patience is not zero");
+    }
+
+    fn set_write_timeout(&self, patience: Duration) {
+        match &self.stream {
+            Stream::Tcp(stream) => stream.set_write_timeout(Some(patience)),
+            Stream::Unix(stream) => stream.set_write_timeout(Some(patience)),
+        }
+        .expect("the patience is not zero");
+    }
+
+    fn with_stream<T>(&mut self, act: impl FnOnce(&mut dyn ReadWrite) -> T) -> T {
+        match &mut self.stream {
+            Stream::Tcp(stream) => act(stream),
+            Stream::Unix(stream) => act(stream),
+        }
+    }
+
+    /// The end of what this client has sent and received.
+    fn report(&self) -> String {
+        let shown = self.log.len().saturating_sub(30);
+        let rest = excerpt(&self.inbox);
+        format!("{} so far:\n{}\nnot a line yet: {rest:?}", self.label, self.log[shown..].join("\n"))
+    }
+}
+
+trait ReadWrite: Read + Write {}
+impl<T: Read + Write> ReadWrite for T {}
+
+fn connect_tcp(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect_timeout(&address, DEADLINE).expect("the server listens");
+    stream.set_write_timeout(Some(DEADLINE)).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
+/// Bytes in readable form, cut where reports would drown in them.
+fn excerpt(bytes: &[u8]) -> String {
+    let shown = bytes[..bytes.len().min(200)].escape_ascii();
+    if bytes.len() > 200 { format!("{shown}… ({} bytes)", bytes.len()) } else { shown.to_string() }
+}
+
+/// Connects these people and lets each read what the arrival of the others told it.
+#[track_caller]
+pub(crate) fn people<const N: usize>(server: &Server, nicks: [&str; N]) -> [Client; N] {
+    let mut clients = nicks.map(|nick| Client::named(server, nick));
+    for client in &mut clients {
+        client.lines_until_now();
+    }
+    clients
+}

@@ -1,0 +1,128 @@
+//! What Linux tells about a process and about TCP sockets, from proc(5).
+
+use std::fs;
+use std::time::Duration;
+
+/// Clock ticks a second in `/proc/PID/stat`; the same on every Linux that is in use (`USER_HZ`).
+const TICKS_PER_SECOND: u64 = 100;
+
+/// Processor time that the process has used, user and system together.
+pub(crate) fn cpu_time(pid: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process lives");
+    // The name in parentheses may hold spaces: fields are counted behind it. utime is field 14, stime 15.
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+    Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND)
+}
+
+/// Processor time that the process uses while this much time passes.
+pub(crate) fn cpu_time_during(pid: u32, span: Duration) -> Duration {
+    let before = cpu_time(pid);
+    super::let_pass(span);
+    cpu_time(pid).saturating_sub(before)
+}
+
+/// Resident memory in bytes.
+pub(crate) fn rss(pid: u32) -> u64 {
+    status_number(&format!("/proc/{pid}/status"), "VmRSS:").expect("the process lives") * 1024
+}
+
+/// How many file descriptors the process has open.
+pub(crate) fn fd_count(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).expect("the process lives").count()
+}
+
+/// How often threads of the process have gone to sleep of their own accord: each time something woke them.
+pub(crate) fn sleeps(pid: u32) -> u64 {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("the process lives");
+    let status = threads.filter_map(|thread| Some(thread.ok()?.path().join("status")));
+    status.filter_map(|path| status_number(path.to_str()?, "voluntary_ctxt_switches:")).sum()
+}
+
+/// Whether there is such a process, a zombie not counted.
+pub(crate) fn lives(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
+}
+
+fn status_number(path: &str, field: &str) -> Option<u64> {
+    let status = fs::read_to_string(path).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// The states of TCP, numbered as in `include/net/tcp_states.h` of Linux.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TcpState {
+    Established,
+    SynSent,
+    SynReceived,
+    FinWait1,
+    FinWait2,
+    TimeWait,
+    Close,
+    CloseWait,
+    LastAck,
+    Listen,
+    Closing,
+    NewSynReceived,
+}
+
+/// One TCP socket of this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TcpSocket {
+    pub(crate) local_port: u16,
+    pub(crate) remote_port: u16,
+    pub(crate) state: TcpState,
+    /// Send-Q: not yet acknowledged by the peer.
+    pub(crate) send_q: u64,
+    /// Recv-Q: not yet read by the process.
+    pub(crate) recv_q: u64,
+}
+
+/// The connections whose local port is `port`: the server's ends, listeners and the mere memory of ended ones
+/// (TIME-WAIT) left out.
+pub(crate) fn connections_on(port: u16) -> Vec<TcpSocket> {
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|path| fs::read_to_string(path).unwrap_or_default());
+    let sockets = tables.iter().flat_map(|table| table.lines().skip(1)).filter_map(parse_socket);
+    sockets
+        .filter(|socket| socket.local_port == port)
+        .filter(|socket| !matches!(socket.state, TcpState::Listen | TcpState::TimeWait))
+        .collect()
+}
+
+fn parse_socket(line: &str) -> Option<TcpSocket> {
+    use TcpState::{
+        Close, CloseWait, Closing, Established, FinWait1, FinWait2, LastAck, Listen, NewSynReceived,
+        SynReceived, SynSent, TimeWait,
+    };
+    const STATES: [TcpState; 12] = [
+        Established,
+        SynSent,
+        SynReceived,
+        FinWait1,
+        FinWait2,
+        TimeWait,
+        Close,
+        CloseWait,
+        LastAck,
+        Listen,
+        Closing,
+        NewSynReceived,
+    ];
+    let mut fields = line.split_whitespace().skip(1);
+    let port = |address: &str| u16::from_str_radix(address.rsplit_once(':')?.1, 16).ok();
+    let local_port = port(fields.next()?)?;
+    let remote_port = port(fields.next()?)?;
+    let state = usize::from_str_radix(fields.next()?, 16).ok()?;
+    let (send_q, recv_q) = fields.next()?.split_once(':')?;
+    let queue = |digits: &str| u64::from_str_radix(digits, 16).ok();
+    let (send_q, recv_q) = (queue(send_q)?, queue(recv_q)?);
+    Some(TcpSocket { local_port, remote_port, state: *STATES.get(state.checked_sub(1)?)?, send_q, recv_q })
+}
+
+/// How much of what came from the client at `client_port` the process behind `server_port` has not read.
+pub(crate) fn unread_from(server_port: u16, client_port: u16) -> u64 {
+    let ends = connections_on(server_port);
+    ends.iter().find(|end| end.remote_port == client_port).map_or(0, |end| end.recv_q)
+}

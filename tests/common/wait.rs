@@ -1,0 +1,42 @@
+//! Time in tests: the only clock reading and the only sleep of all black-box tests.
+
+use std::time::{Duration, Instant};
+
+/// How long a test waits for what should happen at once; generous, for busy machines.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
+
+/// How often a condition that nobody announces is looked at.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// The monotonic clock.
+#[expect(clippy::disallowed_methods, reason = "black-box tests measure real time")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// Looks at `condition` until it holds; fails with `what` when it does not within `deadline`.
+#[track_caller]
+pub(crate) fn wait_until(deadline: Duration, what: &str, condition: impl FnMut() -> bool) {
+    assert!(holds_within(deadline, condition), "not within {deadline:?}: {what}");
+}
+
+/// Whether `condition` holds at some time within `deadline`.
+#[expect(clippy::disallowed_methods, reason = "a pause between two looks at what announces no change")]
+pub(crate) fn holds_within(deadline: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let start = now();
+    loop {
+        if condition() {
+            return true;
+        }
+        if start.elapsed() >= deadline {
+            return false;
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// Lets time pass that is itself what is measured: "in two idle seconds", "not before one second".
+pub(crate) fn let_pass(span: Duration) {
+    let start = now();
+    wait_until(span + DEADLINE, "time passes", || start.elapsed() >= span);
+}

@@ -1,0 +1,363 @@
+//! The operator: the real program on a terminal, with real sockets behind it. Sees a client, acts on it, and leaves
+//! the terminal as it was found.
+
+mod common;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use common::{Client, DEADLINE, End, Endpoint, Terminal, let_pass, now, process, wait_until};
+use rustix::process::Signal;
+
+/// A dashboard with these people connected, in this order: #1, #2 and so on.
+fn dashboard_with<const N: usize>(options: &[&str], nicks: [&str; N]) -> (Terminal, SocketAddr, [Client; N]) {
+    let (terminal, address) = Terminal::with_dashboard(options);
+    let mut clients = nicks.map(|nick| {
+        let mut client = Client::connect_to(&Endpoint::Tcp(address));
+        client.greeting();
+        client.rename(nick);
+        client
+    });
+    for client in &mut clients {
+        client.lines_until_now();
+    }
+    for nick in nicks {
+        terminal.wait_for_row(&[nick, "<-> open"]);
+    }
+    (terminal, address, clients)
+}
+
+/// The server's end of this client's connection, as long as the kernel has it.
+fn server_end(address: SocketAddr, client_port: u16) -> Option<process::TcpSocket> {
+    process::connections_on(address.port()).into_iter().find(|end| end.remote_port == client_port)
+}
+
+#[test]
+fn the_dashboard_shows_who_is_there() {
+    let (terminal, address, [alice, _bob]) = dashboard_with(&[], ["alice", "bob"]);
+    assert!(terminal.on_alternate_screen());
+    let header = terminal.wait_for_row(&["ID", "NICK", "STATE", "OUTBOX"]);
+    assert!(header.find("ID").unwrap() < header.find("NICK").unwrap(), "{header:?}");
+    let row = terminal.wait_for_row(&["alice", &format!("127.0.0.1:{}", alice.local_port())]);
+    let place = |part: &str| row.find(part).unwrap_or_else(|| panic!("{part:?} is not in {row:?}"));
+    assert!(place("1") < place("alice") && place("<->") < place("open"), "{row:?}");
+    terminal.wait_for_row(&["chatops", &address.to_string(), "2 clients"]);
+}
+
+#[test]
+fn the_state_of_a_row_follows_its_socket() {
+    let (terminal, _, [mut alice, mut bob]) = dashboard_with(&[], ["alice", "bob"]);
+    alice.answer("/listen");
+    alice.shutdown_write();
+    terminal.wait_for_row(&["alice", "--> eof"]);
+    bob.send("/quit");
+    terminal.wait_for_row(&["bob", "-x- gone"]);
+}
+
+#[test]
+fn a_kick_by_key_asks_names_its_target_and_acts() {
+    let (mut terminal, address, [mut alice, mut bob]) = dashboard_with(&[], ["alice", "bob"]);
+    terminal.select("bob");
+    terminal.keys("x");
+    terminal.wait_for("the dialog", |screen| screen.contains("Kick #2"));
+    terminal.keys("\r\x1b");
+    terminal.wait_for("the dialog is closed", |screen| !screen.contains("Kick #2"));
+    bob.expect_nothing();
+    terminal.keys("x");
+    terminal.wait_for("the dialog again", |screen| screen.contains("Kick #2"));
+    terminal.keys("y");
+    let port = bob.local_port();
+    let (lines, end) = bob.lines_to_end(DEADLINE);
+    let last = lines.last().expect("a last line");
+    assert!(last.starts_with("-- kicked by the operator"), "{lines:?}");
+    assert_eq!(end, End::Fin);
+    alice.expect_line("bob's leaving", |line| line.starts_with("HH:MM #lobby <-- bob (kicked"));
+    terminal.wait_for_row(&["bob", "-x- "]);
+    drop(bob);
+    terminal.wait_for_row(&["bob", "-x- gone"]);
+    wait_until(DEADLINE, "the socket is gone", || server_end(address, port).is_none());
+    alice.expect_nothing();
+}
+
+#[test]
+fn the_selection_stays_with_its_connection() {
+    let (mut terminal, address, [mut alice, mut bob]) = dashboard_with(&[], ["alice", "bob"]);
+    terminal.select("bob");
+    terminal.keys("x");
+    terminal.wait_for("the dialog", |screen| screen.contains("Kick #2"));
+    let mut carol = Client::connect_to(&Endpoint::Tcp(address));
+    carol.greeting();
+    carol.rename("aaron");
+    alice.send("/quit");
+    terminal.wait_for_row(&["alice", "gone"]);
+    terminal.keys("y");
+    let (lines, _) = bob.lines_to_end(DEADLINE);
+    assert!(lines.last().unwrap().starts_with("-- kicked by the operator"), "{lines:?}");
+    carol.lines_until_now();
+    carol.expect_nothing();
+}
+
+#[test]
+fn a_kick_by_verb_gives_the_reason_to_the_kicked_and_to_the_room() {
+    let (mut terminal, _, [mut alice, mut bob]) = dashboard_with(&[], ["alice", "bob"]);
+    terminal.verb("kick bob be nice");
+    let (lines, end) = bob.lines_to_end(DEADLINE);
+    assert_eq!(lines.last().map(String::as_str), Some("-- kicked by the operator: be nice"));
+    assert_eq!(end, End::Fin);
+    alice.expect("HH:MM #lobby <-- bob (kicked: be nice)");
+    alice.expect_nothing();
+}
+
+#[test]
+fn shutdown_write_sends_fin_and_still_takes_what_comes() {
+    let (mut terminal, _, [mut alice, mut bob]) = dashboard_with(&[], ["alice", "bob"]);
+    terminal.verb("shutdown 2 write");
+    terminal.wait_for_row(&["bob", "<-- wr-shut"]);
+    let end = bob.wait_for_end(DEADLINE);
+    assert_eq!(end, End::Fin);
+    bob.send("you may still hear me");
+    alice.expect("HH:MM #lobby <bob> you may still hear me");
+    alice.send("but you hear nothing");
+    alice.expect_nothing();
+}
+
+#[test]
+fn shutdown_read_discards_what_comes_and_still_delivers() {
+    let (mut terminal, _, [mut alice, mut bob]) = dashboard_with(&[], ["alice", "bob"]);
+    terminal.verb("shutdown 2 read");
+    terminal.wait_for_row(&["bob", "--> rd-shut"]);
+    bob.send("nobody hears this");
+    alice.send("you still hear me");
+    bob.skip_to("alice's line", |line| line == "HH:MM #lobby <alice> you still hear me");
+    alice.expect_nothing();
+}
+
+#[test]
+fn shutdown_both_ends_when_the_peer_ends() {
+    let (mut terminal, _, [mut alice, mut bob]) = dashboard_with(&[], ["alice", "bob"]);
+    terminal.verb("shutdown 2 both");
+    terminal.wait_for_row(&["bob", "-x- draining"]);
+    assert_eq!(bob.wait_for_end(DEADLINE), End::Fin);
+    drop(bob);
+    terminal.wait_for_row(&["bob", "-x- gone"]);
+    alice.expect_line("bob's leaving", |line| line.starts_with("HH:MM #lobby <-- bob ("));
+}
+
+#[test]
+fn reset_is_immediate() {
+    let (mut terminal, address, [mut alice, mut bob]) = dashboard_with(&[], ["alice", "bob"]);
+    let port = bob.local_port();
+    terminal.verb("reset 2");
+    assert_eq!(bob.wait_for_end(DEADLINE), End::Reset);
+    alice.expect_line("bob's leaving", |line| line.starts_with("HH:MM #lobby <-- bob ("));
+    assert_eq!(server_end(address, port), None);
+}
+
+#[test]
+fn say_reaches_everybody_in_every_room() {
+    let (mut terminal, _, [mut alice, mut bob]) = dashboard_with(&[], ["alice", "bob"]);
+    bob.answer("/leave");
+    alice.lines_until_now();
+    terminal.verb("say back in five minutes");
+    alice.expect("HH:MM *** back in five minutes");
+    bob.expect("HH:MM *** back in five minutes");
+}
+
+#[test]
+fn mute_refuses_lines_until_unmute() {
+    let (mut terminal, _, [mut alice, mut bob]) = dashboard_with(&[], ["alice", "bob"]);
+    terminal.verb("mute bob");
+    wait_until(DEADLINE, "bob is muted", || {
+        bob.answer("am I heard?").iter().any(|line| line.starts_with("!! "))
+    });
+    alice.lines_until_now();
+    bob.refused("and now?");
+    alice.expect_nothing();
+    terminal.verb("unmute bob");
+    wait_until(DEADLINE, "bob is heard", || bob.answer("and now?").is_empty());
+    alice.expect("HH:MM #lobby <bob> and now?");
+}
+
+#[test]
+fn verbs_that_are_none_are_said_and_harm_nobody() {
+    let (mut terminal, _, [mut alice]) = dashboard_with(&[], ["alice"]);
+    terminal.keys(":kcik alice\r");
+    terminal.wait_for_text("no such verb: kcik");
+    terminal.keys("\x1b");
+    alice.expect_nothing();
+}
+
+#[test]
+fn a_kicked_client_that_takes_nothing_leaves_nothing_in_the_kernel() {
+    let options = ["flood.enabled=false"];
+    let (mut terminal, address, [mut alice, mut bob, stuck]) =
+        dashboard_with(&options, ["alice", "bob", "stuck"]);
+    let line = "w".repeat(1000);
+    for _ in 0..3000 {
+        alice.send(&line);
+        bob.line();
+    }
+    let port = stuck.local_port();
+    terminal.verb("kick stuck take something");
+    let start = now();
+    bob.expect("HH:MM #lobby <-- stuck (kicked: take something)");
+    wait_until(Duration::from_secs(8), "no FIN-WAIT-1 is left", || server_end(address, port).is_none());
+    assert!(start.elapsed() < Duration::from_secs(7), "took {:?}", start.elapsed());
+    alice.expect_nothing();
+    drop(stuck);
+}
+
+#[test]
+fn leaving_with_nobody_connected_ends_at_once() {
+    let (mut terminal, _) = Terminal::with_dashboard(&[]);
+    terminal.keys("q");
+    assert_eq!(terminal.exit(DEADLINE), 0);
+    terminal.wait_until_restored();
+    expect_summary(&terminal, "0 clients served, 0 lines");
+}
+
+/// After the end the terminal has one line of it: `chatops: 02:14:07, 42 clients served, 9,120 lines`.
+#[track_caller]
+fn expect_summary(terminal: &Terminal, counts: &str) {
+    let row = terminal.wait_for_row(&["chatops: ", counts]);
+    let uptime = row.trim().strip_prefix("chatops: ").and_then(|rest| rest.split(',').next()).unwrap();
+    let digits = |at: usize| uptime.as_bytes()[at].is_ascii_digit();
+    assert!(uptime.len() == 8 && digits(0) && digits(4) && digits(7), "{row:?}");
+    let rows: Vec<String> =
+        terminal.text().lines().map(str::to_owned).filter(|row| !row.is_empty()).collect();
+    assert_eq!(rows.len(), 1, "one line stays: {rows:#?}");
+}
+
+#[test]
+fn quitting_with_people_connected_asks_and_drains() {
+    let (mut terminal, _, [mut alice]) = dashboard_with(&[], ["alice"]);
+    alice.send("one");
+    alice.expect_nothing();
+    terminal.keys("q");
+    terminal.wait_for("the three choices", |screen| {
+        ["l leave", "d drain", "n cancel"].iter().all(|choice| screen.contains(choice))
+    });
+    terminal.keys("n");
+    terminal.wait_for("the dialog is closed", |screen| !screen.contains("d drain"));
+    alice.expect_nothing();
+    terminal.keys("q");
+    terminal.wait_for_text("d drain");
+    terminal.keys("d");
+    let (lines, end) = alice.lines_to_end(DEADLINE);
+    assert!(!lines.is_empty() && end == End::Fin, "{lines:?}, {end:?}");
+    drop(alice);
+    assert_eq!(terminal.exit(DEADLINE), 0);
+    terminal.wait_until_restored();
+    expect_summary(&terminal, "1 client");
+}
+
+#[test]
+fn quitting_can_leave_the_server_running() {
+    let (mut terminal, address, [mut alice]) = dashboard_with(&[], ["alice"]);
+    terminal.keys("q");
+    terminal.wait_for_text("l leave");
+    terminal.keys("l");
+    terminal.wait_until_restored();
+    let pid = terminal.pid().to_string();
+    terminal.wait_for("where it runs and how to end it", |screen| {
+        screen.contains(&address.to_string()) && screen.contains(&pid) && screen.contains("Ctrl-C")
+    });
+    alice.expect_nothing();
+    Client::connect_to(&Endpoint::Tcp(address)).greeting();
+    terminal.keys("\x03");
+    let (lines, _) = alice.lines_to_end(DEADLINE);
+    assert!(!lines.is_empty(), "no notice");
+    assert_eq!(terminal.exit(DEADLINE), 0);
+}
+
+#[test]
+fn sigterm_restores_the_terminal_and_ends_cleanly() {
+    let (mut terminal, _, [mut alice]) = dashboard_with(&[], ["alice"]);
+    terminal.signal(Signal::TERM);
+    let (lines, end) = alice.lines_to_end(DEADLINE);
+    assert!(!lines.is_empty() && end == End::Fin, "{lines:?}, {end:?}");
+    drop(alice);
+    assert_eq!(terminal.exit(DEADLINE), 0);
+    terminal.wait_until_restored();
+    expect_summary(&terminal, "1 client");
+}
+
+#[test]
+fn nothing_but_the_dashboard_writes_to_its_terminal() {
+    let (terminal, address, [_alice]) = dashboard_with(&["log.level=debug"], ["alice"]);
+    for _ in 0..20 {
+        Client::connect_to(&Endpoint::Tcp(address)).greeting();
+    }
+    let screen = terminal.wait_for("the frame and the table", |screen| {
+        screen.lines().next().is_some_and(|row| row.contains("chatops")) && screen.contains("NICK")
+    });
+    assert!(!screen.contains("listening on"), "{screen}");
+}
+
+#[test]
+fn a_lost_terminal_drops_nobody_and_burns_nothing() {
+    let (mut terminal, address, [mut alice, mut bob]) = dashboard_with(&[], ["alice", "bob"]);
+    terminal.hang_up();
+    alice.send("did you feel that?");
+    bob.expect("HH:MM #lobby <alice> did you feel that?");
+    Client::connect_to(&Endpoint::Tcp(address)).greeting();
+    bob.skip_to("the guest's end", |line| line.contains("<-- guest-3"));
+    assert!(process::lives(terminal.pid()));
+    let used = process::cpu_time_during(terminal.pid(), Duration::from_secs(2));
+    assert!(used <= Duration::from_millis(200), "{used:?} of processor time in 2 s without a terminal");
+    alice.lines_until_now();
+    bob.send("not at all");
+    alice.expect("HH:MM #lobby <bob> not at all");
+    terminal.signal(Signal::TERM);
+    alice.wait_for_end(DEADLINE);
+    bob.wait_for_end(DEADLINE);
+    drop((alice, bob));
+    assert_eq!(terminal.exit(DEADLINE), 0);
+}
+
+#[test]
+fn a_lost_terminal_ends_the_server_when_asked_to() {
+    let (mut terminal, _, [mut alice]) = dashboard_with(&["server.on_hangup=drain"], ["alice"]);
+    terminal.hang_up();
+    let (lines, end) = alice.lines_to_end(DEADLINE);
+    assert!(!lines.is_empty() && end == End::Fin, "{lines:?}, {end:?}");
+    drop(alice);
+    assert_eq!(terminal.exit(DEADLINE), 0);
+}
+
+#[test]
+fn a_stalled_terminal_delays_nobody_and_can_still_end() {
+    let options = ["flood.enabled=false"];
+    let (mut terminal, _, [mut alice, mut bob]) = dashboard_with(&options, ["alice", "bob"]);
+    terminal.stall(true);
+    // More pictures than the pty holds: the terminal is stuck before the last of these lines.
+    for number in 0..300 {
+        let start = now();
+        alice.send(&format!("line {number}"));
+        bob.expect(&format!("HH:MM #lobby <alice> line {number}"));
+        assert!(start.elapsed() < Duration::from_millis(500), "line {number} took {:?}", start.elapsed());
+        let_pass(Duration::from_millis(10));
+    }
+    terminal.signal(Signal::TERM);
+    alice.wait_for_end(DEADLINE);
+    bob.wait_for_end(DEADLINE);
+    drop((alice, bob));
+    assert_eq!(terminal.exit(DEADLINE), 0);
+}
+
+#[test]
+fn sizes_of_all_kinds_and_their_changes_do_no_harm() {
+    let (terminal, _, [mut alice]) = dashboard_with(&[], ["alice"]);
+    for (rows, cols) in [(24, 80), (10, 40), (1, 1), (50, 160), (2, 200), (60, 3), (11, 79), (30, 100)] {
+        terminal.resize(rows, cols);
+    }
+    terminal.wait_for_row(&["alice", "<-> open"]);
+    alice.expect_nothing();
+}
+
+#[test]
+fn an_idle_dashboard_costs_little() {
+    let (terminal, _, [_alice]) = dashboard_with(&[], ["alice"]);
+    let used = process::cpu_time_during(terminal.pid(), Duration::from_secs(3));
+    assert!(used <= Duration::from_millis(300), "{used:?} of processor time in 3 s of nothing");
+}

@@ -1,0 +1,191 @@
+//! Bytes and lines: every way to end a line, every way to cut one up, and what is no line at all.
+
+use crate::common::{Client, End, NO_FLOOD_LIMIT, Server, people, process, wait_until};
+
+#[test]
+fn a_line_may_come_byte_by_byte() {
+    let server = Server::start(&[]);
+    let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
+    for byte in "drip by drip: grüß\n".as_bytes() {
+        alice.send_raw(&[*byte]);
+    }
+    bob.expect("HH:MM #lobby <alice> drip by drip: grüß");
+}
+
+#[test]
+fn many_lines_may_come_at_once() {
+    let server = Server::start(&[NO_FLOOD_LIMIT]);
+    let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
+    let lines: Vec<String> = (0..500).map(|number| format!("number {number}")).collect();
+    alice.send_raw((lines.join("\n") + "\n").as_bytes());
+    for line in &lines {
+        bob.expect(&format!("HH:MM #lobby <alice> {line}"));
+    }
+}
+
+#[test]
+fn every_cut_of_a_conversation_gives_the_same_lines() {
+    let conversation = "one\r\ntwo\nthree\r\0four\rfive \u{fe}é\r\nsix\n".as_bytes();
+    let server = Server::start(&[NO_FLOOD_LIMIT]);
+    let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
+    for cut in 1..conversation.len() {
+        let (head, tail) = conversation.split_at(cut);
+        alice.send_raw(head);
+        // The answer proves that the first part was read alone; it must not end the line under way.
+        wait_until_read(&server, &alice);
+        alice.send_raw(tail);
+        for line in ["one", "two", "three", "four", "five þé", "six"] {
+            bob.expect(&format!("HH:MM #lobby <alice> {line}"));
+        }
+    }
+    bob.expect_nothing();
+}
+
+/// Waits until the server has taken from the kernel what this client sent.
+fn wait_until_read(server: &Server, client: &Client) {
+    let port = client.local_port();
+    wait_until(crate::common::DEADLINE, "the server reads", || {
+        process::unread_from(server.port(), port) == 0
+    });
+}
+
+#[test]
+fn lf_cr_lf_cr_nul_and_a_lone_cr_end_a_line() {
+    let server = Server::start(&[]);
+    let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
+    for end in ["\n", "\r\n", "\r\0", "\r"] {
+        alice.send_raw(format!("line{end}").as_bytes());
+        bob.expect("HH:MM #lobby <alice> line");
+    }
+    alice.send_raw(b"one\rtwo\r\nthree\r\0four\n");
+    for line in ["one", "two", "three", "four"] {
+        bob.expect(&format!("HH:MM #lobby <alice> {line}"));
+    }
+    bob.expect_nothing();
+}
+
+#[test]
+fn the_last_line_needs_no_end() {
+    let server = Server::start(&[]);
+    let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
+    alice.send_raw(b"first\nlast words");
+    alice.shutdown_write();
+    bob.expect("HH:MM #lobby <alice> first");
+    bob.expect("HH:MM #lobby <alice> last words");
+    bob.expect("HH:MM #lobby <-- alice (end of input)");
+    alice.expect_eof();
+}
+
+#[test]
+fn a_line_too_long_is_refused_whole_and_the_session_goes_on() {
+    let server = Server::start(&["limits.line_bytes=1024"]);
+    let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
+    let longest = "x".repeat(1024);
+    alice.send(&longest);
+    bob.expect(&format!("HH:MM #lobby <alice> {longest}"));
+    alice.expect_nothing();
+    let told = alice.refused(&"y".repeat(1025));
+    assert!(told.contains("1024") || told.contains("1,024") || told.contains("1 KiB"), "{told}");
+    alice.refused(&"/quit ".repeat(1000));
+    alice.send("and on");
+    bob.expect("HH:MM #lobby <alice> and on");
+}
+
+#[test]
+fn a_line_too_long_at_the_end_of_input_is_refused_too() {
+    let server = Server::start(&["limits.line_bytes=1024"]);
+    let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
+    alice.send_raw("z".repeat(5000).as_bytes());
+    alice.shutdown_write();
+    let (lines, end) = alice.lines_to_end(crate::common::DEADLINE);
+    assert!(lines.len() == 1 && lines[0].starts_with("!! "), "{lines:?}");
+    assert_eq!(end, End::Fin);
+    bob.expect("HH:MM #lobby <-- alice (end of input)");
+}
+
+#[test]
+fn endless_input_without_a_line_end_takes_no_memory() {
+    const MIB: usize = 1024 * 1024;
+    let server = Server::start(&[NO_FLOOD_LIMIT]);
+    let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
+    let before = process::rss(server.pid());
+    let block = vec![b'z'; MIB];
+    for _ in 0..64 {
+        alice.send_raw(&block);
+    }
+    alice.send_raw(b"\n");
+    let lines = alice.lines_until_now();
+    assert!(lines.len() == 1 && lines[0].starts_with("!! "), "{lines:?}");
+    let grown = process::rss(server.pid()).saturating_sub(before);
+    assert!(grown < 8 * MIB as u64, "grown by {grown} bytes");
+    alice.send("short again");
+    bob.expect("HH:MM #lobby <alice> short again");
+}
+
+#[test]
+fn bytes_that_are_no_utf8_are_replaced_the_same_way_for_every_cut() {
+    let server = Server::start(&[NO_FLOOD_LIMIT]);
+    let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
+    // A lone continuation byte, a cut-off three-byte sequence, an overlong form, a surrogate, a good character.
+    let message = b"a\x80b\xe2\x82c\xc0\xafd\xed\xa0\x80e\xc3\xa9\n";
+    let expected = "HH:MM #lobby <alice> a\u{fffd}b\u{fffd}c\u{fffd}\u{fffd}d\u{fffd}\u{fffd}\u{fffd}eé";
+    alice.send_raw(message);
+    bob.expect(expected);
+    for cut in 1..message.len() {
+        let (head, tail) = message.split_at(cut);
+        alice.send_raw(head);
+        wait_until_read(&server, &alice);
+        alice.send_raw(tail);
+        bob.expect(expected);
+    }
+}
+
+#[test]
+fn nul_and_0xff_are_no_end_and_no_trouble() {
+    let server = Server::start(&[NO_FLOOD_LIMIT]);
+    let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
+    alice.send_raw(b"nul\0nul\n");
+    bob.expect_line("a stand-in for NUL", |line| {
+        line.starts_with("HH:MM #lobby <alice> nul") && line.ends_with("nul") && !line.contains('\0')
+    });
+    alice.send_raw(b"ff\xff\xffff\n");
+    bob.expect("HH:MM #lobby <alice> ff\u{fffd}ff");
+    alice.send("fine");
+    bob.expect("HH:MM #lobby <alice> fine");
+}
+
+#[test]
+fn other_protocols_get_one_line_and_the_end() {
+    let server = Server::start(&[]);
+    let mut alice = Client::named(&server, "alice");
+    let openings: [&[u8]; 4] = [
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"POST /hook HTTP/1.0\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03",
+    ];
+    for opening in openings {
+        let mut stranger = Client::connect(&server);
+        stranger.greeting();
+        alice.skip_to("its arrival", |line| line.starts_with("HH:MM #lobby --> guest-"));
+        stranger.send_raw(opening);
+        let (lines, _) = stranger.lines_to_end(crate::common::DEADLINE);
+        assert_eq!(lines.len(), 1, "{}: {lines:?}", opening.escape_ascii());
+        alice.expect_line("its end and no word of it", |line| line.starts_with("HH:MM #lobby <-- guest-"));
+    }
+}
+
+#[test]
+fn a_person_may_sound_like_a_protocol() {
+    let server = Server::start(&[NO_FLOOD_LIMIT]);
+    let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
+    for text in ["GET well soon", "SSH is down", "POST it", "GET / HTTP/1.1"] {
+        alice.send(text);
+        bob.expect(&format!("HH:MM #lobby <alice> {text}"));
+    }
+    let mut carol = Client::connect(&server);
+    carol.greeting();
+    bob.expect_line("carol's arrival", |line| line.contains("--> guest-"));
+    carol.send("GET well soon");
+    bob.expect_line("her first line", |line| line.ends_with("> GET well soon"));
+}

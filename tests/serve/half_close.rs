@@ -1,0 +1,139 @@
+//! The end of a client's input: everything is answered first, and who wants to listen may.
+
+use std::time::Duration;
+
+use crate::common::{
+    Client, DEADLINE, End, NO_FLOOD_LIMIT, Server, let_pass, now, numbered, people, process,
+};
+
+#[test]
+fn everything_received_is_answered_before_the_end() {
+    let server = Server::start(&[NO_FLOOD_LIMIT]);
+    let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
+    let commands = numbered(0..300, |number| format!("/ping {number}"));
+    alice.send_raw(commands.as_bytes());
+    alice.send_raw(b"bye all\n/who");
+    alice.shutdown_write();
+    let (lines, end) = alice.lines_to_end(DEADLINE);
+    assert_eq!(end, End::Fin);
+    let pongs: Vec<String> = (0..300).map(|number| format!("-- pong {number}")).collect();
+    assert_eq!(lines[..300], pongs[..]);
+    let who = lines[300..].join("\n");
+    assert!(
+        who.contains("alice") && who.contains("bob"),
+        "the unfinished last line is answered too: {who:?}"
+    );
+    bob.expect("HH:MM #lobby <alice> bye all");
+    bob.expect("HH:MM #lobby <-- alice (end of input)");
+}
+
+#[test]
+fn answers_that_must_wait_for_the_rate_still_come() {
+    let server = Server::start(&["flood.burst_lines=5", "flood.lines_per_second=20"]);
+    let mut alice = Client::named(&server, "alice");
+    let commands = numbered(0..45, |number| format!("/ping {number}"));
+    alice.send_raw(commands.as_bytes());
+    alice.shutdown_write();
+    let (lines, end) = alice.lines_to_end(DEADLINE);
+    assert_eq!(end, End::Fin);
+    let pongs: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("-- pong ")).collect();
+    let expected: Vec<String> = (0..45).map(|number| number.to_string()).collect();
+    assert_eq!(pongs, expected);
+}
+
+#[test]
+fn an_answer_larger_than_all_buffers_is_flushed_before_the_end() {
+    let options = [NO_FLOOD_LIMIT, "limits.send_buffer=\"8 KiB\"", "limits.outbox_bytes=\"16 KiB\""];
+    let server = Server::start(&options);
+    let mut alice = Client::named(&server, "alice");
+    // Answers are never skipped: the server takes the next line only when the answer to this one fits.
+    let filler = "x".repeat(500);
+    let commands = numbered(0..2000, |number| format!("/ping {number}-{filler}"));
+    let (head, tail) = commands.as_bytes().split_at(commands.len() / 2);
+    std::thread::scope(|scope| {
+        // Reading and writing at once, as a client that pipes a file into nc does.
+        let mut reader = alice.second_half();
+        let lines = scope.spawn(move || reader.lines_to_end(Duration::from_secs(60)));
+        alice.send_raw(head);
+        alice.send_raw(tail);
+        alice.shutdown_write();
+        let (lines, end) = lines.join().unwrap();
+        assert_eq!(end, End::Fin);
+        assert_eq!(lines.len(), 2000);
+        for (number, line) in lines.iter().enumerate() {
+            assert_eq!(line, &format!("-- pong {number}-{filler}"));
+        }
+    });
+}
+
+#[test]
+fn under_the_listen_policy_a_half_closed_client_goes_on_receiving_until_its_time_is_up() {
+    let server = Server::start(&["half_close.policy=listen", "half_close.timeout=2s"]);
+    let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
+    let start = now();
+    alice.shutdown_write();
+    bob.expect_nothing();
+    bob.send("are you listening?");
+    alice.expect("HH:MM #lobby <bob> are you listening?");
+    let (lines, end) = alice.lines_to_end(DEADLINE);
+    let took = start.elapsed();
+    assert_eq!(end, End::Fin);
+    assert!(lines.iter().all(|line| line.starts_with("-- ")), "{lines:?}");
+    assert!(took >= Duration::from_millis(1900) && took < Duration::from_secs(6), "ended after {took:?}");
+    bob.expect("HH:MM #lobby <-- alice (half-closed for too long)");
+}
+
+#[test]
+fn who_asked_to_listen_stays_after_the_timeout() {
+    let server = Server::start(&["half_close.timeout=1s"]);
+    let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
+    let answer = alice.answer("/listen");
+    assert!(!answer.is_empty() && answer.iter().all(|line| line.starts_with("-- ")), "{answer:?}");
+    alice.send_raw(b"one last thing");
+    alice.shutdown_write();
+    bob.expect("HH:MM #lobby <alice> one last thing");
+    let_pass(Duration::from_millis(2500));
+    bob.send("still there?");
+    alice.expect("HH:MM #lobby <bob> still there?");
+    bob.expect_nothing();
+}
+
+#[test]
+fn half_closed_clients_cost_no_processor_time() {
+    let server = Server::start(&["half_close.policy=listen"]);
+    let mut listeners: Vec<Client> = (0..20)
+        .map(|_| {
+            let mut client = Client::connect(&server);
+            client.greeting();
+            client.shutdown_write();
+            client
+        })
+        .collect();
+    let mut bob = Client::named(&server, "bob");
+    bob.expect_nothing();
+    let used = process::cpu_time_during(server.pid(), Duration::from_secs(2));
+    assert!(used <= Duration::from_millis(100), "{used:?} of processor time in 2 s of nothing");
+    bob.send("good night");
+    for listener in &mut listeners {
+        listener.skip_to("bob's line", |line| line == "HH:MM #lobby <bob> good night");
+    }
+}
+
+#[test]
+fn clients_that_were_answered_leave_nothing_behind() {
+    let server = Server::start(&[]);
+    let mut bob = Client::named(&server, "bob");
+    let before = process::fd_count(server.pid());
+    for _ in 0..30 {
+        let mut client = Client::connect(&server);
+        client.send_raw(b"/ping x");
+        client.shutdown_write();
+        client.lines_to_end(DEADLINE);
+    }
+    crate::common::wait_until(DEADLINE, "the sockets are closed", || {
+        process::fd_count(server.pid()) <= before
+    });
+    bob.lines_until_now();
+    let who = bob.answer("/who").join("\n");
+    assert!(!who.contains("guest-"), "{who}");
+}
