@@ -1,6 +1,6 @@
 //! The loop around the dashboard: waits for the terminal, the link, signals and time, and feeds [`App`].
 //!
-//! It owns the terminal and its end of the link, draws and asks as [`super::pace`] allows, and does what the state
+//! It owns the terminal and its end of the link, draws and asks at a measured pace, and does what the state
 //! wants done. It decides nothing that a person sees.
 //!
 //! Invariants: nothing in a turn waits but the poller at its beginning. However it ends, the terminal is given back
