@@ -105,7 +105,7 @@ impl Chunks {
     /// Whether nobody else has a part of the chunk that `span` is the end of: it may be appended to.
     #[must_use]
     pub fn ends_alone(&self, span: Span) -> bool {
-        let chunk = &self.chunks[span.chunk.0 as usize];
+        let chunk = &self.places[span.chunk.0 as usize];
         chunk.references == 1 && chunk.bytes.len() == span.end as usize
     }
 
