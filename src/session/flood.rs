@@ -37,12 +37,13 @@ impl Bucket {
         self.full_at_nanos = self.full_at_nanos.max(nanos(now)).saturating_add(rate.nanos(units));
     }
 
-    /// How long until `units` can be taken without debt; zero for now.
+    /// How long until `units` can be taken without debt; zero for now. Rounded up to what a [`Moment`] tells apart:
+    /// a timer set for a wait that was rounded down would run out at once, again and again.
     #[must_use]
     pub fn wait(&self, now: Moment, rate: Rate, units: u64) -> Duration {
         let asked = self.full_at_nanos.max(nanos(now)).saturating_add(rate.nanos(units));
         let allowed = nanos(now).saturating_add(rate.nanos(rate.burst_units));
-        Duration::from_nanos(asked.saturating_sub(allowed))
+        Duration::from_micros(asked.saturating_sub(allowed).div_ceil(1000))
     }
 
     /// Whether at least half of the burst is there again: the sender has paused.
@@ -86,6 +87,17 @@ mod tests {
         assert!(bucket.is_rested(at(2000), RATE));
         assert_eq!(bucket.wait(at(60_000), RATE, 20), Duration::ZERO);
         assert_eq!(bucket.wait(at(60_000), RATE, 21), Duration::from_millis(200));
+    }
+
+    #[test]
+    fn a_wait_that_is_over_is_over() {
+        for per_second in [3, 7, 999, 32 * 1024, 999_983, 2_000_000] {
+            let rate = Rate::new(1, per_second);
+            let mut bucket = Bucket::default();
+            bucket.take(at(0), rate, 10);
+            let wait = bucket.wait(at(0), rate, 0);
+            assert_eq!(bucket.wait(at(0) + wait, rate, 0), Duration::ZERO, "{per_second} a second");
+        }
     }
 
     #[test]
