@@ -246,8 +246,10 @@ impl Engine {
         }
     }
 
-    /// The turn's writes are done.
+    /// The turn's writes are done. What was said in their course, by those whose lines had waited for room in their
+    /// outbox, is delivered first: the memory it is in may be given back.
     pub fn end_turn(&mut self) {
+        self.settle();
         self.board.release_chunks();
     }
 
