@@ -104,7 +104,7 @@ impl Engine {
         let is_done = match half {
             Half::Read => entry.session.shut_read(now),
             Half::Write => entry.session.shut_write(now),
-            Half::Both => entry.session.phase() != Phase::Draining,
+            Half::Both => entry.session.shut_both(now),
         };
         if !is_done {
             let state = entry.session.phase();
