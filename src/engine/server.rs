@@ -381,7 +381,7 @@ impl Engine {
     }
 
     /// Takes messages one at a time for as long as the session gives any.
-    fn parse(&mut self, slot: Slot, mut input: &[u8]) {
+    pub(super) fn parse(&mut self, slot: Slot, mut input: &[u8]) {
         let mut text = std::mem::take(&mut self.text);
         while let Some(incoming) = self.board.next_message(slot, &mut input, &mut text) {
             self.take_message(slot, incoming, &text);
