@@ -73,9 +73,7 @@ impl Switchboard {
     ) -> Option<Incoming> {
         let entry = self.entries.get_mut(slot.index())?;
         let incoming = entry.session.next_message(input, text, self.now.moment, &self.limits)?;
-        if incoming != Incoming::Flooding {
-            self.totals.lines_in += 1;
-        }
+        self.totals.lines_in += u64::from(incoming != Incoming::Flooding);
         Some(incoming)
     }
 
