@@ -1,11 +1,24 @@
 //! `chatops`: the server with the dashboard in this terminal. Nothing but the dashboard writes to the terminal
 //! until its end; then one line stays.
+//!
+//! The dashboard is a guest: it runs on the main thread, the server on one of its own, and the server goes on when
+//! the dashboard is left, fails, or loses its terminal.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
+use std::sync::mpsc::{Sender, channel};
+use std::thread::{self, JoinHandle};
 
 use super::error::{Failure, StartError};
+use super::farewell::farewell;
 use super::options::Options;
 use super::start::{Prepared, prepare};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::config::settings::{LogLevel, OnHangup};
+use crate::dash::{App, Outcome, Terminal};
+use crate::log::Log;
+use crate::net::{End, Server};
+use crate::poller::Poller;
 
 /// Runs until the server ends.
 pub(super) fn run(options: Options) -> Result<(), Failure> {
@@ -13,5 +26,85 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
         return Err(StartError::NoTerminal.into());
     }
     let Prepared { config, warnings } = prepare(options)?;
-    Err(Failure::Running(format!("no reactor for {config:?} {warnings:?}")))
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let app =
+        App::new(&config.dashboard, no_color, false).map_err(|error| StartError::Keys(error.to_string()))?;
+    let clock = Clock::start();
+    let mut server =
+        Server::bind(&config, clock.clone()).map_err(|error| StartError::Bind(error.to_string()))?;
+    for warning in warnings {
+        server.note(LogLevel::Warn, warning);
+    }
+    let address = server.listeners().join(", ");
+    let hand_over = log_later(&mut server);
+    let poller = Poller::new().map_err(|error| Failure::Running(format!("no event queue: {error}")))?;
+    let waker = poller.waker();
+    let link = server.attach(move || waker.notify());
+    let terminal = Terminal::open().map_err(|_| StartError::NoTerminal)?;
+    let server = start(server)?;
+    let outcome = crate::dash::run(app, link, &clock, terminal, poller);
+    settle(&outcome, &config, &address, &hand_over)?;
+    end(server)
+}
+
+/// Records go to the log that is handed over, once the terminal is no longer the dashboard's.
+fn log_later(server: &mut Server) -> Sender<Log> {
+    let (hand_over, handed) = channel();
+    let mut log: Option<Log> = None;
+    server.set_sink(move |entry| {
+        log = log.take().or_else(|| handed.try_recv().ok());
+        if let Some(log) = &log {
+            log.entry(entry);
+        }
+    });
+    hand_over
+}
+
+/// The server on its own thread.
+fn start(server: Server) -> Result<JoinHandle<io::Result<End>>, Failure> {
+    let thread = thread::Builder::new().name("reactor".to_owned());
+    thread.spawn(move || server.run()).map_err(|error| Failure::Running(format!("no thread: {error}")))
+}
+
+/// What follows from the way the dashboard ended, while the server runs on.
+fn settle(outcome: &Outcome, config: &Config, address: &str, log: &Sender<Log>) -> Result<(), Failure> {
+    let pid = std::process::id();
+    let goes_on = format!("still serving {address} as pid {pid}; Ctrl-C drains and ends it");
+    match outcome {
+        Outcome::Left => say(&format!("chatops: {goes_on}")),
+        Outcome::Broke(why) => say(&format!("chatops: the dashboard failed: {why}; {goes_on}")),
+        Outcome::HungUp if config.server.on_hangup == OnHangup::Drain => stop_server(),
+        Outcome::HungUp => {}
+        Outcome::ServerEnded => return Ok(()),
+        Outcome::ServerFailed(why) => return Err(Failure::Running(format!("the server failed: {why}"))),
+    }
+    if let Ok(stderr) = Log::stderr(config.log.level) {
+        // Only a server that has ended takes no log.
+        let _ = log.send(stderr);
+    }
+    Ok(())
+}
+
+/// Waits for the server's end and leaves the one line.
+fn end(server: JoinHandle<io::Result<End>>) -> Result<(), Failure> {
+    match server.join() {
+        Ok(Ok(End::Drained(totals))) => {
+            say(&farewell(totals.uptime, totals.clients, totals.lines));
+            Ok(())
+        }
+        Ok(Ok(End::AtOnce)) => Err(Failure::Running("stopped at once by a second signal".to_owned())),
+        Ok(Err(error)) => Err(Failure::Running(format!("the event loop failed: {error}"))),
+        Err(_) => Err(Failure::Running("the server failed".to_owned())),
+    }
+}
+
+/// One line on the terminal, if it is still there.
+fn say(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+/// As a person would stop it: the loop takes the signal and drains.
+fn stop_server() {
+    // The process is our own: the call cannot fail.
+    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM);
 }

@@ -16,6 +16,9 @@ pub enum StartError {
     /// The configuration is not legal.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A binding of `dashboard.keys` names no action, or no key.
+    #[error("{0}")]
+    Keys(String),
     /// The dashboard has nothing to draw on.
     #[error("no terminal here: run `chatops serve`")]
     NoTerminal,

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 /// `chatops: 02:14:07, 42 clients served, 9,120 lines`. The form is fixed, also for one of each: scripts read it.
-#[cfg_attr(not(test), expect(dead_code, reason = "called once there is a server"))]
 pub(super) fn farewell(uptime: Duration, clients: u64, lines: u64) -> String {
     let seconds = uptime.as_secs();
     let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);

@@ -1,54 +1,218 @@
-//! The state of the dashboard.
+//! The state of the dashboard, and what comes in from outside: keys, the mouse, responses, time.
+//!
+//! Invariants: a verb goes only to ids that a dialog was opened for or that were typed; `order`, scroll and regions are
+//! right after every event (`settle`), so drawing changes nothing but the size.
 
-use crossterm::event::{KeyEvent, MouseEvent};
+mod keys;
+mod navigate;
+mod pointer;
+mod screen;
+mod verbs;
 
+use crossterm::event::{KeyEvent, KeyEventKind, MouseEvent};
+
+use super::command_line::{CommandLine, LineHistory};
+use super::dialog::Dialog;
 use super::effect::Effect;
-use super::keymap::KeyBindingError;
-use crate::config::settings::Dashboard;
-use crate::engine::snapshot::{Query, Snapshot};
+use super::events::EventPane;
+use super::glyphs::Glyphs;
+use super::keymap::{KeyBindingError, Keymap};
+use super::layout::{Regions, Shape, View, regions};
+use super::orders::Orders;
+use super::picture::Picture;
+use super::table::Table;
+use super::text_input::TextInput;
+use super::theme::Theme;
+use crate::config::settings::{ClockFormat, Dashboard};
+use crate::engine::snapshot::{ConnId, Detail, Query};
 use crate::link::{LinkError, Request, Response};
-use crate::time::Now;
+use crate::time::{Moment, Now};
+use std::time::Duration;
+
+/// How long the footer shows how something went.
+const NOTICE_FOR: Duration = Duration::from_secs(10);
+/// Without a picture for so long the header says so.
+const SILENT_AFTER: Duration = Duration::from_secs(3);
+
+/// What the keys go to. At most one thing is open over the views.
+#[derive(Debug, Default)]
+pub(crate) enum Mode {
+    /// The views themselves.
+    #[default]
+    Browse,
+    /// A verb waits for its answer.
+    Ask(Dialog),
+    /// A verb is typed.
+    Command(CommandLine),
+    /// As what the table is to be written.
+    Export,
+    /// A filter is typed.
+    Filter(FilterLine),
+    /// Keys and columns are explained, from this line on.
+    Help(usize),
+    /// Whether the server goes on.
+    Quit,
+    /// The reason for a kick is typed.
+    Reason(Dialog, TextInput),
+    /// A line to everybody is typed.
+    Say(TextInput),
+}
+
+/// A filter while it is typed.
+#[derive(Debug)]
+pub(crate) struct FilterLine {
+    /// What is typed.
+    pub(crate) input: TextInput,
+    /// What is wrong with it.
+    pub(crate) error: Option<String>,
+    /// What was in force before.
+    pub(crate) before: String,
+}
+
+/// How something went, for the footer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Notice {
+    /// What is told.
+    pub(crate) text: String,
+    /// Whether it went wrong.
+    pub(crate) is_bad: bool,
+    until: Moment,
+}
+
+/// A picture that stands still.
+#[derive(Debug)]
+struct Frozen {
+    picture: Picture,
+    at: Now,
+}
 
 /// Everything the dashboard knows and shows.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own that the operator turns")]
 pub struct App {
-    live: Box<Snapshot>,
+    pub(super) theme: Theme,
+    pub(super) glyphs: &'static Glyphs,
+    pub(super) clock: ClockFormat,
+    pub(super) keymap: Keymap,
+    pub(super) mode: Mode,
+    pub(super) view: View,
+    pub(super) table: Table,
+    pub(super) events: EventPane,
+    pub(super) filter_text: String,
+    pub(super) events_filter_text: String,
+    pub(super) notice: Option<Notice>,
+    pub(super) detail_open: bool,
+    pub(super) raw: bool,
+    pub(super) read_only: bool,
+    pub(super) ended: Option<String>,
+    pub(super) frame_us: u32,
+    live: Picture,
+    frozen: Option<Frozen>,
+    lines: LineHistory,
+    orders: Orders,
     effects: Vec<Effect>,
+    no_color: bool,
     size: (u16, u16),
-    frame_us: u32,
+    heard: Option<Moment>,
+    ticked: u64,
+    stale: bool,
 }
 
 impl App {
-    /// A dashboard that has seen nothing yet.
+    /// A dashboard that has seen nothing yet. With `read_only` it asks for no verb.
     ///
     /// # Errors
     ///
     /// When `dashboard.keys` names a key or an action that does not exist.
-    pub fn new(_settings: &Dashboard, _no_color: bool, _read_only: bool) -> Result<Self, KeyBindingError> {
-        Ok(Self { live: Box::default(), effects: Vec::new(), size: (80, 24), frame_us: 0 })
+    pub fn new(settings: &Dashboard, no_color: bool, read_only: bool) -> Result<Self, KeyBindingError> {
+        Ok(Self {
+            theme: Theme::named(settings.theme, no_color),
+            glyphs: if settings.ascii { &Glyphs::ASCII } else { &Glyphs::UNICODE },
+            clock: settings.clock,
+            keymap: Keymap::with(&settings.keys)?,
+            mode: Mode::Browse,
+            view: View::Clients,
+            table: Table::default(),
+            events: EventPane::default(),
+            filter_text: String::new(),
+            events_filter_text: String::new(),
+            notice: None,
+            detail_open: false,
+            raw: false,
+            read_only,
+            ended: None,
+            frame_us: 0,
+            live: Picture::default(),
+            frozen: None,
+            lines: LineHistory::default(),
+            orders: Orders::default(),
+            effects: Vec::new(),
+            no_color,
+            size: (0, 0),
+            heard: None,
+            ticked: 0,
+            stale: true,
+        })
     }
 
     /// A key was pressed.
-    pub fn handle_key(&mut self, _key: KeyEvent, _now: Now) {}
-
-    /// The mouse was clicked or its wheel turned.
-    pub fn handle_mouse(&mut self, _mouse: MouseEvent, _now: Now) {}
-
-    /// The server answered.
-    pub fn handle_response(&mut self, response: Response, _now: Now) {
-        if let Response::Snapshot(snapshot) = response {
-            self.live = snapshot;
+    pub fn handle_key(&mut self, key: KeyEvent, now: Now) {
+        if key.kind != KeyEventKind::Release {
+            self.dispatch_key(key, now);
+            self.settle();
         }
     }
 
-    /// The link did not take a request: too busy, or the server is gone.
-    pub fn request_refused(&mut self, _request: &Request, _why: &LinkError, _now: Now) {}
+    /// The mouse was clicked or its wheel turned: a click selects a row, sorts by a column or opens a view.
+    pub fn handle_mouse(&mut self, mouse: MouseEvent, now: Now) {
+        self.dispatch_mouse(mouse, now);
+        self.settle();
+    }
 
-    /// Shows in the footer how something went that the loop did for an [`Effect`].
-    pub fn tell(&mut self, _outcome: Result<String, String>, _now: Now) {}
+    /// The server answered.
+    pub fn handle_response(&mut self, response: Response, now: Now) {
+        self.heard = Some(now.moment);
+        match response {
+            Response::Snapshot(snapshot) => {
+                self.live.take_in(snapshot);
+                self.table.forget_marks_of_gone(&self.live);
+                self.stale |= self.frozen.is_none();
+            }
+            Response::Verb { ticket, outcome } => {
+                if let Some(told) = self.orders.answered(ticket, outcome) {
+                    self.tell(told, now);
+                }
+            }
+        }
+        self.send_orders();
+        self.settle();
+    }
 
-    /// The server is no more.
-    pub fn server_ended(&mut self, _why: &LinkError) {}
+    /// The link did not take a request: it is busy, or the server is gone. A verb is tried again after the next
+    /// response.
+    pub fn request_refused(&mut self, request: &Request, why: &LinkError, now: Now) {
+        match (request, why) {
+            (Request::Verb { ticket, .. }, LinkError::Busy) => self.orders.wait_again(*ticket),
+            (Request::Verb { ticket, .. }, _) => {
+                if let Some(told) = self.orders.answered(*ticket, Err(why.to_string())) {
+                    self.tell(told, now);
+                }
+            }
+            (Request::Snapshot(_), _) => {}
+        }
+    }
+
+    /// Shows in the footer how something went, such as an [`Effect`] that the loop carried out.
+    pub fn tell(&mut self, outcome: Result<String, String>, now: Now) {
+        let is_bad = outcome.is_err();
+        let (Ok(text) | Err(text)) = outcome;
+        self.notice = Some(Notice { text, is_bad, until: now.moment + NOTICE_FOR });
+    }
+
+    /// The server is no more; what is on the screen stays there.
+    pub fn server_ended(&mut self, why: &LinkError) {
+        self.ended = Some(why.to_string());
+    }
 
     /// What is to be done, in order; the queue is empty afterwards.
     pub fn take_effects(&mut self) -> Vec<Effect> {
@@ -58,12 +222,22 @@ impl App {
     /// What the next snapshot should hold.
     #[must_use]
     pub fn query(&self) -> Query {
-        Query::default()
+        let picture = self.picture();
+        let rows = self.table.window(self.table_rows());
+        let ids = rows.filter_map(|position| self.table.index_at(position)).map(|at| picture.rows()[at].id);
+        Query {
+            visible: ids.take(Query::VISIBLE_MAX).collect(),
+            detail: self.table.selected(),
+            records_after: self.live.log.last_seq(),
+        }
     }
 
     /// The terminal has this many columns and rows.
     pub fn resized(&mut self, width: u16, height: u16) {
-        self.size = (width, height);
+        if self.size != (width, height) {
+            self.size = (width, height);
+            self.settle();
+        }
     }
 
     /// How long the last frame took to draw, in microseconds.
@@ -72,7 +246,96 @@ impl App {
     }
 
     /// Time has passed; whether something visible changed with it.
-    pub fn tick(&mut self, _now: Now) -> bool {
-        false
+    pub fn tick(&mut self, now: Now) -> bool {
+        let second = now.moment.micros() / 1_000_000;
+        let is_new_second = std::mem::replace(&mut self.ticked, second) != second;
+        let notice_ends = self.notice.as_ref().is_some_and(|notice| notice.until <= now.moment);
+        if notice_ends {
+            self.notice = None;
+        }
+        notice_ends || (is_new_second && (self.frozen.is_some() || self.silence(now).is_some()))
+    }
+
+    /// The connection that verbs are for, unless some are marked.
+    #[must_use]
+    pub fn selected(&self) -> Option<ConnId> {
+        self.table.selected()
+    }
+
+    /// The marked connections, by rising id.
+    #[must_use]
+    pub fn marked(&self) -> Vec<ConnId> {
+        self.table.marks().iter().copied().collect()
+    }
+
+    /// The connections that the open dialog is about; nobody when none is open.
+    #[must_use]
+    pub fn asked_about(&self) -> Vec<ConnId> {
+        match &self.mode {
+            Mode::Ask(dialog) | Mode::Reason(dialog, _) => {
+                dialog.targets.iter().map(|target| target.id).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// What is shown: the newest picture, or the one that stands still.
+    pub(super) fn picture(&self) -> &Picture {
+        self.frozen.as_ref().map_or(&self.live, |frozen| &frozen.picture)
+    }
+
+    /// The newest picture, on which verbs act.
+    pub(super) const fn live(&self) -> &Picture {
+        &self.live
+    }
+
+    /// What is known about one connection beyond its row; of one looked at since the picture stands still, what is
+    /// known now.
+    pub(super) fn detail_of(&self, id: ConnId) -> Option<&Detail> {
+        self.picture().detail(id).or_else(|| self.live.detail(id))
+    }
+
+    /// Since when the picture stands still, if it does.
+    pub(super) fn frozen_at(&self) -> Option<Now> {
+        self.frozen.as_ref().map(|frozen| frozen.at)
+    }
+
+    /// How long no answer has come, if that is worth saying.
+    pub(super) fn silence(&self, now: Now) -> Option<Duration> {
+        self.heard.map(|heard| now.moment.since(heard)).filter(|silence| *silence >= SILENT_AFTER)
+    }
+
+    /// Where everything is on the screen.
+    pub(super) fn regions(&self) -> Regions {
+        let shape = Shape { view: self.view, detail_open: self.detail_open, banner: self.frozen.is_some() };
+        regions(self.size.0, self.size.1, shape)
+    }
+
+    /// The screen's columns and rows.
+    pub(super) const fn size(&self) -> (u16, u16) {
+        self.size
+    }
+
+    /// Rows of clients that there is room for.
+    pub(super) fn table_rows(&self) -> usize {
+        usize::from(self.regions().table.height.saturating_sub(1))
+    }
+
+    /// Makes the order of rows, the scroll and the log's window right again.
+    fn settle(&mut self) {
+        let picture = self.frozen.as_ref().map_or(&self.live, |frozen| &frozen.picture);
+        if std::mem::take(&mut self.stale) {
+            self.table.rebuild(picture);
+            self.events.rebuild(&picture.log);
+        }
+        let rows = self.table_rows();
+        self.table.scroll(rows);
+    }
+
+    /// Queues the verbs that the server may have.
+    fn send_orders(&mut self) {
+        while let Some(request) = self.orders.next_request() {
+            self.effects.push(Effect::Request(request));
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
+use rustix::termios::{OptionalActions, Termios, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
 
 use crate::clock::Clock;
 
@@ -57,6 +57,17 @@ impl Pty {
     pub(super) fn takes_more(&self) -> bool {
         let moment = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
         poll(&mut [PollFd::new(&self.slave, PollFlags::OUT)], Some(&moment)).expect("poll") > 0
+    }
+
+    /// Fills it, so that a program can write nothing until somebody reads.
+    pub(super) fn fill(&self) {
+        let before = self.modes();
+        let mut raw = before.clone();
+        // Otherwise the kernel keeps a little room back, for the CR it puts before LF.
+        raw.make_raw();
+        tcsetattr(&self.slave, OptionalActions::Now, &raw).expect("raw mode");
+        while rustix::io::write(&self.slave, b"x").is_ok() || self.takes_more() {}
+        tcsetattr(&self.slave, OptionalActions::Now, &before).expect("as before");
     }
 
     /// Types.

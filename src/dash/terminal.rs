@@ -1,7 +1,7 @@
 //! The terminal as a screen: frames out, without ever waiting for it.
 //!
 //! What the terminal does not take at once is kept and continued when it is writable; until then no frame is drawn, so
-//! at most one is under way. The device itself, and giving it back, is [`super::tty`]'s.
+//! at most one is under way. The device itself, and giving it back, are not here.
 //!
 //! Invariants: nothing here blocks, and nothing asks the terminal a question whose answer would have to be waited for.
 

@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use super::record::Record;
 use super::server::Engine;
 use crate::id::Slot;
-use crate::session::{CloseReason, Limits, Linger, Phase, Wants};
+use crate::session::{CloseReason, Limits, Phase, Wants};
 use crate::time::Moment;
 
 /// Slices in one vectored write.
@@ -118,7 +118,7 @@ impl Engine {
         let Some(overflow) = self.board.bound(slot) else { return };
         let Some(entry) = self.board.entry(slot) else { return };
         if overflow.disconnect && entry.session.phase() != Phase::Draining {
-            self.part(slot, CloseReason::OutboxFull, Linger::FAREWELL);
+            self.part_with(slot, "you read too slowly: goodbye", CloseReason::OutboxFull);
             self.board.settle();
         } else if overflow.slow {
             let (id, outbox) = (entry.id, entry.session.outbox().bytes() as u64);

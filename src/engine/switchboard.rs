@@ -73,7 +73,9 @@ impl Switchboard {
     ) -> Option<Incoming> {
         let entry = self.entries.get_mut(slot.index())?;
         let incoming = entry.session.next_message(input, text, self.now.moment, &self.limits)?;
-        self.totals.lines_in += 1;
+        if incoming != Incoming::Flooding {
+            self.totals.lines_in += 1;
+        }
         Some(incoming)
     }
 

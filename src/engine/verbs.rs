@@ -12,6 +12,10 @@ pub(super) type Outcome = Result<String, String>;
 
 impl Engine {
     /// Carries out one verb, and records it.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing was done, in words for the operator.
     pub fn handle_operator(&mut self, command: &OperatorCommand) -> Outcome {
         let (slot, outcome) = match self.target(command) {
             Ok(slot) => (slot, self.carry_out(command, slot)),
@@ -62,11 +66,11 @@ impl Engine {
             (OperatorCommand::Stop, _) => self.end_server(None),
             (OperatorCommand::Pause, _) => self.pause(true),
             (OperatorCommand::Resume, _) => self.pause(false),
-            (OperatorCommand::Say(text), _) => self.say(text),
+            (OperatorCommand::Say(text), _) => Ok(self.say(text)),
             (OperatorCommand::Kick { reason, .. }, Some(slot)) => self.kick(slot, reason),
             (OperatorCommand::Mute(_), Some(slot)) => self.mute(slot, true),
             (OperatorCommand::Unmute(_), Some(slot)) => self.mute(slot, false),
-            (OperatorCommand::Reset(_), Some(slot)) => self.reset(slot),
+            (OperatorCommand::Reset(_), Some(slot)) => Ok(self.reset(slot)),
             (OperatorCommand::Shutdown { half, .. }, Some(slot)) => self.shutdown(slot, *half),
             (_, None) => Err("nobody was named".to_owned()),
         }
@@ -87,13 +91,13 @@ impl Engine {
         Ok(format!("kicked {name}"))
     }
 
-    fn reset(&mut self, slot: Slot) -> Outcome {
+    fn reset(&mut self, slot: Slot) -> String {
         let name = self.label(slot);
         if let Some(entry) = self.board.entry_mut(slot) {
             entry.session.reset(CloseReason::ResetByOperator);
         }
         self.board.touch(slot);
-        Ok(format!("reset {name}"))
+        format!("reset {name}")
     }
 
     fn shutdown(&mut self, slot: Slot, half: Half) -> Outcome {
@@ -133,10 +137,10 @@ impl Engine {
         Ok(format!("{} {name}", if on { "muted" } else { "unmuted" }))
     }
 
-    fn say(&mut self, text: &str) -> Outcome {
+    fn say(&mut self, text: &str) -> String {
         let text = scrub(text.as_bytes()).text;
         self.hub.operator_says(&text, &mut self.board);
-        Ok(format!("told {} people", self.hub.people_count()))
+        format!("told {} people", self.hub.people_count())
     }
 
     fn pause(&mut self, on: bool) -> Outcome {

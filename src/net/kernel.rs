@@ -81,8 +81,8 @@ pub(super) fn queues(_fd: BorrowedFd<'_>, _is_tcp: bool) -> Option<Kernel> {
     None
 }
 
-#[cfg(test)]
 #[cfg(target_os = "linux")]
+#[cfg(test)]
 mod tests {
     use std::io::Write;
     use std::net::{TcpListener, TcpStream};
@@ -103,7 +103,8 @@ mod tests {
         assert!(tcp.peer_window > 0 && tcp.rtt_us > 0, "{tcp:?}");
 
         client.set_nonblocking(true).unwrap();
-        while client.write(&[0; 65536]).is_ok() {}
+        let zeros = vec![0; 65536];
+        while client.write(&zeros).is_ok() {}
         let stuck = queues(client.as_fd(), true).unwrap();
         assert!(stuck.send_q > 0, "{stuck:?}");
     }

@@ -159,7 +159,11 @@ impl Reactor {
                     let outcome = self.engine.handle_operator(&command);
                     mailbox.answer(Response::Verb { ticket, outcome });
                 }
-                None => return,
+                None => {
+                    let is_watched = mailbox.is_watched();
+                    self.mailbox = self.mailbox.take().filter(|_| is_watched);
+                    return;
+                }
             }
         }
         // There may be more: the next wait must not sleep on it.

@@ -8,24 +8,27 @@ use crate::poller::Interest;
 
 /// Bytes written to one peer in one turn.
 const WRITE_BUDGET: usize = 64 * 1024;
+/// How often one turn goes over what became dirty by its own work; the rest is the next turn's.
+const PASSES_MAX: usize = 4;
 
 impl Reactor {
     /// Makes every socket that may have to do something do what its session wants.
     pub(super) fn reconcile(&mut self) {
         let mut dirty = std::mem::take(&mut self.dirty);
-        self.engine.settle();
-        self.engine.take_dirty(&mut dirty);
-        for slot in &dirty {
-            self.bury(*slot);
-        }
-        // Those who were buried may have been missed by others.
-        self.engine.settle();
-        for slot in &dirty {
-            self.serve(*slot);
-        }
-        self.engine.take_dirty(&mut dirty);
-        for slot in &dirty {
-            self.serve(*slot);
+        for _ in 0..PASSES_MAX {
+            self.engine.settle();
+            self.engine.take_dirty(&mut dirty);
+            if dirty.is_empty() {
+                break;
+            }
+            for slot in &dirty {
+                self.bury(*slot);
+            }
+            // Those who were buried leave rooms: their last lines go out with the rest.
+            self.engine.settle();
+            for slot in &dirty {
+                self.serve(*slot);
+            }
         }
         self.engine.end_turn();
         self.dirty = dirty;

@@ -45,6 +45,7 @@ pub enum Fate {
 }
 
 /// What the socket should do; the reactor makes it so after each turn.
+#[expect(clippy::struct_excessive_bools, reason = "each is asked by itself")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wants {
     /// Readable events, and reads.
@@ -107,6 +108,7 @@ pub struct Counters {
 }
 
 /// One connection, without its socket.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not the states of one machine")]
 #[derive(Debug)]
 pub struct Session {
     pub(super) phase: Phase,
@@ -324,9 +326,8 @@ impl Session {
                     self.timeline.note(now, Milestone::FlowEnd);
                     return Some(timer);
                 }
-                Timer::HalfClose => return Some(timer),
                 Timer::Patience if self.is_rested(now, limits) => self.flood_since = None,
-                Timer::Patience => return Some(timer),
+                Timer::HalfClose | Timer::Patience => return Some(timer),
                 Timer::Linger => self.call(LastCall::Final),
                 Timer::LingerIdle => self.call(LastCall::Patient),
                 Timer::Probe => self.probe = true,

@@ -42,7 +42,8 @@ impl Bucket {
     pub fn wait(&self, now: Moment, rate: Rate, units: u64) -> Duration {
         let asked = self.full_at_nanos.max(nanos(now)).saturating_add(rate.nanos(units));
         let allowed = nanos(now).saturating_add(rate.nanos(rate.burst_units));
-        Duration::from_nanos(asked.saturating_sub(allowed))
+        // Rounded up to what a moment can tell, so that a timer set to it never finds the wait unfinished.
+        Duration::from_micros(asked.saturating_sub(allowed).div_ceil(1000))
     }
 
     /// Whether at least half of the burst is there again: the sender has paused.
@@ -86,6 +87,15 @@ mod tests {
         assert!(bucket.is_rested(at(2000), RATE));
         assert_eq!(bucket.wait(at(60_000), RATE, 20), Duration::ZERO);
         assert_eq!(bucket.wait(at(60_000), RATE, 21), Duration::from_millis(200));
+    }
+
+    #[test]
+    fn a_wait_is_never_less_than_a_moment_can_tell() {
+        let fast = Rate::new(1, 50_000_000);
+        let mut bucket = Bucket::default();
+        bucket.take(at(0), fast, 1);
+        assert_eq!(bucket.wait(at(0), fast, 1), Duration::from_micros(1));
+        assert_eq!(bucket.wait(Moment::from_micros(1), fast, 1), Duration::ZERO);
     }
 
     #[test]

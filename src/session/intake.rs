@@ -81,12 +81,12 @@ impl Session {
             self.keep(input);
             return None;
         }
-        if self.framer.held_bytes() > 0 || !input.is_empty() {
-            if let Some(flood) = limits.flood.as_ref().filter(|flood| self.is_over_rate(now, flood)) {
-                let news = self.pause(now, flood);
-                self.keep(input);
-                return news.then_some(Incoming::Flooding);
-            }
+        if (self.framer.held_bytes() > 0 || !input.is_empty())
+            && let Some(flood) = limits.flood.as_ref().filter(|flood| self.is_over_rate(now, flood))
+        {
+            let news = self.pause(now, flood);
+            self.keep(input);
+            return news.then_some(Incoming::Flooding);
         }
         let is_first = self.counters.lines_in == 0;
         if is_first && let Some(foreign) = Foreign::of_bytes(self.framer.held().iter().chain(*input)) {

@@ -49,7 +49,7 @@ struct Chunk {
 /// All chunks of the server, and what outboxes hold of them in sum.
 #[derive(Debug, Default)]
 pub struct Chunks {
-    chunks: Vec<Chunk>,
+    places: Vec<Chunk>,
     free: Vec<u32>,
     pool: Vec<(Vec<u8>, Vec<u32>)>,
     allocated: usize,
@@ -64,16 +64,16 @@ impl Chunks {
         self.allocated += bytes.capacity();
         let chunk = Chunk { bytes, line_ends, references: 1 };
         if let Some(index) = self.free.pop() {
-            self.chunks[index as usize] = chunk;
+            self.places[index as usize] = chunk;
             return ChunkId(index);
         }
-        self.chunks.push(chunk);
-        ChunkId(offset(self.chunks.len() - 1))
+        self.places.push(chunk);
+        ChunkId(offset(self.places.len() - 1))
     }
 
     /// Appends one line, written by `word` (its end included), and gives where it stands.
     pub fn append(&mut self, id: ChunkId, word: impl FnOnce(&mut Vec<u8>)) -> Span {
-        let chunk = &mut self.chunks[id.0 as usize];
+        let chunk = &mut self.places[id.0 as usize];
         let capacity = chunk.bytes.capacity();
         let start = offset(chunk.bytes.len());
         word(&mut chunk.bytes);
@@ -86,37 +86,37 @@ impl Chunks {
     /// Bytes and lines in a chunk so far.
     #[must_use]
     pub fn extent(&self, id: ChunkId) -> (u32, u32) {
-        let chunk = &self.chunks[id.0 as usize];
+        let chunk = &self.places[id.0 as usize];
         (offset(chunk.bytes.len()), offset(chunk.line_ends.len()))
     }
 
     /// The bytes of a span.
     #[must_use]
     pub fn bytes(&self, span: Span) -> &[u8] {
-        &self.chunks[span.chunk.0 as usize].bytes[span.start as usize..span.end as usize]
+        &self.places[span.chunk.0 as usize].bytes[span.start as usize..span.end as usize]
     }
 
     /// How many references a chunk has.
     #[must_use]
     pub fn references(&self, id: ChunkId) -> u32 {
-        self.chunks[id.0 as usize].references
+        self.places[id.0 as usize].references
     }
 
     /// Whether nobody else has a part of the chunk that `span` is the end of: it may be appended to.
     #[must_use]
     pub fn ends_alone(&self, span: Span) -> bool {
-        let chunk = &self.chunks[span.chunk.0 as usize];
+        let chunk = &self.places[span.chunk.0 as usize];
         chunk.references == 1 && chunk.bytes.len() == span.end as usize
     }
 
     /// One more reference.
     pub fn retain(&mut self, id: ChunkId) {
-        self.chunks[id.0 as usize].references += 1;
+        self.places[id.0 as usize].references += 1;
     }
 
     /// One reference less; the last one frees the chunk.
     pub fn release(&mut self, id: ChunkId) {
-        let chunk = &mut self.chunks[id.0 as usize];
+        let chunk = &mut self.places[id.0 as usize];
         chunk.references -= 1;
         if chunk.references > 0 {
             return;
@@ -134,7 +134,7 @@ impl Chunks {
     /// Where the line that `at` lies in ends; `at` itself where a line begins there.
     #[must_use]
     pub fn line_boundary(&self, id: ChunkId, at: u32) -> u32 {
-        let ends = &self.chunks[id.0 as usize].line_ends;
+        let ends = &self.places[id.0 as usize].line_ends;
         let index = ends.partition_point(|end| *end < at);
         if at == 0 { 0 } else { ends.get(index).copied().unwrap_or(at) }
     }
@@ -143,7 +143,7 @@ impl Chunks {
     /// are; the whole span if it has not so many. `span` starts where a line starts.
     #[must_use]
     pub fn lines_of(&self, span: Span, bytes: usize) -> (u32, u32) {
-        let ends = &self.chunks[span.chunk.0 as usize].line_ends;
+        let ends = &self.places[span.chunk.0 as usize].line_ends;
         let first = ends.partition_point(|end| *end <= span.start);
         let wanted = (span.start as usize).saturating_add(bytes).min(span.end as usize);
         let last = first + ends[first..].partition_point(|end| (*end as usize) < wanted);
@@ -166,7 +166,7 @@ impl Chunks {
     /// Chunks in use.
     #[must_use]
     pub const fn in_use(&self) -> usize {
-        self.chunks.len() - self.free.len()
+        self.places.len() - self.free.len()
     }
 }
 

@@ -34,6 +34,7 @@ enum Piece {
 }
 
 /// The unsent output of one connection.
+#[expect(clippy::box_collection, reason = "8 bytes instead of 32 in every idle session")]
 #[derive(Debug, Default)]
 pub struct Outbox {
     first: Option<Piece>,

@@ -1,9 +1,54 @@
 //! From the state to cells: one file for each region of the screen.
+//!
+//! Drawing decides nothing: what is selected, sorted or asked stands in [`App`]. Only what is in sight is built.
+
+mod charts;
+mod detail;
+mod events;
+mod footer;
+mod header;
+mod help;
+mod paint;
+mod panel;
+mod table;
+mod tabs;
+mod traffic;
 
 use ratatui::Frame;
 
 use super::App;
+use super::app::Mode;
+use super::layout::View;
 use crate::time::Now;
 
+pub(crate) use help::scroll_max as help_scroll_max;
+pub(crate) use tabs::tab_at;
+
 /// Draws one frame.
-pub fn draw(_frame: &mut Frame<'_>, _app: &mut App, _now: Now) {}
+pub fn draw(frame: &mut Frame<'_>, app: &mut App, now: Now) {
+    app.resized(frame.area().width, frame.area().height);
+    let (app, regions) = (&*app, app.regions());
+    let buffer = frame.buffer_mut();
+    header::draw(buffer, regions.header, app, now);
+    header::draw_banner(buffer, regions.banner, app, now);
+    tabs::draw(buffer, regions.tabs, app);
+    match app.view {
+        View::Clients => {
+            table::draw(buffer, regions.table, app);
+            detail::draw(buffer, regions.detail, app);
+            traffic::draw(buffer, regions.traffic, app);
+        }
+        View::Traffic => charts::draw(buffer, regions.charts, app),
+        View::Events => {}
+    }
+    events::draw(buffer, regions.events, app);
+    footer::draw_keys(buffer, regions.keys, app);
+    let mut cursor = footer::draw_notice(buffer, regions.notice, app);
+    if let Mode::Help(scroll) = app.mode {
+        help::draw(buffer, app, scroll);
+    }
+    cursor = panel::draw(buffer, app).or(cursor);
+    if let Some(cursor) = cursor {
+        frame.set_cursor_position(cursor);
+    }
+}

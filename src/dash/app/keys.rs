@@ -1,0 +1,156 @@
+//! Where a key goes: to whatever is open.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::{App, FilterLine, Mode};
+use crate::dash::action::Action;
+use crate::dash::command_line::CommandLine;
+use crate::dash::dialog::{Answer, Dialog, Verb};
+use crate::dash::effect::{Effect, QuitChoice};
+use crate::dash::export::Format;
+use crate::dash::text_input::TextInput;
+use crate::engine::operator::OperatorCommand;
+use crate::time::Now;
+
+impl App {
+    /// What is open is closed by default; whoever stays open puts itself back.
+    pub(super) fn dispatch_key(&mut self, key: KeyEvent, now: Now) {
+        match std::mem::take(&mut self.mode) {
+            Mode::Browse => self.browse_key(key, now),
+            Mode::Ask(_) | Mode::Export | Mode::Help(_) if is_ctrl_c(key) => self.ask_quit(now),
+            Mode::Ask(dialog) => self.ask_key(dialog, key, now),
+            Mode::Command(line) => self.command_key(line, key, now),
+            Mode::Export => self.export_key(key, now),
+            Mode::Filter(line) => self.filter_key(line, key, now),
+            Mode::Help(scroll) => self.help_key(scroll, key),
+            Mode::Quit => self.quit_key(key),
+            Mode::Reason(dialog, input) => self.reason_key(dialog, input, key),
+            Mode::Say(input) => self.say_key(input, key, now),
+        }
+    }
+
+    fn browse_key(&mut self, key: KeyEvent, now: Now) {
+        if let Some(action) = self.keymap.action(key) {
+            (action.spec().run)(self, now);
+        }
+    }
+
+    fn ask_key(&mut self, mut dialog: Dialog, key: KeyEvent, now: Now) {
+        match dialog.answer(key) {
+            Answer::No => {}
+            Answer::Yes => self.carry_out(&dialog, now),
+            Answer::None => self.mode = Mode::Ask(dialog),
+            Answer::Choose(half) => {
+                dialog.verb = Verb::Shutdown(Some(half));
+                self.mode = Mode::Ask(dialog);
+            }
+            Answer::Reason => {
+                let reason = if let Verb::Kick(reason) = &dialog.verb { reason.as_str() } else { "" };
+                let input = TextInput::of(reason);
+                self.mode = Mode::Reason(dialog, input);
+            }
+        }
+    }
+
+    /// A reason leads back to the question; only its `y` kicks.
+    fn reason_key(&mut self, mut dialog: Dialog, mut input: TextInput, key: KeyEvent) {
+        match key.code {
+            _ if is_ctrl_c(key) => self.mode = Mode::Ask(dialog),
+            KeyCode::Esc => self.mode = Mode::Ask(dialog),
+            KeyCode::Enter => {
+                dialog.verb = Verb::Kick(input.text().trim().to_owned());
+                self.mode = Mode::Ask(dialog);
+            }
+            _ => {
+                input.handle_key(key);
+                self.mode = Mode::Reason(dialog, input);
+            }
+        }
+    }
+
+    fn command_key(&mut self, mut line: CommandLine, key: KeyEvent, now: Now) {
+        let emptied = key.code == KeyCode::Backspace && line.input.text().is_empty();
+        if key.code == KeyCode::Esc || is_ctrl_c(key) || emptied {
+            return;
+        }
+        if key.code == KeyCode::Enter {
+            return self.run_line(line.input.text(), now);
+        }
+        line.handle_key(key, &self.lines, &self.live);
+        self.mode = Mode::Command(line);
+    }
+
+    fn say_key(&mut self, mut input: TextInput, key: KeyEvent, now: Now) {
+        match key.code {
+            KeyCode::Esc => {}
+            _ if is_ctrl_c(key) => {}
+            KeyCode::Enter if input.text().trim().is_empty() => {}
+            KeyCode::Enter => self.send(OperatorCommand::Say(input.text().trim().to_owned()), now),
+            _ => {
+                input.handle_key(key);
+                self.mode = Mode::Say(input);
+            }
+        }
+    }
+
+    /// The filter is in force while it is typed; a last term that is wrong, or not finished, is left out of it.
+    fn filter_key(&mut self, mut line: FilterLine, key: KeyEvent, now: Now) {
+        if key.code == KeyCode::Esc || is_ctrl_c(key) {
+            return self.set_filter(&line.before, now);
+        }
+        if key.code == KeyCode::Enter && line.error.is_none() {
+            self.settle();
+            let picture = self.frozen.as_ref().map_or(&self.live, |frozen| &frozen.picture);
+            return self.table.select_shown(picture);
+        }
+        if line.input.handle_key(key) {
+            let text = line.input.text();
+            line.error = self.apply_filter(text).err().map(|why| why.to_string());
+            if line.error.is_some() {
+                let before = text.rfind(' ').map_or("", |space| &text[..space]);
+                // What stands before may be wrong as well; then the last right filter stays.
+                self.apply_filter(before).ok();
+            }
+        }
+        self.mode = Mode::Filter(line);
+    }
+
+    fn export_key(&mut self, key: KeyEvent, now: Now) {
+        match key.code {
+            KeyCode::Char('j') => self.export(Format::Json, now),
+            KeyCode::Char('c') => self.export(Format::Csv, now),
+            KeyCode::Char('n') | KeyCode::Enter | KeyCode::Esc => {}
+            _ => self.mode = Mode::Export,
+        }
+    }
+
+    /// Whatever moves a row moves a line of help; the key for help and the one for back close it.
+    fn help_key(&mut self, scroll: usize, key: KeyEvent) {
+        let scroll = match self.keymap.action(key) {
+            Some(Action::Down) => scroll + 1,
+            Some(Action::Up) => scroll.saturating_sub(1),
+            Some(Action::PageDown | Action::HalfDown) => scroll + 10,
+            Some(Action::PageUp | Action::HalfUp) => scroll.saturating_sub(10),
+            Some(Action::Top) => 0,
+            Some(Action::Bottom) => usize::MAX,
+            Some(Action::Help | Action::Back | Action::Quit | Action::Detail) => return,
+            _ => scroll,
+        };
+        self.mode = Mode::Help(scroll.min(super::super::view::help_scroll_max(self)));
+    }
+
+    fn quit_key(&mut self, key: KeyEvent) {
+        let is_plain = !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
+        match key.code {
+            KeyCode::Char('d') if is_plain => self.effects.push(Effect::Quit(QuitChoice::Drain)),
+            KeyCode::Char('l') if is_plain => self.effects.push(Effect::Quit(QuitChoice::Leave)),
+            KeyCode::Char('n') if is_plain => {}
+            KeyCode::Enter | KeyCode::Esc => {}
+            _ => self.mode = Mode::Quit,
+        }
+    }
+}
+
+fn is_ctrl_c(key: KeyEvent) -> bool {
+    key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL)
+}

@@ -1,0 +1,400 @@
+//! The columns of the table of clients: their names, what they mean, which fit into a width, and their cells' text.
+
+use super::glyphs::Glyphs;
+use super::measure;
+use super::picture::{Picture, send_q};
+use super::units;
+use crate::engine::snapshot::{Flags, Peer, Phase, Row};
+use crate::time::Moment;
+use std::time::Duration;
+
+/// Below this width PEER loses its port and RX and TX share a cell.
+pub(crate) const COMPACT_BELOW: u16 = 100;
+/// Below this width only the first columns of all remain.
+const BARE_BELOW: u16 = 48;
+/// The fewest cells that still tell names apart.
+const NICK_MIN: u16 = 4;
+/// Cells before the id: the sign of the selected row and that of a marked one.
+const SIGNS: u16 = 2;
+
+/// A column of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Column {
+    /// The connection's number.
+    Id,
+    /// The name.
+    Nick,
+    /// Where it comes from, with the port.
+    Peer,
+    /// The same without the port.
+    Address,
+    /// Arrow and word.
+    State,
+    /// What the kernel holds from the peer.
+    RecvQ,
+    /// Unsent, ours.
+    Outbox,
+    /// What the kernel holds for the peer.
+    SendQ,
+    /// How full the outbox and Send-Q are.
+    Load,
+    /// Bytes a second from the peer.
+    Rx,
+    /// Bytes a second to the peer.
+    Tx,
+    /// Both in one cell.
+    RxTx,
+    /// Since it last sent something.
+    Idle,
+    /// What is remarkable, in words.
+    Flags,
+}
+
+impl Column {
+    /// The columns by which rows can be sorted, in the order in which a key goes through them.
+    pub(crate) const SORTABLE: [Self; 11] = [
+        Self::Id,
+        Self::Nick,
+        Self::Peer,
+        Self::State,
+        Self::RecvQ,
+        Self::Outbox,
+        Self::SendQ,
+        Self::Load,
+        Self::Rx,
+        Self::Tx,
+        Self::Idle,
+    ];
+
+    const ALL_WIDE: [Self; 12] = [
+        Self::Id,
+        Self::Nick,
+        Self::Peer,
+        Self::State,
+        Self::RecvQ,
+        Self::Outbox,
+        Self::SendQ,
+        Self::Load,
+        Self::Rx,
+        Self::Tx,
+        Self::Idle,
+        Self::Flags,
+    ];
+
+    const ALL_COMPACT: [Self; 11] = [
+        Self::Id,
+        Self::Nick,
+        Self::Address,
+        Self::State,
+        Self::RecvQ,
+        Self::Outbox,
+        Self::SendQ,
+        Self::Load,
+        Self::RxTx,
+        Self::Idle,
+        Self::Flags,
+    ];
+
+    /// Who goes when the width does not do, the first first. Those not named never go.
+    const GOING: [Self; 10] = [
+        Self::Flags,
+        Self::RecvQ,
+        Self::Idle,
+        Self::Rx,
+        Self::Tx,
+        Self::RxTx,
+        Self::Peer,
+        Self::Address,
+        Self::Load,
+        Self::SendQ,
+    ];
+
+    /// Its name at the head of the table.
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Self::Id => "ID",
+            Self::Nick => "NICK",
+            Self::Peer | Self::Address => "PEER",
+            Self::State => "STATE",
+            Self::RecvQ => "RECV-Q",
+            Self::Outbox => "OUTBOX",
+            Self::SendQ => "SEND-Q",
+            Self::Load => "LOAD",
+            Self::Rx => "RX/s",
+            Self::Tx => "TX/s",
+            Self::RxTx => "RX/TX",
+            Self::Idle => "IDLE",
+            Self::Flags => "FLAGS",
+        }
+    }
+
+    /// What it means.
+    pub(crate) const fn meaning(self) -> &'static str {
+        match self {
+            Self::Id => "number of the connection, never used twice",
+            Self::Nick => "name in the chat; guest-ID until one is taken",
+            Self::Peer => "address and port of the other end",
+            Self::Address => "address of the other end",
+            Self::State => "which directions carry anything, and why not",
+            Self::RecvQ => "received by the kernel, not read by us",
+            Self::Outbox => "bytes waiting in the server for this client",
+            Self::SendQ => "bytes in the kernel, not acknowledged",
+            Self::Load => "OUTBOX + SEND-Q of the outbox's limit",
+            Self::Rx => "bytes a second from the client",
+            Self::Tx => "bytes a second to the client",
+            Self::RxTx => "RX/s and TX/s in one cell",
+            Self::Idle => "since the client last sent something",
+            Self::Flags => "stalled slow flow half op muted listen telnet",
+        }
+    }
+
+    /// Whether its cells stand at the right.
+    pub(crate) const fn is_right(self) -> bool {
+        !matches!(self, Self::Nick | Self::Peer | Self::Address | Self::State | Self::Load | Self::Flags)
+    }
+
+    /// Whether the largest comes first when it is chosen: so with what is measured.
+    pub(crate) const fn descends(self) -> bool {
+        !matches!(self, Self::Id | Self::Nick | Self::Peer | Self::Address | Self::State)
+    }
+
+    /// The least width that does not mislead.
+    fn least(self, width: u16, wants: Wants, raw: bool) -> u16 {
+        let compact = width < COMPACT_BELOW;
+        match self {
+            Self::Id => SIGNS + wants.id,
+            Self::Nick if compact => wants.nick.clamp(8, 12),
+            Self::Address => wants.address.clamp(9, 15),
+            Self::Peer => 15,
+            Self::State => 12,
+            Self::Outbox | Self::SendQ | Self::Rx | Self::Tx if raw => 8,
+            Self::Nick => 8,
+            Self::RecvQ | Self::Outbox | Self::SendQ => 6,
+            Self::Load | Self::Idle if compact => 4,
+            Self::Flags if !compact => 7,
+            Self::Load | Self::Rx | Self::Tx | Self::Flags => 5,
+            Self::RxTx => 9,
+            Self::Idle => 4,
+        }
+    }
+}
+
+/// How wide the contents of all rows seen so far are. They only grow, so that columns do not dance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wants {
+    id: u16,
+    nick: u16,
+    peer: u16,
+    address: u16,
+}
+
+impl Default for Wants {
+    fn default() -> Self {
+        Self { id: 2, nick: 8, peer: 15, address: 9 }
+    }
+}
+
+impl Wants {
+    /// Takes these rows into account, which are by rising id.
+    pub(crate) fn grow(&mut self, rows: &[Row]) {
+        let digits = rows.last().map_or(1, |row| digits(row.id.get()));
+        self.id = self.id.max(digits);
+        for row in rows {
+            let nick = row.nick.map_or(1, |nick| cells(nick.as_str()));
+            self.nick = self.nick.max(nick);
+            let (address, peer) = peer_cells(row.peer);
+            self.address = self.address.max(address);
+            self.peer = self.peer.max(peer);
+        }
+    }
+}
+
+/// A column with its place in a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Placed {
+    /// Which.
+    pub(crate) column: Column,
+    /// Its first cell.
+    pub(crate) x: u16,
+    /// Its cells.
+    pub(crate) width: u16,
+}
+
+/// The columns that fit into `width`, with one free cell between neighbours.
+pub(crate) fn place(width: u16, wants: Wants, raw: bool) -> Vec<Placed> {
+    let all: &[Column] = if width < COMPACT_BELOW { &Column::ALL_COMPACT } else { &Column::ALL_WIDE };
+    let mut chosen = all.to_vec();
+    let needed = |chosen: &[Column]| {
+        let gaps = u16::try_from(chosen.len().saturating_sub(1)).unwrap_or(u16::MAX);
+        gaps + chosen.iter().map(|column| column.least(width, wants, raw)).sum::<u16>()
+    };
+    for going in Column::GOING {
+        if needed(&chosen) > width || width < BARE_BELOW {
+            chosen.retain(|column| *column != going);
+        }
+    }
+    let spare = width.saturating_sub(needed(&chosen));
+    let mut widths: Vec<u16> = chosen.iter().map(|column| column.least(width, wants, raw)).collect();
+    if let Some(nick) = chosen.iter().position(|column| *column == Column::Nick) {
+        // Long ids take what they need from the names, never from a number.
+        let missing = needed(&chosen).saturating_sub(width);
+        widths[nick] = widths[nick].saturating_sub(missing).max(NICK_MIN.min(widths[nick]));
+    }
+    spread(&chosen, &mut widths, spare, wants);
+    line_up(&chosen, &widths, width)
+}
+
+/// Gives the spare cells to those who want more, in this order.
+fn spread(chosen: &[Column], widths: &mut [u16], mut spare: u16, wants: Wants) {
+    for (column, want) in [
+        (Column::Nick, wants.nick.min(12)),
+        (Column::Peer, wants.peer),
+        (Column::Address, wants.address),
+        (Column::Nick, wants.nick),
+        (Column::Flags, 7),
+        (Column::Load, 10),
+        (Column::Flags, u16::MAX),
+    ] {
+        let Some(at) = chosen.iter().position(|chosen| *chosen == column) else { continue };
+        let more = want.saturating_sub(widths[at]).min(spare);
+        widths[at] += more;
+        spare -= more;
+    }
+}
+
+/// Puts the columns one beside the other; what sticks out of a very narrow screen is cut off.
+fn line_up(chosen: &[Column], widths: &[u16], width: u16) -> Vec<Placed> {
+    let mut x = 0;
+    let mut placed = Vec::with_capacity(chosen.len());
+    for (column, cells) in chosen.iter().zip(widths) {
+        if x >= width {
+            break;
+        }
+        placed.push(Placed { column: *column, x, width: (*cells).min(width - x) });
+        x += cells + 1;
+    }
+    placed
+}
+
+/// The text of one cell, not yet padded and not wider than the column.
+pub(crate) fn cell(placed: Placed, picture: &Picture, index: usize, raw: bool, glyphs: &Glyphs) -> String {
+    let row = &picture.rows()[index];
+    let rate = picture.rate(index);
+    let cells = usize::from(placed.width);
+    let number = |count| number(count, cells, raw);
+    match placed.column {
+        Column::Id => row.id.get().to_string(),
+        Column::Nick => row.nick.map_or_else(|| "-".to_owned(), |nick| nick.to_string()),
+        Column::Peer => peer(row.peer, cells, glyphs),
+        Column::Address => address(row.peer, cells, glyphs),
+        Column::State => format!("{} {}", row.state.arrow(), row.state),
+        Column::RecvQ => row.kernel.map_or_else(|| "-".to_owned(), |kernel| number(u64::from(kernel.recv_q))),
+        Column::Outbox => number(row.outbox_bytes),
+        Column::SendQ => number(send_q(row)),
+        Column::Load => glyphs.bar(picture.load(row), cells),
+        Column::Rx => number(rate.rx()),
+        Column::Tx => number(rate.tx()),
+        Column::RxTx => format!("{}/{}", units::short(rate.rx(), false), units::short(rate.tx(), false)),
+        Column::Idle => units::brief_span(idle(row, picture.taken().moment)),
+        Column::Flags => flags(row, cells, glyphs),
+    }
+}
+
+/// A number of bytes, raw only where all its digits fit.
+fn number(count: u64, cells: usize, raw: bool) -> String {
+    let text = units::bytes(count, raw);
+    if text.len() <= cells { text } else { units::bytes(count, false) }
+}
+
+/// The peer with its port where that fits, else without.
+fn peer(peer: Peer, cells: usize, glyphs: &Glyphs) -> String {
+    let whole = peer.to_string();
+    if whole.len() <= cells { whole } else { address(peer, cells, glyphs) }
+}
+
+fn address(peer: Peer, cells: usize, glyphs: &Glyphs) -> String {
+    let whole = match peer {
+        Peer::Tcp(address) => address.ip().to_string(),
+        Peer::Unix => peer.to_string(),
+    };
+    measure::fit(&whole, cells, glyphs.ellipsis)
+}
+
+/// The words of a row, the most urgent first; `+` for those that do not fit. Who is going has one: why.
+fn flags(row: &Row, cells: usize, glyphs: &Glyphs) -> String {
+    if let (Some(reason), Phase::Gone | Phase::Draining) = (&row.reason, row.state) {
+        return measure::fit(reason.word(), cells, glyphs.ellipsis);
+    }
+    let mut text = String::new();
+    for word in row.flags.words() {
+        let joined = text.len() + usize::from(!text.is_empty()) + word.len();
+        if joined > cells {
+            let room = text.len() < cells;
+            text.push_str(if room { "+" } else { "" });
+            break;
+        }
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        text.push_str(word);
+    }
+    text
+}
+
+/// Since when it sends nothing; of those gone, since when they are.
+pub(crate) fn idle(row: &Row, now: Moment) -> Duration {
+    now.since(row.gone_at.unwrap_or(row.heard))
+}
+
+/// Whether a row needs a look, and how much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Concern {
+    /// It is over.
+    Past,
+    /// Nothing.
+    None,
+    /// The operator changed something about it.
+    Changed,
+    /// Slow, or held back.
+    Warn,
+    /// It takes nothing.
+    Alarm,
+}
+
+impl Concern {
+    /// The concern about a row.
+    pub(crate) fn of(row: &Row) -> Self {
+        if row.state == Phase::Gone {
+            Self::Past
+        } else if row.flags.has(Flags::STALLED) {
+            Self::Alarm
+        } else if row.flags.has(Flags::SLOW) || row.flags.has(Flags::FLOW) {
+            Self::Warn
+        } else if row.flags.has(Flags::OP) || row.flags.has(Flags::MUTED) {
+            Self::Changed
+        } else {
+            Self::None
+        }
+    }
+}
+
+fn digits(number: u64) -> u16 {
+    let digits = number.checked_ilog10().unwrap_or(0) + 1;
+    u16::try_from(digits).unwrap_or(u16::MAX)
+}
+
+fn cells(text: &str) -> u16 {
+    u16::try_from(text.len()).unwrap_or(u16::MAX)
+}
+
+/// The cells of a peer's address, and of the address with its port.
+fn peer_cells(peer: Peer) -> (u16, u16) {
+    let Peer::Tcp(address) = peer else { return (4, 4) };
+    let bare = match address.ip() {
+        std::net::IpAddr::V4(ip) => {
+            3 + ip.octets().iter().map(|octet| digits(u64::from(*octet))).sum::<u16>()
+        }
+        std::net::IpAddr::V6(ip) => cells(&ip.to_string()) + 2,
+    };
+    (bare, bare + 1 + digits(u64::from(address.port())))
+}

@@ -1,0 +1,210 @@
+//! The table as a file, and a row as a line: for other programs and for reports.
+//!
+//! Fields and their order are those of the operator's `connections`; names never change.
+
+use std::fmt::Write as _;
+
+use super::events;
+use super::picture::{Picture, send_q};
+use super::units;
+use crate::engine::record::Entry;
+use crate::engine::snapshot::{Flags, Row};
+
+/// As what the table is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// RFC 4180, one row for each connection.
+    Csv,
+    /// RFC 8259, an array of objects.
+    Json,
+}
+
+impl Format {
+    /// The end of the file's name.
+    pub(crate) const fn extension(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Json => "json",
+        }
+    }
+}
+
+/// One value of a row.
+enum Value {
+    List(Vec<&'static str>),
+    None,
+    Number(u64),
+    Text(String),
+}
+
+impl From<Option<u64>> for Value {
+    fn from(number: Option<u64>) -> Self {
+        number.map_or(Self::None, Self::Number)
+    }
+}
+
+impl From<Option<String>> for Value {
+    fn from(text: Option<String>) -> Self {
+        text.map_or(Self::None, Self::Text)
+    }
+}
+
+/// The rows at these places of the picture, in this order.
+pub(crate) fn table(picture: &Picture, rows: impl Iterator<Item = usize>, format: Format) -> String {
+    match format {
+        Format::Csv => csv(picture, rows),
+        Format::Json => json(picture, rows),
+    }
+}
+
+/// A row as `field=value`, for pasting into a report.
+pub(crate) fn one_line(picture: &Picture, index: usize) -> String {
+    let mut line = String::new();
+    for (name, value) in fields(picture, index) {
+        let text = plain(&value);
+        if !text.is_empty() {
+            // Writing to a String cannot fail.
+            let _ = write!(line, "{}{name}={text}", if line.is_empty() { "" } else { " " });
+        }
+    }
+    line
+}
+
+/// An event as a line, for pasting into a report.
+pub(crate) fn event_line(entry: &Entry) -> String {
+    let record = &entry.record;
+    let id = record.subject().map(|id| format!(" {id}")).unwrap_or_default();
+    let nick = record.nick().map(|nick| format!(" {nick}")).unwrap_or_default();
+    format!("{} {}{id}{nick} {}", units::time_of_day(entry.at), record.word(), events::wording(record, true))
+}
+
+fn fields(picture: &Picture, index: usize) -> Vec<(&'static str, Value)> {
+    let row = &picture.rows()[index];
+    let now = picture.taken().moment;
+    let mut fields = vec![
+        ("id", Value::Number(row.id.get())),
+        ("nick", row.nick.map(|nick| nick.to_string()).into()),
+        ("peer", Value::Text(row.peer.to_string())),
+        ("listener", picture.status().listeners.get(usize::from(row.listener)).cloned().into()),
+        ("state", Value::Text(row.state.to_string())),
+        ("age_s", Value::Number(now.since(row.since).as_secs())),
+        ("idle_s", Value::Number(now.since(row.heard).as_secs())),
+        ("rooms", Value::Number(u64::from(row.rooms))),
+    ];
+    fields.extend(amounts(row));
+    fields.extend([
+        ("read", Value::Text(row.read.to_string())),
+        ("write", Value::Text(row.write.to_string())),
+        ("flags", Value::List(words(row.flags))),
+        ("reason", row.reason.as_ref().map(ToString::to_string).into()),
+    ]);
+    fields
+}
+
+fn amounts(row: &Row) -> [(&'static str, Value); 12] {
+    let rtt = row.kernel.and_then(|kernel| kernel.tcp).map(|tcp| u64::from(tcp.rtt_us));
+    [
+        ("bytes_in", Value::Number(row.bytes_in)),
+        ("bytes_out", Value::Number(row.bytes_out)),
+        ("lines_in", Value::Number(row.lines_in)),
+        ("lines_out", Value::Number(row.lines_out)),
+        ("lines_skipped", Value::Number(row.lines_skipped)),
+        ("inbox_bytes", Value::Number(row.inbox_bytes)),
+        ("outbox_bytes", Value::Number(row.outbox_bytes)),
+        ("outbox_age_s", row.outbox_age.map(|age| age.as_secs()).into()),
+        ("outbox_max", Value::Number(row.outbox_max)),
+        ("recv_q", row.kernel.map(|kernel| u64::from(kernel.recv_q)).into()),
+        ("send_q", Value::Number(send_q(row))),
+        ("rtt_us", rtt.into()),
+    ]
+}
+
+fn words(flags: Flags) -> Vec<&'static str> {
+    flags.words().collect()
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::List(words) => words.join(","),
+        Value::None => String::new(),
+        Value::Number(number) => number.to_string(),
+        Value::Text(text) => text.clone(),
+    }
+}
+
+fn csv(picture: &Picture, rows: impl Iterator<Item = usize>) -> String {
+    let mut text = String::new();
+    for index in rows {
+        let fields = fields(picture, index);
+        if text.is_empty() {
+            let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
+            text = names.join(",") + "\r\n";
+        }
+        let cells: Vec<String> = fields.iter().map(|(_, value)| quoted_cell(&plain(value))).collect();
+        text.push_str(&cells.join(","));
+        text.push_str("\r\n");
+    }
+    text
+}
+
+fn quoted_cell(text: &str) -> String {
+    if text.contains([',', '"', '\r', '\n']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
+}
+
+fn json(picture: &Picture, rows: impl Iterator<Item = usize>) -> String {
+    let objects: Vec<String> = rows
+        .map(|index| {
+            let members: Vec<String> = fields(picture, index)
+                .iter()
+                .map(|(name, value)| format!("\"{name}\":{}", json_value(value)))
+                .collect();
+            format!("{{{}}}", members.join(","))
+        })
+        .collect();
+    format!("[\n{}\n]\n", objects.join(",\n"))
+}
+
+fn json_value(value: &Value) -> String {
+    match value {
+        Value::List(words) => {
+            let words: Vec<String> = words.iter().map(|word| json_text(word)).collect();
+            format!("[{}]", words.join(","))
+        }
+        Value::None => "null".to_owned(),
+        Value::Number(number) => number.to_string(),
+        Value::Text(text) => json_text(text),
+    }
+}
+
+/// A string of RFC 8259, section 7.
+fn json_text(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c < ' ' => {
+                // Writing to a String cannot fail.
+                let _ = write!(quoted, "\\u{:04x}", u32::from(c));
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_text_stays_inside_its_value() {
+        assert_eq!(json_text("a\"b\\c\n\u{1}é"), "\"a\\\"b\\\\c\\u000a\\u0001é\"");
+        assert_eq!(quoted_cell("a,\"b\""), "\"a,\"\"b\"\"\"");
+        assert_eq!(quoted_cell("plain"), "plain");
+    }
+}

@@ -1,0 +1,219 @@
+//! The live filter: `nick:bob state:eof outbox>10k ip:10.0.0.0/8 -muted /regex/`, all of which must hold.
+//!
+//! A filter that exists is legal; [`parse`] says in words what is wrong with a text that is none. Matching allocates
+//! nothing for the terms people use most, because it runs over every row of every snapshot.
+
+mod parse;
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use arrayvec::ArrayString;
+use regex::Regex;
+
+use super::events;
+use super::picture::{Picture, send_q};
+use crate::engine::record::Entry;
+use crate::engine::snapshot::{ConnId, Peer, Row};
+
+pub(crate) use parse::FilterError;
+
+/// The longest peer address as text: IPv6 with a scope, brackets and port.
+const PEER_TEXT_MAX: usize = 64;
+
+/// Terms that must all hold.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Filter(Vec<Term>);
+
+#[derive(Clone, Debug)]
+struct Term {
+    negated: bool,
+    test: Test,
+}
+
+#[derive(Clone, Debug)]
+enum Test {
+    Flag(String),
+    Id(ConnId),
+    Ip(Net),
+    Nick(String),
+    Number(Quantity, Relation, u64),
+    Pattern(Regex),
+    State(String),
+    Word(String),
+}
+
+/// What a comparison is about; spans in microseconds, load in thousandths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Quantity {
+    Age,
+    Idle,
+    Load,
+    Outbox,
+    RecvQ,
+    Rooms,
+    Rx,
+    SendQ,
+    Skipped,
+    Tx,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Relation {
+    Above,
+    Below,
+    Equal,
+}
+
+/// What can be written, for help.
+pub(crate) const HELP: [(&str, &str); 7] = [
+    ("word", "in id, nick, peer, state or flags"),
+    ("nick: state: ip: id: flag:", "in that field; ip: takes a network, 10.0.0.0/8"),
+    ("outbox>10k idle>5m load>50%", "also sendq recvq rx tx age rooms skipped; < and = too"),
+    ("/regex/", "over the whole row, without case"),
+    ("-term", "not so"),
+    ("term term", "both"),
+    ("in Events", "word, nick:, id:, /regex/ and -"),
+];
+
+impl Filter {
+    /// Whether everything passes.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether the row at this index of the picture passes.
+    pub(crate) fn accepts(&self, picture: &Picture, index: usize) -> bool {
+        self.0.iter().all(|term| term.test.holds(picture, index) != term.negated)
+    }
+
+    /// Whether a record passes.
+    pub(crate) fn accepts_entry(&self, entry: &Entry) -> bool {
+        self.0.iter().all(|term| term.test.holds_for(entry) != term.negated)
+    }
+}
+
+impl Test {
+    fn holds(&self, picture: &Picture, index: usize) -> bool {
+        let row = &picture.rows()[index];
+        match self {
+            Self::Flag(word) => row.flags.words().any(|flag| contains(flag, word)),
+            Self::Id(id) => row.id == *id,
+            Self::Ip(net) => matches!(row.peer, Peer::Tcp(address) if net.holds(address.ip())),
+            Self::Nick(word) => row.nick.is_some_and(|nick| contains(nick.as_str(), word)),
+            Self::Number(quantity, relation, than) => relation.holds(quantity.of(picture, index), *than),
+            Self::Pattern(regex) => regex.is_match(&whole_row(row)),
+            Self::State(word) => contains(&row.state.to_string(), word),
+            Self::Word(word) => holds_word(row, word),
+        }
+    }
+
+    fn holds_for(&self, entry: &Entry) -> bool {
+        match self {
+            Self::Id(id) => entry.record.subject() == Some(*id),
+            Self::Nick(word) => entry.record.nick().is_some_and(|nick| contains(nick.as_str(), word)),
+            Self::Pattern(regex) => regex.is_match(&whole_entry(entry)),
+            Self::Word(word) => contains(&whole_entry(entry), word),
+            Self::Flag(_) | Self::Ip(_) | Self::Number(..) | Self::State(_) => false,
+        }
+    }
+}
+
+impl Quantity {
+    fn of(self, picture: &Picture, index: usize) -> u64 {
+        let row = &picture.rows()[index];
+        let now = picture.taken().moment;
+        match self {
+            Self::Age => whole_micros(now.since(row.since)),
+            Self::Idle => whole_micros(now.since(row.heard)),
+            Self::Load => u64::from(picture.load(row)),
+            Self::Outbox => row.outbox_bytes,
+            Self::RecvQ => row.kernel.map_or(0, |kernel| u64::from(kernel.recv_q)),
+            Self::Rooms => u64::from(row.rooms),
+            Self::Rx => picture.rate(index).rx(),
+            Self::SendQ => send_q(row),
+            Self::Skipped => row.lines_skipped,
+            Self::Tx => picture.rate(index).tx(),
+        }
+    }
+}
+
+impl Relation {
+    fn holds(self, value: u64, than: u64) -> bool {
+        match self {
+            Self::Above => value > than,
+            Self::Below => value < than,
+            Self::Equal => value == than,
+        }
+    }
+}
+
+/// A network: addresses that share their first bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Net {
+    base: IpAddr,
+    bits: u32,
+}
+
+impl Net {
+    fn holds(self, address: IpAddr) -> bool {
+        match (self.base, address) {
+            (IpAddr::V4(base), IpAddr::V4(address)) => {
+                let mask = u32::MAX.checked_shl(32 - self.bits).unwrap_or(0);
+                base.to_bits() & mask == address.to_bits() & mask
+            }
+            (IpAddr::V6(base), IpAddr::V6(address)) => {
+                let mask = u128::MAX.checked_shl(128 - self.bits).unwrap_or(0);
+                base.to_bits() & mask == address.to_bits() & mask
+            }
+            _ => false,
+        }
+    }
+}
+
+fn whole_micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn holds_word(row: &Row, word: &str) -> bool {
+    row.nick.is_some_and(|nick| contains(nick.as_str(), word))
+        || row.flags.words().any(|flag| contains(flag, word))
+        || word.parse() == Ok(row.id)
+        || contains(&peer_text(row), word)
+        || contains(&row.state.to_string(), word)
+}
+
+fn peer_text(row: &Row) -> ArrayString<PEER_TEXT_MAX> {
+    let mut text = ArrayString::new();
+    // What does not fit is cut; no address is that long.
+    let _ = write!(text, "{}", row.peer);
+    text
+}
+
+fn whole_row(row: &Row) -> String {
+    let mut text = format!("{} ", row.id);
+    if let Some(nick) = row.nick {
+        text.push_str(nick.as_str());
+    }
+    // Writing to a String cannot fail.
+    let _ = write!(text, " {} {}", row.peer, row.state);
+    for flag in row.flags.words() {
+        text.push(' ');
+        text.push_str(flag);
+    }
+    text
+}
+
+fn whole_entry(entry: &Entry) -> String {
+    let record = &entry.record;
+    let id = record.subject().map(|id| id.to_string()).unwrap_or_default();
+    let nick = record.nick().map(|nick| nick.to_string()).unwrap_or_default();
+    format!("{} {id} {nick} {}", record.word(), events::wording(record, false))
+}
+
+/// Whether `word` occurs in `text`, ASCII letters without case.
+fn contains(text: &str, word: &str) -> bool {
+    let (text, word) = (text.as_bytes(), word.as_bytes());
+    text.windows(word.len().max(1)).any(|window| window.eq_ignore_ascii_case(word))
+}

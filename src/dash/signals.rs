@@ -1,0 +1,97 @@
+//! The signals that concern a terminal (`signal(7)`), as a source for the poller. Those that end the server are not
+//! here.
+
+use std::io::{self, Read};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use signal_hook::SigId;
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGTSTP, SIGWINCH};
+use signal_hook::{flag, low_level};
+
+use crate::poller::{Interest, Poller, Watched};
+
+/// Signals caught from [`Signals::watch`] on until this is dropped.
+#[derive(Debug)]
+pub(super) struct Signals {
+    pipe: Watched<UnixStream>,
+    continued: Arc<AtomicBool>,
+    stop: Arc<AtomicBool>,
+    ids: Vec<SigId>,
+}
+
+/// What has come since the last look. A new size (SIGWINCH) and a hang-up (SIGHUP) only wake: the terminal itself
+/// tells them better, and neither is to end the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Taken {
+    /// SIGCONT: the process goes on after a stop.
+    pub(super) continued: bool,
+    /// SIGTSTP: the process is to stop.
+    pub(super) stop: bool,
+}
+
+impl Signals {
+    /// Catches the signals; each makes the poller report this key.
+    pub(super) fn watch(poller: &Poller, key: usize) -> io::Result<Self> {
+        let (ours, handlers) = UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let pipe = poller.watch(ours, key, Interest::READ).map_err(|(_, why)| why)?;
+        let (continued, stop) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        // The flags first: a signal's handlers run in order, and who is woken finds the flag set.
+        let mut ids = vec![
+            flag::register(SIGCONT, Arc::clone(&continued))?,
+            flag::register(SIGTSTP, Arc::clone(&stop))?,
+        ];
+        for signal in [SIGCONT, SIGHUP, SIGTSTP, SIGWINCH] {
+            ids.push(low_level::pipe::register(signal, handlers.try_clone()?)?);
+        }
+        Ok(Self { pipe, continued, stop, ids })
+    }
+
+    /// What has come since the last look.
+    pub(super) fn take(&mut self) -> Taken {
+        // What does not fit keeps the pipe readable, and the next turn takes it.
+        let _ = (&*self.pipe).read(&mut [0; 64]);
+        Taken {
+            continued: self.continued.swap(false, Ordering::SeqCst),
+            stop: self.stop.swap(false, Ordering::SeqCst),
+        }
+    }
+
+    /// Stops the process as SIGTSTP does; returns when it is continued.
+    pub(super) fn stop_here() -> io::Result<()> {
+        low_level::emulate_default_handler(SIGTSTP)
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        for id in self.ids.drain(..) {
+            low_level::unregister(id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use super::*;
+    use crate::dash::pty::DEADLINE;
+    use crate::poller::Events;
+
+    #[test]
+    fn a_signal_wakes_the_poller_and_is_told_once() {
+        let poller = Poller::new().expect("poller");
+        let mut signals = Signals::watch(&poller, 4).expect("signals");
+        let mut events = Events::with_capacity(NonZeroUsize::MIN);
+        // Not those of a stop: signals are the whole process's, and the dashboard of another test would act on them.
+        for signal in [SIGWINCH, SIGHUP] {
+            low_level::raise(signal).expect("raised");
+            poller.wait(&mut events, Some(DEADLINE)).expect("wait");
+            assert_eq!(events.iter().map(|ready| ready.key).collect::<Vec<_>>(), [4], "{signal}");
+            assert_eq!(signals.take(), Taken { continued: false, stop: false });
+        }
+    }
+}

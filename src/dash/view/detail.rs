@@ -1,0 +1,245 @@
+//! All about the selected connection: a line, a block, a column at the side, or most of the screen.
+
+use std::time::Duration;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::header::bare_address;
+use super::paint::{self, Spans, span};
+use crate::dash::App;
+use crate::dash::columns::COMPACT_BELOW;
+use crate::dash::theme::Theme;
+use crate::dash::why::{self, Weight};
+use crate::dash::{measure, units};
+use crate::engine::record::Entry;
+use crate::engine::snapshot::{Detail, Milestone, Row};
+use crate::time::Now;
+
+/// Rows from which the timeline has a title of its own.
+const TITLED_FROM: u16 = 12;
+
+/// Draws the detail in the shape that the area's size asks for.
+pub(super) fn draw(buffer: &mut Buffer, area: Rect, app: &App) {
+    match area.height {
+        0 => {}
+        1 => paint::line(buffer, area, 0, &one_line(app), app),
+        _ => draw_block(buffer, area, app),
+    }
+}
+
+fn draw_block(buffer: &mut Buffer, area: Rect, app: &App) {
+    let is_side = app.regions().is_side;
+    paint::rule(buffer, area, &[span(title(app), app.theme.title)], &[], app);
+    if is_side {
+        paint::wall(buffer, area, app.glyphs.corner, app);
+    }
+    let inner = paint::inset(paint::below(area, 1), 1 + u16::from(is_side), 0);
+    let Some(index) = app.table.selected().and_then(|id| app.picture().index(id)) else {
+        return paint::line(buffer, inner, 0, &[span(nobody(app), app.theme.dim)], app);
+    };
+    if app.detail_open && area.width >= COMPACT_BELOW {
+        let half = inner.width / 2;
+        let facts = Rect { width: half.saturating_sub(1), ..inner };
+        let used = draw_facts(buffer, facts, app, index);
+        draw_happened(buffer, paint::below(facts, used + 1), app);
+        draw_timeline(buffer, paint::inset(inner, half, 0), app);
+    } else if inner.height >= TITLED_FROM {
+        let used = draw_facts(buffer, inner, app, index);
+        draw_timeline(buffer, paint::below(inner, used + 1), app);
+    } else {
+        let used = draw_facts(buffer, inner, app, index);
+        draw_milestones(buffer, paint::below(inner, used), app);
+    }
+}
+
+fn title(app: &App) -> String {
+    let Some(id) = app.table.selected() else { return "nobody".to_owned() };
+    let nick = app.picture().row(id).and_then(|row| row.nick);
+    nick.map_or_else(|| id.to_string(), |nick| format!("{id} {nick}"))
+}
+
+fn nobody(app: &App) -> String {
+    match app.table.selected() {
+        Some(id) => format!("{id} is gone"),
+        None => "nobody is selected".to_owned(),
+    }
+}
+
+/// Who it is and what is worth saying about it.
+fn one_line(app: &App) -> Spans {
+    let Some(index) = app.table.selected().and_then(|id| app.picture().index(id)) else {
+        return vec![span(format!(" {}", nobody(app)), app.theme.dim)];
+    };
+    let row = &app.picture().rows()[index];
+    let mut spans =
+        vec![span(format!(" {} ", title(app)), app.theme.title), span(row.peer.to_string(), app.theme.dim)];
+    for (at, remark) in why::remarks(app.picture(), index, app.raw).into_iter().enumerate() {
+        let gap = if at == 0 { "  ".to_owned() } else { format!(" {} ", app.glyphs.dot) };
+        spans.push(span(gap, app.theme.dim));
+        spans.push(span(remark.text, weight_style(remark.weight, &app.theme)));
+    }
+    spans
+}
+
+const fn weight_style(weight: Weight, theme: &Theme) -> Style {
+    match weight {
+        Weight::Info => theme.text,
+        Weight::Warn => theme.warn,
+        Weight::Alarm => theme.alarm,
+    }
+}
+
+/// What is known: figures that may share a line, and remarks that each have their own.
+enum Fact {
+    Figures(Vec<(&'static str, String)>),
+    Remark(String, Style),
+}
+
+/// Draws what is known, in as many lines as it needs; how many it took.
+fn draw_facts(buffer: &mut Buffer, area: Rect, app: &App, index: usize) -> u16 {
+    let cells = usize::from(area.width).max(1);
+    let mut lines: Vec<Spans> = Vec::new();
+    for fact in facts(app, index) {
+        match fact {
+            Fact::Figures(pairs) => lines.extend(paint::flow(&labelled(app, &pairs), 2, cells)),
+            Fact::Remark(text, style) => {
+                lines.extend(measure::wrap(&text, cells).into_iter().map(|line| vec![span(line, style)]));
+            }
+        }
+    }
+    for (row, line) in (0..area.height).zip(&lines) {
+        paint::line(buffer, area, row, line, app);
+    }
+    u16::try_from(lines.len()).unwrap_or(u16::MAX).min(area.height)
+}
+
+fn facts(app: &App, index: usize) -> Vec<Fact> {
+    let row = &app.picture().rows()[index];
+    let detail = app.detail_of(row.id);
+    let mut facts = vec![Fact::Figures(who(app, row)), Fact::Figures(outbox(app, row))];
+    for remark in why::remarks(app.picture(), index, app.raw) {
+        facts.push(Fact::Remark(remark.text, weight_style(remark.weight, &app.theme)));
+    }
+    facts.push(Fact::Figures(kernel(app, row)));
+    let mut last = volume(app, row);
+    last.extend(detail.into_iter().flat_map(rooms));
+    facts.push(Fact::Figures(last));
+    facts
+}
+
+/// Labels and values, each pair a group.
+fn labelled(app: &App, pairs: &[(&'static str, String)]) -> Vec<Spans> {
+    let group = |(label, value): &(&'static str, String)| {
+        vec![span(format!("{label} "), app.theme.dim), span(value.clone(), app.theme.text)]
+    };
+    pairs.iter().map(group).collect()
+}
+
+fn who(app: &App, row: &Row) -> Vec<(&'static str, String)> {
+    let now = app.picture().taken().moment;
+    let listener = app.picture().status().listeners.get(usize::from(row.listener));
+    let mut pairs = vec![("peer", row.peer.to_string())];
+    pairs.extend(listener.map(|listener| ("on", bare_address(listener).to_owned())));
+    pairs.extend([
+        ("age", units::clock(now.since(row.since))),
+        ("idle", units::brief_span(now.since(row.heard))),
+        ("lines", format!("{} in, {} out", units::grouped(row.lines_in), units::grouped(row.lines_out))),
+    ]);
+    pairs
+}
+
+fn outbox(app: &App, row: &Row) -> Vec<(&'static str, String)> {
+    let size = |count| units::bytes(count, app.raw);
+    let limit =
+        app.detail_of(row.id).map_or(app.picture().status().outbox_limit, |detail| detail.outbox_limit);
+    let mut pairs = vec![("outbox", format!("{} of {}", size(row.outbox_bytes), size(limit)))];
+    pairs.extend(row.outbox_age.map(|age| ("oldest", units::span(age))));
+    if row.outbox_max > 0 {
+        pairs.push(("most", size(row.outbox_max)));
+    }
+    pairs
+}
+
+fn kernel(app: &App, row: &Row) -> Vec<(&'static str, String)> {
+    let size = |count: u32| units::bytes(u64::from(count), app.raw);
+    let Some(kernel) = row.kernel else {
+        return vec![("Send-Q", size(row.send_q_seen))];
+    };
+    let mut pairs = vec![("Recv-Q", size(kernel.recv_q)), ("Send-Q", size(kernel.send_q))];
+    if let Some(tcp) = kernel.tcp {
+        pairs.push(("rtt", units::micros(tcp.rtt_us, app.glyphs.micro)));
+        pairs.push(("window", size(tcp.peer_window)));
+    }
+    pairs
+}
+
+fn volume(app: &App, row: &Row) -> Vec<(&'static str, String)> {
+    let size = |count| units::bytes(count, app.raw);
+    let mut pairs = vec![("bytes", format!("{} in, {} out", size(row.bytes_in), size(row.bytes_out)))];
+    if row.inbox_bytes > 0 {
+        pairs.push(("unparsed", size(row.inbox_bytes)));
+    }
+    let flags: Vec<&str> = row.flags.words().collect();
+    if !flags.is_empty() {
+        pairs.push(("flags", flags.join(" ")));
+    }
+    pairs
+}
+
+fn rooms(detail: &Detail) -> Vec<(&'static str, String)> {
+    let Some((active, others)) = detail.rooms.split_last() else { return Vec::new() };
+    let others: Vec<String> = others.iter().map(ToString::to_string).collect();
+    let mut pairs = vec![("talks in", active.to_string())];
+    if !others.is_empty() {
+        pairs.push(("is in", others.join(" ")));
+    }
+    pairs
+}
+
+/// Draws what the log has about the connection, the newest at the end.
+fn draw_happened(buffer: &mut Buffer, area: Rect, app: &App) {
+    let Some(id) = app.table.selected().filter(|_| area.height > 1) else { return };
+    paint::line(buffer, area, 0, &[span(format!("events of {id}"), app.theme.title)], app);
+    let area = paint::below(area, 1);
+    let about = app.picture().log.entries().rev().filter(|entry| entry.record.subject() == Some(id));
+    let mut entries: Vec<&Entry> = about.take(usize::from(area.height)).collect();
+    entries.reverse();
+    for (row, entry) in (0..).zip(entries) {
+        paint::line(buffer, area, row, &super::events::short_event(app, entry), app);
+    }
+}
+
+/// Draws the socket's life under a title, the newest at the end.
+fn draw_timeline(buffer: &mut Buffer, area: Rect, app: &App) {
+    paint::line(buffer, area, 0, &[span("timeline of the socket", app.theme.title)], app);
+    draw_milestones(buffer, paint::below(area, 1), app);
+}
+
+fn draw_milestones(buffer: &mut Buffer, area: Rect, app: &App) {
+    let Some(detail) = app.table.selected().and_then(|id| app.detail_of(id)) else { return };
+    let skipped = detail.timeline.len().saturating_sub(usize::from(area.height));
+    let mut before = skipped.checked_sub(1).and_then(|at| detail.timeline.get(at)).map(|(at, _)| *at);
+    for (row, (at, milestone)) in (0..).zip(&detail.timeline[skipped..]) {
+        paint::line(buffer, area, row, &milestone_line(app, *at, before, milestone), app);
+        before = Some(*at);
+    }
+}
+
+/// When it happened, how long after what came before, and what it was.
+fn milestone_line(app: &App, at: Now, before: Option<Now>, milestone: &Milestone) -> Spans {
+    let since = before.map_or(Duration::ZERO, |before| at.moment.since(before.moment));
+    let gap = if before.is_some() { format!("+{}", units::brief_span(since)) } else { String::new() };
+    let style = match milestone {
+        Milestone::Error(_) => app.theme.alarm,
+        Milestone::WouldBlock | Milestone::PartialWrite { .. } | Milestone::Skipped { .. } => app.theme.warn,
+        Milestone::Shutdown(_) | Milestone::Farewell(_) => app.theme.accent,
+        _ => app.theme.text,
+    };
+    vec![
+        span(format!("{} ", units::time_of_day(at)), app.theme.dim),
+        span(format!("{} ", measure::right(&gap, 5, "")), app.theme.dim),
+        span(milestone.to_string(), style),
+    ]
+}

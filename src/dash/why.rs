@@ -1,0 +1,134 @@
+//! Why a connection is as it is, in words: what an operator would have to work out from queues, windows and times.
+
+use super::picture::{Picture, send_q};
+use super::units::{bytes, counted, grouped, span, time_of_day_at};
+use crate::engine::snapshot::{Flags, Phase, Row, TcpInfo};
+
+/// Farther away than this the time at which an outbox is full is not worth telling, in seconds.
+const FORECAST_MAX_S: u64 = 3_600;
+
+/// How much a remark matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Weight {
+    /// Good to know.
+    Info,
+    /// Worth a look.
+    Warn,
+    /// Needs a look.
+    Alarm,
+}
+
+/// One thing worth saying about a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Remark {
+    /// In words.
+    pub(crate) text: String,
+    /// How much it matters.
+    pub(crate) weight: Weight,
+}
+
+/// What is worth saying about the row at this place of the picture, the most urgent first; never nothing.
+pub(crate) fn remarks(picture: &Picture, index: usize, raw: bool) -> Vec<Remark> {
+    let row = &picture.rows()[index];
+    let mut remarks = Vec::new();
+    let mut say = |weight, text: Option<String>| {
+        remarks.extend(text.map(|text| Remark { text, weight }));
+    };
+    say(Weight::Info, ending(row, picture));
+    if row.state != Phase::Gone {
+        say(Weight::Alarm, stuck(row, picture));
+        say(Weight::Warn, forecast(row, picture, index));
+        say(Weight::Warn, flow(row, picture));
+        say(Weight::Info, half_closed(row, picture, raw));
+        say(Weight::Info, shut(row));
+    }
+    say(Weight::Warn, skipped(row));
+    say(Weight::Info, said(row));
+    if remarks.is_empty() {
+        remarks.push(Remark { text: "nothing waits, nothing is held back".to_owned(), weight: Weight::Info });
+    }
+    remarks
+}
+
+fn ending(row: &Row, picture: &Picture) -> Option<String> {
+    let reason = row.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    match row.state {
+        Phase::Draining => Some(format!("draining{reason}")),
+        Phase::Gone => {
+            let ago = row.gone_at.map(|at| span(picture.taken().moment.since(at)));
+            Some(format!("gone{}{reason}", ago.map(|ago| format!(" {ago} ago")).unwrap_or_default()))
+        }
+        _ => None,
+    }
+}
+
+/// Bytes wait and do not go: because the peer does not read, does not answer, or for a reason that TCP does not tell.
+fn stuck(row: &Row, picture: &Picture) -> Option<String> {
+    let waiting = row.outbox_bytes > 0 || send_q(row) > 0;
+    let since = row.stuck_since.map(|since| format!(" since {}", time_of_day_at(since, picture.taken())));
+    match row.kernel.and_then(|kernel| kernel.tcp) {
+        Some(TcpInfo { peer_window: 0, .. }) if waiting => {
+            Some(format!("window 0: not reading{}", since.unwrap_or_default()))
+        }
+        Some(TcpInfo { retransmits, unacked, .. }) if retransmits > 0 && unacked > 0 => Some(format!(
+            "unplugged: {}, {} unacknowledged",
+            counted(u64::from(retransmits), "retransmit", "retransmits"),
+            counted(u64::from(unacked), "segment", "segments")
+        )),
+        _ => since.map(|since| format!("takes nothing{since}")),
+    }
+}
+
+fn forecast(row: &Row, picture: &Picture, index: usize) -> Option<String> {
+    let limit = picture.status().outbox_limit;
+    if row.outbox_bytes > 0 && row.outbox_bytes >= limit {
+        return Some("outbox full: lines to it are lost".to_owned());
+    }
+    let growth = u64::try_from(picture.rate(index).outbox_growth()).ok().filter(|growth| *growth > 0)?;
+    let seconds = (limit - row.outbox_bytes.min(limit)) / growth;
+    (row.outbox_bytes > 0 && seconds <= FORECAST_MAX_S)
+        .then(|| format!("reaches its limit in {} at this rate", counted_seconds(seconds)))
+}
+
+fn counted_seconds(seconds: u64) -> String {
+    if seconds < 60 { format!("{seconds} s") } else { format!("{} m", seconds / 60) }
+}
+
+fn flow(row: &Row, picture: &Picture) -> Option<String> {
+    let since = row.flow_since?;
+    Some(format!("flow: over its rate, not read since {}", time_of_day_at(since, picture.taken())))
+}
+
+fn half_closed(row: &Row, picture: &Picture, raw: bool) -> Option<String> {
+    let at = row.eof_at?;
+    let ago = span(picture.taken().moment.since(at));
+    let flush = match row.outbox_bytes {
+        0 => String::new(),
+        left => format!(", {} to flush", bytes(left, raw)),
+    };
+    let stays = if row.flags.has(Flags::LISTEN) { ", stays to listen" } else { "" };
+    Some(format!("half-closed: sent FIN {ago} ago{flush}{stays}"))
+}
+
+fn shut(row: &Row) -> Option<String> {
+    match row.state {
+        Phase::RdShut => Some("shutdown read: what it sends is discarded".to_owned()),
+        Phase::WrShut => Some("shutdown write: we sent FIN, it may still send".to_owned()),
+        _ => None,
+    }
+}
+
+fn skipped(row: &Row) -> Option<String> {
+    (row.lines_skipped > 0)
+        .then(|| format!("{} skipped: its outbox was full", counted(row.lines_skipped, "line", "lines")))
+}
+
+fn said(row: &Row) -> Option<String> {
+    let muted = row.flags.has(Flags::MUTED).then(|| "muted: its lines are refused".to_owned());
+    let scrubbed =
+        (row.scrubbed > 0).then(|| format!("sent {} characters that were replaced", grouped(row.scrubbed)));
+    match (muted, scrubbed) {
+        (Some(muted), Some(scrubbed)) => Some(format!("{muted}; {scrubbed}")),
+        (muted, scrubbed) => muted.or(scrubbed),
+    }
+}

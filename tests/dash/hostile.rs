@@ -1,0 +1,281 @@
+//! Random keys, sizes and snapshots: nothing panics, and no verb goes to anybody who was not asked about.
+
+use std::time::Duration;
+
+use chatops::config::settings::{Dashboard, ThemeName};
+use chatops::dash::{App, Effect};
+use chatops::engine::operator::{OperatorCommand, Who};
+use chatops::engine::snapshot::{
+    CloseReason, ConnId, Flags, HalfState, Kernel, Peer, Phase, Query, Row, Snapshot, Status, TcpInfo,
+};
+use chatops::link::{Request, Response};
+use chatops::time::Moment;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use proptest::prelude::*;
+
+use crate::fixture::{at_ms, draw, id, row};
+
+/// One thing that happens to a dashboard.
+#[derive(Clone, Debug)]
+enum Step {
+    Answer,
+    Frame(u16, u16),
+    Key(KeyEvent),
+    Mouse(u16, u16, bool),
+    Snapshot(Box<Snapshot>),
+    Tick(u64),
+    Typed(&'static str),
+}
+
+fn key() -> impl Strategy<Value = KeyEvent> {
+    let named = [
+        KeyCode::Enter,
+        KeyCode::Esc,
+        KeyCode::Tab,
+        KeyCode::BackTab,
+        KeyCode::Backspace,
+        KeyCode::Delete,
+        KeyCode::Up,
+        KeyCode::Down,
+        KeyCode::PageUp,
+        KeyCode::PageDown,
+        KeyCode::Home,
+        KeyCode::End,
+        KeyCode::F(1),
+        KeyCode::Char('日'),
+        KeyCode::Char('\u{301}'),
+    ];
+    let plain = prop_oneof![
+        3 => prop::sample::select("jkgGxwXumMpiyrwbnlsSFfbtce123/: ?q".chars().collect::<Vec<_>>())
+            .prop_map(KeyCode::Char),
+        1 => prop::char::range(' ', '~').prop_map(KeyCode::Char),
+        1 => prop::sample::select(named.to_vec()),
+    ];
+    let modifiers = prop_oneof![
+        8 => Just(KeyModifiers::NONE),
+        1 => Just(KeyModifiers::CONTROL),
+        1 => Just(KeyModifiers::SHIFT),
+        1 => Just(KeyModifiers::ALT)
+    ];
+    (plain, modifiers).prop_map(|(code, modifiers)| KeyEvent::new(code, modifiers))
+}
+
+prop_compose! {
+    fn kernel()(recv_q: u32, send_q: u32, rtt_us: u32, peer_window: u32, unacked in 0u32..3, retransmits in 0u32..3)
+        -> Kernel
+    {
+        let tcp = TcpInfo { rtt_us, peer_window, unacked, retransmits, notsent: 0 };
+        Kernel { recv_q, send_q, tcp: Some(tcp) }
+    }
+}
+
+prop_compose! {
+    fn client()(
+        number in 1u64..30,
+        nick in "[a-z]{1,24}",
+        state in prop::sample::select(Phase::ALL.to_vec()),
+        amounts in prop::array::uniform8(any::<u64>()),
+        age in prop::option::of(any::<u64>()),
+        kernel in prop::option::of(kernel()),
+        moments in prop::array::uniform4(any::<u64>()),
+        stuck: bool, flow: bool, muted: bool
+    ) -> Row {
+        let moment = |at: usize| Moment::from_micros(moments[at] >> (moments[at] % 64));
+        let flags = Flags::default().with(Flags::MUTED, muted).with(Flags::STALLED, stuck).with(Flags::FLOW, flow);
+        Row {
+            id: id(number),
+            state,
+            read: HalfState::Open,
+            since: moment(0),
+            heard: moment(1),
+            eof_at: (state == Phase::Eof).then(|| moment(2)),
+            bytes_in: amounts[0],
+            bytes_out: amounts[1],
+            lines_in: amounts[2],
+            lines_skipped: amounts[3] >> 60,
+            inbox_bytes: amounts[4],
+            outbox_bytes: amounts[5] >> (amounts[5] % 64),
+            outbox_max: amounts[6],
+            outbox_age: age.map(Duration::from_micros),
+            scrubbed: amounts[7],
+            kernel,
+            stuck_since: stuck.then(|| moment(3)),
+            flow_since: flow.then(|| moment(3)),
+            flags,
+            reason: (state == Phase::Gone).then_some(CloseReason::Stalled),
+            gone_at: (state == Phase::Gone).then(|| moment(2)),
+            peer: if muted { Peer::Unix } else { Peer::Tcp("[2001:db8::7]:65535".parse().unwrap()) },
+            ..row(number, &nick, "192.0.2.1:1")
+        }
+    }
+}
+
+prop_compose! {
+    fn snapshot()(
+        rows in prop::collection::btree_map(1u64..30, client(), 0..25),
+        taken: u64, counters in prop::array::uniform6(any::<u64>()), clients: u32, paused: bool
+    ) -> Snapshot {
+        let rows = rows.into_iter().map(|(number, row)| Row { id: id(number), ..row }).collect();
+        let status = Status {
+            name: "日本 chat".to_owned(),
+            uptime: Duration::from_micros(counters[0]),
+            listeners: vec!["[::]:6677 (lines)".to_owned(), "unix:/tmp/x (lines)".to_owned()],
+            clients,
+            bytes_in: counters[1],
+            bytes_out: counters[2],
+            deliveries: counters[3],
+            outbox_bytes: counters[4],
+            outbox_limit: counters[5] >> (counters[5] % 64),
+            closed: vec![("reset", u64::MAX), ("reset-by-peer", u64::MAX)],
+            paused,
+            ..Status::default()
+        };
+        Snapshot { taken: at_ms(taken % 100_000_000), status, rows, detail: None, records: Vec::new() }
+    }
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let lines =
+        vec!["kick 3", "reset #4", "shutdown 5 both", "mute 6", "stop", "drain 3s", "kick", "say hi", "q"];
+    prop_oneof![
+        8 => key().prop_map(Step::Key),
+        2 => snapshot().prop_map(|snapshot| Step::Snapshot(Box::new(snapshot))),
+        1 => (0u16..180, 0u16..60).prop_map(|(width, height)| Step::Frame(width, height)),
+        1 => (0u16..180, 0u16..60, any::<bool>()).prop_map(|(x, y, wheel)| Step::Mouse(x, y, wheel)),
+        1 => any::<u64>().prop_map(Step::Tick),
+        1 => prop::sample::select(lines).prop_map(Step::Typed),
+        1 => Just(Step::Answer),
+    ]
+}
+
+/// A dashboard with what may be sent from it: an id once for each time that it was said yes to.
+struct Watched {
+    app: App,
+    allowed: Vec<Option<ConnId>>,
+    tickets: Vec<u64>,
+}
+
+impl Watched {
+    fn key(&mut self, key: KeyEvent) {
+        let (asked, chosen) = (self.app.asked_about(), self.chosen());
+        self.app.handle_key(key, at_ms(5_000));
+        let asks = self.app.asked_about();
+        if asked.is_empty() && key.code == KeyCode::Char('y') {
+            assert!(asks.is_empty());
+        }
+        if asked.is_empty() && !asks.is_empty() && key.code != KeyCode::Enter {
+            assert!(asks.iter().all(|id| chosen.contains(id)), "{asks:?} of {chosen:?}");
+        }
+        if !asked.is_empty() && !asks.is_empty() {
+            assert_eq!(asked, asks, "a dialog changed whom it is for");
+        }
+        if key.code == KeyCode::Char('y') {
+            self.allowed.extend(asked.into_iter().map(Some));
+        }
+    }
+
+    fn chosen(&self) -> Vec<ConnId> {
+        let marked = self.app.marked();
+        if marked.is_empty() { self.app.selected().into_iter().collect() } else { marked }
+    }
+
+    /// Types a line from wherever the keys go now, and answers what it asks.
+    fn typed(&mut self, line: &str) {
+        self.app.handle_key(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL), at_ms(5_000));
+        for code in [KeyCode::Esc, KeyCode::Esc, KeyCode::Char(':')] {
+            self.app.handle_key(KeyEvent::from(code), at_ms(5_000));
+        }
+        for letter in line.chars() {
+            self.app.handle_key(KeyEvent::from(KeyCode::Char(letter)), at_ms(5_000));
+        }
+        let target = line.parse::<OperatorCommand>().ok().and_then(|command| target(&command));
+        self.allowed.extend(target.map(|who| match who {
+            Who::Id(id) => Some(id),
+            Who::Nick(_) => None,
+        }));
+        self.app.handle_key(KeyEvent::from(KeyCode::Enter), at_ms(5_000));
+    }
+
+    /// Takes what goes out, and checks whom it is for.
+    fn check(&mut self) {
+        for effect in self.app.take_effects() {
+            if let Effect::Request(Request::Verb { ticket, command }) = effect {
+                self.tickets.push(ticket);
+                if let Some(Who::Id(id)) = target(&command) {
+                    let at = self.allowed.iter().position(|allowed| *allowed == Some(id));
+                    let at = at.unwrap_or_else(|| panic!("{command} was never said yes to"));
+                    self.allowed.remove(at);
+                }
+            }
+        }
+    }
+}
+
+fn target(command: &OperatorCommand) -> Option<Who> {
+    match command {
+        OperatorCommand::Kick { who, .. }
+        | OperatorCommand::Mute(who)
+        | OperatorCommand::Reset(who)
+        | OperatorCommand::Shutdown { who, .. }
+        | OperatorCommand::Unmute(who) => Some(*who),
+        _ => None,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_panics_and_nobody_is_hit_by_mistake(
+        steps in prop::collection::vec(step(), 1..80),
+        ascii: bool,
+        theme in prop::sample::select(vec![ThemeName::Auto, ThemeName::Dark, ThemeName::Mono])
+    ) {
+        let settings = Dashboard { ascii, theme, ..Dashboard::default() };
+        let app = App::new(&settings, false, false).unwrap();
+        let mut watched = Watched { app, allowed: Vec::new(), tickets: Vec::new() };
+        let (mut width, mut height) = (80, 24);
+        for step in steps {
+            match step {
+                Step::Answer => {
+                    for ticket in watched.tickets.drain(..) {
+                        let outcome = if ticket % 2 == 0 { Ok("done".to_owned()) } else { Err("no".to_owned()) };
+                        watched.app.handle_response(Response::Verb { ticket, outcome }, at_ms(9_000));
+                    }
+                }
+                Step::Frame(columns, rows) => (width, height) = (columns, rows),
+                Step::Key(key) => watched.key(key),
+                Step::Mouse(column, line, wheel) => {
+                    let kind = if wheel { MouseEventKind::ScrollUp } else { MouseEventKind::Down(MouseButton::Left) };
+                    let mouse = MouseEvent { kind, column, row: line, modifiers: KeyModifiers::NONE };
+                    watched.app.handle_mouse(mouse, at_ms(5_000));
+                }
+                Step::Snapshot(snapshot) => {
+                    watched.app.handle_response(Response::Snapshot(snapshot), at_ms(5_000));
+                }
+                Step::Tick(ms) => drop(watched.app.tick(at_ms(ms % 100_000_000))),
+                Step::Typed(line) => watched.typed(line),
+            }
+            watched.check();
+            draw(&mut watched.app, width, height);
+            prop_assert!(watched.app.query().visible.len() <= Query::VISIBLE_MAX);
+        }
+    }
+}
+
+#[test]
+fn the_smallest_screens_and_a_storm_of_sizes() {
+    let settings = Dashboard::default();
+    for keys in ["", "2", "3", "?", "x", "q", "/a", ":kick <", "w", "irun", "<Enter>", " "] {
+        let mut app = crate::fixture::watching_at(&settings, 0, 0);
+        crate::fixture::press(&mut app, keys);
+        for (width, height) in
+            [(0, 0), (1, 1), (1, 50), (200, 1), (2, 2), (300, 100), (3, 12), (0, 30), (30, 0)]
+        {
+            draw(&mut app, width, height);
+        }
+        for size in 0..60 {
+            draw(&mut app, size * 3, size);
+        }
+    }
+}

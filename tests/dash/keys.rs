@@ -1,0 +1,337 @@
+//! What keys and the mouse do: the selection is a connection, marks, filters, the frozen picture, the `:` line.
+
+use chatops::config::settings::Dashboard;
+use chatops::dash::{App, Effect};
+use chatops::engine::snapshot::{CloseReason, ConnId, Phase, Row, Snapshot};
+use chatops::link::{LinkError, Request, Response};
+use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+
+use crate::fixture::{answer, at, id, lines, mono, now, press, row, rows, snapshot, verbs, watching_at};
+
+fn watching() -> App {
+    watching_at(&mono(), 100, 30)
+}
+
+fn feed(app: &mut App, rows: Vec<Row>) {
+    let response = answer(app, Snapshot { rows, ..snapshot() });
+    app.handle_response(response, now());
+}
+
+fn screen(app: &mut App) -> String {
+    lines(app, 100, 30).join("\n")
+}
+
+/// The ids of the rows in sight, from above.
+fn ids(app: &App) -> Vec<u64> {
+    app.query().visible.into_iter().map(ConnId::get).collect()
+}
+
+#[test]
+fn the_selection_is_a_connection_not_a_row() {
+    let mut app = watching();
+    press(&mut app, "jj");
+    assert_eq!(app.selected(), Some(id(8)));
+    for keys in ["s", "S", "s", "G", "/e"] {
+        let before = app.selected();
+        press(&mut app, keys);
+        if keys != "G" {
+            assert_eq!(app.selected(), before, "after {keys}");
+        }
+    }
+    press(&mut app, "<Esc>");
+    let selected = app.selected();
+    let mut more = rows();
+    more.retain(|row| row.id.get() % 3 != 0 || Some(row.id) == selected);
+    more.push(Row { outbox_bytes: 260_000, ..row(99, "loud", "192.0.2.1:1") });
+    feed(&mut app, more);
+    assert_eq!(app.selected(), selected);
+}
+
+#[test]
+fn one_who_goes_stays_selected_and_verbs_say_so() {
+    let mut app = watching();
+    assert_eq!(app.selected(), Some(id(17)));
+    let mut gone = rows();
+    for row in &mut gone {
+        if row.id == id(17) {
+            row.state = Phase::Gone;
+            row.reason = Some(CloseReason::ResetByPeer);
+        }
+    }
+    feed(&mut app, gone);
+    press(&mut app, "xy");
+    assert!(verbs(&mut app).is_empty());
+    assert!(screen(&mut app).contains("#17 is gone: connection reset"));
+    feed(&mut app, rows().into_iter().filter(|row| row.id != id(17)).collect());
+    press(&mut app, "Xy");
+    assert!(verbs(&mut app).is_empty());
+    assert_eq!(app.selected(), Some(id(17)));
+    press(&mut app, "j");
+    assert_eq!(app.selected(), Some(id(23)), "the row that came into its place is the first step");
+}
+
+#[test]
+fn a_dialog_keeps_the_ids_it_was_opened_for() {
+    let mut app = watching();
+    press(&mut app, "x");
+    feed(&mut app, rows().into_iter().filter(|row| row.id != id(23)).collect());
+    assert_eq!(app.asked_about(), [id(17)]);
+    feed(&mut app, rows().into_iter().filter(|row| row.id != id(17)).collect());
+    assert_eq!(app.asked_about(), [id(17)]);
+    press(&mut app, "y");
+    assert!(verbs(&mut app).is_empty(), "nobody is hit in its place");
+    assert!(screen(&mut app).contains("#17 is gone"));
+}
+
+#[test]
+fn marked_rows_get_one_dialog_and_a_verb_each() {
+    let mut app = watching();
+    press(&mut app, "mjmjjm");
+    assert_eq!(app.marked(), [id(17), id(23), id(38)]);
+    press(&mut app, "x");
+    assert_eq!(app.asked_about(), [id(17), id(23), id(38)]);
+    feed(&mut app, rows().into_iter().filter(|row| row.id != id(23)).collect());
+    press(&mut app, "y");
+    assert_eq!(verbs(&mut app), ["kick #17", "kick #38"]);
+    assert!(app.marked().is_empty());
+    press(&mut app, "mM");
+    assert!(app.marked().is_empty());
+}
+
+#[test]
+fn a_crowd_is_hit_a_few_at_a_time_and_all_of_it() {
+    let mut app = watching();
+    for _ in 0..40 {
+        press(&mut app, "mj");
+    }
+    let marked = app.marked().len();
+    press(&mut app, "Xy");
+    let mut sent = 0;
+    loop {
+        let tickets: Vec<u64> = app
+            .take_effects()
+            .into_iter()
+            .filter_map(|effect| match effect {
+                Effect::Request(Request::Verb { ticket, .. }) => Some(ticket),
+                _ => None,
+            })
+            .collect();
+        if tickets.is_empty() {
+            break;
+        }
+        sent += tickets.len();
+        for ticket in tickets {
+            app.handle_response(Response::Verb { ticket, outcome: Ok("reset".to_owned()) }, now());
+        }
+    }
+    assert_eq!(sent, marked);
+    assert!(screen(&mut app).contains(&format!("{marked} of {marked} verbs done")));
+}
+
+#[test]
+fn the_reply_comes_to_the_footer() {
+    let mut app = watching();
+    press(&mut app, "uy");
+    let Some(Effect::Request(Request::Verb { ticket, command })) = app.take_effects().pop() else {
+        panic!("a verb goes out");
+    };
+    assert_eq!(command.to_string(), "mute #17");
+    app.handle_response(Response::Verb { ticket, outcome: Err("no such connection".to_owned()) }, now());
+    assert!(screen(&mut app).contains("! mute #17: no such connection"));
+}
+
+#[test]
+fn a_busy_link_is_tried_again() {
+    let mut app = watching();
+    press(&mut app, "Xy");
+    let Some(Effect::Request(request)) = app.take_effects().pop() else { panic!("a verb goes out") };
+    app.request_refused(&request, &LinkError::Busy, now());
+    assert!(verbs(&mut app).is_empty());
+    feed(&mut app, rows());
+    assert_eq!(verbs(&mut app), ["reset #17"]);
+}
+
+#[test]
+fn a_filter_is_live_and_goes_back_with_esc() {
+    let mut app = watching();
+    press(&mut app, "/state:eof");
+    assert_eq!(ids(&app), [23]);
+    press(&mut app, "<Enter>");
+    assert_eq!(app.selected(), Some(id(23)), "one that is hidden is not aimed at");
+    press(&mut app, "/<C-u>outbox>10k -nick:bob<Enter>");
+    assert_eq!(ids(&app), [17]);
+    press(&mut app, "/<C-u>ip:10.1.2.0/24 /guest-(2|5)$/");
+    assert!(ids(&app).is_empty(), "the expression is over the whole row");
+    press(&mut app, "<C-u>ip:10.1.2.0/24 /guest-(2|5) /");
+    assert_eq!(ids(&app), [2]);
+    press(&mut app, "<Esc>");
+    assert_eq!(ids(&app), [17]);
+    press(&mut app, "<Esc>");
+    assert!(ids(&app).len() > 1);
+}
+
+#[test]
+fn an_unfinished_filter_hides_nobody_and_is_not_taken() {
+    let mut app = watching();
+    press(&mut app, "/alice outbox>");
+    assert_eq!(ids(&app), [8]);
+    assert!(screen(&mut app).contains("outbox> what?"));
+    press(&mut app, "<Enter>");
+    assert!(screen(&mut app).contains("outbox> what?"), "Enter does not take it");
+    press(&mut app, "1k<Enter>");
+    assert_eq!(ids(&app), [8]);
+}
+
+#[test]
+fn a_hidden_selection_is_not_hit() {
+    let mut app = watching();
+    press(&mut app, "/outbox>100k<Enter>");
+    assert_eq!(app.selected(), Some(id(17)));
+    let mut drained = rows();
+    for row in &mut drained {
+        row.outbox_bytes = 0;
+    }
+    feed(&mut app, drained);
+    press(&mut app, "xy");
+    assert!(verbs(&mut app).is_empty());
+    assert!(screen(&mut app).contains("#17 is hidden by the filter"));
+}
+
+#[test]
+fn a_frozen_picture_stands_still_while_verbs_act_on_what_is() {
+    let mut app = watching();
+    press(&mut app, " ");
+    let before = ids(&app);
+    feed(&mut app, vec![row(23, "bob", "198.51.100.7:40112")]);
+    assert_eq!(ids(&app), before);
+    press(&mut app, "xy");
+    assert!(verbs(&mut app).is_empty());
+    assert!(screen(&mut app).contains("#17 is gone"));
+    press(&mut app, "jxy");
+    assert_eq!(verbs(&mut app), ["kick #23"]);
+    press(&mut app, " ");
+    assert_eq!(ids(&app), [23]);
+}
+
+#[test]
+fn the_command_line_completes_remembers_and_says_what_is_wrong() {
+    let mut app = watching();
+    press(&mut app, ":ki<Tab>mal<Tab>");
+    assert!(screen(&mut app).contains(":kick mallory"));
+    press(&mut app, "<Enter><Esc>:<Up>");
+    assert!(screen(&mut app).contains(":kick mallory"));
+    press(&mut app, "<Down><Esc>:shutdown 5 <Tab><Tab>");
+    assert!(screen(&mut app).contains(":shutdown 5 write"));
+    press(&mut app, "<Esc>:frobnicate<Enter>");
+    assert!(screen(&mut app).contains("! no such verb: frobnicate"));
+    press(&mut app, ":kick nobody-here<Enter>");
+    assert!(screen(&mut app).contains("! nobody is called nobody-here"));
+    press(&mut app, ":reset 12<Enter>");
+    assert!(screen(&mut app).contains("! #12 is gone: connection reset"));
+    press(&mut app, ":say back soon<Enter>");
+    press(&mut app, ":mute bob<Enter>");
+    assert_eq!(verbs(&mut app), ["say back soon", "mute bob"]);
+    press(&mut app, ":stop<Enter>");
+    assert!(verbs(&mut app).is_empty());
+    press(&mut app, "y");
+    assert_eq!(verbs(&mut app), ["stop"]);
+}
+
+#[test]
+fn read_only_takes_the_verbs_away() {
+    let mut app = App::new(&mono(), false, true).unwrap();
+    app.resized(100, 30);
+    feed(&mut app, rows());
+    for keys in
+        ["xy", "wwy", "Xy", "uy", "ihello<Enter>", "py", ":kick 17<Enter>y", ":stop<Enter>y", ":pause<Enter>"]
+    {
+        press(&mut app, keys);
+        assert!(screen(&mut app).contains("! read-only: no "), "{keys}");
+        press(&mut app, "<Esc>");
+    }
+    assert!(verbs(&mut app).is_empty());
+}
+
+#[test]
+fn keys_can_be_bound_anew() {
+    let keys = vec![("k".to_owned(), "kick".to_owned()), ("F5".to_owned(), "sort".to_owned())];
+    let mut app = watching_at(&Dashboard { keys, ..mono() }, 100, 30);
+    press(&mut app, "ky");
+    assert_eq!(verbs(&mut app), ["kick #17"]);
+    press(&mut app, "?");
+    assert!(screen(&mut app).contains("x k            kick"));
+    let wrong = Dashboard { keys: vec![("x".to_owned(), "kcik".to_owned())], ..mono() };
+    assert!(App::new(&wrong, false, false).unwrap_err().to_string().contains("no such action"));
+}
+
+fn click(app: &mut App, column: u16, line: u16) {
+    let kind = MouseEventKind::Down(MouseButton::Left);
+    app.handle_mouse(MouseEvent { kind, column, row: line, modifiers: KeyModifiers::NONE }, now());
+}
+
+#[test]
+fn the_mouse_selects_sorts_and_turns_views() {
+    let mut app = watching();
+    click(&mut app, 5, 5);
+    assert_eq!(app.selected(), Some(id(8)));
+    click(&mut app, 3, 2);
+    assert_eq!(ids(&app)[..2], [1, 2]);
+    click(&mut app, 3, 2);
+    press(&mut app, "g");
+    assert_eq!(ids(&app)[..1], [43]);
+    click(&mut app, 15, 1);
+    assert!(screen(&mut app).contains("[2 Traffic]"));
+    click(&mut app, 3, 1);
+    let wheel =
+        MouseEvent { kind: MouseEventKind::ScrollDown, column: 9, row: 9, modifiers: KeyModifiers::NONE };
+    press(&mut app, "g");
+    app.handle_mouse(wheel, now());
+    assert_eq!(app.selected(), Some(id(40)));
+    press(&mut app, "x");
+    click(&mut app, 5, 5);
+    assert_eq!(app.asked_about(), [id(40)], "a click beside a dialog changes nothing");
+}
+
+#[test]
+fn rows_are_copied_and_exported_as_shown() {
+    let mut app = watching();
+    press(&mut app, "c/nick:bob<Enter>ej");
+    press(&mut app, "ec");
+    let effects = app.take_effects();
+    let [Effect::Copy(copied), Effect::SaveFile { name, contents }, Effect::SaveFile { contents: csv, .. }] =
+        effects.as_slice()
+    else {
+        panic!("{effects:?}");
+    };
+    assert!(copied.starts_with("id=17 nick=mallory peer=203.0.113.9:51822"), "{copied}");
+    assert_eq!(name, "chatops-clients-120401.json");
+    assert!(
+        contents.starts_with("[\n{\"id\":23,\"nick\":\"bob\",\"peer\":\"198.51.100.7:40112\","),
+        "{contents}"
+    );
+    assert!(contents.ends_with("\"flags\":[\"half\"],\"reason\":null}\n]\n"), "{contents}");
+    assert!(csv.starts_with("id,nick,peer,listener,state,age_s,"), "{csv}");
+    assert!(csv.contains("\r\n23,bob,198.51.100.7:40112,127.0.0.1:6677 (lines),eof,"), "{csv}");
+}
+
+#[test]
+fn an_event_leads_to_its_connection() {
+    let mut app = watching();
+    press(&mut app, "3kkk<Enter>");
+    assert_eq!(app.selected(), Some(id(31)));
+    assert!(screen(&mut app).contains("[1 Clients]"));
+}
+
+#[test]
+fn notices_and_silence_pass_with_time() {
+    let mut app = watching();
+    press(&mut app, "t");
+    let second = now().moment.micros() / 1_000_000;
+    assert!(!app.tick(at(second + 1)));
+    assert!(app.tick(at(second + 11)), "the notice ends");
+    assert!(app.tick(at(second + 12)), "the silence grows");
+    press(&mut app, " ");
+    feed(&mut app, rows());
+    assert!(app.tick(at(second + 13)));
+    assert!(!app.tick(at(second + 13)));
+}
