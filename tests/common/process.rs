@@ -3,6 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+
 /// Clock ticks a second in `/proc/PID/stat`; the same on every Linux that is in use (`USER_HZ`).
 const TICKS_PER_SECOND: u64 = 100;
 
@@ -30,6 +32,22 @@ pub(crate) fn rss(pid: u32) -> u64 {
 /// How many file descriptors the process has open.
 pub(crate) fn fd_count(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).expect("the process lives").count()
+}
+
+/// The number that the next file descriptor of the process will have.
+pub(crate) fn next_fd(pid: u32) -> u64 {
+    let fds = fs::read_dir(format!("/proc/{pid}/fd")).expect("the process lives");
+    let open: Vec<u64> = fds.filter_map(|fd| fd.ok()?.file_name().to_str()?.parse().ok()).collect();
+    (0..).find(|number| !open.contains(number)).unwrap()
+}
+
+/// Allows a child descriptors below `limit` only, whatever it has open already; gives the limit until now.
+pub(crate) fn limit_descriptors(pid: u32, limit: u64) -> u64 {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("process ids are positive");
+    // A child has the hard limit of its parent.
+    let wanted = Rlimit { current: Some(limit), maximum: getrlimit(Resource::Nofile).maximum };
+    let before = prlimit(Some(pid), Resource::Nofile, wanted).expect("the process is ours");
+    before.current.unwrap_or(u64::MAX)
 }
 
 /// How often threads of the process have gone to sleep of their own accord: each time something woke them.
