@@ -398,3 +398,49 @@ fn peer_cells(peer: Peer) -> (u16, u16) {
     };
     (bare, bare + 1 + digits(u64::from(address.port())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn titles(width: u16, wants: Wants) -> Vec<&'static str> {
+        place(width, wants, false).iter().map(|placed| placed.column.title()).collect()
+    }
+
+    #[test]
+    fn columns_go_in_a_fixed_order() {
+        let wants = Wants::default();
+        assert_eq!(titles(40, wants), ["ID", "NICK", "STATE", "OUTBOX"]);
+        assert_eq!(titles(48, wants), ["ID", "NICK", "STATE", "OUTBOX", "SEND-Q", "LOAD"]);
+        assert_eq!(
+            titles(80, wants),
+            ["ID", "NICK", "PEER", "STATE", "RECV-Q", "OUTBOX", "SEND-Q", "LOAD", "RX/TX", "IDLE"]
+        );
+        assert_eq!(titles(100, wants).last(), Some(&"FLAGS"));
+        let mut before = titles(20, wants).len();
+        for width in 20..COMPACT_BELOW {
+            let count = titles(width, wants).len();
+            assert!(count >= before, "{width} shows less than a narrower screen");
+            before = count;
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn columns_fit_and_never_touch(
+            width in 1u16..250, id in 2u16..20, nick in 8u16..=24, address in 9u16..=39, raw: bool
+        ) {
+            let wants = Wants { id, nick, peer: address + 6, address };
+            let placed = place(width, wants, raw);
+            for (at, this) in placed.iter().enumerate() {
+                prop_assert!(this.x + this.width <= width);
+                if let Some(next) = placed.get(at + 1) {
+                    prop_assert!(this.x + this.width < next.x);
+                }
+                let whole = this.width >= this.column.least(width, wants, raw) || this.column == Column::Nick;
+                prop_assert!(whole || width < 60, "{:?} is cut at {width}", this.column);
+            }
+        }
+    }
+}
