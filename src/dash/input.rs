@@ -283,13 +283,7 @@ impl Decoder {
 
     fn mouse(&mut self, bits: u16, released: bool, column: u16, row: u16) {
         let Some(kind) = mouse_kind(bits, released) else { return };
-        let mut modifiers = KeyModifiers::NONE;
-        for (bit, modifier) in [(4, KeyModifiers::SHIFT), (8, KeyModifiers::ALT), (16, KeyModifiers::CONTROL)]
-        {
-            if bits & bit != 0 {
-                modifiers |= modifier;
-            }
-        }
+        let modifiers = mouse_modifiers(bits);
         let (column, row) = (column.saturating_sub(1), row.saturating_sub(1));
         self.inputs.push(Input::Mouse(MouseEvent { kind, column, row, modifiers }));
     }
