@@ -19,6 +19,7 @@ mod filter;
 mod glyphs;
 mod history;
 pub mod input;
+mod key_codes;
 pub mod keymap;
 mod layout;
 mod measure;
