@@ -51,11 +51,7 @@ fn everybody_but_the_speaker_hears_a_line_once() {
     world.reads(bob, ["12:34 #lobby <alice> hi", "12:34 #lobby <alice> /who is a command"]);
     world.reads(
         carol,
-        [
-            "12:34 #lobby <alice> hi",
-            "12:34 #lobby <alice> /who is a command",
-            "12:34 #lobby * bob waves",
-        ],
+        ["12:34 #lobby <alice> hi", "12:34 #lobby <alice> /who is a command", "12:34 #lobby * bob waves"],
     );
 }
 
@@ -97,10 +93,7 @@ fn who_leaves_in_mid_turn_hears_only_what_was_said_before_it() {
     world.says(bob, "/leave");
     world.says(carol, "after");
     world.turn();
-    world.reads(
-        bob,
-        ["12:34 #lobby <alice> before", "-- you left #lobby; you are in no room: /join #ROOM"],
-    );
+    world.reads(bob, ["12:34 #lobby <alice> before", "-- you left #lobby; you are in no room: /join #ROOM"]);
 }
 
 #[test]

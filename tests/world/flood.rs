@@ -136,7 +136,10 @@ fn a_line_too_long_is_refused_whole_and_the_session_goes_on() {
         world.says(alice, &"z".repeat(20_000));
         world.says(alice, "short");
         let heard = world.lines(bob);
-        assert_eq!(heard, [format!("12:34 #lobby <alice> {}", "x".repeat(4_096)), "12:34 #lobby <alice> short".into()]);
+        assert_eq!(
+            heard,
+            [format!("12:34 #lobby <alice> {}", "x".repeat(4_096)), "12:34 #lobby <alice> short".into()]
+        );
         let told = "!! that line has more than 4096 bytes and was not sent; send it in parts";
         world.reads(alice, [told, told]);
     }

@@ -170,7 +170,10 @@ fn a_direction_that_has_ended_cannot_end_again() {
         why
     };
     assert_eq!(ended("shutdown #2 read", "shutdown #2 read"), "#2 bob is rd-shut: that direction has ended");
-    assert_eq!(ended("shutdown #2 write", "shutdown #2 write"), "#2 bob is wr-shut: that direction has ended");
+    assert_eq!(
+        ended("shutdown #2 write", "shutdown #2 write"),
+        "#2 bob is wr-shut: that direction has ended"
+    );
     assert_eq!(ended("fin", "shutdown #2 read"), "#2 bob is eof: that direction has ended");
     for half in ["read", "write", "both"] {
         for end in ["kick #2", "shutdown #2 both"] {

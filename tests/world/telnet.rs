@@ -19,7 +19,8 @@ fn telnet_is_stripped_and_answered_only_to_who_spoke_it() {
 #[test]
 fn however_the_bytes_come_the_text_is_the_same() {
     let input = [
-        b'a', IAC, 251, 31, b'b', IAC, 250, 31, 0, 80, 0, 24, IAC, 240, b'c', IAC, IAC, b'd', IAC, 241, b'\r', 0,
+        b'a', IAC, 251, 31, b'b', IAC, 250, 31, 0, 80, 0, 24, IAC, 240, b'c', IAC, IAC, b'd', IAC, 241,
+        b'\r', 0,
     ];
     for read_max in 1..=input.len() {
         let mut world = World::new();

@@ -436,7 +436,10 @@ impl World {
     pub(crate) fn state(&mut self, client: Client) -> String {
         let row = self.row(client);
         let flags: Flags = row.flags;
-        std::iter::once(row.state.to_string()).chain(flags.words().map(str::to_owned)).collect::<Vec<_>>().join(" ")
+        std::iter::once(row.state.to_string())
+            .chain(flags.words().map(str::to_owned))
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     /// What was recorded since this was last asked.
