@@ -98,6 +98,11 @@ impl Switchboard {
         feeds.settle(chunks, &mut |chunks, due| desk.deliver(chunks, due));
     }
 
+    /// Whether some room has lines that its members have not got yet.
+    pub(super) const fn has_unsettled(&self) -> bool {
+        self.feeds.has_unsettled()
+    }
+
     /// Gives back the memory of lines that everybody has.
     pub(super) fn release_chunks(&mut self) {
         self.feeds.release_chunks(&mut self.chunks);
