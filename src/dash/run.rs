@@ -198,6 +198,10 @@ impl<'a, L: Link> Desk<'a, L> {
             // Refused only for signals that cannot be caught; then the dashboard just goes on.
             let _ = Signals::stop_here();
         }
+        if taken.resized {
+            self.terminal.redraw();
+            self.pace.change();
+        }
         if taken.stop || taken.continued {
             self.terminal.resume().map_or_else(gone, Continue)?;
             self.pace.change();

@@ -185,9 +185,11 @@ impl Terminal {
     }
 
     pub(crate) fn resize(&self, rows: u16, cols: u16) {
+        // What is drawn for the new size is looked at in the new size.
+        let mut state = self.state();
         let master = self.master.as_ref().expect("the terminal is there");
         master.resize(size(rows, cols)).expect("a pty has a size");
-        self.state().parser.set_size(nonzero(rows), nonzero(cols));
+        state.parser.set_size(nonzero(rows), nonzero(cols));
     }
 
     /// Closes the terminal under the program, as a window that is closed or a line that breaks.
