@@ -195,6 +195,7 @@ fn a_kicked_flood_reads_the_reason_and_its_socket_is_gone() {
         }
         let (mut terminal, address) = Terminal::with_dashboard(&[]);
         let floods: Vec<Flood> = (0..FLOODS).map(|_| Flood::start(program, address.port())).collect();
+        terminal.wait_for_row(&[&format!("{FLOODS} clients")]);
         let start = now();
         for flood in &floods {
             terminal.verb(&format!("kick #{} enough of that", flood.id));
