@@ -9,6 +9,7 @@
 
 mod action;
 pub mod app;
+mod cells;
 mod columns;
 mod command_line;
 mod dialog;

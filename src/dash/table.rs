@@ -5,7 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use super::columns::{Column, Wants, idle};
+use super::cells::idle;
+use super::columns::{Column, Wants};
 use super::filter::Filter;
 use super::picture::{Picture, send_q};
 use crate::engine::snapshot::{ConnId, Peer, Row};

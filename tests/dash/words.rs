@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use chatops::config::settings::Dashboard;
 use chatops::dash::App;
-use chatops::engine::snapshot::{CloseReason, Flags, HalfState, Kernel, Phase, Row, Snapshot, TcpInfo};
+use chatops::engine::snapshot::{
+    CloseReason, ConnId, Flags, HalfState, Kernel, Phase, Row, Snapshot, TcpInfo,
+};
 
 use crate::fixture::{UPTIME_S, answer, at, id, lines, mono, now, press, remarkable, row, snapshot};
 
@@ -13,7 +15,7 @@ fn seconds_ago(seconds: u64) -> chatops::time::Moment {
 }
 
 /// What the open detail says about this one.
-fn detail(row: Row) -> String {
+fn detail(row: &Row) -> String {
     let mut app = App::new(&mono(), false, false).unwrap();
     app.resized(160, 50);
     for _ in 0..2 {
@@ -28,8 +30,8 @@ fn plain() -> Row {
     row(17, "mallory", "203.0.113.9:51822")
 }
 
-fn tcp(tcp: TcpInfo) -> Option<Kernel> {
-    Some(Kernel { recv_q: 0, send_q: 65_536, tcp: Some(tcp) })
+fn tcp(tcp: TcpInfo) -> Kernel {
+    Kernel { recv_q: 0, send_q: 65_536, tcp: Some(tcp) }
 }
 
 #[test]
@@ -38,15 +40,15 @@ fn the_detail_says_why_in_words() {
     for (row, told) in [
         (plain(), "nothing waits, nothing is held back"),
         (
-            Row { kernel: tcp(TcpInfo::default()), stuck_since: Some(seconds_ago(41)), ..plain() },
+            Row { kernel: Some(tcp(TcpInfo::default())), stuck_since: Some(seconds_ago(41)), ..plain() },
             "window 0: not reading since 12:03:20",
         ),
         (
-            Row { kernel: tcp(TcpInfo { retransmits: 4, unacked: 1, ..open_window }), ..plain() },
+            Row { kernel: Some(tcp(TcpInfo { retransmits: 4, unacked: 1, ..open_window })), ..plain() },
             "unplugged: 4 retransmits, 1 segment unacknowledged",
         ),
         (
-            Row { kernel: tcp(open_window), stuck_since: Some(seconds_ago(5)), ..plain() },
+            Row { kernel: Some(tcp(open_window)), stuck_since: Some(seconds_ago(5)), ..plain() },
             "takes nothing since 12:03:56",
         ),
         (Row { flow_since: Some(seconds_ago(6)), ..plain() }, "flow: over its rate, not read since 12:03:55"),
@@ -87,7 +89,7 @@ fn the_detail_says_why_in_words() {
             "gone 3.0 s ago: takes nothing",
         ),
     ] {
-        let said = detail(row);
+        let said = detail(&row);
         assert!(said.contains(told), "{told:?} is not in\n{said}");
     }
 }
@@ -114,7 +116,7 @@ fn passing(filter: &str) -> Vec<u64> {
     let response = answer(&app, Snapshot { rows, ..snapshot() });
     app.handle_response(response, now());
     press(&mut app, &format!("/{filter}<Enter>"));
-    let mut ids: Vec<u64> = app.query().visible.into_iter().map(|id| id.get()).collect();
+    let mut ids: Vec<u64> = app.query().visible.into_iter().map(ConnId::get).collect();
     ids.sort_unstable();
     ids
 }
@@ -158,7 +160,7 @@ fn filters_let_through_what_they_say() {
 
 #[test]
 fn spans_without_an_end_do_not_overflow() {
-    let said = detail(Row { outbox_age: Some(Duration::MAX), ..plain() });
+    let said = detail(&Row { outbox_age: Some(Duration::MAX), ..plain() });
     assert!(said.contains("#17 mallory"));
     assert_eq!(passing("id:17").first(), Some(&id(17).get()));
 }
