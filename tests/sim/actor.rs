@@ -32,6 +32,9 @@ pub(crate) struct Actor {
     /// Lines about who comes and goes may be missing: it has turned them off at some time.
     pub(crate) is_presence_mixed: bool,
     pub(crate) may_speak_telnet: bool,
+    pub(crate) has_spoken_telnet: bool,
+    /// It has asked to stay after the end of its input.
+    pub(crate) asked_to_listen: bool,
     pub(crate) has_finished: bool,
     /// Something happened to it after which its lines may go unheard.
     pub(crate) is_tainted: bool,
@@ -50,6 +53,8 @@ impl Actor {
             letters: 0,
             is_presence_mixed: false,
             may_speak_telnet,
+            has_spoken_telnet: false,
+            asked_to_listen: false,
             has_finished: false,
             is_tainted: false,
             is_write_shut: false,
@@ -88,7 +93,10 @@ impl Actor {
             95 => random.pick(&["/frobnicate", "/join", "/nick 5", "/"]).to_owned(),
             96 => "x".repeat(LINE_BYTES + random.within(1, 400)),
             97 => String::new(),
-            98 => "/listen".to_owned(),
+            98 => {
+                self.asked_to_listen = true;
+                "/listen".to_owned()
+            }
             _ => {
                 self.is_tainted = true;
                 "/quit for good".to_owned()
@@ -126,6 +134,7 @@ impl Actor {
             self.typed.extend(random.pick(&GARBAGE));
         }
         if self.may_speak_telnet && random.percent(3) {
+            self.has_spoken_telnet = true;
             self.typed.extend(random.pick(&TELNET));
         }
         self.typed.extend(random.pick(&[&b"\n"[..], b"\r\n", b"\r\0", b"\n"]));
