@@ -38,7 +38,7 @@ pub(crate) fn fd_count(pid: u32) -> usize {
 pub(crate) fn next_fd(pid: u32) -> u64 {
     let fds = fs::read_dir(format!("/proc/{pid}/fd")).expect("the process lives");
     let open: Vec<u64> = fds.filter_map(|fd| fd.ok()?.file_name().to_str()?.parse().ok()).collect();
-    (0..).find(|number| !open.contains(number)).unwrap()
+    (0..=u64::MAX).find(|number| !open.contains(number)).unwrap()
 }
 
 /// Allows a child descriptors below `limit` only, whatever it has open already; gives the limit until now.
