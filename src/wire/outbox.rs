@@ -390,7 +390,7 @@ mod tests {
         assert_eq!((room.chunks.in_use(), outbox.kept_bytes()), (2, 8));
         outbox.push_own(&mut room.chunks, Keep::WhileRoom, 0, |out| out.extend_from_slice(b"said\n"));
         outbox.push_own(&mut room.chunks, Keep::WhileRoom, MERGE_STAMPS, |out| {
-            out.extend_from_slice(b"late\n")
+            out.extend_from_slice(b"late\n");
         });
         assert_eq!((room.chunks.in_use(), outbox.kept_bytes()), (4, 8));
         assert_eq!(send_all(&mut outbox, &mut room.chunks, 3), "one\ntwo\nsaid\nlate\n");
