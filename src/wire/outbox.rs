@@ -105,10 +105,9 @@ impl Outbox {
             self.count_in(chunks, added, keep);
             return;
         }
-        let chunk = chunks.open();
-        let span = chunks.append(chunk, word);
+        let span = chunks.open_for_one(word);
         self.push(chunks, span, keep, stamp);
-        chunks.release(chunk);
+        chunks.release(span.chunk);
     }
 
     /// Drops the oldest lines that may be dropped, whole ones only, until `excess` bytes are gone or no such line
@@ -146,8 +145,7 @@ impl Outbox {
     /// Words the gap at the head, if one is there, with `word(lines, buffer)`.
     pub fn word_gap(&mut self, chunks: &mut Chunks, word: impl FnOnce(u32, &mut Vec<u8>)) {
         if let Some(Piece::Gap { lines, stamp }) = self.first {
-            let chunk = chunks.open();
-            let span = chunks.append(chunk, |bytes| word(lines, bytes));
+            let span = chunks.open_for_one(|bytes| word(lines, bytes));
             self.count_in(chunks, span, Keep::Always);
             self.first = Some(Piece::Bytes { span, keep: Keep::Always, stamp });
         }
