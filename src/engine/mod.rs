@@ -8,6 +8,7 @@
 
 mod deadlines;
 mod door;
+mod encoding;
 mod entry;
 mod feeds;
 mod inbound;
