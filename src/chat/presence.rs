@@ -11,8 +11,10 @@ use super::{Delivery, Hub, Line, RoomId, RoomName};
 use crate::id::Slot;
 use crate::time::{Moment, Now};
 
-/// How long a crowded room's comings and goings are counted before they are told.
-pub(super) const PRESENCE_PERIOD: Duration = Duration::from_secs(10);
+/// The least time between two words about a crowded room's comings and goings.
+const PRESENCE_PERIOD: Duration = Duration::from_secs(10);
+/// How long they are counted first, so that a crowd that comes at once is told of in one line.
+const PRESENCE_DELAY: Duration = Duration::from_secs(2);
 
 /// When the tallies of rooms fall due.
 pub(super) type Deadlines = BTreeSet<(Moment, RoomId)>;
@@ -69,7 +71,8 @@ impl Hub {
             out.tell_room(room, Some(by.slot), line);
             return;
         }
-        let due = now.moment + PRESENCE_PERIOD;
+        let soon = now.moment + PRESENCE_DELAY;
+        let due = self.rooms[room].presence_told.map_or(soon, |told| soon.max(told + PRESENCE_PERIOD));
         let tally = self.rooms[room].tally.get_or_insert_with(|| {
             self.deadlines.insert((due, room));
             Tally::new(due, by)
@@ -98,6 +101,7 @@ impl Hub {
             }
             self.deadlines.pop_first();
             if let Some(tally) = self.rooms[room].tally.take() {
+                self.rooms[room].presence_told = Some(now.moment);
                 let except = tally.sole.and_then(|contact| self.slot_of(contact));
                 out.tell_room(room, except, &tally.line(&self.rooms[room].name));
             }
@@ -126,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crowd_is_told_in_sum_every_ten_seconds() {
+    fn a_crowd_is_told_in_sum_at_most_every_ten_seconds() {
         let stage = play_with_four(
             "d says /nick dd
             d sees -- you are now dd
@@ -137,20 +141,19 @@ mod tests {
             e sees -- chatops: you are guest-5 in #lobby (5 here). /help lists the commands.
             e says /nick e
             e sees -- you are now e
-            4 s pass
+            1 s pass
             f enters
             f sees -- chatops: you are guest-6 in #lobby (6 here). /help lists the commands.
             a goes quit
-            5 s pass
             1 s pass
             b sees 12:34 #lobby -- 2 joined, 1 left, 1 renamed
             c sees 12:34 #lobby -- 2 joined, 1 left, 1 renamed
             d sees 12:34 #lobby -- 2 joined, 1 left, 1 renamed
             e sees 12:34 #lobby -- 2 joined, 1 left, 1 renamed
             f sees 12:34 #lobby -- 2 joined, 1 left, 1 renamed
-            60 s pass
+            4 s pass
             f goes quit
-            9 s pass
+            5 s pass
             1 s pass
             b sees 12:34 #lobby -- 1 left
             c sees 12:34 #lobby -- 1 left
@@ -171,7 +174,7 @@ mod tests {
             e sees -- chatops: you are guest-5 in #lobby (5 here). /help lists the commands.
             e says /nick e
             e sees -- you are now e
-            10 s pass
+            2 s pass
             a sees 12:34 #lobby -- 1 joined, 1 renamed
             b sees 12:34 #lobby -- 1 joined, 1 renamed
             c sees 12:34 #lobby -- 1 joined, 1 renamed
@@ -250,12 +253,12 @@ mod tests {
             a says /join #x
             a sees -- you are in #x (1 here)
             b is here
-            3 s pass
+            1 s pass
             b says /join #x
             b sees -- you are in #x (2 here)
-            7 s pass
+            1 s pass
             a sees 12:34 #lobby -- 1 joined, 1 renamed
-            3 s pass
+            1 s pass
             a sees 12:34 #x -- 1 joined",
         );
     }

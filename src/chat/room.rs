@@ -9,6 +9,7 @@ use super::names::Folded;
 use super::presence::Tally;
 use super::{RoomId, RoomName};
 use crate::id::Slot;
+use crate::time::Moment;
 
 /// The longest topic, in bytes: with the words around it, it fits on one line of a terminal answer.
 pub(super) const TOPIC_BYTES_MAX: usize = 300;
@@ -22,6 +23,8 @@ pub(super) struct Room {
     pub(super) topic: Option<Box<str>>,
     /// Comings and goings that are counted and not yet told.
     pub(super) tally: Option<Tally>,
+    /// When they were last told in sum.
+    pub(super) presence_told: Option<Moment>,
 }
 
 impl Room {
@@ -49,7 +52,13 @@ pub(super) struct Rooms {
 impl Rooms {
     /// Opens a room whose name is free.
     pub(super) fn open(&mut self, name: RoomName) -> RoomId {
-        let key = self.slab.insert(Room { name, members: Vec::new(), topic: None, tally: None });
+        let key = self.slab.insert(Room {
+            name,
+            members: Vec::new(),
+            topic: None,
+            tally: None,
+            presence_told: None,
+        });
         let id = RoomId(u32::try_from(key).expect("limits.rooms, plus the lobby, fits in 32 bits"));
         self.by_name.insert(name.folded(), id);
         id

@@ -29,6 +29,11 @@ impl Deadlines {
         self.0.first().map(|(at, _)| *at)
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// One whose deadline has passed, the earliest first. It stays in the set until it is armed otherwise.
     pub(super) fn due(&self, now: Moment) -> Option<Slot> {
         self.0.first().filter(|(at, _)| *at <= now).map(|(_, slot)| *slot)

@@ -6,6 +6,7 @@
 //! Invariants: nobody is freed but by [`Engine::ended`], when the socket is closed; a session that is over is
 //! never in the hub; each accepted id ends in exactly one record.
 
+mod books;
 mod deadlines;
 mod door;
 mod encoding;
@@ -25,6 +26,7 @@ mod switchboard;
 mod verbs;
 
 pub use crate::session::{Fate, Wants};
+pub use books::Books;
 pub use door::Admission;
 pub use outbound::Flushed;
 pub use server::Engine;

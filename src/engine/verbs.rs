@@ -104,11 +104,13 @@ impl Engine {
         let name = self.label(slot);
         let now = self.board.now.moment;
         let timeout = self.board.limits.half_close_timeout;
+        // What was said until now is still sent.
+        self.board.settle();
         let Some(entry) = self.board.entry_mut(slot) else { return Err(format!("{name} is gone")) };
         let is_done = match half {
             Half::Read => entry.session.shut_read(now),
             Half::Write => entry.session.shut_write(now),
-            Half::Both => entry.session.phase() != Phase::Draining,
+            Half::Both => entry.session.shut_both(now),
         };
         if !is_done {
             let state = entry.session.phase();
@@ -120,6 +122,9 @@ impl Engine {
         }
         if is_over {
             self.part(slot, CloseReason::Shutdown, Linger::for_peer(timeout));
+        } else {
+            // Lines that waited for answers to be read have nothing to wait for now.
+            self.parse(slot, &[]);
         }
         self.board.touch(slot);
         Ok(format!("shut down {half} of {name}"))

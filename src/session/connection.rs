@@ -266,6 +266,16 @@ impl Session {
         true
     }
 
+    /// `shutdown both` is about to say farewell. `false` where both directions have ended already.
+    pub fn shut_both(&mut self, now: Moment) -> bool {
+        if matches!(self.phase, Phase::Draining | Phase::Gone) {
+            return false;
+        }
+        self.shut_by_operator = true;
+        self.timeline.note(now, Milestone::Shutdown(Half::Both));
+        true
+    }
+
     /// Both directions end, for this reason: what is queued is flushed, FIN sent, what comes in dropped until the
     /// peer's FIN, and all of that within `linger`. `false` if the connection is gone.
     pub fn farewell(&mut self, reason: CloseReason, linger: Linger, now: Moment) -> bool {

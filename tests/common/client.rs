@@ -189,6 +189,12 @@ impl Client {
         .expect("the socket is connected");
     }
 
+    /// Closes with RST.
+    pub(crate) fn reset(self) {
+        let Stream::Tcp(stream) = &self.stream else { panic!("a Unix socket knows no RST") };
+        rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO)).expect("the socket is open");
+    }
+
     /// The next line, without its end.
     #[track_caller]
     pub(crate) fn line(&mut self) -> String {

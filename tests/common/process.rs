@@ -3,6 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+
 /// Clock ticks a second in `/proc/PID/stat`; the same on every Linux that is in use (`USER_HZ`).
 const TICKS_PER_SECOND: u64 = 100;
 
@@ -22,6 +24,16 @@ pub(crate) fn cpu_time_during(pid: u32, span: Duration) -> Duration {
     cpu_time(pid).saturating_sub(before)
 }
 
+/// Processor time used on this machine by whatever runs on it, all processors together.
+pub(crate) fn machine_cpu_time() -> Duration {
+    let stat = fs::read_to_string("/proc/stat").expect("this is Linux");
+    let fields = stat.lines().next().unwrap().split_whitespace().skip(1);
+    let ticks: Vec<u64> = fields.map(|field| field.parse().unwrap()).collect();
+    // user, nice, system, idle, iowait, irq, softirq, steal; guest time is in user already.
+    let busy: u64 = ticks.iter().take(8).sum::<u64>() - ticks[3] - ticks[4];
+    Duration::from_millis(busy * 1000 / TICKS_PER_SECOND)
+}
+
 /// Resident memory in bytes.
 pub(crate) fn rss(pid: u32) -> u64 {
     status_number(&format!("/proc/{pid}/status"), "VmRSS:").expect("the process lives") * 1024
@@ -30,6 +42,22 @@ pub(crate) fn rss(pid: u32) -> u64 {
 /// How many file descriptors the process has open.
 pub(crate) fn fd_count(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).expect("the process lives").count()
+}
+
+/// The number that the next file descriptor of the process will have.
+pub(crate) fn next_fd(pid: u32) -> u64 {
+    let fds = fs::read_dir(format!("/proc/{pid}/fd")).expect("the process lives");
+    let open: Vec<u64> = fds.filter_map(|fd| fd.ok()?.file_name().to_str()?.parse().ok()).collect();
+    (0..u64::MAX).find(|number| !open.contains(number)).expect("few are open")
+}
+
+/// Allows a child descriptors below `limit` only, whatever it has open already; gives the limit until now.
+pub(crate) fn limit_descriptors(pid: u32, limit: u64) -> u64 {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("process ids are positive");
+    // A child has the hard limit of its parent.
+    let wanted = Rlimit { current: Some(limit), maximum: getrlimit(Resource::Nofile).maximum };
+    let before = prlimit(Some(pid), Resource::Nofile, wanted).expect("the process is ours");
+    before.current.unwrap_or(u64::MAX)
 }
 
 /// How often threads of the process have gone to sleep of their own accord: each time something woke them.

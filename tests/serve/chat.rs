@@ -206,8 +206,8 @@ fn whois_tells_about_a_person_and_hides_the_address() {
 fn ping_is_answered_with_its_token() {
     let server = Server::start(&[]);
     let mut alice = Client::named(&server, "alice");
-    alice.send("/ping abc 123");
-    alice.expect("-- pong abc 123");
+    alice.send("/ping abc-123");
+    alice.expect("-- pong abc-123");
     alice.send("/ping");
     alice.expect_line("a pong without a token", |line| line.trim_end() == "-- pong");
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::common::{
-    Client, DEADLINE, End, NO_FLOOD_LIMIT, Server, now, numbered, people, process, wait_until, without_time,
+    AT_ONCE, Client, DEADLINE, End, NO_FLOOD_LIMIT, Server, now, numbered, people, process, wait_until,
+    without_time,
 };
 
 const MIB: u64 = 1024 * 1024;
@@ -21,7 +22,7 @@ fn a_flooding_sender_is_told_once_and_not_read() {
         let start = now();
         carol.send("/ping x");
         carol.skip_to("a pong", |line| line == "-- pong x");
-        assert!(start.elapsed() < Duration::from_millis(500), "carol waited for {:?}", start.elapsed());
+        assert!(start.elapsed() < AT_ONCE, "carol waited for {:?}", start.elapsed());
     }
     let heard = bob.lines_until_now();
     assert!(heard.iter().all(|line| line == "HH:MM #lobby <alice> spam, spam, spam"), "{heard:?}");
@@ -64,6 +65,9 @@ fn bytes_are_limited_as_well_as_lines() {
     for _ in 0..12 {
         bob.expect(&format!("HH:MM #lobby <alice> {long}"));
     }
+    // One read may take more than the limit allows; then she is not read until that is made up for.
+    alice.send("next");
+    bob.expect("HH:MM #lobby <alice> next");
     assert!(start.elapsed() >= Duration::from_millis(1500), "12,000 bytes passed in {:?}", start.elapsed());
 }
 
@@ -71,10 +75,11 @@ fn bytes_are_limited_as_well_as_lines() {
 fn who_floods_for_too_long_is_told_and_closed() {
     let server = Server::start(&["flood.patience=1s", "limits.receive_buffer=\"16 KiB\""]);
     let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
+    let before = process::fd_count(server.pid());
     let flood = "on and on\n".repeat(200_000);
     alice.send_some(flood.as_bytes(), Duration::from_millis(300));
     bob.skip_to("the end of alice", |line| line == "HH:MM #lobby <-- alice (flooding)");
-    wait_until(DEADLINE, "her socket is gone", || process::connections_on(server.port()).len() == 1);
+    wait_until(DEADLINE, "her socket is closed", || process::fd_count(server.pid()) < before);
 }
 
 /// Alice says `count` lines of about 100 bytes while bob reads each at once; gives what was said.

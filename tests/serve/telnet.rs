@@ -13,6 +13,8 @@ const IP: u8 = 0xf4;
 const NOP: u8 = 0xf1;
 const TIMING_MARK: u8 = 6;
 const TERMINAL_TYPE: u8 = 24;
+/// Assigned to nothing (IANA, Telnet Options).
+const UNKNOWN: u8 = 77;
 
 #[test]
 fn telnet_commands_are_no_text() {
@@ -34,10 +36,10 @@ fn telnet_commands_are_no_text() {
 fn a_request_is_refused_to_its_sender_and_nobody_else_sees_telnet() {
     let server = Server::start(&[]);
     let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
-    alice.send_raw(&[IAC, DO, TERMINAL_TYPE]);
-    assert_eq!(alice.bytes(3), [IAC, WONT, TERMINAL_TYPE]);
-    alice.send_raw(&[IAC, WILL, TERMINAL_TYPE]);
-    assert_eq!(alice.bytes(3), [IAC, DONT, TERMINAL_TYPE]);
+    alice.send_raw(&[IAC, DO, UNKNOWN]);
+    assert_eq!(alice.bytes(3), [IAC, WONT, UNKNOWN]);
+    alice.send_raw(&[IAC, WILL, UNKNOWN]);
+    assert_eq!(alice.bytes(3), [IAC, DONT, UNKNOWN]);
     alice.send("plain");
     bob.expect("HH:MM #lobby <alice> plain");
     // Client checks every line it reads to be UTF-8, which no telnet command is.

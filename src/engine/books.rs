@@ -1,0 +1,55 @@
+//! The engine's books, counted anew: tests compare them with what is kept from day to day.
+
+use super::server::Engine;
+
+/// Sums over everything that the engine holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Books {
+    /// Connections, those turned away included.
+    pub connections: usize,
+    /// People in the hub.
+    pub people: usize,
+    /// Rooms in the hub.
+    pub rooms: usize,
+    /// Unsent bytes of all connections, as kept from day to day.
+    pub queued_bytes: usize,
+    /// Unsent bytes of all connections, added up.
+    pub unsent_bytes: usize,
+    /// Of them, those that are never skipped.
+    pub kept_bytes: usize,
+    /// The most that one connection has unsent.
+    pub largest_outbox: usize,
+    /// Chunks of lines in memory.
+    pub chunks: usize,
+    /// The memory they take, in bytes.
+    pub chunk_bytes: usize,
+    /// Connections that stand under a deadline.
+    pub deadlines: usize,
+    /// Connections whose deadline is not the one under which they stand; none after a whole turn.
+    pub misarmed: usize,
+}
+
+impl Engine {
+    /// The books of this moment. Looks at every connection.
+    #[must_use]
+    pub fn books(&self) -> Books {
+        let mut books = Books {
+            connections: self.board.entries.len(),
+            people: self.hub.people_count(),
+            rooms: self.hub.room_count(),
+            queued_bytes: self.board.chunks.queued(),
+            chunks: self.board.chunks.in_use(),
+            chunk_bytes: self.board.chunks.allocated(),
+            deadlines: self.deadlines.len(),
+            ..Books::default()
+        };
+        for (_, entry) in &self.board.entries {
+            let outbox = entry.session.outbox();
+            books.unsent_bytes += outbox.bytes();
+            books.kept_bytes += outbox.kept_bytes();
+            books.largest_outbox = books.largest_outbox.max(outbox.bytes());
+            books.misarmed += usize::from(entry.armed != entry.session.poll_timeout());
+        }
+        books
+    }
+}

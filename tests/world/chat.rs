@@ -1,0 +1,228 @@
+//! What people read: the greeting, each other's lines, in order and once, and how they want them.
+
+use crate::stage::World;
+
+#[test]
+fn a_session_begins_with_the_message_of_the_day_and_the_greeting() {
+    let mut world = World::with(|config| {
+        config.server.name = "base".to_owned();
+        config.server.motd = "Welcome.\nBe kind.".to_owned();
+    });
+    let alice = world.connect();
+    world.reads(
+        alice,
+        [
+            "-- Welcome.",
+            "-- Be kind.",
+            "-- base: you are guest-1 in #lobby (1 here). /help lists the commands.",
+        ],
+    );
+    let bob = world.connect_from("unix");
+    world.reads(alice, ["12:34 #lobby --> guest-2"]);
+    world.lines(bob);
+}
+
+#[test]
+fn every_line_end_ends_one_line_however_the_bytes_come() {
+    let text = b"a\nb\r\nc\r\0d\re\n\n\xc3\xa9\xfe\xe2\x82\n\x1b[31mred\n";
+    let heard = ["a", "b", "c", "d", "e", "é\u{FFFD}\u{FFFD}", "␛[31mred"]
+        .map(|text| format!("12:34 #lobby <alice> {text}"));
+    let heard = heard.each_ref().map(String::as_str);
+    for read_max in 1..=text.len() {
+        let mut world = World::new();
+        let [alice, bob] = world.people(["alice", "bob"]);
+        world.peer(alice).read_max = read_max;
+        world.sends(alice, text);
+        world.reads(bob, heard);
+        world.reads(alice, []);
+    }
+}
+
+#[test]
+fn everybody_but_the_speaker_hears_a_line_once() {
+    let mut world = World::new();
+    let [alice, bob, carol] = world.people(["alice", "bob", "carol"]);
+    world.says(alice, "hi");
+    world.says(alice, "");
+    world.says(alice, " \t ");
+    world.says(bob, "/me waves");
+    world.says(alice, "//who is a command");
+    world.reads(alice, ["12:34 #lobby * bob waves"]);
+    world.reads(bob, ["12:34 #lobby <alice> hi", "12:34 #lobby <alice> /who is a command"]);
+    world.reads(
+        carol,
+        ["12:34 #lobby <alice> hi", "12:34 #lobby <alice> /who is a command", "12:34 #lobby * bob waves"],
+    );
+}
+
+#[test]
+fn a_refused_line_gets_one_line_and_nobody_else_hears_of_it() {
+    let mut world = World::new();
+    let [alice, bob] = world.people(["alice", "bob"]);
+    for line in ["/nick bob", "/jion #ops", "/join", "/msg nobody hi", "/leave #nowhere", "/reply hi"] {
+        world.says(alice, line);
+        let answer = world.lines(alice);
+        assert!(answer.len() == 1 && answer[0].starts_with("!! "), "{line} was answered {answer:?}");
+    }
+    world.reads(bob, []);
+}
+
+#[test]
+fn who_comes_in_mid_turn_hears_only_what_is_said_after_it() {
+    let mut world = World::new();
+    let [alice, bob, carol] = world.people(["alice", "bob", "carol"]);
+    for client in [alice, carol] {
+        world.says(client, "/join #ops");
+    }
+    world.everybody_has_read();
+    // All of it is one turn, in this order.
+    world.says(alice, "before");
+    world.says(bob, "/join #ops");
+    world.says(carol, "after");
+    world.turn();
+    world.reads(bob, ["-- you are in #ops (3 here)", "12:34 #ops <carol> after"]);
+    world.reads(carol, ["12:34 #ops <alice> before", "12:34 #ops --> bob"]);
+    world.reads(alice, ["12:34 #ops --> bob", "12:34 #ops <carol> after"]);
+}
+
+#[test]
+fn who_leaves_in_mid_turn_hears_only_what_was_said_before_it() {
+    let mut world = World::new();
+    let [alice, bob, carol] = world.people(["alice", "bob", "carol"]);
+    world.says(alice, "before");
+    world.says(bob, "/leave");
+    world.says(carol, "after");
+    world.turn();
+    world.reads(bob, ["12:34 #lobby <alice> before", "-- you left #lobby; you are in no room: /join #ROOM"]);
+}
+
+#[test]
+fn lines_keep_their_order_across_rooms() {
+    let mut world = World::new();
+    let [alice, bob, carol] = world.people(["alice", "bob", "carol"]);
+    for (client, rooms) in [(alice, ["#a", "#b"]), (bob, ["#a", "#b"]), (carol, ["#b", "#a"])] {
+        for room in rooms {
+            world.says(client, &format!("/join {room}"));
+        }
+    }
+    world.everybody_has_read();
+    // Alice speaks in #b, then #a, then #b; carol, who is read behind her, in #a and #b: one turn.
+    for line in ["1", "/join #a", "2", "/msg bob 3", "/join #b", "4"] {
+        world.says(alice, line);
+    }
+    for line in ["5", "/join #b", "6"] {
+        world.says(carol, line);
+    }
+    world.turn();
+    world.reads(
+        bob,
+        [
+            "12:34 #b <alice> 1",
+            "12:34 #a <alice> 2",
+            "12:34 [alice -> bob] 3",
+            "12:34 #b <alice> 4",
+            "12:34 #a <carol> 5",
+            "12:34 #b <carol> 6",
+        ],
+    );
+}
+
+#[test]
+fn an_answer_stands_between_the_lines_said_before_and_after_it() {
+    let mut world = World::new();
+    let [alice, bob, carol] = world.people(["alice", "bob", "carol"]);
+    world.says(alice, "before");
+    world.says(bob, "/ping now");
+    world.says(carol, "after");
+    world.turn();
+    world.reads(bob, ["12:34 #lobby <alice> before", "-- pong now", "12:34 #lobby <carol> after"]);
+}
+
+#[test]
+fn everybody_gets_the_wording_they_asked_for() {
+    let mut world = World::new();
+    let [alice, bob, carol] = world.people(["alice", "bob", "carol"]);
+    world.says(bob, "/set time off");
+    world.says(carol, "/set presence off");
+    world.everybody_has_read();
+    world.says(alice, "hi");
+    let dave = world.connect();
+    world.says(dave, "/nick dave");
+    world.run();
+    world.finishes(dave);
+    world.reads(
+        bob,
+        [
+            "#lobby --> guest-4",
+            "#lobby <alice> hi",
+            "#lobby -- guest-4 is now dave",
+            "#lobby <-- dave (end of input)",
+        ],
+    );
+    world.reads(carol, ["12:34 #lobby <alice> hi"]);
+    world.says(bob, "/set time hh:mm");
+    world.reads(bob, ["-- time is hh:mm"]);
+    world.says(alice, "hi");
+    world.reads(bob, ["12:34 #lobby <alice> hi"]);
+}
+
+#[test]
+fn a_change_of_wording_in_mid_turn_loses_nothing() {
+    let mut world = World::new();
+    let [alice, bob, carol] = world.people(["alice", "bob", "carol"]);
+    world.says(alice, "one");
+    world.says(bob, "/set time off");
+    world.says(carol, "two");
+    world.turn();
+    world.reads(bob, ["12:34 #lobby <alice> one", "-- time is off", "#lobby <carol> two"]);
+}
+
+#[test]
+fn a_crowd_is_told_in_sum_who_comes_and_goes() {
+    let mut world = World::with(|config| config.rooms.presence_max = 3);
+    let [alice, bob, carol] = world.people(["alice", "bob", "carol"]);
+    let dave = world.connect();
+    world.says(dave, "/nick dave");
+    world.reads(alice, []);
+    world.finishes(carol);
+    world.pass("1900ms");
+    world.reads(bob, []);
+    world.pass("100ms");
+    world.reads(alice, ["12:34 #lobby -- 1 joined, 1 left, 1 renamed"]);
+    world.reads(bob, ["12:34 #lobby -- 1 joined, 1 left, 1 renamed"]);
+}
+
+#[test]
+fn private_lines_are_read_by_two() {
+    let mut world = World::new();
+    let [alice, bob, carol] = world.people(["alice", "bob", "carol"]);
+    world.says(alice, "/msg bob psst");
+    world.reads(alice, ["12:34 [alice -> bob] psst"]);
+    world.says(bob, "/reply what?");
+    world.reads(bob, ["12:34 [alice -> bob] psst", "12:34 [bob -> alice] what?"]);
+    world.reads(alice, ["12:34 [bob -> alice] what?"]);
+    world.reads(carol, []);
+}
+
+#[test]
+fn a_room_ends_with_its_last_member_and_begins_anew() {
+    let mut world = World::new();
+    let [alice, bob] = world.people(["alice", "bob"]);
+    for round in 0..3 {
+        for client in [alice, bob] {
+            world.says(client, "/join #ops");
+        }
+        world.run();
+        world.says(alice, "/topic all hands");
+        world.says(alice, &format!("round {round}"));
+        world.run();
+        let heard = world.lines(bob);
+        assert_eq!(heard[heard.len() - 1], format!("12:34 #ops <alice> round {round}"));
+        assert_eq!(world.books().rooms, 2);
+        for client in [alice, bob] {
+            world.says(client, "/leave #ops");
+        }
+        world.run();
+        assert_eq!(world.books().rooms, 1);
+    }
+}

@@ -1,0 +1,163 @@
+//! The end of a connection by word: `/quit`, and the operator's `kick` and `reset`.
+
+use chatops::engine::Fate;
+
+use crate::stage::{Window, World};
+
+#[test]
+fn who_quits_is_answered_and_the_room_reads_its_last_word() {
+    let mut world = World::new();
+    let [alice, bob] = world.people(["alice", "bob"]);
+    world.sends(bob, b"so long\n/quit see you\nnobody hears this\n");
+    world.reads(bob, ["-- bye"]);
+    world.reads(alice, ["12:34 #lobby <bob> so long", "12:34 #lobby <-- bob (quit: see you)"]);
+    assert!(world.got_fin(bob));
+    assert_eq!(world.state(bob), "draining");
+    world.finishes(bob);
+    assert_eq!(world.fate(bob), Some(Fate::Close));
+}
+
+#[test]
+fn a_kicked_client_reads_why_last_of_all() {
+    let mut world = World::new();
+    let [alice, bob] = world.people(["alice", "bob"]);
+    world.says(alice, "before");
+    world.turn();
+    assert_eq!(world.operator("kick bob too loud").unwrap(), "kicked #2 bob");
+    world.says(alice, "after");
+    world.reads(bob, ["12:34 #lobby <alice> before", "-- kicked by the operator: too loud"]);
+    world.reads(alice, ["12:34 #lobby <-- bob (kicked: too loud)"]);
+    assert!(world.got_fin(bob));
+    assert_eq!(world.fate(bob), None, "its own FIN is waited for");
+    world.finishes(bob);
+    assert_eq!(world.fate(bob), Some(Fate::Close));
+}
+
+#[test]
+fn a_kick_needs_no_reason() {
+    let mut world = World::new();
+    let [alice, bob] = world.people(["alice", "bob"]);
+    world.operator("kick #2").unwrap();
+    world.reads(bob, ["-- kicked by the operator"]);
+    world.reads(alice, ["12:34 #lobby <-- bob (kicked)"]);
+}
+
+#[test]
+fn a_kicked_client_that_is_silent_is_closed_after_two_seconds() {
+    let mut world = World::new();
+    let [_alice, bob] = world.people(["alice", "bob"]);
+    world.operator("kick bob").unwrap();
+    world.pass("1999ms");
+    assert_eq!(world.fate(bob), None);
+    world.pass("1ms");
+    assert_eq!(world.fate(bob), Some(Fate::Close));
+}
+
+#[test]
+fn a_kicked_client_that_goes_on_sending_is_read_for_five_seconds() {
+    let mut world = World::new();
+    let [alice, bob] = world.people(["alice", "bob"]);
+    world.operator("kick bob").unwrap();
+    world.everybody_has_read();
+    for _ in 0..4 {
+        world.says(bob, &"x".repeat(200_000));
+        world.pass("1s");
+        assert!(world.peer(bob).inbound.is_empty(), "what it sends is discarded");
+    }
+    world.pass("999ms");
+    assert_eq!(world.fate(bob), None);
+    world.pass("1ms");
+    assert_eq!(world.fate(bob), Some(Fate::Close));
+    world.reads(alice, []);
+}
+
+#[test]
+fn a_kicked_flooder_is_read_at_once() {
+    let mut world = World::new();
+    let [_alice, bob] = world.people(["alice", "bob"]);
+    for _ in 0..100_000 {
+        world.says(bob, "x");
+    }
+    world.run();
+    assert!(!world.peer(bob).inbound.is_empty(), "it is held back");
+    world.operator("kick bob").unwrap();
+    let lines = world.lines(bob);
+    assert_eq!(lines.last().unwrap(), "-- kicked by the operator");
+    assert!(world.peer(bob).inbound.is_empty());
+}
+
+#[test]
+fn a_kicked_client_that_takes_nothing_is_reset_at_the_deadline() {
+    let mut world = World::new();
+    let [_alice, bob] = world.people(["alice", "bob"]);
+    for kernel_bytes in [10, 10_000] {
+        world.run();
+        world.peer(bob).window = Window::Closed;
+        world.peer(bob).kernel_bytes = kernel_bytes;
+    }
+    world.operator("kick bob").unwrap();
+    world.pass("4999ms");
+    assert_eq!(world.fate(bob), None);
+    world.pass("1ms");
+    assert_eq!(world.fate(bob), Some(Fate::Reset));
+}
+
+#[test]
+fn a_kicked_client_that_never_had_the_word_is_reset_at_the_deadline() {
+    let mut world = World::new();
+    let [_alice, bob] = world.people(["alice", "bob"]);
+    world.peer(bob).window = Window::Closed;
+    world.peer(bob).kernel_bytes = 3;
+    world.operator("kick bob").unwrap();
+    world.pass("5s");
+    assert_eq!(world.fate(bob), Some(Fate::Reset));
+    let events = world.events();
+    assert_eq!(events.last().unwrap(), "#2 bob close: kicked; 24 bytes unsent");
+}
+
+#[test]
+fn a_farewell_is_said_once() {
+    let mut world = World::new();
+    let [alice, bob] = world.people(["alice", "bob"]);
+    world.operator("kick bob").unwrap();
+    assert_eq!(world.operator("kick #2").unwrap_err(), "#2 is leaving already");
+    world.operator("kick bob").unwrap_err();
+    world.reads(bob, ["-- kicked by the operator"]);
+    world.reads(alice, ["12:34 #lobby <-- bob (kicked)"]);
+    world.pass("2s");
+    assert_eq!(world.operator("kick #2").unwrap_err(), "#2 is gone already");
+    assert_eq!(world.operator("kick #99").unwrap_err(), "nobody here is #99");
+}
+
+#[test]
+fn a_name_is_free_as_soon_as_its_owner_is_kicked() {
+    let mut world = World::new();
+    let [alice, bob] = world.people(["alice", "bob"]);
+    world.operator("kick bob").unwrap();
+    world.says(alice, "/nick bob");
+    world.reads(alice, ["12:34 #lobby <-- bob (kicked)", "-- you are now bob"]);
+    world.reads(bob, ["-- kicked by the operator"]);
+}
+
+#[test]
+fn a_reset_is_at_once_and_loses_what_is_unsent() {
+    let mut world = World::new();
+    let [alice, bob] = world.people(["alice", "bob"]);
+    world.peer(bob).window = Window::Closed;
+    world.says(alice, "hello");
+    world.run();
+    assert_eq!(world.operator("reset bob").unwrap(), "reset #2 bob");
+    assert_eq!(world.fate(bob), Some(Fate::Reset));
+    world.reads(bob, []);
+    world.reads(alice, ["12:34 #lobby <-- bob (reset by the operator)"]);
+}
+
+#[test]
+fn a_client_that_resets_has_left() {
+    let mut world = World::new();
+    let [alice, bob] = world.people(["alice", "bob"]);
+    world.says(bob, "last words");
+    world.peer(bob).resets();
+    world.reads(alice, ["12:34 #lobby <bob> last words", "12:34 #lobby <-- bob (connection reset)"]);
+    assert_eq!(world.fate(bob), Some(Fate::Reset));
+}

@@ -1,0 +1,157 @@
+//! Senders over their rate: told once, not read for a while, and in the end sent away.
+
+use chatops::config::settings::ByteSize;
+
+use crate::stage::World;
+
+const SLOW_DOWN: &str = "-- slow down: you are read at 5 lines a second until you pause";
+
+#[test]
+fn a_burst_passes_then_lines_pass_at_their_rate_and_that_is_told_once() {
+    let mut world = World::new();
+    let [alice, bob] = world.people(["alice", "bob"]);
+    world.pass("10s");
+    for number in 0..30 {
+        world.says(alice, &format!("{number}"));
+    }
+    let mut heard = world.lines(bob);
+    assert_eq!(heard.len(), 20);
+    world.reads(alice, [SLOW_DOWN]);
+    assert_eq!(world.state(alice), "open flow");
+    world.pass("1s");
+    heard.extend(world.lines(bob));
+    assert_eq!(heard.len(), 25);
+    world.pass("1s");
+    heard.extend(world.lines(bob));
+    let all: Vec<String> = (0..30).map(|number| format!("12:34 #lobby <alice> {number}")).collect();
+    assert_eq!(heard, all);
+    world.reads(alice, []);
+    assert_eq!(world.state(alice), "open");
+}
+
+#[test]
+fn who_is_not_read_hears_all_the_same() {
+    let mut world = World::new();
+    let [alice, bob] = world.people(["alice", "bob"]);
+    for _ in 0..100 {
+        world.says(alice, "more");
+    }
+    world.everybody_has_read();
+    world.says(bob, "are you all right?");
+    world.reads(alice, ["12:34 #lobby <bob> are you all right?"]);
+    assert!(world.row(alice).inbox_bytes > 0, "the rest waits");
+}
+
+#[test]
+fn after_a_pause_it_is_told_again() {
+    let mut world = World::new();
+    let [alice, _bob] = world.people(["alice", "bob"]);
+    for _ in 0..3 {
+        world.pass("10s");
+        for _ in 0..21 {
+            world.says(alice, "x");
+        }
+        world.reads(alice, [SLOW_DOWN]);
+    }
+}
+
+#[test]
+fn without_a_pause_for_too_long_it_is_told_and_closed() {
+    let mut world = World::new();
+    let [alice, bob] = world.people(["alice", "bob"]);
+    for _ in 0..5_000 {
+        world.says(alice, "x");
+    }
+    world.pass("9m");
+    world.reads(alice, [SLOW_DOWN]);
+    world.pass("1m");
+    world.reads(alice, ["-- you sent too much for too long without a pause: goodbye"]);
+    assert!(world.got_fin(alice));
+    let heard = world.lines(bob);
+    assert_eq!(heard.last().unwrap(), "12:44 #lobby <-- alice (flooding)");
+    // 10 minutes of 5 lines a second and the burst, not one more.
+    assert!((3_000..=3_025).contains(&heard.len()), "{} lines", heard.len());
+}
+
+#[test]
+fn who_pauses_in_time_is_patiently_heard() {
+    let mut world = World::new();
+    let [alice, _bob] = world.people(["alice", "bob"]);
+    for _ in 0..30 {
+        for _ in 0..150 {
+            world.says(alice, "x");
+        }
+        world.pass("40s");
+    }
+    assert_eq!(world.state(alice), "open");
+}
+
+#[test]
+fn bytes_have_a_rate_of_their_own() {
+    let mut world = World::with(|config| {
+        config.flood.burst_bytes = ByteSize::kib(8);
+        config.flood.bytes_per_second = ByteSize(3_000);
+    });
+    let [alice, bob] = world.people(["alice", "bob"]);
+    world.pass("10s");
+    world.peer(alice).read_max = 4_000;
+    for _ in 0..10 {
+        world.says(alice, &"x".repeat(3_999));
+    }
+    assert_eq!(world.lines(bob).len(), 3, "the read that crosses the rate is still taken");
+    world.reads(alice, [SLOW_DOWN]);
+    world.pass("4s");
+    let more = world.lines(bob).len();
+    assert!((2..=4).contains(&more), "3,000 bytes a second: {more}");
+    world.pass("10s");
+    assert_eq!(world.lines(bob).len(), 7 - more);
+}
+
+#[test]
+fn odd_rates_end_no_pause_too_early_and_never_spin() {
+    for (lines, bytes) in [(1, 7), (3, 1_000_003), (7, 999), (1_000_000, 32 * 1024), (999_983, 11)] {
+        let mut world = World::with(|config| {
+            config.flood.burst_lines = 1;
+            config.flood.lines_per_second = lines;
+            config.flood.burst_bytes = ByteSize(64);
+            config.flood.bytes_per_second = ByteSize(bytes);
+        });
+        let [alice, bob] = world.people(["alice", "bob"]);
+        for number in 0..20 {
+            world.says(alice, &format!("{number}"));
+        }
+        world.pass("5m");
+        assert_eq!(world.lines(bob).len(), 20, "{lines} lines and {bytes} bytes a second");
+    }
+}
+
+#[test]
+fn a_line_too_long_is_refused_whole_and_the_session_goes_on() {
+    for read_max in [1, 7, 4_096, 4_097, 64 * 1024] {
+        let mut world = World::with(|config| config.flood.enabled = false);
+        let [alice, bob] = world.people(["alice", "bob"]);
+        world.peer(alice).read_max = read_max;
+        world.says(alice, &"x".repeat(4_096));
+        world.says(alice, &"y".repeat(4_097));
+        world.says(alice, &"z".repeat(20_000));
+        world.says(alice, "short");
+        let heard = world.lines(bob);
+        assert_eq!(
+            heard,
+            [format!("12:34 #lobby <alice> {}", "x".repeat(4_096)), "12:34 #lobby <alice> short".into()]
+        );
+        let told = "!! that line has more than 4096 bytes and was not sent; send it in parts";
+        world.reads(alice, [told, told]);
+    }
+}
+
+#[test]
+fn without_flood_limits_nothing_waits() {
+    let mut world = World::with(|config| config.flood.enabled = false);
+    let [alice, bob] = world.people(["alice", "bob"]);
+    for _ in 0..1_000 {
+        world.says(alice, "x");
+    }
+    assert_eq!(world.lines(bob).len(), 1_000);
+    world.reads(alice, []);
+}

@@ -1,0 +1,152 @@
+//! A client ends its input: what it sent is answered, and then it goes or stays.
+
+use chatops::config::settings::HalfClosePolicy;
+use chatops::engine::Fate;
+
+use crate::stage::{Client, Window, World};
+
+fn listening_world() -> World {
+    World::with(|config| config.half_close.policy = HalfClosePolicy::Listen)
+}
+
+/// A client that has ended its input and reads on.
+fn half_closed(world: &mut World, client: Client) {
+    world.finishes(client);
+    world.run();
+    assert!(!world.got_fin(client));
+}
+
+#[test]
+fn a_script_posts_its_lines_is_answered_and_ends() {
+    let mut world = World::new();
+    let [bob] = world.people(["bob"]);
+    let script = world.connect();
+    world.sends(script, b"/nick ci\ndeploy done");
+    world.finishes(script);
+    world.reads(
+        script,
+        ["-- chatops: you are guest-2 in #lobby (2 here). /help lists the commands.", "-- you are now ci"],
+    );
+    assert!(world.got_fin(script));
+    assert_eq!(world.fate(script), Some(Fate::Close));
+    world.reads(
+        bob,
+        [
+            "12:34 #lobby --> guest-2",
+            "12:34 #lobby -- guest-2 is now ci",
+            "12:34 #lobby <ci> deploy done",
+            "12:34 #lobby <-- ci (end of input)",
+        ],
+    );
+}
+
+#[test]
+fn who_reads_late_still_gets_every_answer() {
+    let mut world = World::new();
+    let [alice] = world.people(["alice"]);
+    world.peer(alice).window = Window::Closed;
+    world.peer(alice).kernel_bytes = 10;
+    world.says(alice, "/ping 1");
+    world.says(alice, "/ping 2");
+    world.finishes(alice);
+    world.pass("1m");
+    assert_eq!(world.state(alice), "draining stalled");
+    world.peer(alice).window = Window::Open;
+    world.reads(alice, ["-- pong 1", "-- pong 2"]);
+    assert!(world.got_fin(alice));
+    // Only the acknowledgement was missing; it is looked for by timer.
+    world.pass("1s");
+    assert_eq!(world.fate(alice), Some(Fate::Close));
+}
+
+#[test]
+fn who_asks_to_listen_stays_for_as_long_as_it_lives() {
+    let mut world = World::new();
+    let [alice, bob] = world.people(["alice", "bob"]);
+    world.says(bob, "/listen");
+    half_closed(&mut world, bob);
+    world.everybody_has_read();
+    assert_eq!(world.state(bob), "eof half listen");
+    world.pass("5h");
+    world.says(alice, "still there?");
+    world.reads(bob, ["17:34 #lobby <alice> still there?"]);
+    world.peer(bob).closes();
+    world.says(alice, "and now?");
+    world.run();
+    // The first write to a closed socket succeeds, the RST that answers it is seen then.
+    world.reads(alice, ["17:34 #lobby <-- bob (connection reset)"]);
+}
+
+#[test]
+fn under_the_policy_of_listening_everybody_stays_for_a_while() {
+    let mut world = listening_world();
+    let [alice, bob] = world.people(["alice", "bob"]);
+    world.says(bob, "bye for now");
+    half_closed(&mut world, bob);
+    world.reads(alice, ["12:34 #lobby <bob> bye for now"]);
+    world.pass("9m");
+    world.says(alice, "hello");
+    world.reads(bob, ["12:43 #lobby <alice> hello"]);
+    world.pass("1m");
+    world.reads(bob, ["-- half-closed for too long: goodbye"]);
+    world.reads(alice, ["12:44 #lobby <-- bob (half-closed for too long)"]);
+    assert!(world.got_fin(bob));
+    world.pass("5ms");
+    assert_eq!(world.fate(bob), Some(Fate::Close));
+}
+
+#[test]
+fn under_the_policy_of_listening_too_one_may_ask_to_stay() {
+    let mut world = listening_world();
+    let [alice, bob] = world.people(["alice", "bob"]);
+    world.says(bob, "/listen");
+    half_closed(&mut world, bob);
+    world.everybody_has_read();
+    world.pass("1h");
+    world.says(alice, "hello");
+    world.reads(bob, ["13:34 #lobby <alice> hello"]);
+}
+
+#[test]
+fn what_was_sent_before_the_end_is_answered_even_if_its_rate_makes_it_wait() {
+    let mut world = World::new();
+    let [alice, bob] = world.people(["alice", "bob"]);
+    for number in 1..=40 {
+        world.says(bob, &format!("{number}"));
+    }
+    world.finishes(bob);
+    world.pass("1s");
+    let early = world.lines(alice).len();
+    assert!((20..30).contains(&early), "{early} lines");
+    world.pass("4s");
+    let late = world.lines(alice);
+    assert_eq!(late[late.len() - 2..], ["12:34 #lobby <bob> 40", "12:34 #lobby <-- bob (end of input)"]);
+    assert_eq!(world.fate(bob), Some(Fate::Close));
+}
+
+#[test]
+fn what_waits_when_both_directions_end_is_heard_before_the_end() {
+    let mut world = World::new();
+    let [alice, bob] = world.people(["alice", "bob"]);
+    world.operator("shutdown bob write").unwrap();
+    for number in 1..=30 {
+        world.says(bob, &format!("{number}"));
+    }
+    world.finishes(bob);
+    world.pass("10s");
+    let heard = world.lines(alice);
+    assert_eq!(heard[heard.len() - 2..], ["12:34 #lobby <bob> 30", "12:34 #lobby <-- bob (end of input)"]);
+    assert_eq!(world.fate(bob), Some(Fate::Close));
+}
+
+#[test]
+fn a_client_that_is_gone_looks_half_closed_until_something_is_written() {
+    let mut world = listening_world();
+    let [alice, bob] = world.people(["alice", "bob"]);
+    world.peer(bob).closes();
+    world.run();
+    assert_eq!(world.state(bob), "eof half");
+    world.says(alice, "anybody?");
+    world.reads(alice, ["12:34 #lobby <-- bob (connection reset)"]);
+    world.reads(bob, []);
+}

@@ -1,0 +1,18 @@
+//! The rules people rely on, as stories about the engine alone: no socket, no clock, no thread.
+//!
+//! `stage` is the world they play in, with a virtual clock and a fake kernel for every client. Each of the other
+//! files holds the stories about one subject.
+
+#[allow(dead_code, reason = "shared with the fault simulator, which uses another part of it")]
+mod stage;
+
+mod chat;
+mod door;
+mod farewell;
+mod flood;
+mod half_close;
+mod picture;
+mod shutdown;
+mod slow;
+mod stop;
+mod telnet;

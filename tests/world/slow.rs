@@ -1,0 +1,249 @@
+//! Readers that are slower than the talk: whole lines are skipped and told in their place, answers never are, and
+//! only who takes nothing at all is cut off.
+
+use chatops::config::settings::{ByteSize, Config, OnFull};
+use chatops::engine::Fate;
+
+use crate::stage::{Client, Window, World};
+
+/// Small outboxes, and senders as fast as they like.
+fn narrow(config: &mut Config) {
+    config.flood.enabled = false;
+    config.limits.outbox_bytes = ByteSize::kib(4);
+}
+
+/// The client's kernel takes so many bytes, and its program reads none of them.
+fn stops_reading(world: &mut World, client: Client, kernel_bytes: usize) {
+    world.run();
+    let peer = world.peer(client);
+    peer.window = Window::Closed;
+    peer.kernel_bytes = kernel_bytes;
+}
+
+fn reads_again(world: &mut World, client: Client) {
+    world.peer(client).window = Window::Open;
+}
+
+/// Numbered lines, a few in each turn.
+fn talks(world: &mut World, client: Client, numbers: std::ops::Range<usize>) {
+    for number in numbers {
+        world.says(client, &format!("line {number:04}"));
+        if number % 7 == 0 {
+            world.turn();
+        }
+    }
+    world.run();
+}
+
+/// The numbers of the lines that were read, and of those that a marker in their place says were skipped.
+fn read_and_skipped(lines: &[String], from: usize) -> (Vec<usize>, usize) {
+    let mut next = from;
+    let mut read = Vec::new();
+    let mut skipped = 0;
+    for line in lines {
+        if let Some(count) = line.strip_prefix("-- ").and_then(|rest| rest.strip_suffix(" lines skipped")) {
+            let count: usize = count.parse().unwrap();
+            skipped += count;
+            next += count;
+        } else {
+            assert_eq!(line, &format!("12:34 #lobby <alice> line {next:04}"));
+            read.push(next);
+            next += 1;
+        }
+    }
+    (read, skipped)
+}
+
+#[test]
+fn whole_lines_are_skipped_the_oldest_first_and_told_in_their_place() {
+    // Whatever the kernel cuts off, be it in mid-line, is continued before the marker.
+    for kernel_bytes in [1, 29, 30, 31, 32, 33, 100, 1_000, 4_000] {
+        let mut world = World::with(narrow);
+        let [alice, bob] = world.people(["alice", "bob"]);
+        stops_reading(&mut world, bob, kernel_bytes);
+        talks(&mut world, alice, 0..500);
+        reads_again(&mut world, bob);
+        let lines = world.lines(bob);
+        let (read, skipped) = read_and_skipped(&lines, 0);
+        assert_eq!(read.len() + skipped, 500);
+        assert!(skipped > 0 && *read.last().unwrap() == 499);
+        assert_eq!(world.row(bob).lines_skipped, skipped as u64);
+        assert_eq!(lines.iter().filter(|line| line.ends_with(" lines skipped")).count(), 1);
+        talks(&mut world, alice, 500..600);
+        let (read, skipped) = read_and_skipped(&world.lines(bob), 500);
+        assert_eq!((read.len(), skipped), (100, 0), "it has caught up");
+    }
+}
+
+#[test]
+fn nobody_else_is_slowed_down() {
+    let mut world = World::with(narrow);
+    let [alice, bob, carol] = world.people(["alice", "bob", "carol"]);
+    stops_reading(&mut world, bob, 100);
+    talks(&mut world, alice, 0..500);
+    let (read, skipped) = read_and_skipped(&world.lines(carol), 0);
+    assert_eq!((read.len(), skipped), (500, 0));
+}
+
+#[test]
+fn answers_are_never_skipped_and_the_next_line_waits_for_them() {
+    let mut world = World::with(narrow);
+    let [alice, bob] = world.people(["alice", "bob"]);
+    stops_reading(&mut world, bob, 100);
+    for number in 0..500 {
+        world.says(bob, &format!("/ping {number}"));
+    }
+    world.run();
+    assert!(world.row(bob).inbox_bytes > 1_000, "most lines wait");
+    let slot = world.peer(bob).slot.unwrap();
+    assert!(!world.engine.wants(slot).unwrap().read);
+    talks(&mut world, alice, 0..500);
+    assert!(world.row(bob).outbox_bytes <= 4096 + 64);
+    reads_again(&mut world, bob);
+    let (answers, told): (Vec<_>, Vec<_>) =
+        world.lines(bob).into_iter().partition(|line| line.starts_with("-- pong "));
+    let all: Vec<String> = (0..500).map(|number| format!("-- pong {number}")).collect();
+    assert_eq!(answers, all);
+    let (read, skipped) = read_and_skipped(&told, 0);
+    assert_eq!(read.len() + skipped, 500);
+}
+
+#[test]
+fn what_waited_for_room_and_is_said_at_last_is_heard() {
+    let mut world = World::with(narrow);
+    let [_alice, bob, carol] = world.people(["alice", "bob", "carol"]);
+    stops_reading(&mut world, bob, 100);
+    for number in 0..200 {
+        world.says(bob, &format!("/ping {number}"));
+        world.says(bob, &format!("{number}"));
+    }
+    let mut heard = world.lines(carol);
+    assert!(heard.len() < 200, "the rest waits until the answers are read");
+    reads_again(&mut world, bob);
+    heard.extend(world.lines(carol));
+    let all: Vec<String> = (0..200).map(|number| format!("12:34 #lobby <bob> {number}")).collect();
+    assert_eq!(heard, all);
+}
+
+#[test]
+fn one_answer_may_be_longer_than_the_outbox() {
+    let mut world = World::with(|config| {
+        narrow(config);
+        config.limits.outbox_bytes = ByteSize(512);
+    });
+    let [alice, bob] = world.people(["alice", "bob"]);
+    stops_reading(&mut world, bob, 10);
+    world.says(bob, "/help");
+    world.says(bob, "/ping");
+    talks(&mut world, alice, 0..10);
+    reads_again(&mut world, bob);
+    let lines = world.lines(bob);
+    assert_eq!(lines.iter().filter(|line| line.starts_with("-- /")).count(), 15);
+    assert_eq!(lines.iter().filter(|line| *line == "-- pong").count(), 1);
+}
+
+#[test]
+fn over_the_limit_of_all_the_largest_outbox_is_skipped_first() {
+    let mut world = World::with(|config| {
+        config.flood.enabled = false;
+        config.limits.outbox_bytes = ByteSize::kib(256);
+        config.limits.outbox_total = ByteSize::kib(300);
+    });
+    let [alice, bob, carol] = world.people(["alice", "bob", "carol"]);
+    world.says(carol, "/leave");
+    world.everybody_has_read();
+    stops_reading(&mut world, bob, 100);
+    stops_reading(&mut world, carol, 100);
+    talks(&mut world, alice, 0..6_000);
+    let large = world.row(bob).outbox_bytes;
+    assert!(large > 150_000);
+    for number in 0..1_500 {
+        world.says(alice, &format!("/msg carol {number} {}", "x".repeat(60)));
+        if number % 10 == 0 {
+            world.run();
+        }
+    }
+    world.run();
+    assert!(world.row(bob).outbox_bytes < large, "bob's lines made room");
+    assert_eq!(world.row(carol).lines_skipped, 0);
+    let books = world.books();
+    assert!(books.queued_bytes <= 300 * 1024 && books.chunk_bytes <= 600 * 1024, "{books:?}");
+    reads_again(&mut world, carol);
+    assert_eq!(world.lines(carol).len(), 1_500);
+}
+
+#[test]
+fn a_full_outbox_may_end_the_connection_instead() {
+    let mut world = World::with(|config| {
+        narrow(config);
+        config.limits.on_full = OnFull::Disconnect;
+    });
+    let [alice, bob, carol] = world.people(["alice", "bob", "carol"]);
+    stops_reading(&mut world, bob, 100);
+    for number in 0..300 {
+        world.says(alice, &format!("{number}"));
+        world.turn();
+    }
+    world.reads(alice, ["12:34 #lobby <-- bob (reads too slowly)"]);
+    assert_eq!(world.lines(carol).len(), 301);
+    reads_again(&mut world, bob);
+    let lines = world.lines(bob);
+    assert_eq!(lines.last().map(String::as_str), Some("-- you read too slowly: goodbye"));
+    let said = &lines[..lines.len() - 1];
+    assert!(said.len() > 100 && said.iter().all(|line| line.starts_with("12:34 #lobby <alice> ")));
+    assert!(world.got_fin(bob));
+}
+
+#[test]
+fn who_takes_nothing_for_too_long_is_reset() {
+    let mut world = World::new();
+    let [alice, bob] = world.people(["alice", "bob"]);
+    stops_reading(&mut world, bob, 1_000);
+    world.says(alice, "hello?");
+    world.pass("20s");
+    assert_eq!(world.state(bob), "open stalled", "it is the kernel that has the bytes");
+    world.pass("95s");
+    world.reads(alice, []);
+    world.pass("10s");
+    world.reads(alice, ["12:36 #lobby <-- bob (takes nothing)"]);
+    assert_eq!(world.fate(bob), Some(Fate::Reset));
+}
+
+#[test]
+fn who_takes_a_little_each_time_is_not_reset() {
+    let mut world = World::with(narrow);
+    let [alice, bob] = world.people(["alice", "bob"]);
+    stops_reading(&mut world, bob, 2_000);
+    talks(&mut world, alice, 0..500);
+    for _ in 0..60 {
+        world.pass("110s");
+        world.peer(bob).takes(1);
+    }
+    // Nor is who sends something, be it nothing worth an answer.
+    for _ in 0..60 {
+        world.pass("110s");
+        world.says(bob, "");
+    }
+    assert_eq!(world.fate(bob), None);
+    world.pass("125s");
+    assert_eq!(world.fate(bob), Some(Fate::Reset));
+}
+
+#[test]
+fn a_slow_reader_is_recorded_once_until_it_has_caught_up() {
+    let mut world = World::with(narrow);
+    let [alice, bob] = world.people(["alice", "bob"]);
+    world.events();
+    for _ in 0..2 {
+        stops_reading(&mut world, bob, 100);
+        talks(&mut world, alice, 0..500);
+        let events = world.events();
+        assert_eq!(events.len(), 1, "{events:?}");
+        assert!(events[0].starts_with("#2 bob slow: outbox "), "{events:?}");
+        assert_eq!(world.state(bob), "open slow");
+        reads_again(&mut world, bob);
+        let skipped = world.events();
+        assert!(skipped.len() == 1 && skipped[0].starts_with("#2 bob skip: "), "{skipped:?}");
+        world.everybody_has_read();
+    }
+}

@@ -1,0 +1,507 @@
+//! The engine on a stage: a virtual clock instead of the real one, and for every client a fake kernel and a peer
+//! behind it. Nothing here waits, and the same acts give the same run.
+//!
+//! [`World::turn`] is the engine's protocol, step for step what the reactor does:
+//!
+//! 1. `begin_turn(now)`: all that follows happens at one moment.
+//! 2. The operator's verbs (`handle_operator`) and newcomers (`accepted`); here [`World::operator`] and
+//!    [`World::connect`] do that, between two turns.
+//! 3. For every connection that the poller calls ready: a writable event on a blocked socket ends the blocking
+//!    and `touch`es it; if it `wants.read`, one read goes to `handle_bytes` or `handle_eof`. A broken socket is
+//!    read to its end, whatever it wants, and then goes to `handle_error`.
+//! 4. `handle_timeout()`: deadlines that have passed.
+//! 5. `settle()`: what was said is put into outboxes. `take_dirty`; of these, every connection with a
+//!    `wants.fate` has its socket closed and is told `ended`. `settle()` again, for what its leaving said.
+//! 6. Every connection that was dirty is served, and then once more those that became dirty by it:
+//!    * if it `wants.write` and its socket is not blocked, `flush` within the budget of a turn. `Blocked` is
+//!      remembered until a writable event, `More` leads to `touch`, `Failed` to `handle_error`;
+//!    * if it `wants.fin`, FIN is sent and `fin_sent` told;
+//!    * if it `wants.probe`, Send-Q is told to `handle_send_q`;
+//!    * the poller is asked for readable events if it `wants.read`, for writable ones if it is blocked, and for
+//!      none at all, not even hang-ups, unless it `wants.events`;
+//!    * `arm(slot)`.
+//! 7. `end_turn()`.
+//!
+//! The next turn begins at once while `has_dirty`, else with the next event or at `poll_timeout()`.
+//!
+//! After every turn the books are checked, and when all is quiet, that no connection wants anything more.
+
+mod peer;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use chatops::config::settings::Config;
+use chatops::engine::record::{Entry, Record};
+use chatops::engine::snapshot::{self, Flags, Query, Row, Snapshot};
+use chatops::engine::{Admission, Books, Engine, Fate, Flushed};
+use chatops::id::{ConnId, Slot};
+use chatops::time::{Moment, Now, WallTime, parse_span};
+
+pub(crate) use peer::{Peer, Window};
+
+/// Bytes written to one peer in one turn.
+const WRITE_BUDGET: usize = 64 * 1024;
+/// Bytes read from one broken socket in one turn.
+const TURN_READ_BUDGET: usize = 4 * 1024 * 1024;
+/// Turns at one moment in which no byte moves and nobody comes or goes; more of them are a busy loop.
+const IDLE_TURNS_MAX: u32 = 8;
+/// More than any answer to one line takes: 100 lines of 400 bytes.
+const ANSWER_MAX: usize = 48 * 1024;
+/// The hour at which every story begins.
+const NOON: WallTime = WallTime { unix_ms: 1_700_000_000_000, hour: 12, minute: 34, second: 0 };
+
+/// One client, for as long as the story goes: never given to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Client(pub(crate) usize);
+
+/// The server and everybody around it.
+pub(crate) struct World {
+    pub(crate) engine: Engine,
+    pub(crate) peers: Vec<Peer>,
+    /// In which order peers are read; by number if a story says nothing else.
+    pub(crate) reading_order: Vec<usize>,
+    by_slot: BTreeMap<Slot, usize>,
+    next_id: ConnId,
+    moment: Moment,
+    dirty: Vec<Slot>,
+    told: u64,
+    outbox_limit: Option<usize>,
+    /// The most that an answer to one line takes, and a line of the room that was begun: by so much an outbox may
+    /// be over its limit.
+    pub(crate) answer_max: usize,
+    /// Whether something moved in the last turn.
+    moved: bool,
+    idle_turns: u32,
+}
+
+impl World {
+    /// A server as it comes.
+    pub(crate) fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// A server configured otherwise.
+    pub(crate) fn with(configure: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::default();
+        configure(&mut config);
+        let skips = config.limits.on_full == chatops::config::settings::OnFull::Skip;
+        let moment = Moment::START + Duration::from_secs(10);
+        Self {
+            engine: Engine::new(&config, now_at(moment)),
+            peers: Vec::new(),
+            reading_order: Vec::new(),
+            by_slot: BTreeMap::new(),
+            next_id: ConnId::FIRST,
+            moment,
+            dirty: Vec::new(),
+            told: 0,
+            answer_max: ANSWER_MAX,
+            outbox_limit: skips.then(|| config.limits.outbox_bytes.bytes()),
+            moved: false,
+            idle_turns: 0,
+        }
+    }
+
+    /// Somebody connects, from this machine.
+    pub(crate) fn connect(&mut self) -> Client {
+        self.connect_from("127.0.0.1:50000")
+    }
+
+    /// Somebody connects from an address, `unix` for a Unix socket.
+    pub(crate) fn connect_from(&mut self, address: &str) -> Client {
+        let from = match address {
+            "unix" => snapshot::Peer::Unix,
+            _ => snapshot::Peer::Tcp(address.parse::<SocketAddr>().unwrap()),
+        };
+        self.engine.begin_turn(self.now());
+        let number = self.peers.len();
+        let mut peer = Peer::new();
+        if !self.engine.is_closed_to_newcomers()
+            && let Admission::In(slot) = self.engine.accepted(0, from)
+        {
+            peer.admitted(slot, self.next_id);
+            self.next_id = self.next_id.next();
+            assert!(self.by_slot.insert(slot, number).is_none(), "{slot:?} is given twice");
+        }
+        self.peers.push(peer);
+        self.reading_order.push(number);
+        Client(number)
+    }
+
+    /// These people are here, and have read everything so far.
+    pub(crate) fn people<const N: usize>(&mut self, nicks: [&str; N]) -> [Client; N] {
+        let people = nicks.map(|nick| {
+            let client = self.connect();
+            self.says(client, &format!("/nick {nick}"));
+            self.run();
+            client
+        });
+        self.everybody_has_read();
+        people
+    }
+
+    /// Whatever anybody has received so far is of no interest.
+    pub(crate) fn everybody_has_read(&mut self) {
+        self.run();
+        for peer in &mut self.peers {
+            peer.received.clear();
+        }
+    }
+
+    pub(crate) fn peer(&mut self, client: Client) -> &mut Peer {
+        &mut self.peers[client.0]
+    }
+
+    /// A client types a line. It gets to the server with the next turn.
+    pub(crate) fn says(&mut self, client: Client, line: &str) {
+        self.sends(client, format!("{line}\n").as_bytes());
+    }
+
+    /// A client sends bytes as they are.
+    pub(crate) fn sends(&mut self, client: Client, bytes: &[u8]) {
+        self.peer(client).inbound.extend(bytes);
+    }
+
+    /// A client sends FIN behind what it has sent, and reads on.
+    pub(crate) fn finishes(&mut self, client: Client) {
+        self.peer(client).fin = true;
+    }
+
+    /// All that happens, has happened; then a client has read exactly these lines since it last read.
+    #[track_caller]
+    pub(crate) fn reads<'a>(&mut self, client: Client, expected: impl AsRef<[&'a str]>) {
+        let lines = self.lines(client);
+        let expected = expected.as_ref();
+        let listed = |lines: &[String]| lines.iter().map(|line| format!("\n    {line}")).collect::<String>();
+        let wanted: Vec<String> = expected.iter().map(ToString::to_string).collect();
+        assert!(
+            lines == expected,
+            "client {} read:{}\ninstead of:{}",
+            client.0,
+            listed(&lines),
+            listed(&wanted)
+        );
+    }
+
+    /// All that happens, has happened; then these are the lines that a client has read since it last read.
+    #[track_caller]
+    pub(crate) fn lines(&mut self, client: Client) -> Vec<String> {
+        self.run();
+        self.peer(client).take_lines()
+    }
+
+    /// All that happens, has happened; then these are the bytes that a client has read since it last read.
+    pub(crate) fn bytes(&mut self, client: Client) -> Vec<u8> {
+        self.run();
+        std::mem::take(&mut self.peer(client).received)
+    }
+
+    /// The operator asks for something.
+    pub(crate) fn operator(&mut self, verb: &str) -> Result<String, String> {
+        self.engine.begin_turn(self.now());
+        self.engine.handle_operator(&verb.parse().unwrap())
+    }
+
+    /// The clock's reading.
+    pub(crate) fn now(&self) -> Now {
+        now_at(self.moment)
+    }
+
+    /// Time passes; whatever falls due in it happens at its moment.
+    pub(crate) fn pass(&mut self, span: &str) {
+        let end = self.moment + parse_span(span).unwrap();
+        self.run();
+        while let Some(due) = self.next_deadline().filter(|due| *due <= end) {
+            self.jump_to(due);
+            self.run();
+        }
+        self.jump_to(end);
+        self.run();
+    }
+
+    /// When the reactor's wait would end although nothing happened. A server that has stopped waits no more.
+    fn next_deadline(&self) -> Option<Moment> {
+        self.engine.poll_timeout().filter(|_| !self.engine.is_stopped())
+    }
+
+    /// The clock moves on, and nothing else happens.
+    pub(crate) fn jump_to(&mut self, moment: Moment) {
+        assert!(moment >= self.moment, "the clock never goes back");
+        if moment > self.moment {
+            self.idle_turns = 0;
+        }
+        self.moment = moment;
+    }
+
+    /// Turns until nothing more happens at this moment.
+    pub(crate) fn run(&mut self) {
+        while self.has_work() {
+            self.turn();
+        }
+        self.check_quiet();
+    }
+
+    /// Whether the reactor's wait would not sleep.
+    fn has_work(&mut self) -> bool {
+        for peer in &mut self.peers {
+            self.moved |= peer.read();
+        }
+        self.engine.has_dirty()
+            || self.next_deadline().is_some_and(|due| due <= self.moment)
+            || self.peers.iter().any(Peer::is_ready)
+    }
+
+    /// One turn in which the poller reports these peers alone, in this order.
+    pub(crate) fn turn_with(&mut self, order: Vec<usize>) {
+        let all = std::mem::replace(&mut self.reading_order, order);
+        self.idle_turns = 0;
+        self.turn();
+        self.reading_order = all;
+    }
+
+    /// The end of the loop: whoever is left is cut off.
+    pub(crate) fn close_all(&mut self) {
+        self.engine.begin_turn(self.now());
+        for slot in self.engine.slots().collect::<Vec<_>>() {
+            if let Some(number) = self.by_slot.remove(&slot) {
+                self.peers[number].close(Fate::Reset);
+            }
+            self.engine.ended(slot);
+        }
+        self.engine.settle();
+        self.check_quiet();
+    }
+
+    /// One turn of the loop; see the head of this file.
+    pub(crate) fn turn(&mut self) {
+        self.moved = false;
+        self.engine.begin_turn(self.now());
+        for number in self.reading_order.clone() {
+            self.handle_ready(number);
+        }
+        self.engine.handle_timeout();
+        self.reconcile();
+        self.engine.end_turn();
+        self.check_turn();
+    }
+
+    fn handle_ready(&mut self, number: usize) {
+        let peer = &mut self.peers[number];
+        let Some(slot) = peer.slot.filter(|_| peer.is_ready()) else { return };
+        let Some(wants) = self.engine.wants(slot) else { return };
+        if peer.is_writable() {
+            peer.blocked = false;
+            self.engine.touch(slot);
+        }
+        let is_broken = peer.is_broken();
+        if wants.read || is_broken {
+            self.read(number, slot, is_broken);
+        }
+    }
+
+    /// Reads once; a broken socket to its end.
+    fn read(&mut self, number: usize, slot: Slot, is_broken: bool) {
+        let mut total = 0;
+        loop {
+            let peer = &mut self.peers[number];
+            let input = peer.take_inbound();
+            if !input.is_empty() {
+                self.moved = true;
+                total += input.len();
+                self.engine.handle_bytes(slot, &input);
+                if !is_broken || total >= TURN_READ_BUDGET {
+                    return;
+                }
+                continue;
+            }
+            if peer.fin && !std::mem::replace(&mut peer.is_eof_read, true) {
+                self.moved = true;
+                self.engine.handle_eof(slot);
+                self.engine.touch(slot);
+            }
+            if is_broken {
+                self.moved = true;
+                self.engine.handle_error(slot, &io::ErrorKind::ConnectionReset.into());
+            }
+            return;
+        }
+    }
+
+    fn reconcile(&mut self) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        self.engine.settle();
+        self.engine.take_dirty(&mut dirty);
+        for slot in &dirty {
+            self.bury(*slot);
+        }
+        self.engine.settle();
+        for slot in &dirty {
+            self.serve(*slot);
+        }
+        self.engine.take_dirty(&mut dirty);
+        for slot in &dirty {
+            self.serve(*slot);
+        }
+        self.dirty = dirty;
+    }
+
+    fn bury(&mut self, slot: Slot) {
+        let Some(fate) = self.engine.wants(slot).and_then(|wants| wants.fate) else { return };
+        if let Some(number) = self.by_slot.remove(&slot) {
+            self.peers[number].close(fate);
+        }
+        self.moved = true;
+        self.engine.ended(slot);
+        assert_eq!(self.engine.wants(slot), None, "whose socket is closed is gone");
+    }
+
+    fn serve(&mut self, slot: Slot) {
+        let Some(wants) = self.engine.wants(slot) else { return };
+        let peer = &mut self.peers[self.by_slot[&slot]];
+        if wants.fate.is_some() {
+            return self.engine.touch(slot);
+        }
+        if wants.write && !peer.blocked {
+            let held = peer.outbound.len();
+            let flushed = self.engine.flush(slot, WRITE_BUDGET, |slices| peer.write(slices));
+            self.moved |= peer.outbound.len() > held;
+            match flushed {
+                Flushed::All => {}
+                Flushed::More => self.engine.touch(slot),
+                Flushed::Blocked => peer.blocked = true,
+                Flushed::Failed(error) => {
+                    self.read(self.by_slot[&slot], slot, true);
+                    return self.engine.handle_error(slot, &error);
+                }
+            }
+        }
+        if self.engine.wants(slot).is_some_and(|wants| wants.fin) {
+            peer.finish();
+            self.engine.fin_sent(slot);
+        }
+        if self.engine.wants(slot).is_some_and(|wants| wants.probe) {
+            self.engine.handle_send_q(slot, peer.send_q());
+        }
+        if let Some(wants) = self.engine.wants(slot) {
+            peer.is_watched = wants.events;
+            peer.is_read = wants.read;
+            peer.is_written = wants.write && peer.blocked;
+        }
+        self.engine.arm(slot);
+    }
+
+    fn check_turn(&mut self) {
+        let books = self.books();
+        assert_eq!(books.queued_bytes, books.unsent_bytes, "the outboxes' bytes are counted right");
+        if let Some(limit) = self.outbox_limit {
+            let most = limit + self.answer_max;
+            assert!(books.largest_outbox <= most, "an outbox of {} bytes", books.largest_outbox);
+        }
+        self.idle_turns = if self.moved { 0 } else { self.idle_turns + 1 };
+        assert!(self.idle_turns <= IDLE_TURNS_MAX, "a busy loop: {books:?}");
+    }
+
+    /// With nothing left to happen at this moment, nothing may be left undone either.
+    fn check_quiet(&self) {
+        for (number, peer) in self.peers.iter().enumerate() {
+            let Some(slot) = peer.slot else { continue };
+            let wants = self.engine.wants(slot).expect("a socket that is open is somebody's");
+            assert!(!(wants.write && !peer.blocked), "{number} is not written to");
+            assert!(!wants.fin && !wants.probe && wants.fate.is_none(), "{number} is forgotten: {wants:?}");
+            assert!(!(wants.read && peer.is_eof_read), "{number} is read after its end");
+            assert_eq!(peer.is_read, wants.read, "{number} is watched as it wants");
+        }
+        let due = self.next_deadline();
+        assert!(due.is_none_or(|due| due > self.moment), "a deadline that has passed stands");
+        let books = self.books();
+        assert_eq!(books.misarmed, 0, "every deadline is armed");
+        assert_eq!(books.connections, self.by_slot.len());
+        if self.by_slot.is_empty() {
+            let left = Books { connections: 0, ..Books::default() };
+            assert_eq!(books, left, "with everybody gone nothing is left");
+        }
+    }
+
+    pub(crate) fn books(&self) -> Books {
+        self.engine.books()
+    }
+
+    /// How the server closed a client's socket, if it has.
+    pub(crate) fn fate(&mut self, client: Client) -> Option<Fate> {
+        self.run();
+        self.peer(client).fate
+    }
+
+    /// Whether a client has got the server's FIN, behind everything else.
+    pub(crate) fn got_fin(&mut self, client: Client) -> bool {
+        self.run();
+        self.peer(client).got_fin()
+    }
+
+    /// The server as an onlooker sees it now.
+    pub(crate) fn snapshot(&mut self) -> Snapshot {
+        self.run();
+        self.engine.begin_turn(self.now());
+        self.engine.snapshot(&Query::default(), |_| None)
+    }
+
+    /// A client as an onlooker sees it now.
+    #[track_caller]
+    pub(crate) fn row(&mut self, client: Client) -> Row {
+        let id = self.peer(client).id.expect("it was let in");
+        self.snapshot().rows.into_iter().find(|row| row.id == id).expect("it is shown")
+    }
+
+    /// State and flags of a client in words, as in `eof half listen`.
+    #[track_caller]
+    pub(crate) fn state(&mut self, client: Client) -> String {
+        let row = self.row(client);
+        let flags: Flags = row.flags;
+        std::iter::once(row.state.to_string())
+            .chain(flags.words().map(str::to_owned))
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    /// What was recorded since this was last asked.
+    pub(crate) fn records(&mut self) -> Vec<Record> {
+        self.run();
+        self.take_records()
+    }
+
+    /// What was recorded since this was last asked, with nothing run before.
+    pub(crate) fn take_records(&mut self) -> Vec<Record> {
+        let entries: Vec<Entry> = self.engine.records_after(self.told).cloned().collect();
+        self.told = entries.last().map_or(self.told, |entry| entry.seq);
+        entries.into_iter().map(|entry| entry.record).collect()
+    }
+
+    /// The same in words: `#1 alice close: quit`.
+    pub(crate) fn events(&mut self) -> Vec<String> {
+        let records = self.records();
+        records.iter().map(in_words).collect()
+    }
+}
+
+fn in_words(record: &Record) -> String {
+    let subject = record.subject().map(|id| format!("{id} ")).unwrap_or_default();
+    let nick = record.nick().map(|nick| format!("{nick} ")).unwrap_or_default();
+    format!("{subject}{nick}{}: {record}", record.word())
+}
+
+fn now_at(moment: Moment) -> Now {
+    let passed_ms = moment.since(Moment::START).as_millis() - 10_000;
+    let passed_ms = i64::try_from(passed_ms).unwrap();
+    let second_of_day = (12 * 3600 + 34 * 60 + passed_ms / 1000) % 86_400;
+    let part = |value: i64| u8::try_from(value).unwrap();
+    let wall = WallTime {
+        unix_ms: NOON.unix_ms + passed_ms,
+        hour: part(second_of_day / 3600),
+        minute: part(second_of_day / 60 % 60),
+        second: part(second_of_day % 60),
+    };
+    Now { moment, wall }
+}
