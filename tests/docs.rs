@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use chatops::chat::command_table_markdown;
 use chatops::config::{DEFAULT_TOML, Sources, load};
