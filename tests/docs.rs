@@ -115,7 +115,7 @@ fn the_readme_lists_the_operators_verbs_as_they_are() {
     let mut expected = "| verb | does |\n| --- | --- |\n".to_owned();
     for (verb, arguments, meaning) in VERBS {
         let usage = format!("{verb} {arguments}").trim_end().replace('|', "\\|");
-        expected.push_str(&format!("| `{usage}` | {meaning} |\n"));
+        expected += &format!("| `{usage}` | {meaning} |\n");
     }
     assert!(read("README.md").contains(&format!("\n\n{expected}\n")), "put it into README.md:\n{expected}");
 }
