@@ -75,8 +75,7 @@ fn settle(outcome: &Outcome, config: &Config, address: &str, log: &Sender<Log>) 
         Outcome::Broke(why) => say(&format!("chatops: the dashboard failed: {why}; {goes_on}")),
         Outcome::HungUp if config.server.on_hangup == OnHangup::Drain => stop_server(),
         Outcome::HungUp => {}
-        Outcome::ServerEnded => return Ok(()),
-        Outcome::ServerFailed(why) => return Err(Failure::Running(format!("the server failed: {why}"))),
+        Outcome::ServerEnded | Outcome::ServerFailed(_) => return Ok(()),
     }
     if let Ok(stderr) = Log::stderr(config.log.level) {
         // Only a server that has ended takes no log.
@@ -93,7 +92,7 @@ fn end(server: JoinHandle<io::Result<End>>) -> Result<(), Failure> {
             Ok(())
         }
         Ok(Ok(End::AtOnce)) => Err(Failure::Running("stopped at once by a second signal".to_owned())),
-        Ok(Err(error)) => Err(Failure::Running(format!("the event loop failed: {error}"))),
+        Ok(Err(error)) => Err(Failure::Running(format!("the server failed: {error}"))),
         Err(_) => Err(Failure::Running("the server failed".to_owned())),
     }
 }

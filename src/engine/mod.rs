@@ -9,6 +9,7 @@
 mod books;
 mod deadlines;
 mod door;
+mod encoding;
 mod entry;
 mod feeds;
 mod inbound;

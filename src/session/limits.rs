@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::flood::Rate;
-use crate::config::settings::{Config, HalfClosePolicy, OnFull};
+use crate::config::settings::{self, Config, HalfClosePolicy, OnFull};
+use crate::wire::framing::Framing;
 
 /// Limits of every connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,17 @@ pub struct FloodLimits {
     pub bytes: Rate,
     /// `flood.patience`.
     pub patience: Duration,
+}
+
+impl From<settings::Framing> for Framing {
+    fn from(setting: settings::Framing) -> Self {
+        match setting {
+            settings::Framing::Lines => Self::Lines,
+            settings::Framing::Nul => Self::Nul,
+            settings::Framing::Length => Self::Length,
+            settings::Framing::Fixed(record) => Self::Fixed(record),
+        }
+    }
 }
 
 impl From<&Config> for Limits {
