@@ -5,7 +5,7 @@
 
 use slab::Slab;
 
-use super::entry::Entry;
+use super::entry::{Entry, Role};
 use super::feeds::{self, Due, Feeds};
 use super::journal::Journal;
 use super::status::Totals;
@@ -23,7 +23,9 @@ const LINE_END: &[u8] = b"\r\n";
 pub(super) struct Switchboard {
     pub(super) entries: Slab<Entry>,
     pub(super) chunks: Chunks,
+    /// Of clients.
     pub(super) limits: Limits,
+    operator_limits: Limits,
     pub(super) journal: Journal,
     pub(super) totals: Totals,
     pub(super) now: Now,
@@ -40,6 +42,7 @@ impl Switchboard {
         Self {
             entries: Slab::new(),
             chunks: Chunks::default(),
+            operator_limits: limits.for_operator(),
             limits,
             journal: Journal::default(),
             totals: Totals::default(),
@@ -58,6 +61,20 @@ impl Switchboard {
         self.entries.get_mut(slot.index())
     }
 
+    /// The connections that take part in chat.
+    pub(super) fn clients(&self) -> impl Iterator<Item = (Slot, &Entry)> {
+        let clients = self.entries.iter().filter(|(_, entry)| entry.is_client());
+        clients.map(|(index, entry)| (Slot::at(index), entry))
+    }
+
+    /// The limits of a connection, by its role.
+    pub(super) fn limits_of(&self, slot: Slot) -> Limits {
+        match self.entry(slot).map(|entry| entry.role) {
+            Some(Role::Operator) => self.operator_limits,
+            _ => self.limits,
+        }
+    }
+
     /// The socket of `slot` may have something to do.
     pub(super) fn touch(&mut self, slot: Slot) {
         if let Some(entry) = self.entries.get_mut(slot.index()) {
@@ -71,19 +88,21 @@ impl Switchboard {
         input: &mut &[u8],
         text: &mut String,
     ) -> Option<Incoming> {
+        let limits = self.limits_of(slot);
         let entry = self.entries.get_mut(slot.index())?;
-        let incoming = entry.session.next_message(input, text, self.now.moment, &self.limits)?;
-        self.totals.lines_in += u64::from(incoming != Incoming::Flooding);
+        let incoming = entry.session.next_message(input, text, self.now.moment, &limits)?;
+        let is_counted = entry.role != Role::Operator && incoming != Incoming::Flooding;
+        self.totals.lines_in += u64::from(is_counted);
         Some(incoming)
     }
 
-    /// Bytes of the telnet protocol for `slot`, between its lines.
+    /// Bytes for `slot` alone as they are: of the telnet protocol, between its lines, or of an answer to an operator.
     pub(super) fn answer_raw(&mut self, slot: Slot, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }
         self.settle_member(slot);
-        let (now, limits) = (self.now.moment, self.limits);
+        let (now, limits) = (self.now.moment, self.limits_of(slot));
         let Some(entry) = self.entries.get_mut(slot.index()) else { return };
         entry.session.queue_own(&mut self.chunks, Keep::Always, now, &limits, |out| {
             out.extend_from_slice(bytes);
