@@ -5,6 +5,7 @@
 
 mod completions;
 mod config;
+mod ctl;
 mod dashboard;
 mod error;
 mod farewell;
@@ -43,6 +44,8 @@ pub struct Cli {
 enum Command {
     /// Run the server alone, in the foreground; logs go to stderr
     Serve(Options),
+    /// Send one request to a running server, and print its answer
+    Ctl(ctl::Ctl),
     /// Print or check the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -65,6 +68,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
     match command {
         None => dashboard::run(options),
         Some(Command::Serve(after)) => serve::run(options.then(after)),
+        Some(Command::Ctl(ctl)) => ctl::run(&ctl, options),
         Some(Command::Config(command)) => config::run(command, options),
         Some(Command::Completions { shell }) => completions::run(shell),
         Some(Command::Man) => man::run(),

@@ -35,7 +35,7 @@ pub mod terminal;
 mod text_input;
 mod theme;
 mod tty;
-mod units;
+pub(crate) mod units;
 pub mod view;
 mod why;
 

@@ -80,7 +80,9 @@ impl Engine {
             self.board.unseat(*slot);
         }
         for slot in slots {
-            self.part(slot, CloseReason::ServerStop, Linger::server_stop(within));
+            // Who was on the way out already goes for the reason it has.
+            let reason = self.board.entry(slot).and_then(|entry| entry.session.reason().cloned());
+            self.part(slot, reason.unwrap_or(CloseReason::ServerStop), Linger::server_stop(within));
         }
     }
 
