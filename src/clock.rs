@@ -24,10 +24,15 @@ impl Clock {
         Self { started: monotonic(), zone: Cell::new(ZoneOffset::UNKNOWN) }
     }
 
+    /// Reads the monotonic clock alone.
+    #[must_use]
+    pub fn moment(&self) -> Moment {
+        Moment::START + monotonic().duration_since(self.started)
+    }
+
     /// Reads both clocks.
     #[must_use]
     pub fn now(&self) -> Now {
-        let since_start = monotonic().duration_since(self.started);
         let since_epoch = wall();
         let minute = since_epoch.as_secs() / SECONDS_A_MINUTE;
         let mut zone = self.zone.get();
@@ -35,7 +40,7 @@ impl Clock {
             zone = ZoneOffset::at(minute);
             self.zone.set(zone);
         }
-        Now { moment: Moment::START + since_start, wall: wall_time(since_epoch, zone.seconds) }
+        Now { moment: self.moment(), wall: wall_time(since_epoch, zone.seconds) }
     }
 }
 

@@ -95,6 +95,15 @@ fn pipe_through(program: &str, arguments: &[&str], server: &Server, input: &str)
     (client.stdout.wait_for_end(DEADLINE), start.elapsed())
 }
 
+/// What takes this long ends at once, on one of a few tries: the machine may have had other things to do.
+#[track_caller]
+fn within_a_second(program: &str, mut took: impl FnMut() -> Duration) {
+    const TRIES: usize = 5;
+    const SECOND: Duration = Duration::from_secs(1);
+    let tries: Vec<Duration> = (0..TRIES).map(|_| took()).take_while(|took| *took >= SECOND).collect();
+    assert!(tries.len() < TRIES, "{program} took {tries:?}");
+}
+
 #[test]
 fn a_line_piped_into_nc_is_posted_and_nc_ends_at_once() {
     for (program, arguments) in [("nc.openbsd", &["-N"][..]), ("nc.openbsd", &["-q0"]), ("socat", &[])] {
@@ -103,10 +112,12 @@ fn a_line_piped_into_nc_is_posted_and_nc_ends_at_once() {
         }
         let server = Server::start(&[]);
         let mut alice = Client::named(&server, "alice");
-        let (_, took) = pipe_through(program, arguments, &server, "/nick ci\ndeploy done");
-        alice.skip_to("the line", |line| line == "HH:MM #lobby <ci> deploy done");
-        alice.expect("HH:MM #lobby <-- ci (end of input)");
-        assert!(took < Duration::from_secs(1), "{program} {arguments:?} took {took:?}");
+        within_a_second(program, || {
+            let (_, took) = pipe_through(program, arguments, &server, "/nick ci\ndeploy done");
+            alice.skip_to("the line", |line| line == "HH:MM #lobby <ci> deploy done");
+            alice.expect("HH:MM #lobby <-- ci (end of input)");
+            took
+        });
     }
 }
 
@@ -118,10 +129,12 @@ fn a_question_piped_into_nc_is_answered_before_it_ends() {
         }
         let server = Server::start(&[]);
         let _alice = Client::named(&server, "alice");
-        let (output, took) = pipe_through(program, arguments, &server, "/who\n");
-        let answer = output.lines().any(|line| line.starts_with("-- ") && line.contains("alice"));
-        assert!(answer, "{program} printed:\n{output}");
-        assert!(took < Duration::from_secs(1), "{program} {arguments:?} took {took:?}");
+        within_a_second(program, || {
+            let (output, took) = pipe_through(program, arguments, &server, "/who\n");
+            let answer = output.lines().any(|line| line.starts_with("-- ") && line.contains("alice"));
+            assert!(answer, "{program} printed:\n{output}");
+            took
+        });
     }
 }
 
@@ -195,6 +208,7 @@ fn a_kicked_flood_reads_the_reason_and_its_socket_is_gone() {
         }
         let (mut terminal, address) = Terminal::with_dashboard(&[]);
         let floods: Vec<Flood> = (0..FLOODS).map(|_| Flood::start(program, address.port())).collect();
+        terminal.wait_for_row(&[&format!("{FLOODS} clients")]);
         let start = now();
         for flood in &floods {
             terminal.verb(&format!("kick #{} enough of that", flood.id));

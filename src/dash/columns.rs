@@ -1,12 +1,6 @@
-//! The columns of the table of clients: their names, what they mean, which fit into a width, and their cells' text.
+//! The columns of the table of clients: their names, what they mean, and which fit into a width.
 
-use super::glyphs::Glyphs;
-use super::measure;
-use super::picture::{Picture, send_q};
-use super::units;
-use crate::engine::snapshot::{Flags, Peer, Phase, Row};
-use crate::time::Moment;
-use std::time::Duration;
+use crate::engine::snapshot::{Peer, Row};
 
 /// Below this width PEER loses its port and RX and TX share a cell.
 pub(crate) const COMPACT_BELOW: u16 = 100;
@@ -276,108 +270,6 @@ fn line_up(chosen: &[Column], widths: &[u16], width: u16) -> Vec<Placed> {
     placed
 }
 
-/// The text of one cell, not yet padded and not wider than the column.
-pub(crate) fn cell(placed: Placed, picture: &Picture, index: usize, raw: bool, glyphs: &Glyphs) -> String {
-    let row = &picture.rows()[index];
-    let rate = picture.rate(index);
-    let cells = usize::from(placed.width);
-    let number = |count| number(count, cells, raw);
-    match placed.column {
-        Column::Id => row.id.get().to_string(),
-        Column::Nick => row.nick.map_or_else(|| "-".to_owned(), |nick| nick.to_string()),
-        Column::Peer => peer(row.peer, cells, glyphs),
-        Column::Address => address(row.peer, cells, glyphs),
-        Column::State => format!("{} {}", row.state.arrow(), row.state),
-        Column::RecvQ => row.kernel.map_or_else(|| "-".to_owned(), |kernel| number(u64::from(kernel.recv_q))),
-        Column::Outbox => number(row.outbox_bytes),
-        Column::SendQ => number(send_q(row)),
-        Column::Load => glyphs.bar(picture.load(row), cells),
-        Column::Rx => number(rate.rx()),
-        Column::Tx => number(rate.tx()),
-        Column::RxTx => format!("{}/{}", units::short(rate.rx(), false), units::short(rate.tx(), false)),
-        Column::Idle => units::brief_span(idle(row, picture.taken().moment)),
-        Column::Flags => flags(row, cells, glyphs),
-    }
-}
-
-/// A number of bytes, raw only where all its digits fit.
-fn number(count: u64, cells: usize, raw: bool) -> String {
-    let text = units::bytes(count, raw);
-    if text.len() <= cells { text } else { units::bytes(count, false) }
-}
-
-/// The peer with its port where that fits, else without.
-fn peer(peer: Peer, cells: usize, glyphs: &Glyphs) -> String {
-    let whole = peer.to_string();
-    if whole.len() <= cells { whole } else { address(peer, cells, glyphs) }
-}
-
-fn address(peer: Peer, cells: usize, glyphs: &Glyphs) -> String {
-    let whole = match peer {
-        Peer::Tcp(address) => address.ip().to_string(),
-        Peer::Unix => peer.to_string(),
-    };
-    measure::fit(&whole, cells, glyphs.ellipsis)
-}
-
-/// The words of a row, the most urgent first; `+` for those that do not fit. Who is going has one: why.
-fn flags(row: &Row, cells: usize, glyphs: &Glyphs) -> String {
-    if let (Some(reason), Phase::Gone | Phase::Draining) = (&row.reason, row.state) {
-        return measure::fit(reason.word(), cells, glyphs.ellipsis);
-    }
-    let mut text = String::new();
-    for word in row.flags.words() {
-        let joined = text.len() + usize::from(!text.is_empty()) + word.len();
-        if joined > cells {
-            let room = text.len() < cells;
-            text.push_str(if room { "+" } else { "" });
-            break;
-        }
-        if !text.is_empty() {
-            text.push(' ');
-        }
-        text.push_str(word);
-    }
-    text
-}
-
-/// Since when it sends nothing; of those gone, since when they are.
-pub(crate) fn idle(row: &Row, now: Moment) -> Duration {
-    now.since(row.gone_at.unwrap_or(row.heard))
-}
-
-/// Whether a row needs a look, and how much.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Concern {
-    /// It is over.
-    Past,
-    /// Nothing.
-    None,
-    /// The operator changed something about it.
-    Changed,
-    /// Slow, or held back.
-    Warn,
-    /// It takes nothing.
-    Alarm,
-}
-
-impl Concern {
-    /// The concern about a row.
-    pub(crate) fn of(row: &Row) -> Self {
-        if row.state == Phase::Gone {
-            Self::Past
-        } else if row.flags.has(Flags::STALLED) {
-            Self::Alarm
-        } else if row.flags.has(Flags::SLOW) || row.flags.has(Flags::FLOW) {
-            Self::Warn
-        } else if row.flags.has(Flags::OP) || row.flags.has(Flags::MUTED) {
-            Self::Changed
-        } else {
-            Self::None
-        }
-    }
-}
-
 fn digits(number: u64) -> u16 {
     let digits = number.checked_ilog10().unwrap_or(0) + 1;
     u16::try_from(digits).unwrap_or(u16::MAX)
@@ -397,4 +289,50 @@ fn peer_cells(peer: Peer) -> (u16, u16) {
         std::net::IpAddr::V6(ip) => cells(&ip.to_string()) + 2,
     };
     (bare, bare + 1 + digits(u64::from(address.port())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn titles(width: u16, wants: Wants) -> Vec<&'static str> {
+        place(width, wants, false).iter().map(|placed| placed.column.title()).collect()
+    }
+
+    #[test]
+    fn columns_go_in_a_fixed_order() {
+        let wants = Wants::default();
+        assert_eq!(titles(40, wants), ["ID", "NICK", "STATE", "OUTBOX"]);
+        assert_eq!(titles(48, wants), ["ID", "NICK", "STATE", "OUTBOX", "SEND-Q", "LOAD"]);
+        assert_eq!(
+            titles(80, wants),
+            ["ID", "NICK", "PEER", "STATE", "RECV-Q", "OUTBOX", "SEND-Q", "LOAD", "RX/TX", "IDLE"]
+        );
+        assert_eq!(titles(100, wants).last(), Some(&"FLAGS"));
+        let mut before = titles(20, wants).len();
+        for width in 20..COMPACT_BELOW {
+            let count = titles(width, wants).len();
+            assert!(count >= before, "{width} shows less than a narrower screen");
+            before = count;
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn columns_fit_and_never_touch(
+            width in 1u16..250, id in 2u16..20, nick in 8u16..=24, address in 9u16..=39, raw: bool
+        ) {
+            let wants = Wants { id, nick, peer: address + 6, address };
+            let placed = place(width, wants, raw);
+            for (at, this) in placed.iter().enumerate() {
+                prop_assert!(this.x + this.width <= width);
+                if let Some(next) = placed.get(at + 1) {
+                    prop_assert!(this.x + this.width < next.x);
+                }
+                let whole = this.width >= this.column.least(width, wants, raw) || this.column == Column::Nick;
+                prop_assert!(whole || width < 60, "{:?} is cut at {width}", this.column);
+            }
+        }
+    }
 }

@@ -83,9 +83,10 @@ impl Filter {
         self.0.is_empty()
     }
 
-    /// Whether the row at this index of the picture passes.
-    pub(crate) fn accepts(&self, picture: &Picture, index: usize) -> bool {
-        self.0.iter().all(|term| term.test.holds(picture, index) != term.negated)
+    /// Whether the row at this index of the picture passes. What has to be written down for it goes into `scratch`, so
+    /// that many rows take one allocation.
+    pub(crate) fn accepts(&self, picture: &Picture, index: usize, scratch: &mut String) -> bool {
+        self.0.iter().all(|term| term.test.holds(picture, index, scratch) != term.negated)
     }
 
     /// Whether a record passes.
@@ -95,7 +96,7 @@ impl Filter {
 }
 
 impl Test {
-    fn holds(&self, picture: &Picture, index: usize) -> bool {
+    fn holds(&self, picture: &Picture, index: usize, scratch: &mut String) -> bool {
         let row = &picture.rows()[index];
         match self {
             Self::Flag(word) => row.flags.words().any(|flag| contains(flag, word)),
@@ -103,7 +104,10 @@ impl Test {
             Self::Ip(net) => matches!(row.peer, Peer::Tcp(address) if net.holds(address.ip())),
             Self::Nick(word) => row.nick.is_some_and(|nick| contains(nick.as_str(), word)),
             Self::Number(quantity, relation, than) => relation.holds(quantity.of(picture, index), *than),
-            Self::Pattern(regex) => regex.is_match(&whole_row(row)),
+            Self::Pattern(regex) => {
+                write_row(row, scratch);
+                regex.is_match(scratch)
+            }
             Self::State(word) => contains(&row.state.to_string(), word),
             Self::Word(word) => holds_word(row, word),
         }
@@ -116,6 +120,18 @@ impl Test {
             Self::Pattern(regex) => regex.is_match(&whole_entry(entry)),
             Self::Word(word) => contains(&whole_entry(entry), word),
             Self::Flag(_) | Self::Ip(_) | Self::Number(..) | Self::State(_) => false,
+        }
+    }
+}
+
+impl Test {
+    /// How dear it is to ask, in no unit.
+    const fn cost(&self) -> u8 {
+        match self {
+            Self::Id(_) | Self::Ip(_) | Self::Number(..) => 0,
+            Self::Flag(_) | Self::Nick(_) | Self::State(_) => 1,
+            Self::Word(_) => 2,
+            Self::Pattern(_) => 3,
         }
     }
 }
@@ -191,18 +207,19 @@ fn peer_text(row: &Row) -> ArrayString<PEER_TEXT_MAX> {
     text
 }
 
-fn whole_row(row: &Row) -> String {
-    let mut text = format!("{} ", row.id);
+/// Writes all of a row's words down.
+fn write_row(row: &Row, text: &mut String) {
+    text.clear();
+    // Writing to a String cannot fail.
+    let _ = write!(text, "{} ", row.id);
     if let Some(nick) = row.nick {
         text.push_str(nick.as_str());
     }
-    // Writing to a String cannot fail.
     let _ = write!(text, " {} {}", row.peer, row.state);
     for flag in row.flags.words() {
         text.push(' ');
         text.push_str(flag);
     }
-    text
 }
 
 fn whole_entry(entry: &Entry) -> String {

@@ -2,7 +2,9 @@
 //!
 //! crossterm's own reader is not used: it reads a descriptor that blocks, so that half an escape sequence stops the
 //! thread until the next key, and after a hang-up it spins. This one is pure: bytes in, inputs out, the same however
-//! they are cut. What it does not know it drops whole, so that no part of a sequence is ever taken for a key.
+//! they are cut; but ESC and a character are Alt and that character only if they come together, as a terminal sends
+//! them. What it does not know it drops whole, so that no part of a sequence is ever taken for a key. What the codes
+//! mean is in `key_codes`.
 //!
 //! Sources: ECMA-48 5.4 (control sequences); xterm's ctlseqs ("PC-Style Function Keys", "Mouse Tracking",
 //! "Bracketed Paste Mode").
@@ -10,7 +12,9 @@
 use std::mem;
 use std::time::Duration;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseEvent};
+
+use super::key_codes::{key_modifiers, letter_key, mouse_kind, mouse_modifiers, numbered_key, numbers};
 
 /// The longest sequence that is looked at; what is longer is dropped up to its end.
 const SEQUENCE_BYTES_MAX: usize = 64;
@@ -48,6 +52,8 @@ enum State {
     Ground,
     /// After ESC.
     Escape,
+    /// After ESC, which was the last of what came together.
+    LoneEscape,
     /// After ESC O: one more byte.
     Ss3,
     /// After ESC [: parameters so far.
@@ -77,6 +83,9 @@ impl Decoder {
         for byte in bytes {
             self.take(*byte);
         }
+        if self.state == State::Escape {
+            self.state = State::LoneEscape;
+        }
         mem::take(&mut self.inputs)
     }
 
@@ -93,7 +102,7 @@ impl Decoder {
     /// No more bytes came in time: what looked like the beginning of a sequence was a key, or is dropped.
     pub fn expire(&mut self) -> Vec<Input> {
         match mem::take(&mut self.state) {
-            State::Escape => self.key(KeyCode::Esc, KeyModifiers::NONE),
+            State::Escape | State::LoneEscape => self.key(KeyCode::Esc, KeyModifiers::NONE),
             State::Ss3 => self.key(KeyCode::Char('O'), KeyModifiers::ALT | KeyModifiers::SHIFT),
             State::Csi(parameters) if parameters.is_empty() => {
                 self.key(KeyCode::Char('['), KeyModifiers::ALT);
@@ -119,6 +128,7 @@ impl Decoder {
         self.state = match mem::take(&mut self.state) {
             State::Ground => self.ground(byte, KeyModifiers::NONE),
             State::Escape => self.escape(byte),
+            State::LoneEscape => self.lone_escape(byte),
             State::Ss3 => self.ss3(byte),
             State::Csi(parameters) => self.csi(parameters, byte),
             State::LinuxFunction => self.linux_function(byte),
@@ -160,6 +170,16 @@ impl Decoder {
             b'O' => State::Ss3,
             b']' | b'P' | b'X' | b'^' | b'_' => State::Text { introducer: byte, empty: true, last: 0 },
             _ => self.ground(byte, KeyModifiers::ALT),
+        }
+    }
+
+    fn lone_escape(&mut self, byte: u8) -> State {
+        match byte {
+            ESC | b'[' | b'O' | b']' | b'P' | b'^' | b'_' => self.escape(byte),
+            _ => {
+                self.key(KeyCode::Esc, KeyModifiers::NONE);
+                self.ground(byte, KeyModifiers::NONE)
+            }
         }
     }
 
@@ -263,13 +283,7 @@ impl Decoder {
 
     fn mouse(&mut self, bits: u16, released: bool, column: u16, row: u16) {
         let Some(kind) = mouse_kind(bits, released) else { return };
-        let mut modifiers = KeyModifiers::NONE;
-        for (bit, modifier) in [(4, KeyModifiers::SHIFT), (8, KeyModifiers::ALT), (16, KeyModifiers::CONTROL)]
-        {
-            if bits & bit != 0 {
-                modifiers |= modifier;
-            }
-        }
+        let modifiers = mouse_modifiers(bits);
         let (column, row) = (column.saturating_sub(1), row.saturating_sub(1));
         self.inputs.push(Input::Mouse(MouseEvent { kind, column, row, modifiers }));
     }
@@ -313,80 +327,9 @@ fn text(introducer: u8, last: u8, byte: u8) -> State {
     }
 }
 
-/// Decimal numbers between semicolons, an empty one being 0; `None` for anything else, as private sequences have.
-fn numbers(parameters: &[u8]) -> Option<Vec<u16>> {
-    let number = |digits: &[u8]| match digits {
-        [] => Some(0),
-        _ => std::str::from_utf8(digits).ok()?.parse().ok(),
-    };
-    parameters.split(|byte| *byte == b';').map(number).collect()
-}
-
-/// 1 more than a set of bits: 1 Shift, 2 Alt, 4 Control.
-fn key_modifiers(number: u16) -> KeyModifiers {
-    let bits = number.saturating_sub(1);
-    let mut modifiers = KeyModifiers::NONE;
-    for (bit, modifier) in [(1, KeyModifiers::SHIFT), (2, KeyModifiers::ALT), (4, KeyModifiers::CONTROL)] {
-        if bits & bit != 0 {
-            modifiers |= modifier;
-        }
-    }
-    modifiers
-}
-
-const fn letter_key(last: u8) -> Option<KeyCode> {
-    Some(match last {
-        b'A' => KeyCode::Up,
-        b'B' => KeyCode::Down,
-        b'C' => KeyCode::Right,
-        b'D' => KeyCode::Left,
-        b'F' => KeyCode::End,
-        b'H' => KeyCode::Home,
-        b'P'..=b'S' => KeyCode::F(last - b'P' + 1),
-        b'Z' => KeyCode::BackTab,
-        _ => return None,
-    })
-}
-
-fn numbered_key(number: u16) -> Option<KeyCode> {
-    let function = |offset: u16| u8::try_from(number - offset).ok().map(KeyCode::F);
-    match number {
-        1 | 7 => Some(KeyCode::Home),
-        2 => Some(KeyCode::Insert),
-        3 => Some(KeyCode::Delete),
-        4 | 8 => Some(KeyCode::End),
-        5 => Some(KeyCode::PageUp),
-        6 => Some(KeyCode::PageDown),
-        11..=15 => function(10),
-        17..=21 => function(11),
-        23..=26 => function(12),
-        _ => None,
-    }
-}
-
-/// Bits 0 and 1 the button, 32 motion, 64 the wheel, 128 further buttons.
-const fn mouse_kind(bits: u16, released: bool) -> Option<MouseEventKind> {
-    let button = match bits & 3 {
-        0 => Some(MouseButton::Left),
-        1 => Some(MouseButton::Middle),
-        2 => Some(MouseButton::Right),
-        _ => None,
-    };
-    match (bits & 0b1110_0000, button, released) {
-        (0, Some(button), false) => Some(MouseEventKind::Down(button)),
-        (0 | 32, Some(button), true) => Some(MouseEventKind::Up(button)),
-        (32, Some(button), false) => Some(MouseEventKind::Drag(button)),
-        (32, None, _) => Some(MouseEventKind::Moved),
-        (64, Some(MouseButton::Left), false) => Some(MouseEventKind::ScrollUp),
-        (64, Some(MouseButton::Middle), false) => Some(MouseEventKind::ScrollDown),
-        (64, Some(MouseButton::Right), false) => Some(MouseEventKind::ScrollLeft),
-        (64, None, false) => Some(MouseEventKind::ScrollRight),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use crossterm::event::{MouseButton, MouseEventKind};
     use proptest::prelude::*;
 
     use super::*;
@@ -536,7 +479,15 @@ mod tests {
             assert_eq!(decoder.expire(), *expected, "{bytes:?}");
             assert_eq!(decoder.feed(b"q"), letters("q"), "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn escape_and_what_is_typed_after_it_are_two_keys() {
         let mut decoder = Decoder::default();
+        assert_eq!(decoder.feed(b"\x1b"), []);
+        assert_eq!(decoder.feed(b"x"), [plain(KeyCode::Esc), plain(KeyCode::Char('x'))]);
+        assert_eq!(decoder.feed(b"\x1b"), []);
+        assert_eq!(decoder.feed(b"[A"), [plain(KeyCode::Up)], "a sequence may be cut there on a slow line");
         assert_eq!(decoder.feed(b"\x1b\x1b"), [plain(KeyCode::Esc)]);
         assert_eq!(decoder.expire(), [plain(KeyCode::Esc)]);
         assert_eq!(decoder.expire(), []);
@@ -567,19 +518,33 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_cutting_gives_the_same(bytes in terminal_bytes(), cut in any::<prop::sample::Index>()) {
+        fn every_cutting_gives_the_same(
+            bytes in terminal_bytes(),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 1..20),
+        ) {
             let mut whole = Decoder::default();
             let expected = whole.feed(&bytes);
-            let mut single = Decoder::default();
-            let seen: Vec<_> = bytes.iter().flat_map(|byte| single.feed(&[*byte])).collect();
+            let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+            // Between ESC and a character is the one place where it matters.
+            cuts.retain(|cut| *cut == 0 || bytes[cut - 1] != ESC);
+            cuts.extend([0, bytes.len()]);
+            cuts.sort_unstable();
+            let mut pieces = Decoder::default();
+            let seen: Vec<_> =
+                cuts.windows(2).flat_map(|ends| pieces.feed(&bytes[ends[0]..ends[1]])).collect();
             prop_assert_eq!(&seen, &expected);
-            let (head, rest) = bytes.split_at(cut.index(bytes.len() + 1));
-            let mut halves = Decoder::default();
-            let mut seen = halves.feed(head);
-            seen.extend(halves.feed(rest));
-            prop_assert_eq!(&seen, &expected);
-            prop_assert_eq!(halves.expire(), whole.expire());
+            prop_assert_eq!(pieces.expire(), whole.expire());
             prop_assert_eq!(whole.patience(), None);
+        }
+
+        #[test]
+        fn no_bytes_panic_and_silence_ends_everything(pieces in prop::collection::vec(terminal_bytes(), 0..6)) {
+            let mut decoder = Decoder::default();
+            for piece in pieces {
+                decoder.feed(&piece);
+            }
+            decoder.expire();
+            prop_assert_eq!(decoder.patience(), None);
         }
     }
 }

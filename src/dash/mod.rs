@@ -9,6 +9,7 @@
 
 mod action;
 pub mod app;
+mod cells;
 mod columns;
 mod command_line;
 mod dialog;
@@ -19,6 +20,7 @@ mod filter;
 mod glyphs;
 mod history;
 pub mod input;
+mod key_codes;
 pub mod keymap;
 mod layout;
 mod measure;

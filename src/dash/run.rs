@@ -198,6 +198,11 @@ impl<'a, L: Link> Desk<'a, L> {
             // Refused only for signals that cannot be caught; then the dashboard just goes on.
             let _ = Signals::stop_here();
         }
+        if taken.resized {
+            // Even if the size is the same again: the terminal cut off what did not fit in between.
+            self.terminal.redraw();
+            self.pace.change();
+        }
         if taken.stop || taken.continued {
             self.terminal.resume().map_or_else(gone, Continue)?;
             self.pace.change();
@@ -233,7 +238,7 @@ impl<'a, L: Link> Desk<'a, L> {
                 Input::Key(key) => self.app.handle_key(key, now),
                 Input::Mouse(mouse) => self.app.handle_mouse(mouse, now),
                 // Never as keys: what somebody copied somewhere must not kick anybody.
-                Input::Paste(_) => self.app.tell(Err("pasted text is not taken: type it".to_owned()), now),
+                Input::Paste(text) => self.app.handle_paste(&text, now),
             }
             self.pace.change();
         }
@@ -511,13 +516,12 @@ mod tests {
     }
 
     #[test]
-    fn a_new_size_is_drawn_when_its_signal_comes() {
+    fn a_new_size_is_drawn_when_its_signal_comes_even_if_the_old_is_back() {
         let pty = Pty::new(80, 24);
         let mut running = Running::start(&pty);
         running.wait_for_question();
         pty.read_through(b"\x1b[?2026l");
         let clock = Clock::start();
-        pty.resize(90, 25);
         raise(SIGWINCH).expect("raised");
         pty.read_through(b"\x1b[2J");
         let spent = Duration::from_micros(clock.now().moment.micros());

@@ -17,16 +17,19 @@ use crate::poller::{Interest, Poller, Watched};
 pub(super) struct Signals {
     pipe: Watched<UnixStream>,
     continued: Arc<AtomicBool>,
+    resized: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
     ids: Vec<SigId>,
 }
 
-/// What has come since the last look. A new size (SIGWINCH) and a hang-up (SIGHUP) only wake: the terminal itself
-/// tells them better, and neither is to end the process.
+/// What has come since the last look. A hang-up (SIGHUP) only wakes, and does not end the process: the terminal itself
+/// tells it better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Taken {
     /// SIGCONT: the process goes on after a stop.
     pub(super) continued: bool,
+    /// SIGWINCH: the terminal has a new size, or had one and is back at the old.
+    pub(super) resized: bool,
     /// SIGTSTP: the process is to stop.
     pub(super) stop: bool,
 }
@@ -37,16 +40,17 @@ impl Signals {
         let (ours, handlers) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let pipe = poller.watch(ours, key, Interest::READ).map_err(|(_, why)| why)?;
-        let (continued, stop) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let [continued, resized, stop] = [(); 3].map(|()| Arc::new(AtomicBool::new(false)));
         // The flags first: a signal's handlers run in order, and who is woken finds the flag set.
         let mut ids = vec![
             flag::register(SIGCONT, Arc::clone(&continued))?,
             flag::register(SIGTSTP, Arc::clone(&stop))?,
+            flag::register(SIGWINCH, Arc::clone(&resized))?,
         ];
         for signal in [SIGCONT, SIGHUP, SIGTSTP, SIGWINCH] {
             ids.push(low_level::pipe::register(signal, handlers.try_clone()?)?);
         }
-        Ok(Self { pipe, continued, stop, ids })
+        Ok(Self { pipe, continued, resized, stop, ids })
     }
 
     /// What has come since the last look.
@@ -55,6 +59,7 @@ impl Signals {
         let _ = (&*self.pipe).read(&mut [0; 64]);
         Taken {
             continued: self.continued.swap(false, Ordering::SeqCst),
+            resized: self.resized.swap(false, Ordering::SeqCst),
             stop: self.stop.swap(false, Ordering::SeqCst),
         }
     }
@@ -91,7 +96,9 @@ mod tests {
             low_level::raise(signal).expect("raised");
             poller.wait(&mut events, Some(DEADLINE)).expect("wait");
             assert_eq!(events.iter().map(|ready| ready.key).collect::<Vec<_>>(), [4], "{signal}");
-            assert_eq!(signals.take(), Taken { continued: false, stop: false });
+            let taken = signals.take();
+            assert!(taken.resized || signal != SIGWINCH, "{taken:?}");
+            assert!(!taken.continued && !taken.stop, "{taken:?}");
         }
     }
 }

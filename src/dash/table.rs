@@ -5,7 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use super::columns::{Column, Wants, idle};
+use super::cells::idle;
+use super::columns::{Column, Wants};
 use super::filter::Filter;
 use super::picture::{Picture, send_q};
 use crate::engine::snapshot::{ConnId, Peer, Row};
@@ -77,8 +78,9 @@ impl Table {
         if self.filter.is_empty() {
             self.order.extend(0..count);
         } else {
-            let filter = &self.filter;
-            self.order.extend((0..count).filter(|index| filter.accepts(picture, *index as usize)));
+            let (filter, mut scratch) = (&self.filter, String::new());
+            let passes = |index: &u32| filter.accepts(picture, *index as usize, &mut scratch);
+            self.order.extend((0..count).filter(passes));
         }
         sort(&mut self.order, self.sort, picture);
         self.keep_selection(picture);

@@ -89,7 +89,9 @@ impl Theme {
     fn coloured(name: ThemeName, palette: &Palette) -> Self {
         let plain = Style::new().fg(palette.text);
         let high_contrast = name == ThemeName::HighContrast;
-        let dim = Style::new().fg(palette.dim);
+        // The terminal's own colour, dimmed, is readable on whatever its background is.
+        let dims = if palette.dim == Color::Reset { Modifier::DIM } else { Modifier::empty() };
+        let dim = Style::new().fg(palette.dim).add_modifier(dims);
         Self {
             name,
             text: plain,
@@ -99,10 +101,9 @@ impl Theme {
             good: Style::new().fg(palette.good),
             warn: Style::new().fg(palette.warn),
             alarm: Style::new().fg(palette.alarm).add_modifier(Modifier::BOLD),
-            selected: palette.selected.map_or_else(
-                || Style::new().add_modifier(Modifier::REVERSED),
-                |colour| Style::new().bg(colour).add_modifier(Modifier::BOLD),
-            ),
+            selected: palette
+                .selected
+                .map_or_else(reversed, |colour| Style::new().bg(colour).add_modifier(Modifier::BOLD)),
             banner: Style::new().fg(palette.alarm).add_modifier(Modifier::BOLD | Modifier::REVERSED),
             inward: Style::new().fg(palette.inward),
             outward: Style::new().fg(palette.outward),
@@ -121,12 +122,21 @@ impl Theme {
             good: plain,
             warn: bold,
             alarm: bold.add_modifier(Modifier::UNDERLINED),
-            selected: Style::new().add_modifier(Modifier::REVERSED),
+            selected: reversed(),
             banner: bold.add_modifier(Modifier::REVERSED),
             inward: plain,
             outward: plain,
         }
     }
+}
+
+/// One block of the terminal's own colours the other way round, whatever colours its cells have of their own.
+const fn reversed() -> Style {
+    Style::new()
+        .fg(Color::Reset)
+        .bg(Color::Reset)
+        .add_modifier(Modifier::REVERSED)
+        .remove_modifier(Modifier::DIM.union(Modifier::UNDERLINED))
 }
 
 /// A theme's colours; none for the one without.
@@ -135,7 +145,7 @@ const fn palette(name: ThemeName) -> Option<Palette> {
         ThemeName::Mono => return None,
         ThemeName::Auto => Palette {
             text: Color::Reset,
-            dim: Color::DarkGray,
+            dim: Color::Reset,
             accent: Color::Cyan,
             good: Color::Green,
             warn: Color::Yellow,
@@ -179,7 +189,7 @@ const fn palette(name: ThemeName) -> Option<Palette> {
         },
         ThemeName::ColourBlind => Palette {
             text: Color::Reset,
-            dim: Color::DarkGray,
+            dim: Color::Reset,
             accent: Color::Indexed(75),
             good: Color::Indexed(75),
             warn: Color::Indexed(220),

@@ -129,6 +129,11 @@ impl Feeds {
         }
     }
 
+    /// Whether the open room may have lines that somebody has not got yet.
+    pub(super) const fn has_unsettled(&self) -> bool {
+        self.open.is_some()
+    }
+
     /// Gives every member of the open room what it has not had yet.
     pub(super) fn settle(&mut self, chunks: &mut Chunks, deliver: &mut impl FnMut(&mut Chunks, Due)) {
         let Some(room) = self.open.take() else { return };

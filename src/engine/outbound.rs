@@ -31,6 +31,12 @@ impl Engine {
         self.board.settle();
     }
 
+    /// Whether something was said to a room that is not delivered yet.
+    #[must_use]
+    pub const fn has_unsettled(&self) -> bool {
+        self.board.has_unsettled()
+    }
+
     /// Takes the connections whose socket may have something to do.
     pub fn take_dirty(&mut self, out: &mut Vec<Slot>) {
         out.clear();

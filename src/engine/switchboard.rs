@@ -117,6 +117,11 @@ impl Switchboard {
         feeds.settle(chunks, &mut |chunks, due| desk.deliver(chunks, due));
     }
 
+    /// Whether some room has lines that its members have not got yet.
+    pub(super) const fn has_unsettled(&self) -> bool {
+        self.feeds.has_unsettled()
+    }
+
     /// Gives back the memory of lines that everybody has.
     pub(super) fn release_chunks(&mut self) {
         self.feeds.release_chunks(&mut self.chunks);
@@ -140,7 +145,7 @@ impl Switchboard {
 
     /// While all outboxes together hold more than `limit` bytes, the largest are skipped first.
     pub(super) fn bound_total(&mut self, limit: usize) {
-        if self.chunks.queued().max(self.chunks.allocated()) <= limit {
+        if self.held_by_outboxes() <= limit {
             return;
         }
         let mut largest: Vec<(usize, usize)> =
@@ -148,13 +153,19 @@ impl Switchboard {
         largest.sort_unstable_by(|a, b| b.cmp(a));
         let target = limit - limit / 8;
         for (bytes, index) in largest {
-            if self.chunks.queued().max(self.chunks.allocated()) <= target {
+            if self.held_by_outboxes() <= target {
                 break;
             }
             let skipped = self.entries[index].session.skip(&mut self.chunks, bytes, self.now.moment);
             self.totals.lines_skipped += u64::from(skipped);
             self.release_chunks();
         }
+    }
+
+    /// What counts against `limits.outbox_total`: the bytes of all outboxes, or the memory that they keep from being
+    /// freed, if that is more. Buffers grow by doubling, so half of them may be empty.
+    fn held_by_outboxes(&self) -> usize {
+        self.chunks.queued().max(self.chunks.allocated() / 2)
     }
 
     fn queue_own(&mut self, slot: Slot, line: &Line<'_>, keep: Keep) {

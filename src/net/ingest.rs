@@ -31,8 +31,7 @@ impl Reactor {
                     let before = read / READ_BUDGET;
                     read += self.handle_ready(ready);
                     // The clock is looked at after each 64 KiB, not after each conn.
-                    if read / READ_BUDGET > before && self.clock.now().moment.since(start) >= TURN_TIME_BUDGET
-                    {
+                    if read / READ_BUDGET > before && self.clock.moment().since(start) >= TURN_TIME_BUDGET {
                         read = TURN_READ_BUDGET;
                     }
                 }

@@ -116,7 +116,7 @@ impl Server {
             });
         }
         let (clients, lines) = self.reactor.engine.served();
-        let uptime = self.clock.now().moment.since(Moment::START);
+        let uptime = self.clock.moment().since(Moment::START);
         Ok(match ran? {
             Stop::Drained => End::Drained(Totals { uptime, clients, lines }),
             Stop::AtOnce => End::AtOnce,

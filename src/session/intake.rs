@@ -94,16 +94,17 @@ impl Session {
             return Some(Incoming::Foreign(foreign));
         }
         let incoming = match self.framer.next(input, limits.line_bytes) {
-            Some(Frame::Message(bytes)) => match is_first.then(|| Foreign::of_line(bytes)).flatten() {
-                Some(foreign) => Incoming::Foreign(foreign),
-                None => {
+            Some(Frame::Message(bytes)) => {
+                if let Some(foreign) = is_first.then(|| Foreign::of_line(bytes)).flatten() {
+                    Incoming::Foreign(foreign)
+                } else {
                     let scrubbed = scrub(bytes);
                     text.clear();
                     text.push_str(&scrubbed.text);
                     self.counters.scrubbed = self.counters.scrubbed.saturating_add(scrubbed.replaced);
                     Incoming::Message
                 }
-            },
+            }
             Some(Frame::TooLong) => {
                 self.timeline.note(now, Milestone::TooLong);
                 Incoming::TooLong

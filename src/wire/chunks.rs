@@ -6,8 +6,8 @@
 
 /// Buffers kept for the next chunk.
 const POOL_MAX: usize = 16;
-/// Buffers larger than this are freed rather than pooled.
-const POOLED_CAPACITY_MAX: usize = 256 * 1024;
+/// Buffers smaller or larger than this are freed rather than pooled.
+const POOLED_CAPACITY: std::ops::RangeInclusive<usize> = 4 * 1024..=256 * 1024;
 
 /// The place of a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,14 +53,32 @@ pub struct Chunks {
     free: Vec<u32>,
     pool: Vec<(Vec<u8>, Vec<u32>)>,
     allocated: usize,
+    /// The line under way; kept for its memory.
+    scratch: Vec<u8>,
     /// Σ of the bytes of all outboxes; kept by [`super::outbox::Outbox`].
     pub(super) queued: usize,
 }
 
 impl Chunks {
-    /// A new empty chunk with one reference, the caller's.
+    /// A new empty chunk with one reference, the caller's. It is for many lines: its buffer may be a large one.
     pub fn open(&mut self) -> ChunkId {
-        let (bytes, line_ends) = self.pool.pop().unwrap_or_default();
+        let buffers = self.pool.pop().unwrap_or_default();
+        self.open_with(buffers)
+    }
+
+    /// A new chunk with a single line, written by `word` (its end included), and one reference, the caller's. The
+    /// line may wait for long, so it takes no more memory than it needs.
+    pub fn open_for_one(&mut self, word: impl FnOnce(&mut Vec<u8>)) -> Span {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.clear();
+        word(&mut scratch);
+        let end = offset(scratch.len());
+        let chunk = self.open_with((scratch.as_slice().to_vec(), vec![end]));
+        self.scratch = scratch;
+        Span { chunk, start: 0, end }
+    }
+
+    fn open_with(&mut self, (bytes, line_ends): (Vec<u8>, Vec<u32>)) -> ChunkId {
         self.allocated += bytes.capacity();
         let chunk = Chunk { bytes, line_ends, references: 1 };
         if let Some(index) = self.free.pop() {
@@ -124,7 +142,7 @@ impl Chunks {
         let Chunk { mut bytes, mut line_ends, .. } = std::mem::take(chunk);
         self.allocated -= bytes.capacity();
         self.free.push(id.0);
-        if self.pool.len() < POOL_MAX && (1..=POOLED_CAPACITY_MAX).contains(&bytes.capacity()) {
+        if self.pool.len() < POOL_MAX && POOLED_CAPACITY.contains(&bytes.capacity()) {
             bytes.clear();
             line_ends.clear();
             self.pool.push((bytes, line_ends));
@@ -202,6 +220,18 @@ mod tests {
         assert_eq!(chunks.line_boundary(id, 1), 2);
         assert_eq!(chunks.line_boundary(id, 2), 2);
         assert_eq!(chunks.line_boundary(id, 3), 5);
+    }
+
+    #[test]
+    fn a_line_of_its_own_does_not_hold_on_to_a_large_buffer() {
+        let mut chunks = Chunks::default();
+        let large = chunk_with(&mut chunks, &["x".repeat(100_000).as_str()]);
+        chunks.release(large);
+        let own = chunks.open_for_one(|bytes| bytes.extend_from_slice(b"abc"));
+        assert_eq!((chunks.bytes(own), chunks.allocated()), (&b"abc"[..], 3));
+        assert_eq!(chunks.lines_of(own, 1), (3, 1));
+        chunks.open();
+        assert!(chunks.allocated() >= 100_000, "the large buffer is for many lines");
     }
 
     #[test]

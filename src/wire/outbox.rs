@@ -105,10 +105,9 @@ impl Outbox {
             self.count_in(chunks, added, keep);
             return;
         }
-        let chunk = chunks.open();
-        let span = chunks.append(chunk, word);
+        let span = chunks.open_for_one(word);
         self.push(chunks, span, keep, stamp);
-        chunks.release(chunk);
+        chunks.release(span.chunk);
     }
 
     /// Drops the oldest lines that may be dropped, whole ones only, until `excess` bytes are gone or no such line
@@ -146,8 +145,7 @@ impl Outbox {
     /// Words the gap at the head, if one is there, with `word(lines, buffer)`.
     pub fn word_gap(&mut self, chunks: &mut Chunks, word: impl FnOnce(u32, &mut Vec<u8>)) {
         if let Some(Piece::Gap { lines, stamp }) = self.first {
-            let chunk = chunks.open();
-            let span = chunks.append(chunk, |bytes| word(lines, bytes));
+            let span = chunks.open_for_one(|bytes| word(lines, bytes));
             self.count_in(chunks, span, Keep::Always);
             self.first = Some(Piece::Bytes { span, keep: Keep::Always, stamp });
         }
@@ -390,7 +388,7 @@ mod tests {
         assert_eq!((room.chunks.in_use(), outbox.kept_bytes()), (2, 8));
         outbox.push_own(&mut room.chunks, Keep::WhileRoom, 0, |out| out.extend_from_slice(b"said\n"));
         outbox.push_own(&mut room.chunks, Keep::WhileRoom, MERGE_STAMPS, |out| {
-            out.extend_from_slice(b"late\n")
+            out.extend_from_slice(b"late\n");
         });
         assert_eq!((room.chunks.in_use(), outbox.kept_bytes()), (4, 8));
         assert_eq!(send_all(&mut outbox, &mut room.chunks, 3), "one\ntwo\nsaid\nlate\n");

@@ -19,7 +19,7 @@ pub(crate) use real::{RealClient, installed};
 pub(crate) use screen::Terminal;
 pub(crate) use server::{Endpoint, Finished, Home, Server};
 pub(crate) use transcript::Transcript;
-pub(crate) use wait::{DEADLINE, let_pass, now, wait_until};
+pub(crate) use wait::{AT_ONCE, DEADLINE, let_pass, now, wait_until};
 
 /// No limit on what clients may send, for tests that are about something else.
 pub(crate) const NO_FLOOD_LIMIT: &str = "flood.enabled=false";

@@ -185,9 +185,11 @@ impl Terminal {
     }
 
     pub(crate) fn resize(&self, rows: u16, cols: u16) {
+        // What is drawn for the new size is looked at in the new size.
+        let mut state = self.state();
         let master = self.master.as_ref().expect("the terminal is there");
         master.resize(size(rows, cols)).expect("a pty has a size");
-        self.state().parser.set_size(nonzero(rows), nonzero(cols));
+        state.parser.set_size(nonzero(rows), nonzero(cols));
     }
 
     /// Closes the terminal under the program, as a window that is closed or a line that breaks.
@@ -235,8 +237,26 @@ impl Drop for Terminal {
     }
 }
 
+/// What begins and ends a synchronised update: nothing between them is shown before all of it.
+const UPDATE_BEGINS: &[u8] = b"\x1b[?2026h";
+const UPDATE_ENDS: &[u8] = b"\x1b[?2026l";
+
+/// How many of `bytes` may be shown: not an update that is under way.
+fn showable(bytes: &[u8]) -> usize {
+    let last = |sequence: &[u8]| bytes.windows(sequence.len()).rposition(|window| window == sequence);
+    match (last(UPDATE_BEGINS), last(UPDATE_ENDS)) {
+        (Some(begin), None) => begin,
+        (Some(begin), Some(end)) if begin > end => begin,
+        _ => {
+            let cut = |length: &usize| bytes.ends_with(&UPDATE_BEGINS[..*length]);
+            bytes.len() - (1..UPDATE_BEGINS.len()).rev().find(cut).unwrap_or(0)
+        }
+    }
+}
+
 /// Feeds the screen from the pty for as long as there is one.
 fn draw(mut source: impl Read, shared: &Shared) {
+    let mut pending = Vec::new();
     let mut chunk = [0; 4096];
     loop {
         {
@@ -248,7 +268,10 @@ fn draw(mut source: impl Read, shared: &Shared) {
             }
         }
         let Ok(count @ 1..) = source.read(&mut chunk) else { return };
-        shared.state.lock().unwrap().parser.process(&chunk[..count]);
+        pending.extend_from_slice(&chunk[..count]);
+        let shown = showable(&pending);
+        shared.state.lock().unwrap().parser.process(&pending[..shown]);
+        pending.drain(..shown);
         shared.changed.notify_all();
     }
 }

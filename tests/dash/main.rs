@@ -7,3 +7,4 @@ mod golden;
 mod hostile;
 mod keys;
 mod script;
+mod words;

@@ -11,6 +11,9 @@ use crate::dash::text_input::TextInput;
 use crate::dash::units;
 use crate::time::Now;
 
+/// Events copied at a time: terminals take about 70 KB.
+const COPIED_EVENTS_MAX: usize = 500;
+
 impl App {
     pub(crate) fn open_filter(&mut self, _now: Now) {
         if self.view == View::Traffic {
@@ -119,7 +122,7 @@ impl App {
                 Some((id.to_string(), export::one_line(picture, index)))
             }),
             View::Traffic | View::Events => {
-                let rows = self.events.window(&picture.log, self.events.len()).1;
+                let rows = self.events.window(&picture.log, COPIED_EVENTS_MAX).1;
                 let lines: Vec<String> = rows.into_iter().map(export::event_line).collect();
                 let count = u64::try_from(lines.len()).unwrap_or(u64::MAX);
                 (!lines.is_empty()).then(|| (units::counted(count, "event", "events"), lines.join("\n")))

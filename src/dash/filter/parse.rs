@@ -46,6 +46,8 @@ impl Filter {
             terms.push(Term { negated, test: meant });
             rest = behind.trim_start();
         }
+        // The dearest last: what fails before it need not be asked.
+        terms.sort_by_key(|term| term.test.cost());
         Ok(Self(terms))
     }
 

@@ -51,9 +51,14 @@ fn export(app: &App) -> Panel {
 fn quit(app: &App) -> Panel {
     let count = u64::from(app.live().status().clients);
     let verb = if count == 1 { "is" } else { "are" };
+    let question = if app.live().is_seen() {
+        format!("Quit? {} {verb} connected.", units::counted(count, "client", "clients"))
+    } else {
+        "Quit? The server has not answered yet.".to_owned()
+    };
     Panel {
         title: ":quit".to_owned(),
-        question: format!("Quit? {} {verb} connected.", units::counted(count, "client", "clients")),
+        question,
         body: vec![
             "Leave them running without a dashboard, or drain: tell them, flush, close, end.".to_owned(),
         ],

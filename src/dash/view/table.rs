@@ -9,7 +9,8 @@ use super::header::bare_address;
 use super::paint::{self, span};
 use crate::dash::App;
 use crate::dash::action::Action;
-use crate::dash::columns::{self, Column, Concern, Placed};
+use crate::dash::cells::{self, Concern};
+use crate::dash::columns::{self, Column, Placed};
 use crate::dash::measure;
 use crate::dash::theme::Theme;
 use crate::engine::snapshot::{ConnId, Phase, Row};
@@ -51,7 +52,7 @@ fn draw_row(buffer: &mut Buffer, area: Rect, app: &App, placed: &[Placed], index
     let is_selected = app.table.selected() == Some(row.id);
     let base = row_style(row, &app.theme);
     for placed in placed {
-        let text = columns::cell(*placed, picture, index, app.raw, app.glyphs);
+        let text = cells::cell(*placed, picture, index, app.raw, app.glyphs);
         let spans = match placed.column {
             Column::Id => vec![id(*placed, row.id, &text, app)],
             Column::Load => load(*placed, index, base, app),

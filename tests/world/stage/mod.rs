@@ -49,8 +49,7 @@ const WRITE_BUDGET: usize = 64 * 1024;
 const TURN_READ_BUDGET: usize = 4 * 1024 * 1024;
 /// Turns at one moment in which no byte moves and nobody comes or goes; more of them are a busy loop.
 const IDLE_TURNS_MAX: u32 = 8;
-/// More than any answer to one line takes, and a line of the room that was begun: by so much an outbox may be
-/// over its limit.
+/// More than any answer to one line takes: 100 lines of 400 bytes.
 const ANSWER_MAX: usize = 48 * 1024;
 /// The hour at which every story begins.
 const NOON: WallTime = WallTime { unix_ms: 1_700_000_000_000, hour: 12, minute: 34, second: 0 };
@@ -87,6 +86,9 @@ pub(crate) struct World {
     dirty: Vec<Slot>,
     told: u64,
     outbox_limit: Option<usize>,
+    /// The most that an answer to one line takes, and a line of the room that was begun: by so much an outbox may
+    /// be over its limit.
+    pub(crate) answer_max: usize,
     /// Whether something moved in the last turn.
     moved: bool,
     idle_turns: u32,
@@ -113,6 +115,7 @@ impl World {
             moment,
             dirty: Vec::new(),
             told: 0,
+            answer_max: ANSWER_MAX,
             outbox_limit: skips.then(|| config.limits.outbox_bytes.bytes()),
             moved: false,
             idle_turns: 0,
@@ -282,6 +285,27 @@ impl World {
             || self.peers.iter().any(Peer::is_ready)
     }
 
+    /// One turn in which the poller reports these peers alone, in this order.
+    pub(crate) fn turn_with(&mut self, order: Vec<usize>) {
+        let all = std::mem::replace(&mut self.reading_order, order);
+        self.idle_turns = 0;
+        self.turn();
+        self.reading_order = all;
+    }
+
+    /// The end of the loop: whoever is left is cut off.
+    pub(crate) fn close_all(&mut self) {
+        self.engine.begin_turn(self.now());
+        for slot in self.engine.slots().collect::<Vec<_>>() {
+            if let Some(number) = self.by_slot.remove(&slot) {
+                self.peers[number].close(Fate::Reset);
+            }
+            self.engine.ended(slot);
+        }
+        self.engine.settle();
+        self.check_quiet();
+    }
+
     /// One turn of the loop; see the head of this file.
     pub(crate) fn turn(&mut self) {
         self.moved = false;
@@ -405,7 +429,7 @@ impl World {
         let books = self.books();
         assert_eq!(books.queued_bytes, books.unsent_bytes, "the outboxes' bytes are counted right");
         if let Some(limit) = self.outbox_limit {
-            let most = limit + ANSWER_MAX;
+            let most = limit + self.answer_max;
             assert!(books.largest_outbox <= most, "an outbox of {} bytes", books.largest_outbox);
         }
         self.idle_turns = if self.moved { 0 } else { self.idle_turns + 1 };
@@ -477,6 +501,11 @@ impl World {
     /// What was recorded since this was last asked.
     pub(crate) fn records(&mut self) -> Vec<Record> {
         self.run();
+        self.take_records()
+    }
+
+    /// What was recorded since this was last asked, with nothing run before.
+    pub(crate) fn take_records(&mut self) -> Vec<Record> {
         let entries: Vec<Entry> = self.engine.records_after(self.told).cloned().collect();
         self.told = entries.last().map_or(self.told, |entry| entry.seq);
         entries.into_iter().map(|entry| entry.record).collect()

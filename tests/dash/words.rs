@@ -1,0 +1,166 @@
+//! What the detail says about a connection, and which rows a filter lets through.
+
+use std::time::Duration;
+
+use chatops::config::settings::Dashboard;
+use chatops::dash::App;
+use chatops::engine::snapshot::{
+    CloseReason, ConnId, Flags, HalfState, Kernel, Phase, Row, Snapshot, TcpInfo,
+};
+
+use crate::fixture::{UPTIME_S, answer, at, id, lines, mono, now, press, remarkable, row, snapshot};
+
+fn seconds_ago(seconds: u64) -> chatops::time::Moment {
+    at(UPTIME_S - seconds).moment
+}
+
+/// What the open detail says about this one.
+fn detail(row: &Row) -> String {
+    let mut app = App::new(&mono(), false, false).unwrap();
+    app.resized(160, 50);
+    for _ in 0..2 {
+        let response = answer(&app, Snapshot { rows: vec![row.clone()], ..snapshot() });
+        app.handle_response(response, now());
+    }
+    press(&mut app, "<Enter>");
+    lines(&mut app, 160, 50).join("\n")
+}
+
+fn plain() -> Row {
+    row(17, "mallory", "203.0.113.9:51822")
+}
+
+fn tcp(tcp: TcpInfo) -> Kernel {
+    Kernel { recv_q: 0, send_q: 65_536, tcp: Some(tcp) }
+}
+
+#[test]
+fn the_detail_says_why_in_words() {
+    let open_window = TcpInfo { peer_window: 9_000, ..TcpInfo::default() };
+    for (row, told) in [
+        (plain(), "nothing waits, nothing is held back"),
+        (
+            Row { kernel: Some(tcp(TcpInfo::default())), stuck_since: Some(seconds_ago(41)), ..plain() },
+            "window 0: not reading since 12:03:20",
+        ),
+        (
+            Row { kernel: Some(tcp(TcpInfo { retransmits: 4, unacked: 1, ..open_window })), ..plain() },
+            "unplugged: 4 retransmits, 1 segment unacknowledged",
+        ),
+        (
+            Row { kernel: Some(tcp(open_window)), stuck_since: Some(seconds_ago(5)), ..plain() },
+            "takes nothing since 12:03:56",
+        ),
+        (Row { flow_since: Some(seconds_ago(6)), ..plain() }, "flow: over its rate, not read since 12:03:55"),
+        (
+            Row {
+                state: Phase::Eof,
+                read: HalfState::Eof,
+                eof_at: Some(seconds_ago(41)),
+                outbox_bytes: 11_980,
+                flags: Flags::default().with(Flags::LISTEN, true),
+                ..plain()
+            },
+            "half-closed: sent FIN 41 s ago, 11.7K to flush, stays to listen",
+        ),
+        (Row { state: Phase::RdShut, ..plain() }, "shutdown read: what it sends is discarded"),
+        (Row { state: Phase::WrShut, ..plain() }, "shutdown write: we sent FIN, it may still send"),
+        (Row { outbox_bytes: 262_144, ..plain() }, "outbox full: lines to it are lost"),
+        (Row { lines_skipped: 1, ..plain() }, "1 line skipped: its outbox was full"),
+        (
+            Row { flags: Flags::default().with(Flags::MUTED, true), scrubbed: 1_200, ..plain() },
+            "muted: its lines are refused; sent 1,200 characters that were replaced",
+        ),
+        (
+            Row {
+                state: Phase::Draining,
+                reason: Some(CloseReason::Kicked("too loud".to_owned())),
+                ..plain()
+            },
+            "draining: kicked: too loud",
+        ),
+        (
+            Row {
+                state: Phase::Gone,
+                reason: Some(CloseReason::Stalled),
+                gone_at: Some(seconds_ago(3)),
+                ..plain()
+            },
+            "gone 3.0 s ago: takes nothing",
+        ),
+    ] {
+        let said = detail(&row);
+        assert!(said.contains(told), "{told:?} is not in\n{said}");
+    }
+}
+
+#[test]
+fn an_outbox_that_grows_has_a_forecast() {
+    let mut app = App::new(&mono(), false, false).unwrap();
+    app.resized(100, 30);
+    for second in 0..60 {
+        let taken = at(UPTIME_S - 60 + second);
+        let rows = vec![Row { outbox_bytes: second * 2_048, ..plain() }];
+        let response = answer(&app, Snapshot { taken, rows, ..snapshot() });
+        app.handle_response(response, taken);
+    }
+    let screen = lines(&mut app, 100, 30).join("\n");
+    assert!(screen.contains("reaches its limit in 1 m at this rate"), "{screen}");
+}
+
+/// The ids that a filter lets through, sorted.
+fn passing(filter: &str) -> Vec<u64> {
+    let mut app = App::new(&Dashboard::default(), false, false).unwrap();
+    app.resized(100, 40);
+    let rows = remarkable();
+    let response = answer(&app, Snapshot { rows, ..snapshot() });
+    app.handle_response(response, now());
+    press(&mut app, &format!("/{filter}<Enter>"));
+    let mut ids: Vec<u64> = app.query().visible.into_iter().map(ConnId::get).collect();
+    ids.sort_unstable();
+    ids
+}
+
+#[test]
+fn filters_let_through_what_they_say() {
+    for (filter, ids) in [
+        ("", vec![5, 8, 12, 17, 23, 26, 31, 38]),
+        ("bob", vec![23]),
+        ("BOB", vec![23]),
+        ("#17", vec![17]),
+        ("17", vec![17]),
+        ("id:31", vec![31]),
+        ("nick:a", vec![8, 12, 17, 26]),
+        ("state:shut", vec![8, 31]),
+        ("state:open -nick:zoe", vec![17, 26]),
+        ("flag:op", vec![8, 31]),
+        ("stalled", vec![17]),
+        ("ip:192.0.2.0/24", vec![5, 8, 12, 38]),
+        ("ip:192.0.2.77", vec![5]),
+        ("ip:2001:db8::/32", vec![31]),
+        ("-ip:0.0.0.0/0", vec![31]),
+        ("outbox>10k", vec![17, 23]),
+        ("outbox>10k outbox<100k", vec![23]),
+        ("outbox=512", vec![38]),
+        ("sendq>1.0k -bob", vec![17]),
+        ("recvq>0", vec![26, 31]),
+        ("load>50%", vec![17]),
+        ("idle>30", vec![31, 38]),
+        ("idle<10s", vec![5, 8]),
+        ("age>41m", vec![5, 8]),
+        ("/^#(8|38) /", vec![8, 38]),
+        ("/OPEN$/", vec![5]),
+        ("-/\\d/", vec![]),
+        ("198.51.100", vec![23, 26]),
+        ("2001:db8::42", vec![31]),
+    ] {
+        assert_eq!(passing(filter), ids, "{filter}");
+    }
+}
+
+#[test]
+fn spans_without_an_end_do_not_overflow() {
+    let said = detail(&Row { outbox_age: Some(Duration::MAX), ..plain() });
+    assert!(said.contains("#17 mallory"));
+    assert_eq!(passing("id:17").first(), Some(&id(17).get()));
+}

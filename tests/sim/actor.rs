@@ -1,0 +1,140 @@
+//! Somebody with a client: what they type, and what the oracle has to know of it.
+
+use std::collections::VecDeque;
+
+use crate::random::Random;
+use crate::stage::Client;
+
+/// The longest message in these schedules, in bytes.
+pub(crate) const LINE_BYTES: usize = 200;
+
+/// Telnet: "interpret as command", "no operation", "do", "timing mark", "are you there".
+const TELNET: [&[u8]; 3] = [&[255, 241], &[255, 253, 6], &[255, 246]];
+
+/// What nobody should be troubled by: NUL, bell, escape, half a character, a bidi override.
+const GARBAGE: [&[u8]; 5] = [&[0], &[7], &[27, b'[', b'J'], &[0xe2, 0x82], "\u{202e}".as_bytes()];
+
+/// One client's program.
+#[derive(Debug)]
+pub(crate) struct Actor {
+    pub(crate) client: Client,
+    /// Typed and not yet sent.
+    typed: VecDeque<u8>,
+    /// Things said so far, each with its number in it.
+    pub(crate) said: u32,
+    /// Pings so far, each with its number in it.
+    pub(crate) pings: u32,
+    /// Names taken so far.
+    names: u32,
+    /// Lines that others have sent to it alone; not all of them may have found it.
+    pub(crate) letters: usize,
+    /// Lines about who comes and goes may be missing: it has turned them off at some time.
+    pub(crate) is_presence_mixed: bool,
+    pub(crate) may_speak_telnet: bool,
+    pub(crate) has_finished: bool,
+    /// Something happened to it after which its lines may go unheard.
+    pub(crate) is_tainted: bool,
+    /// `shutdown write`: it reads no more, and is there all the same.
+    pub(crate) is_write_shut: bool,
+}
+
+impl Actor {
+    pub(crate) fn new(client: Client, may_speak_telnet: bool) -> Self {
+        Self {
+            client,
+            typed: VecDeque::new(),
+            said: 0,
+            pings: 0,
+            names: 0,
+            letters: 0,
+            is_presence_mixed: false,
+            may_speak_telnet,
+            has_finished: false,
+            is_tainted: false,
+            is_write_shut: false,
+        }
+    }
+
+    /// The name it had last asked for; `None` before the first.
+    pub(crate) fn nick(&self) -> Option<String> {
+        (self.names > 0).then(|| format!("{}n{}", self.client.0, self.names))
+    }
+
+    /// Types one line of any kind, and gives what it was for the trace.
+    pub(crate) fn types(&mut self, random: &mut Random, rooms: &[&str]) -> String {
+        let room = random.pick(rooms);
+        let line = match random.below(100) {
+            0..55 => self.words(random),
+            55..60 => format!("/me {}", self.words(random)),
+            60..69 => format!("/join {room}"),
+            69..74 => format!("/leave {room}"),
+            74..79 => {
+                self.names += 1;
+                format!("/nick {}n{}", self.client.0, self.names)
+            }
+            79..82 => format!("/topic {}", self.words(random)),
+            82..89 => {
+                self.pings += 1;
+                format!("/ping {}", self.pings)
+            }
+            89..91 => format!("/set time {}", random.pick(&["off", "hh:mm"])),
+            91 => {
+                self.is_presence_mixed = true;
+                format!("/set presence {}", random.pick(&["off", "on"]))
+            }
+            92 => "/help".to_owned(),
+            93 => format!("/who {room}"),
+            94 => "/rooms".to_owned(),
+            95 => random.pick(&["/frobnicate", "/join", "/nick 5", "/"]).to_owned(),
+            96 => "x".repeat(LINE_BYTES + random.within(1, 400)),
+            97 => String::new(),
+            98 => "/listen".to_owned(),
+            _ => {
+                self.is_tainted = true;
+                "/quit for good".to_owned()
+            }
+        };
+        self.enter(random, &line);
+        line
+    }
+
+    /// Types a line to one person alone.
+    pub(crate) fn writes_to(&mut self, random: &mut Random, nick: &str) {
+        let line = format!("/msg {nick} a letter");
+        self.enter(random, &line);
+    }
+
+    /// Words that are not said twice.
+    fn words(&mut self, random: &mut Random) -> String {
+        self.said += 1;
+        let padding = ".".repeat(random.pick(&[0, 3, 20, 60]));
+        format!("s{}.{}; {padding}", self.client.0, self.said)
+    }
+
+    fn enter(&mut self, random: &mut Random, line: &str) {
+        self.typed.extend(line.as_bytes());
+        if random.percent(3) {
+            self.typed.extend(random.pick(&GARBAGE));
+        }
+        if self.may_speak_telnet && random.percent(3) {
+            self.typed.extend(random.pick(&TELNET));
+        }
+        self.typed.extend(random.pick(&[&b"\n"[..], b"\r\n", b"\r\0", b"\n"]));
+    }
+
+    /// What it sends now of what was typed: all of it, or a part that may end anywhere.
+    pub(crate) fn sends(&mut self, random: &mut Random) -> Vec<u8> {
+        let most = self.typed.len();
+        let count = if random.percent(70) { most } else { random.below(most + 1) };
+        self.typed.drain(..count).collect()
+    }
+
+    /// The rest of what was typed, maybe without the last line's end.
+    pub(crate) fn sends_the_rest(&mut self, random: &mut Random) -> Vec<u8> {
+        let mut rest: Vec<u8> = self.typed.drain(..).collect();
+        if rest.ends_with(b"\n") && random.percent(50) {
+            rest.pop();
+        }
+        rest
+    }
+}

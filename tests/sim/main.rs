@@ -1,0 +1,59 @@
+//! The fault simulator: random schedules of clients, faults, operator verbs and time, played on the engine, with
+//! everything that anybody received checked against what was said.
+//!
+//! `CHATOPS_SIM_SCHEDULES` says how many schedules are played, `CHATOPS_SIM_SEED` which one is the first. A
+//! schedule that fails tells how it is played again, alone.
+
+mod actor;
+mod oracle;
+mod random;
+mod schedule;
+#[path = "../world/stage/mod.rs"]
+#[allow(dead_code, reason = "shared with the stories, which use another part of it")]
+mod stage;
+mod transcript;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use schedule::{Schedule, Tally};
+
+/// The schedules that are played when nothing else is said.
+const SCHEDULES: u64 = 10_000;
+/// From so many on every fault has happened.
+const SCHEDULES_FOR_ALL: u64 = 1_000;
+
+fn variable(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
+}
+
+#[test]
+fn whatever_happens_the_promises_hold() {
+    let first = variable("CHATOPS_SIM_SEED").unwrap_or(1);
+    let count = variable("CHATOPS_SIM_SCHEDULES").unwrap_or(SCHEDULES);
+    let mut tally = Tally::default();
+    for seed in first..first + count {
+        let played = catch_unwind(AssertUnwindSafe(|| Schedule::new(seed).play()));
+        match played {
+            Ok(one) => tally.add(&one),
+            Err(panic) => {
+                eprintln!(
+                    "schedule {seed} failed; to play it again:\n  \
+                     CHATOPS_SIM_SEED={seed} CHATOPS_SIM_SCHEDULES=1 cargo test --test sim"
+                );
+                resume_unwind(panic);
+            }
+        }
+    }
+    println!("{tally:#?}");
+    if count >= SCHEDULES_FOR_ALL {
+        tally.check();
+    }
+}
+
+#[test]
+fn a_schedule_is_the_same_each_time() {
+    for seed in 1..20 {
+        assert_eq!(Schedule::new(seed).play(), Schedule::new(seed).play());
+    }
+}

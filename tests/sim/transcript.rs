@@ -1,0 +1,160 @@
+//! What somebody has received, taken apart into lines and their meaning.
+
+use std::collections::BTreeMap;
+
+use crate::stage::Peer;
+
+/// A line in the stream of one client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// `-- `, `!! ` and what is said to it alone.
+    Own(String),
+    /// `-- 7 lines skipped`
+    Skipped(usize),
+    /// The operator, to everybody.
+    Operator(String),
+    /// What is told to a room.
+    Told(Told),
+}
+
+/// A line that is told to a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// Without the time.
+    pub(crate) line: String,
+    pub(crate) room: String,
+    pub(crate) act: Act,
+    /// The number of the client that did it; none for a summary of several.
+    pub(crate) by: Option<usize>,
+}
+
+/// What somebody did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    Came,
+    Went,
+    Renamed,
+    Spoke,
+    Counted,
+}
+
+impl Act {
+    pub(crate) fn is_presence(self) -> bool {
+        self != Self::Spoke
+    }
+}
+
+/// Which client a name belongs to.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    by_id: BTreeMap<u64, usize>,
+}
+
+impl Names {
+    pub(crate) fn add(&mut self, id: u64, client: usize) {
+        self.by_id.insert(id, client);
+    }
+
+    fn owner(&self, nick: &str) -> usize {
+        if let Some(id) = nick.strip_prefix("guest-") {
+            return self.by_id[&id.parse::<u64>().unwrap()];
+        }
+        // A name begins with its client's number, even if it was cut off while it was typed.
+        let digits = nick.find(|c: char| !c.is_ascii_digit()).expect(nick);
+        nick[..digits].parse().unwrap()
+    }
+}
+
+/// One client's stream.
+#[derive(Debug)]
+pub(crate) struct Transcript {
+    pub(crate) lines: Vec<Heard>,
+    /// Everything that was to come has come: the server's FIN was read.
+    pub(crate) is_complete: bool,
+}
+
+impl Transcript {
+    pub(crate) fn of(peer: &Peer, names: &Names) -> Self {
+        let is_complete = peer.got_fin() && !peer.is_closed;
+        let bytes = without_telnet(&peer.received);
+        let text = String::from_utf8(bytes).unwrap_or_else(|error| {
+            // A stream that was cut off may end within a character.
+            let whole = error.utf8_error().valid_up_to();
+            assert!(!is_complete && error.as_bytes().len() - whole < 4, "only UTF-8 is sent: {error}");
+            String::from_utf8(error.as_bytes()[..whole].to_vec()).unwrap()
+        });
+        let mut lines = Vec::new();
+        for line in text.split_inclusive('\n') {
+            let Some(line) = line.strip_suffix("\r\n") else {
+                assert!(!is_complete, "the last line is not whole: {line:?}");
+                break;
+            };
+            assert!(!line.chars().any(|c| c != '\t' && c.is_control()), "{line:?}");
+            lines.push(heard(line, names));
+        }
+        Self { lines, is_complete }
+    }
+
+    pub(crate) fn own(&self) -> impl Iterator<Item = &str> {
+        self.lines
+            .iter()
+            .filter_map(|line| if let Heard::Own(text) = line { Some(text.as_str()) } else { None })
+    }
+}
+
+/// Answers to telnet commands are whole commands of three bytes here.
+fn without_telnet(bytes: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((&byte, after)) = rest.split_first() {
+        if byte == 255 {
+            rest = rest.get(3..).unwrap_or_default();
+        } else {
+            text.push(byte);
+            rest = after;
+        }
+    }
+    text
+}
+
+fn heard(line: &str, names: &Names) -> Heard {
+    if let Some(count) = line.strip_prefix("-- ").and_then(|rest| rest.strip_suffix(" lines skipped"))
+        && let Ok(count) = count.parse()
+    {
+        return Heard::Skipped(count);
+    }
+    let untimed = without_time(line);
+    if let Some(told) = untimed.strip_prefix('#').and_then(|rest| told(untimed, rest, names)) {
+        return Heard::Told(told);
+    }
+    if untimed.starts_with("*** ") {
+        return Heard::Operator(untimed.to_owned());
+    }
+    let is_own = line.starts_with("-- ") || line.starts_with("!! ") || untimed.starts_with('[');
+    assert!(is_own, "a line of no known kind: {line:?}");
+    Heard::Own(untimed.to_owned())
+}
+
+fn without_time(line: &str) -> &str {
+    let bytes = line.as_bytes();
+    let is_timed = bytes.len() > 6 && bytes[2] == b':' && bytes[5] == b' ' && bytes[0].is_ascii_digit();
+    if is_timed { &line[6..] } else { line }
+}
+
+fn told(line: &str, rest: &str, names: &Names) -> Option<Told> {
+    let (room, rest) = rest.split_once(' ')?;
+    let (sign, rest) = rest.split_once(' ')?;
+    let first = rest.split(' ').next()?;
+    let is_counted = rest.split([' ', ',']).any(|word| ["joined", "left", "renamed"].contains(&word));
+    let (act, nick) = match sign {
+        "-->" => (Act::Came, Some(first)),
+        "<--" => (Act::Went, Some(first)),
+        "*" => (Act::Spoke, Some(first)),
+        "--" if is_counted && first.bytes().all(|byte| byte.is_ascii_digit()) => (Act::Counted, None),
+        "--" if rest.contains(" is now ") => (Act::Renamed, Some(first)),
+        "--" => (Act::Spoke, Some(first)),
+        nick => (Act::Spoke, Some(nick.strip_prefix('<')?.strip_suffix('>')?)),
+    };
+    let by = nick.map(|nick| names.owner(nick));
+    Some(Told { line: line.to_owned(), room: format!("#{room}"), act, by })
+}
