@@ -82,7 +82,8 @@ fn looked(directories: &[PathBuf]) -> String {
 }
 
 fn listed(paths: &[PathBuf]) -> String {
-    paths.iter().map(|path| format!("\n  {}", path.display())).collect()
+    let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    format!("\n  {}", names.join("\n  "))
 }
 
 fn lines(error: &ConfigError) -> String {

@@ -17,15 +17,17 @@ impl Engine {
             Question::Connections => {
                 let status = self.status();
                 let (clients, half, slow) = (status.clients, status.half_closed, status.slow);
-                Ok(format!("{clients} connections, {half} half-closed, {slow} slow"))
+                let word = if clients == 1 { "connection" } else { "connections" };
+                Ok(format!("{clients} {word}, {half} half-closed, {slow} slow"))
             }
             Question::Rooms => Ok(self.rooms_in_brief()),
             Question::Status => {
                 let status = self.status();
                 let up = in_words(status.uptime);
                 Ok(format!(
-                    "up {up}: {} clients, {} accepted, {} refused, {} rooms, {} lines in, {} skipped",
+                    "up {up}: {} {}, {} accepted, {} refused, {} rooms, {} lines in, {} skipped",
                     status.clients,
+                    if status.clients == 1 { "client" } else { "clients" },
                     status.accepted,
                     status.refused,
                     status.rooms,

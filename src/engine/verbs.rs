@@ -181,7 +181,7 @@ impl Engine {
     fn say(&mut self, text: &str) -> String {
         let text = scrub(text.as_bytes()).text;
         self.hub.operator_says(&text, &mut self.board);
-        format!("told {} people", self.hub.people_count())
+        counted("told", self.hub.people_count(), "person", "people")
     }
 
     fn pause(&mut self, on: bool) -> Outcome {
@@ -197,7 +197,7 @@ impl Engine {
             return Err("the server is stopping already".to_owned());
         }
         self.stop(within);
-        Ok(format!("draining {} clients", self.door.clients()))
+        Ok(counted("draining", self.door.clients() as usize, "client", "clients"))
     }
 
     fn is_leaving(&self, slot: Slot) -> bool {
@@ -214,4 +214,9 @@ impl Engine {
             None => id,
         }
     }
+}
+
+/// `told 1 person`, `told 2 people`
+fn counted(done: &str, count: usize, one: &str, many: &str) -> String {
+    format!("{done} {count} {}", if count == 1 { one } else { many })
 }

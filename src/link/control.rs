@@ -76,7 +76,7 @@ fn sockets_in(directory: &Path) -> Vec<PathBuf> {
     let is_ours = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         name.starts_with("chatops-")
-            && name.ends_with(".sock")
+            && path.extension().is_some_and(|extension| extension == "sock")
             && fs::symlink_metadata(path).is_ok_and(|found| {
                 found.file_type().is_socket() && (uid == 0 || [uid, 0].contains(&found.uid()))
             })

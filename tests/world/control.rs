@@ -40,6 +40,7 @@ fn status_has_every_field_of_the_contract() {
     let [alice, _bob] = world.people(["alice", "bob"]);
     world.says(alice, "/listen");
     world.finishes(alice);
+    world.run();
     let operator = world.connect_operator();
     let status = ask(&mut world, operator, "status");
     for (field, expected) in [
@@ -173,7 +174,7 @@ fn orders_are_carried_out_answered_and_recorded_and_questions_leave_no_trace() {
     world.events();
     assert_eq!(
         ask(&mut world, operator, "say back in a minute"),
-        json!({"ok": true, "message": "told 1 people"})
+        json!({"ok": true, "message": "told 1 person"})
     );
     world.reads(alice, ["12:34 *** back in a minute"]);
     assert_eq!(
@@ -185,7 +186,7 @@ fn orders_are_carried_out_answered_and_recorded_and_questions_leave_no_trace() {
     }
     assert_eq!(
         world.events(),
-        ["op: say back in a minute: told 1 people", "#1 op: mute alice: muted #1 alice"]
+        ["op: say back in a minute: told 1 person", "#1 op: mute alice: muted #1 alice"]
     );
 }
 
@@ -237,6 +238,8 @@ fn half_close_answers_everything_and_ends() {
     assert_eq!(ids(&answers[1], "connections"), [1, 2]);
     assert_eq!(answers[3]["message"], "kicked #1 alice");
     assert_eq!(answers[4]["connections"][0]["state"], "draining");
+    assert!(world.got_fin(operator));
+    world.pass("1s");
     assert_eq!(world.fate(operator), Some(Fate::Close));
 }
 
@@ -428,7 +431,7 @@ fn the_operator_who_ends_the_server_is_answered_and_sees_it_end() {
     let [alice] = world.people(["alice"]);
     let operator = world.connect_operator();
     let idle = world.connect_operator();
-    assert_eq!(ask(&mut world, operator, "drain 3s")["message"], "draining 1 clients");
+    assert_eq!(ask(&mut world, operator, "drain 3s")["message"], "draining 1 client");
     assert_eq!(ask(&mut world, operator, "status")["draining"], json!(true));
     assert_eq!(ask(&mut world, operator, "stop")["error"], "the server is stopping already");
     assert!(!world.got_fin(operator), "while clients are left operators may watch");
@@ -493,9 +496,9 @@ fn questions_on_the_line_of_the_dashboard_are_answered_in_one_line() {
     world.events();
     assert_eq!(
         world.operator("status").unwrap(),
-        "up 10 s: 1 clients, 2 accepted, 0 refused, 2 rooms, 4 lines in, 0 skipped"
+        "up 10 s: 1 client, 2 accepted, 0 refused, 2 rooms, 4 lines in, 0 skipped"
     );
-    assert_eq!(world.operator("connections").unwrap(), "1 connections, 0 half-closed, 0 slow");
+    assert_eq!(world.operator("connections").unwrap(), "1 connection, 0 half-closed, 0 slow");
     assert_eq!(world.operator("rooms").unwrap(), "#lobby 1, #ops 1");
     assert_eq!(world.operator("closed").unwrap(), "1 known, the last #2 bob (quit)");
     assert_eq!(world.operator("connection 2").unwrap(), "#2 bob (quit)");

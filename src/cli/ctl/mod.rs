@@ -4,6 +4,7 @@
 mod show;
 mod table;
 
+use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -49,7 +50,7 @@ fn after_help() -> String {
     let width = heads.iter().map(String::len).max().unwrap_or(0);
     let mut text = "Verbs:\n".to_owned();
     for (head, (_, _, meaning)) in heads.iter().zip(VERBS) {
-        text.push_str(&format!("  {head:width$}  {meaning}\n"));
+        let _ = writeln!(text, "  {head:width$}  {meaning}");
     }
     text.push_str("\nWHO is a connection's id (7, #7) or a nick, TIME such as 90s or 5m.\n");
     text.push_str("\nExit codes: 0 done, 1 refused or the server went away, 2 wrong usage or no server.");

@@ -172,14 +172,7 @@ fn field(name: &str, answer: &Value) -> String {
     let value = &answer[name];
     match name {
         "state" => state(answer),
-        "rooms" => value
-            .as_array()
-            .map_or(&[][..], Vec::as_slice)
-            .iter()
-            .map(|room| format!("#{} ", text(room)))
-            .collect::<String>()
-            .trim_end()
-            .to_owned(),
+        "rooms" => named(value),
         "flags" if value.as_array().is_some_and(Vec::is_empty) => "-".to_owned(),
         "flags" => words(value, " "),
         "rtt_us" => micros(value),
@@ -247,6 +240,13 @@ fn text(value: &Value) -> String {
 fn words(value: &Value, between: &str) -> String {
     let words: Vec<String> = value.as_array().into_iter().flatten().map(text).collect();
     words.join(between)
+}
+
+/// Rooms: `#lobby #ops`.
+fn named(rooms: &Value) -> String {
+    let names: Vec<String> =
+        rooms.as_array().into_iter().flatten().map(|room| format!("#{}", text(room))).collect();
+    names.join(" ")
 }
 
 fn bytes(value: &Value) -> String {

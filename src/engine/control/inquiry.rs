@@ -174,7 +174,7 @@ impl Engine {
             (Ok(slot), _) => {
                 let detail = self.board.entry(slot).and_then(|entry| self.detail(entry.id));
                 self.with_live(slot, machine, |row| {
-                    json::success(line, &json::Life::of(row, detail.as_ref()))
+                    json::success(line, &json::Life::of(row, detail.as_ref()));
                 });
             }
             (Err(_), Some(row)) => {

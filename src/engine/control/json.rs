@@ -179,7 +179,7 @@ pub(super) struct Status<'a> {
     outbox_bytes: u64,
     rooms: u32,
     #[serde(rename = "loop")]
-    turns: Turns,
+    turns: Loop,
     fds: u32,
     fds_limit: u32,
     rss_bytes: u64,
@@ -188,7 +188,7 @@ pub(super) struct Status<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct Turns {
+struct Loop {
     turns: u64,
     p50_us: u32,
     p99_us: u32,
@@ -218,7 +218,7 @@ impl<'a> Status<'a> {
             lines_skipped: status.lines_skipped,
             outbox_bytes: status.outbox_bytes,
             rooms: status.rooms,
-            turns: Turns { turns, p50_us, p99_us, max_us },
+            turns: Loop { turns, p50_us, p99_us, max_us },
             fds: status.fds.0,
             fds_limit: status.fds.1,
             rss_bytes: status.rss_bytes,
