@@ -24,6 +24,7 @@ use options::Options;
 /// What `--help` and the manual say after the options.
 const AFTER_HELP: &str = "\
 People connect with `nc HOST PORT` or `telnet HOST PORT`; /help lists their commands.
+`chatops ctl status` asks a running server; `chatops ctl --help` lists the verbs.
 `chatops config default` prints every key of the configuration with its default.
 
 Exit codes: 0 clean end, 1 failed while running, 2 wrong usage, bad configuration, cannot bind.";

@@ -43,7 +43,7 @@ pub fn directories() -> Vec<PathBuf> {
     runtime.into_iter().chain(state).collect()
 }
 
-/// Makes a place of [`directories`] ready to have a socket in it. The runtime directory is the system's to make;
+/// Makes a place of [`directories()`] ready to have a socket in it. The runtime directory is the system's to make;
 /// ours is made, and closed to others.
 ///
 /// # Errors
@@ -62,7 +62,7 @@ pub fn prepare(directory: &Path) -> io::Result<()> {
     fs::set_permissions(directory, fs::Permissions::from_mode(DIRECTORY_MODE))
 }
 
-/// The sockets in [`directories`] on which somebody answers, in the order of their names. Sockets of other users
+/// The sockets in [`directories()`] on which somebody answers, in the order of their names. Sockets of other users
 /// are not ours to talk to, unless we are root.
 #[must_use]
 pub fn live() -> Vec<PathBuf> {

@@ -1,7 +1,7 @@
 //! The control socket's side of the engine: operators' connections, their requests, and answers that are made as
 //! their reader takes them.
 //!
-//! An operator's connection is a session like any other, with another [`Role`]: the same framer, half-close, outbox
+//! An operator's connection is a session like any other, with another role: the same framer, half-close, outbox
 //! and deadlines, but no flood limits and no part in chat. One request a line, one JSON object a line as the answer,
 //! in order. Orders are answered at once. Questions are answered in [`Engine::answer`], once a turn, a few rows at a
 //! time and only while the outbox has room, so neither a long answer nor a slow reader of one holds up a turn.
