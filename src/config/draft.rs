@@ -254,6 +254,11 @@ impl Draft {
             let set = keys.into_iter().find(|key| self.origins.contains_key(key)).unwrap_or(keys[0]);
             self.problem(self.origins.get(set).cloned(), keys[0], message);
         }
+        for (listen, origin) in self.listen.clone() {
+            if let Err(why) = rules::check_framing(listen.framing, &self.config.limits) {
+                self.problem(origin, "listen.framing", why);
+            }
+        }
     }
 
     fn resolve_listeners(&mut self) -> (Vec<Listen>, Vec<Option<Origin>>) {

@@ -19,6 +19,8 @@ const CLIENTS_MAX: u32 = 1_000_000;
 const LINE_MIN: ByteSize = ByteSize(16);
 /// The longest limit for a line: every client may make the server hold so much.
 const LINE_MAX: ByteSize = ByteSize::mib(1);
+/// The sizes of a `fixed` record: what is said fits into a few of the smallest.
+const RECORD_BYTES: RangeInclusive<u32> = 64..=1024 * 1024;
 /// The most unsent bytes of one client.
 const OUTBOX_MAX: ByteSize = ByteSize::mib(1024);
 /// The largest kernel buffer asked for: beyond it `net.core.wmem_max` decides anyway (socket(7)).
@@ -127,7 +129,7 @@ pub(super) static KEYS: &[Key<Config>] = &[
 
 /// The keys of a `[[listen]]` table, in the order of `config.toml`.
 pub(super) static LISTEN_KEYS: &[Key<RawListen>] =
-    &[key!(address), key!(framing), key!(backlog in 1..=ACCEPT_BACKLOG_MAX)];
+    &[key!(address), key!(framing => framing), key!(backlog in 1..=ACCEPT_BACKLOG_MAX)];
 
 /// The name of the array of listeners.
 pub(super) const LISTEN: &str = "listen";
@@ -210,6 +212,18 @@ pub(super) fn motd(text: String) -> Result<String, String> {
     match text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
         Some(control) => Err(format!("has the control character {control:?}: remove it")),
         None => Ok(text),
+    }
+}
+
+fn framing(framing: Framing) -> Result<Framing, String> {
+    match framing {
+        Framing::Fixed(record) if !RECORD_BYTES.contains(&record.get()) => Err(format!(
+            "must be from \"fixed:{}\" to \"fixed:{}\", not {}",
+            RECORD_BYTES.start(),
+            RECORD_BYTES.end(),
+            framing.write()
+        )),
+        _ => Ok(framing),
     }
 }
 

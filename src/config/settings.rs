@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -144,13 +145,22 @@ impl fmt::Display for ListenAddr {
 pub enum Framing {
     /// LF, CR LF, CR NUL or a lone CR ends a message.
     Lines,
+    /// A NUL byte ends a message.
+    Nul,
+    /// The number of its bytes stands before a message: 32 bits, big-endian.
+    Length,
+    /// Records of so many bytes, 64 to 1 MiB and within [`Limits::line_bytes`], padded with spaces.
+    Fixed(NonZeroU32),
 }
 
 impl fmt::Display for Framing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Lines => "lines",
-        })
+        match self {
+            Self::Lines => f.write_str("lines"),
+            Self::Nul => f.write_str("nul"),
+            Self::Length => f.write_str("length"),
+            Self::Fixed(record) => write!(f, "fixed:{record}"),
+        }
     }
 }
 

@@ -173,13 +173,35 @@ macro_rules! words {
 
 words! {
     ClockFormat { "time" Time "age" Age }
-    Framing { "lines" Lines }
     HalfClosePolicy { "answer" Answer "listen" Listen }
     LogLevel { "error" Error "warn" Warn "info" Info "debug" Debug }
     OnFull { "skip" Skip "disconnect" Disconnect }
     OnHangup { "detach" Detach "drain" Drain }
     ThemeName {
         "auto" Auto "dark" Dark "light" Light "high-contrast" HighContrast "colour-blind" ColourBlind "mono" Mono
+    }
+}
+
+impl Setting for Framing {
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        let framing = text(value).and_then(|text| match text {
+            "lines" => Some(Self::Lines),
+            "nul" => Some(Self::Nul),
+            "length" => Some(Self::Length),
+            _ => text
+                .strip_prefix("fixed:")
+                .filter(|record| record.bytes().all(|byte| byte.is_ascii_digit()))
+                .and_then(|record| record.parse().ok())
+                .map(Self::Fixed),
+        });
+        framing.ok_or_else(|| {
+            let known = "\"lines\" or \"nul\" or \"length\" or \"fixed:N\" with N bytes";
+            format!("must be {known}, not {}", describe(value))
+        })
+    }
+
+    fn write(&self) -> String {
+        quoted(&self.to_string())
     }
 }
 

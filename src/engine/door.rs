@@ -8,9 +8,10 @@ use super::record::Record;
 use super::server::Engine;
 use super::snapshot::Peer;
 use crate::chat::{Delivery, Line};
-use crate::config::settings;
+use crate::config::settings::Config;
 use crate::id::{ConnId, Slot};
 use crate::session::{CloseReason, Linger};
+use crate::wire::framing::Framing;
 
 /// Refused connections that are told and waited for at a time; more are closed at once.
 const LINGERING_MAX: u32 = 16;
@@ -27,6 +28,8 @@ pub enum Admission {
 /// The counts that the caps need.
 #[derive(Debug)]
 pub(super) struct Door {
+    /// Of each listener.
+    framings: Vec<Framing>,
     clients_max: u32,
     per_address_max: u32,
     counts_loopback: bool,
@@ -39,8 +42,10 @@ pub(super) struct Door {
 }
 
 impl Door {
-    pub(super) fn new(limits: &settings::Limits) -> Self {
+    pub(super) fn new(config: &Config) -> Self {
+        let limits = &config.limits;
         Self {
+            framings: config.listen.0.iter().map(|listen| listen.framing.into()).collect(),
             clients_max: limits.clients,
             per_address_max: limits.per_ip,
             counts_loopback: limits.per_ip_loopback,
@@ -104,6 +109,11 @@ impl Door {
         self.next_id.get() - 1
     }
 
+    /// How messages are delimited on the listener with this number.
+    fn framing(&self, listener: u16) -> Framing {
+        self.framings.get(usize::from(listener)).copied().unwrap_or_default()
+    }
+
     fn take_id(&mut self) -> ConnId {
         let id = self.next_id;
         self.next_id = id.next();
@@ -112,7 +122,7 @@ impl Door {
 }
 
 impl Engine {
-    /// A connection from `peer` was accepted on the listener with this number.
+    /// A connection from `peer` was accepted on the listener with this number: its place in `[[listen]]`.
     pub fn accepted(&mut self, listener: u16, peer: Peer) -> Admission {
         let now = self.board.now;
         self.board.totals.accepted += 1;
@@ -126,7 +136,7 @@ impl Engine {
         }
         let id = self.door.take_id();
         let role = if full.is_some() { Role::TurnedAway } else { Role::Client };
-        let entry = Entry::new(id, role, peer, listener, now.moment);
+        let entry = Entry::new(id, role, peer, listener, self.door.framing(listener), now.moment);
         let slot = Slot::at(self.board.entries.insert(entry));
         match full {
             None => {

@@ -4,7 +4,9 @@ use crate::chat::{Nick, RoomId, Style};
 use crate::id::ConnId;
 use crate::session::Session;
 use crate::time::Moment;
+use crate::wire::framing::Framing;
 
+use super::encoding::Encoding;
 use super::snapshot::Peer;
 
 /// A place in a feed.
@@ -45,11 +47,19 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(id: ConnId, role: Role, peer: Peer, listener: u16, now: Moment) -> Self {
+    pub(super) fn new(
+        id: ConnId,
+        role: Role,
+        peer: Peer,
+        listener: u16,
+        framing: Framing,
+        now: Moment,
+    ) -> Self {
+        let telnet = framing == Framing::Lines && matches!(peer, Peer::Tcp(_));
         Self {
             id,
             role,
-            session: Session::new(now, matches!(peer, Peer::Tcp(_))),
+            session: Session::new(now, framing, telnet),
             peer,
             listener,
             dirty: false,
@@ -63,6 +73,11 @@ impl Entry {
     /// Whether it takes part in chat.
     pub(super) fn is_client(&self) -> bool {
         self.role == Role::Client
+    }
+
+    /// How its lines are worded and delimited.
+    pub(super) const fn encoding(&self) -> Encoding {
+        Encoding { style: self.style, framing: self.session.framing() }
     }
 
     pub(super) fn seat(&self, room: RoomId) -> Option<Seat> {

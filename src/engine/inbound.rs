@@ -126,6 +126,7 @@ impl Engine {
                 self.board.answer(slot, &Line::Refused(&told));
                 self.part(slot, CloseReason::Foreign(protocol), Linger::FAREWELL);
             }
+            Incoming::Incomplete => {}
             Incoming::TooLong => {
                 let limit = self.board.limits.line_bytes;
                 let told =

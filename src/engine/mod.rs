@@ -11,6 +11,7 @@ mod briefs;
 pub mod control;
 mod deadlines;
 mod door;
+mod encoding;
 mod entry;
 mod feeds;
 mod inbound;

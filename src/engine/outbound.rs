@@ -31,10 +31,10 @@ impl Engine {
         self.board.settle();
     }
 
-    /// Whether something was said to a room that is not delivered yet.
+    /// How many connections are to get lines that were said to a room and are not delivered yet.
     #[must_use]
-    pub const fn has_unsettled(&self) -> bool {
-        self.board.has_unsettled()
+    pub fn waiting(&self) -> usize {
+        self.board.waiting()
     }
 
     /// Takes the connections whose socket may have something to do.
@@ -75,11 +75,13 @@ impl Engine {
         let (now, limits) = (self.board.now, self.board.limits_of(slot));
         let Some(entry) = self.board.entries.get_mut(slot.index()) else { return Flushed::All };
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let framing = entry.session.framing();
         let mut told = 0;
         let (count, offered) =
             entry.session.gather(&mut self.board.chunks, budget, &mut slices, |lines, bytes| {
                 told = lines;
-                bytes.extend_from_slice(format!("-- {lines} lines skipped\r\n").as_bytes());
+                let text = format!("-- {lines} lines skipped");
+                framing.encode(bytes, |out| out.extend_from_slice(text.as_bytes()));
             });
         let written = write(&slices[..count]);
         let id = entry.id;

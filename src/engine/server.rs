@@ -54,7 +54,7 @@ impl Engine {
         Self {
             hub: Hub::new(rules(config)),
             board: Switchboard::new(Limits::from(config), now),
-            door: Door::new(&config.limits),
+            door: Door::new(config),
             deadlines: Deadlines::default(),
             closed: std::collections::VecDeque::new(),
             closed_count: 0,

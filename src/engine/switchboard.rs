@@ -9,15 +9,12 @@ use super::entry::{Entry, Role};
 use super::feeds::{self, Due, Feeds};
 use super::journal::Journal;
 use super::status::Totals;
-use crate::chat::{self, Delivery, Line, RoomId, Style};
+use crate::chat::{Delivery, Line, RoomId, Style};
 use crate::id::Slot;
 use crate::session::{Incoming, Limits, Output, Overflow};
 use crate::time::Now;
 use crate::wire::chunks::Chunks;
 use crate::wire::outbox::Keep;
-
-/// What ends a line on a `lines` listener (RFC 854).
-const LINE_END: &[u8] = b"\r\n";
 
 #[derive(Debug)]
 pub(super) struct Switchboard {
@@ -91,8 +88,13 @@ impl Switchboard {
         let limits = self.limits_of(slot);
         let entry = self.entries.get_mut(slot.index())?;
         let incoming = entry.session.next_message(input, text, self.now.moment, &limits)?;
-        let is_counted = entry.role != Role::Operator && incoming != Incoming::Flooding;
-        self.totals.lines_in += u64::from(is_counted);
+        match incoming {
+            // What operators ask for is no line of the chat.
+            _ if entry.role == Role::Operator => {}
+            Incoming::Flooding => {}
+            Incoming::Incomplete => self.totals.lines_incomplete += 1,
+            Incoming::Foreign(_) | Incoming::Message | Incoming::TooLong => self.totals.lines_in += 1,
+        }
         Some(incoming)
     }
 
@@ -117,9 +119,9 @@ impl Switchboard {
         feeds.settle(chunks, &mut |chunks, due| desk.deliver(chunks, due));
     }
 
-    /// Whether some room has lines that its members have not got yet.
-    pub(super) const fn has_unsettled(&self) -> bool {
-        self.feeds.has_unsettled()
+    /// How many are to get lines of a room that they have not got yet.
+    pub(super) fn waiting(&self) -> usize {
+        self.feeds.waiting()
     }
 
     /// Gives back the memory of lines that everybody has.
@@ -203,11 +205,8 @@ impl Delivery for Switchboard {
             chunks,
             room,
             own,
-            |style| style.presence || !is_presence,
-            |style, bytes| {
-                chat::wording::word(line, wall, style, bytes);
-                bytes.extend_from_slice(LINE_END);
-            },
+            |encoding| encoding.style.presence || !is_presence,
+            |encoding, bytes| encoding.encode(line, wall, bytes),
             &mut |chunks, due| desk.deliver(chunks, due),
         );
     }
@@ -215,7 +214,7 @@ impl Delivery for Switchboard {
     fn joined(&mut self, room: RoomId, member: Slot) {
         let Some(entry) = self.entries.get_mut(member.index()) else { return };
         if entry.session.output() == Output::Open {
-            let seat = self.feeds.join(room, member, entry.style);
+            let seat = self.feeds.join(room, member, entry.encoding());
             entry.seats.push(seat);
         }
     }
@@ -262,11 +261,10 @@ impl Desk<'_> {
 
     fn queue_own(&mut self, chunks: &mut Chunks, slot: Slot, line: &Line<'_>, keep: Keep) {
         let Some(entry) = self.entries.get_mut(slot.index()) else { return };
-        let (wall, style) = (self.now.wall, entry.style);
+        let (wall, encoding) = (self.now.wall, entry.encoding());
         self.totals.deliveries += 1;
         let is_crowded = entry.session.queue_own(chunks, keep, self.now.moment, self.limits, |bytes| {
-            chat::wording::word(line, wall, style, bytes);
-            bytes.extend_from_slice(LINE_END);
+            encoding.encode(line, wall, bytes);
         });
         mark_dirty(entry, slot, self.dirty);
         self.note(slot, is_crowded);

@@ -17,6 +17,8 @@ use crate::time::Moment;
 const ACCEPT_BUDGET: usize = 64;
 /// How long accepting pauses when descriptors or memory have run out.
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// The last line to whoever comes then.
+const FULL: &[u8] = b"!! the server is full; try again later";
 /// Least time between two words about that.
 const ACCEPT_TOLD: Duration = Duration::from_secs(10);
 
@@ -65,9 +67,13 @@ impl Reactor {
     /// No descriptor is left: the reserve is spent on telling one of those who wait, and accepting pauses.
     fn refuse_one(&mut self, listener: usize, error: &io::Error, now: Moment) {
         self.reserve = None;
-        if let Some(Ok((socket, _))) = self.listeners.get(listener).map(|listener| listener.accept()) {
+        if let Some(listener) = self.listeners.get(listener)
+            && let Ok((socket, _)) = listener.accept()
+        {
+            let mut word = Vec::new();
+            listener.framing().encode(&mut word, |text| text.extend_from_slice(FULL));
             // Whether the word arrives is not waited for: there is nothing to wait with.
-            let _ = socket.write(&[io::IoSlice::new(b"!! the server is full; try again later\r\n")]);
+            let _ = socket.write(&[io::IoSlice::new(&word)]);
             let _ = socket.finish();
         }
         self.reserve = open_reserve();

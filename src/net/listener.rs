@@ -12,9 +12,10 @@ use std::time::Duration;
 use socket2::{Domain, SockAddr, Type};
 
 use super::socket::{Socket, set_buffers, set_tcp_options};
-use crate::config::settings::{Config, Listen, ListenAddr};
+use crate::config::settings::{self, Config, Listen, ListenAddr};
 use crate::engine::snapshot::Peer;
 use crate::link::control::serving;
+use crate::wire::framing::Framing;
 
 /// How long another server is given to say who it is.
 const WHO_ARE_YOU: Duration = Duration::from_millis(300);
@@ -86,7 +87,7 @@ pub(super) struct Listener {
     is_tcp: bool,
     /// As it was bound, with the port that the system chose for 0.
     address: ListenAddr,
-    framing: crate::config::settings::Framing,
+    framing: settings::Framing,
     /// The file to remove at the end.
     file: Option<SocketFile>,
 }
@@ -121,7 +122,7 @@ impl Listener {
     /// The control socket, bound to `path`.
     pub(super) fn control(socket: socket2::Socket, path: &Path, file: SocketFile) -> Self {
         let address = ListenAddr::Unix(path.to_owned());
-        let framing = crate::config::settings::Framing::Lines;
+        let framing = settings::Framing::Lines;
         Self { socket, is_tcp: false, address, framing, file: Some(file) }
     }
 
@@ -133,6 +134,11 @@ impl Listener {
     /// `127.0.0.1:6677 (lines)`
     pub(super) fn label(&self) -> String {
         format!("{} ({})", self.address, self.framing)
+    }
+
+    /// How messages are delimited on its connections.
+    pub(super) fn framing(&self) -> Framing {
+        self.framing.into()
     }
 
     /// The next connection that waits, and where it comes from.

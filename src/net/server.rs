@@ -1,6 +1,8 @@
 //! The server as its starters see it: bind, attach an onlooker, run.
 
+use std::any::Any;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::control::{self, Bound};
@@ -106,9 +108,12 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When the kernel's event queue fails, which nothing can be done about.
+    /// When the kernel's event queue fails, which nothing can be done about, or an invariant is broken: a panic ends
+    /// here, and the error has its words.
     pub fn run(mut self) -> io::Result<End> {
-        let ran = self.reactor.run();
+        // The state may be in pieces after a panic; nothing but its counters is looked at any more.
+        let ran = catch_unwind(AssertUnwindSafe(|| self.reactor.run()))
+            .unwrap_or_else(|panic| Err(io::Error::other(words_of(panic.as_ref()))));
         if let Some(mailbox) = self.reactor.mailbox.take() {
             mailbox.end(match &ran {
                 Ok(_) => LinkError::Ended,
@@ -122,4 +127,11 @@ impl Server {
             Stop::AtOnce => End::AtOnce,
         })
     }
+}
+
+/// What a panic said.
+fn words_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("broken invariant: {}", text.unwrap_or("it did not say which"))
 }

@@ -10,6 +10,7 @@ use super::{CloseReason, Limits};
 use crate::time::Moment;
 use crate::wire::chunks::Chunks;
 use crate::wire::framer::Framer;
+use crate::wire::framing::Framing;
 use crate::wire::outbox::Outbox;
 use crate::wire::telnet::Telnet;
 
@@ -141,6 +142,8 @@ pub struct Session {
     pub(super) shut_by_operator: bool,
     /// What was told about a slow reader, until it has caught up.
     pub(super) slow_told: bool,
+    /// Its input ended inside a message, which was dropped.
+    pub(super) incomplete: bool,
     /// Send-Q when last seen.
     pub(super) send_q: u32,
     /// Bytes acknowledged when Send-Q was last seen.
@@ -170,12 +173,12 @@ pub(super) enum LastCall {
 impl Session {
     /// A connection accepted now; `telnet` says whether telnet may be spoken on it.
     #[must_use]
-    pub fn new(now: Moment, telnet: bool) -> Self {
+    pub fn new(now: Moment, framing: Framing, telnet: bool) -> Self {
         Self {
             phase: Phase::Open,
             input: Input::Open,
             output: Output::Open,
-            framer: Framer::default(),
+            framer: Framer::new(framing),
             telnet: telnet.then(Telnet::new),
             telnet_refilled: now,
             outbox: Outbox::default(),
@@ -192,6 +195,7 @@ impl Session {
             listens: false,
             shut_by_operator: false,
             slow_told: false,
+            incomplete: false,
             send_q: 0,
             acked: 0,
             progress: now,
@@ -357,5 +361,16 @@ impl Session {
     fn call(&mut self, call: LastCall) {
         self.last_call = Some(call);
         self.probe = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_session_is_small() {
+        let inline = size_of::<Session>();
+        assert!(inline <= 328, "{inline} bytes; an idle session has nothing on the heap");
     }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::framing::Framing;
 use super::transcript::Transcript;
 use super::wait::{DEADLINE, holds_within};
 
@@ -74,6 +75,8 @@ pub(crate) struct Server {
     pub(crate) stdout: Transcript,
     pub(crate) stderr: Transcript,
     pub(crate) endpoints: Vec<Endpoint>,
+    /// Of each endpoint.
+    pub(crate) framings: Vec<Framing>,
     home: Arc<Home>,
 }
 
@@ -97,6 +100,21 @@ impl Server {
         let mut child = serve(&home, addresses, options).spawn().expect("chatops can be started");
         let stderr = Transcript::of(child.stderr.take().unwrap());
         Self::wait_for_listeners(child, stderr, home, addresses.len())
+    }
+
+    /// Starts on a free port of 127.0.0.1 for each of these framings with these options.
+    #[track_caller]
+    pub(crate) fn framed(framings: &[&str], options: &[&str]) -> Self {
+        let listeners = framings
+            .iter()
+            .map(|framing| format!("{{ address = \"127.0.0.1:0\", framing = \"{framing}\" }}"));
+        let listen = format!("listen=[{}]", listeners.collect::<Vec<_>>().join(", "));
+        let home = Arc::new(Home::new());
+        let mut child = serve(&home, &[], &[&[listen.as_str()], options].concat())
+            .spawn()
+            .expect("chatops can be started");
+        let stderr = Transcript::of(child.stderr.take().unwrap());
+        Self::wait_for_listeners(child, stderr, home, framings.len())
     }
 
     /// Starts with its log going to the pipe at this path, which is kept open and never read.
@@ -132,10 +150,11 @@ impl Server {
     #[track_caller]
     fn wait_for_listeners(mut child: Child, stderr: Transcript, home: Arc<Home>, count: usize) -> Self {
         let stdout = Transcript::of(child.stdout.take().unwrap());
-        let mut server = Self { child, stdout, stderr, endpoints: Vec::new(), home };
+        let (endpoints, framings) = (Vec::new(), Vec::new());
+        let mut server = Self { child, stdout, stderr, endpoints, framings, home };
         let started = holds_within(DEADLINE, || server.stdout.text().matches('\n').count() >= count);
         assert!(started, "it does not listen; stderr:\n{}", server.stderr.text());
-        server.endpoints = server.stdout.text().lines().map(parse_endpoint).collect();
+        (server.endpoints, server.framings) = server.stdout.text().lines().map(parse_endpoint).unzip();
         server
     }
 
@@ -233,13 +252,15 @@ fn chatops(home: &Home, arguments: &[&str]) -> Command {
 
 /// `listening on 127.0.0.1:6677 (lines)`
 #[track_caller]
-fn parse_endpoint(line: &str) -> Endpoint {
-    let address = line.strip_prefix("listening on ").and_then(|rest| rest.strip_suffix(" (lines)"));
-    let address = address.unwrap_or_else(|| panic!("not a line about a listener: {line:?}"));
-    match address.strip_prefix("unix:") {
+fn parse_endpoint(line: &str) -> (Endpoint, Framing) {
+    let told = line.strip_prefix("listening on ").and_then(|rest| rest.strip_suffix(')'));
+    let parts = told.and_then(|told| told.rsplit_once(" ("));
+    let (address, framing) = parts.unwrap_or_else(|| panic!("not a line about a listener: {line:?}"));
+    let endpoint = match address.strip_prefix("unix:") {
         Some(path) => Endpoint::Unix(path.into()),
         None => Endpoint::Tcp(address.parse().unwrap_or_else(|_| panic!("no address: {line:?}"))),
-    }
+    };
+    (endpoint, Framing::parse(framing))
 }
 
 pub(crate) fn send_signal(pid: u32, signal: Signal) {

@@ -129,8 +129,10 @@ impl Actor {
         self.typed.drain(..count).collect()
     }
 
-    /// The rest of what was typed, maybe without the last line's end.
+    /// One last thing, with all that was typed before it and maybe without its line's end.
     pub(crate) fn sends_the_rest(&mut self, random: &mut Random) -> Vec<u8> {
+        let last = self.words(random);
+        self.enter(random, &last);
         let mut rest: Vec<u8> = self.typed.drain(..).collect();
         if rest.ends_with(b"\n") && random.percent(50) {
             rest.pop();

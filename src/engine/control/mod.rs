@@ -20,6 +20,7 @@ use super::server::Engine;
 use super::snapshot::{Kernel, Peer, Status};
 use crate::id::{ConnId, Slot};
 use crate::session::{CloseReason, Incoming, Linger, Output, Phase};
+use crate::wire::framing::Framing;
 
 /// Operators at a time; one more is told so and closed.
 pub const OPERATORS_MAX: usize = 16;
@@ -90,7 +91,8 @@ impl Engine {
         self.operators.accepted += 1;
         // Numbered apart: clients' ids are not used up by whoever asks about them.
         let id = ConnId::new(self.operators.accepted).unwrap_or(ConnId::FIRST);
-        let entry = Entry::new(id, Role::Operator, Peer::Unix, u16::MAX, self.board.now.moment);
+        let entry =
+            Entry::new(id, Role::Operator, Peer::Unix, u16::MAX, Framing::Lines, self.board.now.moment);
         let slot = Slot::at(self.board.entries.insert(entry));
         self.operators.here.push(Operator { slot, inquiry: None });
         self.board.touch(slot);
@@ -147,8 +149,8 @@ impl Engine {
     /// One line of an operator.
     pub(super) fn take_request(&mut self, slot: Slot, incoming: Incoming, text: &str) {
         match incoming {
-            // Operators have no flood limits.
-            Incoming::Flooding => {}
+            // Operators have no flood limits, and every end of input ends a line.
+            Incoming::Flooding | Incoming::Incomplete => {}
             Incoming::Foreign(protocol) => {
                 self.refuse(
                     slot,
