@@ -132,7 +132,7 @@ impl Session {
                 self.timeline.note(now, Milestone::Flushed);
             }
         }
-        self.gated && self.outbox.kept_bytes() <= limits.outbox_bytes / 2
+        self.gated && !self.answering && self.outbox.kept_bytes() <= limits.outbox_bytes / 2
     }
 
     /// Our FIN is sent.
