@@ -9,7 +9,7 @@ mod pointer;
 mod screen;
 mod verbs;
 
-use crossterm::event::{KeyEvent, KeyEventKind, MouseEvent};
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseEvent};
 
 use super::command_line::{CommandLine, LineHistory};
 use super::dialog::Dialog;
@@ -21,7 +21,7 @@ use super::layout::{Regions, Shape, View, regions};
 use super::orders::Orders;
 use super::picture::Picture;
 use super::table::Table;
-use super::text_input::TextInput;
+use super::text_input::{CHARS_MAX, TextInput};
 use super::theme::Theme;
 use crate::config::settings::{ClockFormat, Dashboard};
 use crate::engine::snapshot::{ConnId, Detail, Query};
@@ -56,6 +56,13 @@ pub(crate) enum Mode {
     Reason(Dialog, TextInput),
     /// A line to everybody is typed.
     Say(TextInput),
+}
+
+impl Mode {
+    /// Whether a line is typed.
+    const fn takes_text(&self) -> bool {
+        matches!(self, Self::Command(_) | Self::Filter(_) | Self::Reason(..) | Self::Say(_))
+    }
 }
 
 /// A filter while it is typed.
@@ -161,6 +168,19 @@ impl App {
             self.dispatch_key(key, now);
             self.settle();
         }
+    }
+
+    /// Text was pasted: typed into the line that is open, on one line and without control characters. Where no line
+    /// is open it is refused, for its letters would be keys.
+    pub fn handle_paste(&mut self, text: &str, now: Now) {
+        if !self.mode.takes_text() {
+            return self.tell(Err("text is pasted where a line is typed, after : or / or i".to_owned()), now);
+        }
+        for letter in text.trim_end().chars().take(CHARS_MAX) {
+            let letter = if letter.is_control() { ' ' } else { letter };
+            self.dispatch_key(KeyEvent::new(KeyCode::Char(letter), KeyModifiers::NONE), now);
+        }
+        self.settle();
     }
 
     /// The mouse was clicked or its wheel turned: a click selects a row, sorts by a column or opens a view.

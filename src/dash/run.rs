@@ -238,7 +238,7 @@ impl<'a, L: Link> Desk<'a, L> {
                 Input::Key(key) => self.app.handle_key(key, now),
                 Input::Mouse(mouse) => self.app.handle_mouse(mouse, now),
                 // Never as keys: what somebody copied somewhere must not kick anybody.
-                Input::Paste(_) => self.app.tell(Err("pasted text is not taken: type it".to_owned()), now),
+                Input::Paste(text) => self.app.handle_paste(&text, now),
             }
             self.pace.change();
         }

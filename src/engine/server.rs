@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use super::control::Operators;
 use super::deadlines::Deadlines;
 use super::door::Door;
 use super::record::{self, Record};
+use super::silences::Silences;
 use super::snapshot::{Peer, Row};
 use super::switchboard::Switchboard;
 use crate::chat::{Hub, Nick, RoomName, Rules};
 use crate::config::settings::{Config, LogLevel};
 use crate::id::{ConnId, Slot};
-use crate::session::Limits;
 use crate::time::{Moment, Now};
 use crate::wire::text::scrub;
 
@@ -25,9 +26,15 @@ pub struct Engine {
     pub(super) door: Door,
     pub(super) deadlines: Deadlines,
     pub(super) closed: std::collections::VecDeque<Row>,
+    /// How many were ever in [`Engine::closed`].
+    pub(super) closed_count: u64,
+    pub(super) operators: Operators,
+    /// Mutes that end by themselves.
+    pub(super) silences: Silences,
+    /// As printed at the start, by the number that connections know.
+    pub(super) listeners: Vec<String>,
     pub(super) name: String,
     pub(super) drain: Duration,
-    pub(super) outbox_total: usize,
     /// The end of the clean stop under way.
     pub(super) stopping: Option<Moment>,
     pub(super) flood_rate: u32,
@@ -44,13 +51,16 @@ impl Engine {
     pub fn new(config: &Config, now: Now) -> Self {
         Self {
             hub: Hub::new(rules(config)),
-            board: Switchboard::new(Limits::from(config), now),
-            door: Door::new(&config.limits),
+            board: Switchboard::new(config, now),
+            door: Door::new(config),
             deadlines: Deadlines::default(),
             closed: std::collections::VecDeque::new(),
+            closed_count: 0,
+            operators: Operators::default(),
+            silences: Silences::default(),
+            listeners: Vec::new(),
             name: config.server.name.clone(),
             drain: config.server.drain,
-            outbox_total: config.limits.outbox_total.bytes(),
             stopping: None,
             flood_rate: config.flood.lines_per_second,
             text: String::new(),
@@ -58,15 +68,28 @@ impl Engine {
         }
     }
 
+    /// The listeners as they are printed, in the order of the numbers given to [`Engine::accepted`].
+    pub fn set_listeners(&mut self, listeners: Vec<String>) {
+        self.listeners = listeners;
+    }
+
     /// Everything until the next call happens at `now`.
+    ///
+    /// Whoever was held back because enough was said in the last turn is heard first.
     pub fn begin_turn(&mut self, now: Now) {
         self.board.now = now;
+        self.board.said_before = self.board.chunks.said();
+        for slot in std::mem::take(&mut self.board.held_back) {
+            self.parse(slot, &[]);
+            self.board.touch(slot);
+        }
     }
 
     /// When [`Engine::handle_timeout`] is wanted next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Moment> {
-        [self.deadlines.next(), self.hub.poll_timeout(), self.stopping].into_iter().flatten().min()
+        let own = [self.deadlines.next(), self.silences.next(), self.stopping];
+        own.into_iter().chain([self.hub.poll_timeout()]).flatten().min()
     }
 
     /// The turn's work on `slot` is done: its next deadline is noted.

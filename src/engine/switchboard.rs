@@ -5,25 +5,27 @@
 
 use slab::Slab;
 
-use super::entry::Entry;
+use super::entry::{Entry, Role};
 use super::feeds::{self, Due, Feeds};
 use super::journal::Journal;
 use super::status::Totals;
-use crate::chat::{self, Delivery, Line, RoomId, Style};
+use crate::chat::{Delivery, Line, RoomId, Style};
+use crate::config::settings::Config;
 use crate::id::Slot;
 use crate::session::{Incoming, Limits, Output, Overflow};
 use crate::time::Now;
 use crate::wire::chunks::Chunks;
 use crate::wire::outbox::Keep;
 
-/// What ends a line on a `lines` listener (RFC 854).
-const LINE_END: &[u8] = b"\r\n";
-
 #[derive(Debug)]
 pub(super) struct Switchboard {
     pub(super) entries: Slab<Entry>,
     pub(super) chunks: Chunks,
+    /// Of clients.
     pub(super) limits: Limits,
+    operator_limits: Limits,
+    /// `limits.outbox_total`.
+    pub(super) outbox_total: usize,
     pub(super) journal: Journal,
     pub(super) totals: Totals,
     pub(super) now: Now,
@@ -32,20 +34,32 @@ pub(super) struct Switchboard {
     /// Those whose outbox was more than half full in this turn: bound when its writes are done, and not in the middle
     /// of a broadcast.
     pub(super) crowded: Vec<Slot>,
+    /// Those whose next message waits for the next turn, because enough was said in this one.
+    pub(super) held_back: Vec<Slot>,
+    /// [`Chunks::said`] when the turn began.
+    pub(super) said_before: u64,
     feeds: Feeds,
 }
 
+/// Bytes that may be said in one turn, in all encodings together; what was received beyond waits for the next.
+const SAID_BUDGET: u64 = 8 * 1024 * 1024;
+
 impl Switchboard {
-    pub(super) fn new(limits: Limits, now: Now) -> Self {
+    pub(super) fn new(config: &Config, now: Now) -> Self {
+        let limits = Limits::from(config);
         Self {
             entries: Slab::new(),
             chunks: Chunks::default(),
+            operator_limits: limits.for_operator(),
             limits,
+            outbox_total: config.limits.outbox_total.bytes(),
             journal: Journal::default(),
             totals: Totals::default(),
             now,
             dirty: Vec::new(),
             crowded: Vec::new(),
+            held_back: Vec::new(),
+            said_before: 0,
             feeds: Feeds::default(),
         }
     }
@@ -56,6 +70,20 @@ impl Switchboard {
 
     pub(super) fn entry_mut(&mut self, slot: Slot) -> Option<&mut Entry> {
         self.entries.get_mut(slot.index())
+    }
+
+    /// The connections that take part in chat.
+    pub(super) fn clients(&self) -> impl Iterator<Item = (Slot, &Entry)> {
+        let clients = self.entries.iter().filter(|(_, entry)| entry.is_client());
+        clients.map(|(index, entry)| (Slot::at(index), entry))
+    }
+
+    /// The limits of a connection, by its role.
+    pub(super) fn limits_of(&self, slot: Slot) -> Limits {
+        match self.entry(slot).map(|entry| entry.role) {
+            Some(Role::Operator) => self.operator_limits,
+            _ => self.limits,
+        }
     }
 
     /// The socket of `slot` may have something to do.
@@ -71,19 +99,34 @@ impl Switchboard {
         input: &mut &[u8],
         text: &mut String,
     ) -> Option<Incoming> {
+        let limits = self.limits_of(slot);
+        let is_crowded = self.chunks.queued() > self.outbox_total / 2;
+        let is_enough = self.chunks.said() - self.said_before >= SAID_BUDGET;
         let entry = self.entries.get_mut(slot.index())?;
-        let incoming = entry.session.next_message(input, text, self.now.moment, &self.limits)?;
-        self.totals.lines_in += u64::from(incoming != Incoming::Flooding);
+        if is_enough {
+            if entry.session.hold_back(input) {
+                self.held_back.push(slot);
+            }
+            return None;
+        }
+        let incoming = entry.session.next_message(input, text, self.now.moment, &limits, is_crowded)?;
+        match incoming {
+            // What operators ask for is no line of the chat.
+            _ if entry.role == Role::Operator => {}
+            Incoming::Flooding => {}
+            Incoming::Incomplete => self.totals.lines_incomplete += 1,
+            Incoming::Foreign(_) | Incoming::Message | Incoming::TooLong => self.totals.lines_in += 1,
+        }
         Some(incoming)
     }
 
-    /// Bytes of the telnet protocol for `slot`, between its lines.
+    /// Bytes for `slot` alone as they are: of the telnet protocol, between its lines, or of an answer to an operator.
     pub(super) fn answer_raw(&mut self, slot: Slot, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }
         self.settle_member(slot);
-        let (now, limits) = (self.now.moment, self.limits);
+        let (now, limits) = (self.now.moment, self.limits_of(slot));
         let Some(entry) = self.entries.get_mut(slot.index()) else { return };
         entry.session.queue_own(&mut self.chunks, Keep::Always, now, &limits, |out| {
             out.extend_from_slice(bytes);
@@ -98,9 +141,9 @@ impl Switchboard {
         feeds.settle(chunks, &mut |chunks, due| desk.deliver(chunks, due));
     }
 
-    /// Whether some room has lines that its members have not got yet.
-    pub(super) const fn has_unsettled(&self) -> bool {
-        self.feeds.has_unsettled()
+    /// How many are to get lines of a room that they have not got yet.
+    pub(super) fn waiting(&self) -> usize {
+        self.feeds.waiting()
     }
 
     /// Gives back the memory of lines that everybody has.
@@ -124,9 +167,11 @@ impl Switchboard {
         Some(overflow)
     }
 
-    /// While all outboxes together hold more than `limit` bytes, the largest are skipped first.
-    pub(super) fn bound_total(&mut self, limit: usize) {
-        if self.held_by_outboxes() <= limit {
+    /// While all outboxes together hold more than `limits.outbox_total`, the largest are skipped first.
+    pub(super) fn bound_total(&mut self) {
+        let limit = self.outbox_total;
+        let has_droppable = self.chunks.queued() > self.chunks.kept();
+        if self.held_by_outboxes() <= limit || !has_droppable {
             return;
         }
         let mut largest: Vec<(usize, usize)> =
@@ -184,11 +229,8 @@ impl Delivery for Switchboard {
             chunks,
             room,
             own,
-            |style| style.presence || !is_presence,
-            |style, bytes| {
-                chat::wording::word(line, wall, style, bytes);
-                bytes.extend_from_slice(LINE_END);
-            },
+            |encoding| encoding.style.presence || !is_presence,
+            |encoding, bytes| encoding.encode(line, wall, bytes),
             &mut |chunks, due| desk.deliver(chunks, due),
         );
     }
@@ -196,7 +238,7 @@ impl Delivery for Switchboard {
     fn joined(&mut self, room: RoomId, member: Slot) {
         let Some(entry) = self.entries.get_mut(member.index()) else { return };
         if entry.session.output() == Output::Open {
-            let seat = self.feeds.join(room, member, entry.style);
+            let seat = self.feeds.join(room, member, entry.encoding());
             entry.seats.push(seat);
         }
     }
@@ -243,11 +285,10 @@ impl Desk<'_> {
 
     fn queue_own(&mut self, chunks: &mut Chunks, slot: Slot, line: &Line<'_>, keep: Keep) {
         let Some(entry) = self.entries.get_mut(slot.index()) else { return };
-        let (wall, style) = (self.now.wall, entry.style);
+        let (wall, encoding) = (self.now.wall, entry.encoding());
         self.totals.deliveries += 1;
         let is_crowded = entry.session.queue_own(chunks, keep, self.now.moment, self.limits, |bytes| {
-            chat::wording::word(line, wall, style, bytes);
-            bytes.extend_from_slice(LINE_END);
+            encoding.encode(line, wall, bytes);
         });
         mark_dirty(entry, slot, self.dirty);
         self.note(slot, is_crowded);

@@ -10,6 +10,7 @@ use super::{CloseReason, Limits};
 use crate::time::Moment;
 use crate::wire::chunks::Chunks;
 use crate::wire::framer::Framer;
+use crate::wire::framing::Framing;
 use crate::wire::outbox::Outbox;
 use crate::wire::telnet::Telnet;
 
@@ -69,22 +70,25 @@ pub struct Linger {
     pub total: Duration,
     /// After our FIN, from the last bytes that came in.
     pub idle: Duration,
+    /// What comes in is read within the flood limits, rather than as fast as it comes.
+    pub paced: bool,
 }
 
 impl Linger {
     /// A kick, a quit, a refusal.
-    pub const FAREWELL: Self = Self { total: Duration::from_secs(5), idle: Duration::from_secs(2) };
+    pub const FAREWELL: Self =
+        Self { total: Duration::from_secs(5), idle: Duration::from_secs(2), paced: false };
 
     /// No other end than the peer's own and this deadline.
     #[must_use]
     pub const fn for_peer(total: Duration) -> Self {
-        Self { total, idle: total }
+        Self { total, idle: total, paced: true }
     }
 
     /// The server ends: a peer that has everything is not waited for.
     #[must_use]
     pub fn server_stop(drain: Duration) -> Self {
-        Self { total: drain, idle: drain.min(Duration::from_millis(250)) }
+        Self { total: drain, idle: drain.min(Duration::from_millis(250)), paced: false }
     }
 }
 
@@ -123,12 +127,16 @@ pub struct Session {
     pub(super) bytes: Bucket,
     pub(super) timers: Timers,
     pub(super) counters: Counters,
+    /// What is dropped is read within the flood limits.
+    pub(super) paced: bool,
     /// Over its rate: neither parsed nor read until [`Timer::Flow`].
     pub(super) flow: bool,
     /// Over its rate since, with no pause.
     pub(super) flood_since: Option<Moment>,
-    /// Its own unsent answers are too many: its next line waits.
+    /// Its own unsent answers are too many, or one is under way: its next line waits.
     pub(super) gated: bool,
+    /// An answer is under way that is made as its reader takes it.
+    pub(super) answering: bool,
     /// A look at Send-Q is wanted.
     pub(super) probe: bool,
     /// A deadline has passed: with all sent and acknowledged it is closed at the next look at Send-Q.
@@ -139,6 +147,8 @@ pub struct Session {
     pub(super) shut_by_operator: bool,
     /// What was told about a slow reader, until it has caught up.
     pub(super) slow_told: bool,
+    /// Its input ended inside a message, which was dropped.
+    pub(super) incomplete: bool,
     /// Send-Q when last seen.
     pub(super) send_q: u32,
     /// Bytes acknowledged when Send-Q was last seen.
@@ -146,8 +156,8 @@ pub struct Session {
     /// When more was last acknowledged, or received.
     pub(super) progress: Moment,
     /// Time until the next look at Send-Q.
-    pub(super) probe_after: Duration,
-    pub(super) linger_idle: Duration,
+    pub(super) probe_after_ms: u32,
+    pub(super) linger_idle_ms: u32,
     pub(super) reason: Option<Box<CloseReason>>,
     pub(super) fate: Option<Fate>,
     pub(super) since: Moment,
@@ -165,15 +175,20 @@ pub(super) enum LastCall {
     Final,
 }
 
+/// A span that a session keeps in four bytes.
+pub(super) fn millis(count: u32) -> Duration {
+    Duration::from_millis(count.into())
+}
+
 impl Session {
     /// A connection accepted now; `telnet` says whether telnet may be spoken on it.
     #[must_use]
-    pub fn new(now: Moment, telnet: bool) -> Self {
+    pub fn new(now: Moment, framing: Framing, telnet: bool) -> Self {
         Self {
             phase: Phase::Open,
             input: Input::Open,
             output: Output::Open,
-            framer: Framer::default(),
+            framer: Framer::new(framing),
             telnet: telnet.then(Telnet::new),
             telnet_refilled: now,
             outbox: Outbox::default(),
@@ -181,19 +196,22 @@ impl Session {
             bytes: Bucket::default(),
             timers: Timers::default(),
             counters: Counters::default(),
+            paced: false,
             flow: false,
             flood_since: None,
             gated: false,
+            answering: false,
             probe: false,
             last_call: None,
             listens: false,
             shut_by_operator: false,
             slow_told: false,
+            incomplete: false,
             send_q: 0,
             acked: 0,
             progress: now,
-            probe_after: Duration::ZERO,
-            linger_idle: Duration::ZERO,
+            probe_after_ms: 0,
+            linger_idle_ms: 0,
             reason: None,
             fate: None,
             since: now,
@@ -224,6 +242,11 @@ impl Session {
         self.timers.next()
     }
 
+    /// An answer that is made as its reader takes it begins, or is complete: until then the next line waits.
+    pub fn set_answering(&mut self, on: bool) {
+        self.answering = on;
+    }
+
     /// The peer stays after half-close from now on (`/listen`).
     pub fn listen(&mut self) {
         self.listens = true;
@@ -244,6 +267,7 @@ impl Session {
         }
         self.shut_by_operator = true;
         self.input = Input::Discarded;
+        self.paced = true;
         self.framer.clear();
         self.gated = false;
         self.timeline.note(now, Milestone::Shutdown(Half::Read));
@@ -264,7 +288,7 @@ impl Session {
 
     /// `shutdown both` is about to say farewell. `false` where both directions have ended already.
     pub fn shut_both(&mut self, now: Moment) -> bool {
-        if matches!(self.phase, Phase::Draining | Phase::Gone) {
+        if self.is_over() {
             return false;
         }
         self.shut_by_operator = true;
@@ -272,14 +296,21 @@ impl Session {
         true
     }
 
-    /// Both directions end, for this reason: what is queued is flushed, FIN sent, what comes in dropped until the
+    /// Whether it is known why it ends: nobody's word is taken any more.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        self.reason.is_some()
+    }
+
+    /// Both directions end, for this reason, unless it ends for another already: what is queued is flushed, FIN sent, what comes in dropped until the
     /// peer's FIN, and all of that within `linger`. `false` if the connection is gone.
     pub fn farewell(&mut self, reason: CloseReason, linger: Linger, now: Moment) -> bool {
         if !self.turn(Turn::Farewell) {
             return false;
         }
         self.timeline.note(now, Milestone::Farewell(reason.clone()));
-        self.reason = Some(Box::new(reason));
+        self.reason.get_or_insert_with(|| Box::new(reason));
+        self.paced = linger.paced;
         if self.input == Input::Open {
             self.input = Input::Discarded;
         }
@@ -293,7 +324,7 @@ impl Session {
         for timer in [Timer::Flow, Timer::HalfClose, Timer::Patience] {
             self.timers.cancel(timer);
         }
-        self.linger_idle = linger.idle;
+        self.linger_idle_ms = u32::try_from(linger.idle.as_millis()).unwrap_or(u32::MAX);
         self.timers.set(Timer::Linger, now + linger.total);
         if self.output == Output::Finned {
             self.timers.set(Timer::LingerIdle, now + linger.idle);
@@ -303,7 +334,7 @@ impl Session {
 
     /// The connection is to be reset, for this reason.
     pub fn reset(&mut self, reason: CloseReason) {
-        self.reason = Some(Box::new(reason));
+        self.reason.get_or_insert_with(|| Box::new(reason));
         self.fate = Some(Fate::Reset);
     }
 
@@ -333,7 +364,6 @@ impl Session {
             match timer {
                 Timer::Flow => {
                     self.flow = false;
-                    self.timeline.note(now, Milestone::FlowEnd);
                     return Some(timer);
                 }
                 Timer::Patience if self.is_rested(now, limits) => self.flood_since = None,
@@ -349,5 +379,16 @@ impl Session {
     fn call(&mut self, call: LastCall) {
         self.last_call = Some(call);
         self.probe = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_session_is_small() {
+        let inline = size_of::<Session>();
+        assert!(inline <= 328, "{inline} bytes; an idle session has nothing on the heap");
     }
 }

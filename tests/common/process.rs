@@ -24,6 +24,16 @@ pub(crate) fn cpu_time_during(pid: u32, span: Duration) -> Duration {
     cpu_time(pid).saturating_sub(before)
 }
 
+/// Processor time used on this machine by whatever runs on it, all processors together.
+pub(crate) fn machine_cpu_time() -> Duration {
+    let stat = fs::read_to_string("/proc/stat").expect("this is Linux");
+    let fields = stat.lines().next().unwrap().split_whitespace().skip(1);
+    let ticks: Vec<u64> = fields.map(|field| field.parse().unwrap()).collect();
+    // user, nice, system, idle, iowait, irq, softirq, steal; guest time is in user already.
+    let busy: u64 = ticks.iter().take(8).sum::<u64>() - ticks[3] - ticks[4];
+    Duration::from_millis(busy * 1000 / TICKS_PER_SECOND)
+}
+
 /// Resident memory in bytes.
 pub(crate) fn rss(pid: u32) -> u64 {
     status_number(&format!("/proc/{pid}/status"), "VmRSS:").expect("the process lives") * 1024
@@ -38,7 +48,7 @@ pub(crate) fn fd_count(pid: u32) -> usize {
 pub(crate) fn next_fd(pid: u32) -> u64 {
     let fds = fs::read_dir(format!("/proc/{pid}/fd")).expect("the process lives");
     let open: Vec<u64> = fds.filter_map(|fd| fd.ok()?.file_name().to_str()?.parse().ok()).collect();
-    (0..).find(|number| !open.contains(number)).unwrap()
+    (0..u64::MAX).find(|number| !open.contains(number)).expect("few are open")
 }
 
 /// Allows a child descriptors below `limit` only, whatever it has open already; gives the limit until now.

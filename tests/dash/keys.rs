@@ -335,3 +335,17 @@ fn notices_and_silence_pass_with_time() {
     assert!(app.tick(at(second + 13)));
     assert!(!app.tick(at(second + 13)));
 }
+
+#[test]
+fn a_paste_is_text_where_a_line_is_typed_and_never_a_key() {
+    let mut app = watching();
+    app.handle_paste("xyq", now());
+    assert!(screen(&mut app).contains("text is pasted where a line is typed"));
+    press(&mut app, "x");
+    app.handle_paste("y", now());
+    assert!(verbs(&mut app).is_empty(), "a pasted y answers no question");
+    press(&mut app, "<Esc>i");
+    app.handle_paste("two\nlines\x1b[31m\n", now());
+    press(&mut app, "<Enter>");
+    assert_eq!(verbs(&mut app), ["say two lines [31m"]);
+}

@@ -9,7 +9,7 @@
 //! 3. For every connection that the poller calls ready: a writable event on a blocked socket ends the blocking
 //!    and `touch`es it; if it `wants.read`, one read goes to `handle_bytes` or `handle_eof`. A broken socket is
 //!    read to its end, whatever it wants, and then goes to `handle_error`.
-//! 4. `handle_timeout()`: deadlines that have passed.
+//! 4. `handle_timeout()`: deadlines that have passed. `answer()`: operators' answers go on.
 //! 5. A few passes over whatever is dirty, until nothing is:
 //!    * `settle()`: what was said is put into outboxes. `take_dirty`; of these, every connection with a
 //!      `wants.fate` has its socket closed and is told `ended`. `settle()` again, for what its leaving said.
@@ -32,8 +32,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use chatops::config::settings::Config;
+use chatops::engine::control::Machine;
 use chatops::engine::record::{Entry, Record};
-use chatops::engine::snapshot::{self, Flags, Query, Row, Snapshot};
+use chatops::engine::snapshot::{self, Flags, Kernel, Query, Row, Snapshot, Status};
 use chatops::engine::{Admission, Books, Engine, Fate, Flushed};
 use chatops::id::{ConnId, Slot};
 use chatops::time::{Moment, Now, WallTime, parse_span};
@@ -56,6 +57,22 @@ const NOON: WallTime = WallTime { unix_ms: 1_700_000_000_000, hour: 12, minute: 
 /// One client, for as long as the story goes: never given to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Client(pub(crate) usize);
+
+/// A machine on which everything has the same numbers.
+struct FakeMachine;
+
+impl Machine for FakeMachine {
+    fn kernel(&self, _: Slot) -> Option<Kernel> {
+        let tcp = snapshot::TcpInfo { rtt_us: 250, ..snapshot::TcpInfo::default() };
+        Some(Kernel { recv_q: 3, send_q: 5, tcp: Some(tcp) })
+    }
+
+    fn complete(&self, status: &mut Status) {
+        status.pid = 42;
+        status.fds = (7, 1024);
+        status.rss_bytes = 9_000_000;
+    }
+}
 
 /// The server and everybody around it.
 pub(crate) struct World {
@@ -124,6 +141,20 @@ impl World {
         {
             peer.admitted(slot, self.next_id);
             self.next_id = self.next_id.next();
+            assert!(self.by_slot.insert(slot, number).is_none(), "{slot:?} is given twice");
+        }
+        self.peers.push(peer);
+        self.reading_order.push(number);
+        Client(number)
+    }
+
+    /// Somebody connects to the control socket.
+    pub(crate) fn connect_operator(&mut self) -> Client {
+        self.engine.begin_turn(self.now());
+        let number = self.peers.len();
+        let mut peer = Peer::new();
+        if let Some(slot) = self.engine.operator_accepted() {
+            peer.admitted(slot, ConnId::FIRST);
             assert!(self.by_slot.insert(slot, number).is_none(), "{slot:?} is given twice");
         }
         self.peers.push(peer);
@@ -286,6 +317,7 @@ impl World {
             self.handle_ready(number);
         }
         self.engine.handle_timeout();
+        self.engine.answer(&FakeMachine);
         self.reconcile();
         self.check_turn();
     }
