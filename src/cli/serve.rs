@@ -29,7 +29,7 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
     match server.run() {
         Ok(End::Drained(_)) => Ok(()),
         Ok(End::AtOnce) => Err(Failure::Running("stopped at once by a second signal".to_owned())),
-        Err(error) => Err(Failure::Running(format!("the event loop failed: {error}"))),
+        Err(error) => Err(Failure::Running(format!("the server failed: {error}"))),
     }
 }
 

@@ -19,6 +19,8 @@ const CLIENTS_MAX: u32 = 1_000_000;
 const LINE_MIN: ByteSize = ByteSize(16);
 /// The longest limit for a line: every client may make the server hold so much.
 const LINE_MAX: ByteSize = ByteSize::mib(1);
+/// The sizes of a `fixed` record: what is said fits into a few of the smallest.
+const RECORD_BYTES: RangeInclusive<u32> = 64..=1024 * 1024;
 /// The most unsent bytes of one client.
 const OUTBOX_MAX: ByteSize = ByteSize::mib(1024);
 /// The largest kernel buffer asked for: beyond it `net.core.wmem_max` decides anyway (socket(7)).
@@ -117,6 +119,7 @@ pub(super) static KEYS: &[Key<Config>] = &[
     key!(keepalive.count in 1..=PROBES_MAX),
     key!(rooms.lobby => |name: String| lobby(&name)),
     key!(rooms.presence_max),
+    key!(control.path),
     key!(log.level),
     key!(dashboard.theme),
     key!(dashboard.ascii),
@@ -126,7 +129,7 @@ pub(super) static KEYS: &[Key<Config>] = &[
 
 /// The keys of a `[[listen]]` table, in the order of `config.toml`.
 pub(super) static LISTEN_KEYS: &[Key<RawListen>] =
-    &[key!(address), key!(framing), key!(backlog in 1..=ACCEPT_BACKLOG_MAX)];
+    &[key!(address), key!(framing => framing), key!(backlog in 1..=ACCEPT_BACKLOG_MAX)];
 
 /// The name of the array of listeners.
 pub(super) const LISTEN: &str = "listen";
@@ -150,8 +153,18 @@ pub(super) fn did_you_mean(unknown: &str) -> Option<String> {
     if let Some(same) = paths().find(|path| name(path) == name(unknown)) {
         return Some(same);
     }
-    let sections =
-        ["server", LISTEN, "limits", "flood", "half_close", "keepalive", "rooms", "log", "dashboard"];
+    let sections = [
+        "server",
+        LISTEN,
+        "limits",
+        "flood",
+        "half_close",
+        "keepalive",
+        "rooms",
+        "control",
+        "log",
+        "dashboard",
+    ];
     paths()
         .chain(sections.map(str::to_owned))
         .map(|path| (strsim::damerau_levenshtein(&path, unknown), path))
@@ -199,6 +212,18 @@ pub(super) fn motd(text: String) -> Result<String, String> {
     match text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
         Some(control) => Err(format!("has the control character {control:?}: remove it")),
         None => Ok(text),
+    }
+}
+
+fn framing(framing: Framing) -> Result<Framing, String> {
+    match framing {
+        Framing::Fixed(record) if !RECORD_BYTES.contains(&record.get()) => Err(format!(
+            "must be from \"fixed:{}\" to \"fixed:{}\", not {}",
+            RECORD_BYTES.start(),
+            RECORD_BYTES.end(),
+            framing.write()
+        )),
+        _ => Ok(framing),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Rules between keys, checked once every layer is in place.
 
-use super::settings::{ByteSize, Config};
+use super::settings::{ByteSize, Config, Framing, Limits};
 
 /// What a line carries besides its text: time, two names, brackets, line end.
 const LINE_OVERHEAD: u64 = 128;
@@ -37,6 +37,30 @@ fn holds_a_line(key: &'static str, size: ByteSize, line: ByteSize) -> Option<Bro
     })
 }
 
+/// What a listener's framing breaks: every record is a message within the limit, and an outbox holds the longest
+/// line in whole records.
+///
+/// # Errors
+///
+/// Says what is wrong and what to do.
+pub(super) fn check_framing(framing: Framing, limits: &Limits) -> Result<(), String> {
+    let Framing::Fixed(record) = framing else { return Ok(()) };
+    let (record, line) = (u64::from(record.get()), limits.line_bytes.0);
+    if record > line {
+        return Err(format!(
+            "{framing} has more than limits.line_bytes = {line} bytes: raise that, or take less"
+        ));
+    }
+    let least = (line + LINE_OVERHEAD).next_multiple_of(record);
+    if least > limits.outbox_bytes.0 {
+        let outbox = limits.outbox_bytes.0;
+        return Err(format!(
+            "the longest line fills {least} bytes of {framing}: limits.outbox_bytes is {outbox}"
+        ));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,5 +73,17 @@ mod tests {
         assert_eq!(broken(&config), []);
         config.limits.outbox_bytes = ByteSize(4096 + LINE_OVERHEAD - 1);
         assert_eq!(broken(&config)[0].keys[0], "limits.outbox_bytes");
+    }
+
+    #[test]
+    fn records_fit_the_limits() {
+        let fixed = |bytes| Framing::Fixed(std::num::NonZeroU32::new(bytes).unwrap());
+        let mut limits = Limits::default();
+        assert_eq!(check_framing(Framing::Length, &limits), Ok(()));
+        assert_eq!(check_framing(fixed(4096), &limits), Ok(()));
+        assert!(check_framing(fixed(4097), &limits).is_err());
+        limits.outbox_bytes = ByteSize(2 * 4096 - 1);
+        assert_eq!(check_framing(fixed(64), &limits), Ok(()));
+        assert!(check_framing(fixed(4096), &limits).is_err());
     }
 }

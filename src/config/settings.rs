@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -46,6 +47,8 @@ pub struct Config {
     pub keepalive: Keepalive,
     /// `[rooms]`
     pub rooms: Rooms,
+    /// `[control]`
+    pub control: Control,
     /// `[log]`
     pub log: Log,
     /// `[dashboard]`
@@ -142,13 +145,22 @@ impl fmt::Display for ListenAddr {
 pub enum Framing {
     /// LF, CR LF, CR NUL or a lone CR ends a message.
     Lines,
+    /// A NUL byte ends a message.
+    Nul,
+    /// The number of its bytes stands before a message: 32 bits, big-endian.
+    Length,
+    /// Records of so many bytes, 64 to 1 MiB and within [`Limits::line_bytes`], padded with spaces.
+    Fixed(NonZeroU32),
 }
 
 impl fmt::Display for Framing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Lines => "lines",
-        })
+        match self {
+            Self::Lines => f.write_str("lines"),
+            Self::Nul => f.write_str("nul"),
+            Self::Length => f.write_str("length"),
+            Self::Fixed(record) => write!(f, "fixed:{record}"),
+        }
     }
 }
 
@@ -293,6 +305,25 @@ impl Default for Rooms {
     fn default() -> Self {
         Self { lobby: "lobby".to_owned(), presence_max: 50 }
     }
+}
+
+/// `[control]`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Control {
+    /// The operator's control socket.
+    pub path: ControlPath,
+}
+
+/// Where the control socket is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ControlPath {
+    /// In the user's runtime directory, else in the state directory, named by the first TCP port.
+    #[default]
+    Auto,
+    /// Here.
+    At(PathBuf),
+    /// There is none.
+    Off,
 }
 
 /// `[log]`

@@ -43,6 +43,7 @@ pub(crate) fn remarks(picture: &Picture, index: usize, raw: bool) -> Vec<Remark>
         say(Weight::Info, shut(row));
     }
     say(Weight::Warn, skipped(row));
+    say(Weight::Info, incomplete(row));
     say(Weight::Info, said(row));
     if remarks.is_empty() {
         remarks.push(Remark { text: "nothing waits, nothing is held back".to_owned(), weight: Weight::Info });
@@ -121,6 +122,10 @@ fn shut(row: &Row) -> Option<String> {
 fn skipped(row: &Row) -> Option<String> {
     (row.lines_skipped > 0)
         .then(|| format!("{} skipped: its outbox was full", counted(row.lines_skipped, "line", "lines")))
+}
+
+fn incomplete(row: &Row) -> Option<String> {
+    (row.lines_incomplete > 0).then(|| "its last message was incomplete: dropped".to_owned())
 }
 
 fn said(row: &Row) -> Option<String> {

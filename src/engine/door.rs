@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use super::entry::Entry;
+use super::entry::{Entry, Role};
 use super::record::Record;
 use super::server::Engine;
 use super::snapshot::Peer;
 use crate::chat::{Delivery, Line};
-use crate::config::settings;
+use crate::config::settings::Config;
 use crate::id::{ConnId, Slot};
 use crate::session::{CloseReason, Linger};
+use crate::wire::framing::Framing;
 
 /// Refused connections that are told and waited for at a time; more are closed at once.
 const LINGERING_MAX: u32 = 16;
@@ -27,6 +28,8 @@ pub enum Admission {
 /// The counts that the caps need.
 #[derive(Debug)]
 pub(super) struct Door {
+    /// Of each listener.
+    framings: Vec<Framing>,
     clients_max: u32,
     per_address_max: u32,
     counts_loopback: bool,
@@ -39,8 +42,10 @@ pub(super) struct Door {
 }
 
 impl Door {
-    pub(super) fn new(limits: &settings::Limits) -> Self {
+    pub(super) fn new(config: &Config) -> Self {
+        let limits = &config.limits;
         Self {
+            framings: config.listen.0.iter().map(|listen| listen.framing.into()).collect(),
             clients_max: limits.clients,
             per_address_max: limits.per_ip,
             counts_loopback: limits.per_ip_loopback,
@@ -73,13 +78,16 @@ impl Door {
         }
     }
 
-    /// A connection is gone that was let in, or was turned away and waited for.
-    pub(super) fn left(&mut self, peer: Peer, turned_away: bool) {
-        if turned_away {
-            self.lingering -= 1;
-            return;
+    /// A connection is gone that was let in, or was turned away and waited for. Operators come by another door.
+    pub(super) fn left(&mut self, peer: Peer, role: Role) {
+        match role {
+            Role::Client => self.clients -= 1,
+            Role::Operator => return,
+            Role::TurnedAway => {
+                self.lingering -= 1;
+                return;
+            }
         }
-        self.clients -= 1;
         if let Some(key) = self.counted_address(peer)
             && let Some(count) = self.by_address.get_mut(&key)
         {
@@ -96,6 +104,16 @@ impl Door {
         counted.then(|| site(address.ip()))
     }
 
+    /// The number of the last connection so far; 0 before the first.
+    pub(super) const fn last_id(&self) -> u64 {
+        self.next_id.get() - 1
+    }
+
+    /// How messages are delimited on the listener with this number.
+    fn framing(&self, listener: u16) -> Framing {
+        self.framings.get(usize::from(listener)).copied().unwrap_or_default()
+    }
+
     fn take_id(&mut self) -> ConnId {
         let id = self.next_id;
         self.next_id = id.next();
@@ -104,7 +122,7 @@ impl Door {
 }
 
 impl Engine {
-    /// A connection from `peer` was accepted on the listener with this number.
+    /// A connection from `peer` was accepted on the listener with this number: its place in `[[listen]]`.
     pub fn accepted(&mut self, listener: u16, peer: Peer) -> Admission {
         let now = self.board.now;
         self.board.totals.accepted += 1;
@@ -117,7 +135,8 @@ impl Engine {
             self.board.journal.add(now, Record::Refused { peer, why });
         }
         let id = self.door.take_id();
-        let entry = Entry::new(id, peer, listener, now.moment);
+        let role = if full.is_some() { Role::TurnedAway } else { Role::Client };
+        let entry = Entry::new(id, role, peer, listener, self.door.framing(listener), now.moment);
         let slot = Slot::at(self.board.entries.insert(entry));
         match full {
             None => {
@@ -137,9 +156,6 @@ impl Engine {
 
     fn turn_away(&mut self, slot: Slot, why: &'static str) {
         self.door.lingering += 1;
-        if let Some(entry) = self.board.entry_mut(slot) {
-            entry.turned_away = true;
-        }
         self.board.answer(slot, &Line::Refused(&format!("{why}; try again later")));
         self.part(slot, CloseReason::Refused(why), Linger::FAREWELL);
     }

@@ -1,6 +1,6 @@
 //! How a room's line reaches its members: said once, read by all.
 //!
-//! A room has one feed for each [`Style`] among its members. A line is worded once a feed and appended to the
+//! A room has one feed for each [`Encoding`] among its members. A line is encoded once a feed and appended to the
 //! feed's chunk; nothing is done for the members until the room is settled, when each one's outbox gets the span
 //! from its own start to the end, a single piece however many lines that is.
 //!
@@ -10,8 +10,9 @@
 
 use slab::Slab;
 
+use super::encoding::Encoding;
 use super::entry::{Entry, Seat};
-use crate::chat::{RoomId, Style};
+use crate::chat::RoomId;
 use crate::id::Slot;
 use crate::wire::chunks::{ChunkId, Chunks, Span};
 
@@ -38,7 +39,7 @@ pub(super) struct Feeds {
 
 #[derive(Debug)]
 struct Feed {
-    style: Style,
+    encoding: Encoding,
     chunk: Option<ChunkId>,
     /// Where unsettled lines begin, and how many lines are before.
     mark: (u32, u32),
@@ -59,8 +60,8 @@ struct Member {
 }
 
 impl Feed {
-    fn new(style: Style) -> Self {
-        Self { style, chunk: None, mark: (0, 0), end: (0, 0), round: 1, members: Vec::new() }
+    fn new(encoding: Encoding) -> Self {
+        Self { encoding, chunk: None, mark: (0, 0), end: (0, 0), round: 1, members: Vec::new() }
     }
 
     /// What `place` has not had yet; from now on it starts at the end.
@@ -94,15 +95,15 @@ impl Feed {
 }
 
 impl Feeds {
-    /// Says a line to a room: worded by `word` once for each style that `reads` it. The speaker, whose seat is
+    /// Says a line to a room: encoded by `encode` once for each encoding that `reads` it. The speaker, whose seat is
     /// `own`, gets what came before and not this line. What becomes due for others by it is given to `deliver`.
     pub(super) fn say(
         &mut self,
         chunks: &mut Chunks,
         room: RoomId,
         own: Option<Seat>,
-        reads: impl Fn(Style) -> bool,
-        word: impl Fn(Style, &mut Vec<u8>),
+        reads: impl Fn(Encoding) -> bool,
+        encode: impl Fn(Encoding, &mut Vec<u8>),
         deliver: &mut impl FnMut(&mut Chunks, Due),
     ) {
         if self.open != Some(room) {
@@ -114,24 +115,26 @@ impl Feeds {
             self.touched.push(room);
         }
         for (index, feed) in feeds.iter_mut().enumerate() {
-            if feed.members.is_empty() || !reads(feed.style) {
+            if feed.members.is_empty() || !reads(feed.encoding) {
                 continue;
             }
             let own = own.filter(|seat| seat.feed as usize == index).map(|seat| seat.place as usize);
             if let Some(due) = own.and_then(|place| feed.take(place)) {
                 deliver(chunks, due);
             }
-            let style = feed.style;
-            feed.append(chunks, |bytes| word(style, bytes));
+            let encoding = feed.encoding;
+            feed.append(chunks, |bytes| encode(encoding, bytes));
             if let Some(place) = own {
                 feed.members[place].start = feed.end;
             }
         }
     }
 
-    /// Whether the open room may have lines that somebody has not got yet.
-    pub(super) const fn has_unsettled(&self) -> bool {
-        self.open.is_some()
+    /// How many are to get lines of the open room that they have not got yet.
+    pub(super) fn waiting(&self) -> usize {
+        let feeds = self.open.and_then(|room| self.rooms.get(room.0 as usize));
+        let unsettled = feeds.into_iter().flatten().filter(|feed| feed.end != feed.mark);
+        unsettled.map(|feed| feed.members.len()).sum()
     }
 
     /// Gives every member of the open room what it has not had yet.
@@ -155,15 +158,15 @@ impl Feeds {
         self.feed_of(seat).take(seat.place as usize)
     }
 
-    /// `slot` reads `room` in `style` from now on.
-    pub(super) fn join(&mut self, room: RoomId, slot: Slot, style: Style) -> Seat {
+    /// `slot` reads `room` in `encoding` from now on.
+    pub(super) fn join(&mut self, room: RoomId, slot: Slot, encoding: Encoding) -> Seat {
         let index = room.0 as usize;
         if self.rooms.len() <= index {
             self.rooms.resize_with(index + 1, Vec::new);
         }
         let feeds = &mut self.rooms[index];
-        let feed = feeds.iter().position(|feed| feed.style == style).unwrap_or_else(|| {
-            feeds.push(Feed::new(style));
+        let feed = feeds.iter().position(|feed| feed.encoding == encoding).unwrap_or_else(|| {
+            feeds.push(Feed::new(encoding));
             feeds.len() - 1
         });
         let seated = &mut feeds[feed];

@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice};
 
+use super::entry::Role;
 use super::record::Record;
 use super::server::Engine;
 use crate::id::Slot;
@@ -30,10 +31,10 @@ impl Engine {
         self.board.settle();
     }
 
-    /// Whether something was said to a room that is not delivered yet.
+    /// How many connections are to get lines that were said to a room and are not delivered yet.
     #[must_use]
-    pub const fn has_unsettled(&self) -> bool {
-        self.board.has_unsettled()
+    pub fn waiting(&self) -> usize {
+        self.board.waiting()
     }
 
     /// Takes the connections whose socket may have something to do.
@@ -71,14 +72,16 @@ impl Engine {
         budget: usize,
         write: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
     ) -> Flushed {
-        let (now, limits) = (self.board.now, self.board.limits);
+        let (now, limits) = (self.board.now, self.board.limits_of(slot));
         let Some(entry) = self.board.entries.get_mut(slot.index()) else { return Flushed::All };
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let framing = entry.session.framing();
         let mut told = 0;
         let (count, offered) =
             entry.session.gather(&mut self.board.chunks, budget, &mut slices, |lines, bytes| {
                 told = lines;
-                bytes.extend_from_slice(format!("-- {lines} lines skipped\r\n").as_bytes());
+                let text = format!("-- {lines} lines skipped");
+                framing.encode(bytes, |out| out.extend_from_slice(text.as_bytes()));
             });
         let written = write(&slices[..count]);
         let id = entry.id;
@@ -92,7 +95,7 @@ impl Engine {
 
     /// FIN was sent on the socket of `slot`.
     pub fn fin_sent(&mut self, slot: Slot) {
-        let (now, limits) = (self.board.now.moment, self.board.limits);
+        let (now, limits) = (self.board.now.moment, self.board.limits_of(slot));
         if let Some(entry) = self.board.entry_mut(slot) {
             entry.session.fin_sent(now, &limits);
             self.board.touch(slot);
@@ -101,7 +104,7 @@ impl Engine {
 
     /// Send-Q of `slot` stands at `send_q` bytes; asked for by [`Wants::probe`].
     pub fn handle_send_q(&mut self, slot: Slot, send_q: u32) {
-        let (now, limits) = (self.board.now.moment, self.board.limits);
+        let (now, limits) = (self.board.now.moment, self.board.limits_of(slot));
         if let Some(entry) = self.board.entry_mut(slot) {
             entry.session.handle_send_q(send_q, now, &limits);
             self.board.touch(slot);
@@ -117,6 +120,7 @@ impl Engine {
         // A write may have set free lines that waited to be parsed: what they said is written in the next turn.
         self.board.settle();
         self.board.release_chunks();
+        self.see_to_operators();
     }
 
     /// Holds the outbox of `slot` to its limit, by the rule of `limits.on_full`.
@@ -147,8 +151,10 @@ impl Engine {
             Err(error) if is_full(&error) => 0,
             Err(error) => return Flushed::Failed(error),
         };
-        self.board.totals.bytes_out += taken as u64;
         let Some(entry) = self.board.entries.get_mut(slot.index()) else { return Flushed::All };
+        if entry.role != Role::Operator {
+            self.board.totals.bytes_out += taken as u64;
+        }
         let resumes = entry.session.wrote(&mut self.board.chunks, taken, offered, now, limits);
         let is_empty = entry.session.outbox().is_empty();
         if resumes {

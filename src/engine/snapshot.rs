@@ -157,6 +157,8 @@ pub struct Row {
     pub bytes_out: u64,
     /// Messages received.
     pub lines_in: u64,
+    /// Messages dropped because the input ended inside them: none or one.
+    pub lines_incomplete: u64,
     /// Lines put into its outbox.
     pub lines_out: u64,
     /// Lines dropped because its outbox was full.
@@ -229,6 +231,8 @@ pub struct Status {
     pub bytes_out: u64,
     /// Messages received.
     pub lines_in: u64,
+    /// Messages dropped because the input ended inside them.
+    pub lines_incomplete: u64,
     /// Lines put into outboxes.
     pub deliveries: u64,
     /// Lines dropped because an outbox was full.

@@ -11,6 +11,7 @@ pub(super) struct Totals {
     pub(super) bytes_in: u64,
     pub(super) bytes_out: u64,
     pub(super) lines_in: u64,
+    pub(super) lines_incomplete: u64,
     pub(super) deliveries: u64,
     pub(super) lines_skipped: u64,
 }

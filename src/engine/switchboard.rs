@@ -5,25 +5,24 @@
 
 use slab::Slab;
 
-use super::entry::Entry;
+use super::entry::{Entry, Role};
 use super::feeds::{self, Due, Feeds};
 use super::journal::Journal;
 use super::status::Totals;
-use crate::chat::{self, Delivery, Line, RoomId, Style};
+use crate::chat::{Delivery, Line, RoomId, Style};
 use crate::id::Slot;
 use crate::session::{Incoming, Limits, Output, Overflow};
 use crate::time::Now;
 use crate::wire::chunks::Chunks;
 use crate::wire::outbox::Keep;
 
-/// What ends a line on a `lines` listener (RFC 854).
-const LINE_END: &[u8] = b"\r\n";
-
 #[derive(Debug)]
 pub(super) struct Switchboard {
     pub(super) entries: Slab<Entry>,
     pub(super) chunks: Chunks,
+    /// Of clients.
     pub(super) limits: Limits,
+    operator_limits: Limits,
     pub(super) journal: Journal,
     pub(super) totals: Totals,
     pub(super) now: Now,
@@ -40,6 +39,7 @@ impl Switchboard {
         Self {
             entries: Slab::new(),
             chunks: Chunks::default(),
+            operator_limits: limits.for_operator(),
             limits,
             journal: Journal::default(),
             totals: Totals::default(),
@@ -58,6 +58,20 @@ impl Switchboard {
         self.entries.get_mut(slot.index())
     }
 
+    /// The connections that take part in chat.
+    pub(super) fn clients(&self) -> impl Iterator<Item = (Slot, &Entry)> {
+        let clients = self.entries.iter().filter(|(_, entry)| entry.is_client());
+        clients.map(|(index, entry)| (Slot::at(index), entry))
+    }
+
+    /// The limits of a connection, by its role.
+    pub(super) fn limits_of(&self, slot: Slot) -> Limits {
+        match self.entry(slot).map(|entry| entry.role) {
+            Some(Role::Operator) => self.operator_limits,
+            _ => self.limits,
+        }
+    }
+
     /// The socket of `slot` may have something to do.
     pub(super) fn touch(&mut self, slot: Slot) {
         if let Some(entry) = self.entries.get_mut(slot.index()) {
@@ -71,19 +85,26 @@ impl Switchboard {
         input: &mut &[u8],
         text: &mut String,
     ) -> Option<Incoming> {
+        let limits = self.limits_of(slot);
         let entry = self.entries.get_mut(slot.index())?;
-        let incoming = entry.session.next_message(input, text, self.now.moment, &self.limits)?;
-        self.totals.lines_in += u64::from(incoming != Incoming::Flooding);
+        let incoming = entry.session.next_message(input, text, self.now.moment, &limits)?;
+        match incoming {
+            // What operators ask for is no line of the chat.
+            _ if entry.role == Role::Operator => {}
+            Incoming::Flooding => {}
+            Incoming::Incomplete => self.totals.lines_incomplete += 1,
+            Incoming::Foreign(_) | Incoming::Message | Incoming::TooLong => self.totals.lines_in += 1,
+        }
         Some(incoming)
     }
 
-    /// Bytes of the telnet protocol for `slot`, between its lines.
+    /// Bytes for `slot` alone as they are: of the telnet protocol, between its lines, or of an answer to an operator.
     pub(super) fn answer_raw(&mut self, slot: Slot, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }
         self.settle_member(slot);
-        let (now, limits) = (self.now.moment, self.limits);
+        let (now, limits) = (self.now.moment, self.limits_of(slot));
         let Some(entry) = self.entries.get_mut(slot.index()) else { return };
         entry.session.queue_own(&mut self.chunks, Keep::Always, now, &limits, |out| {
             out.extend_from_slice(bytes);
@@ -98,9 +119,9 @@ impl Switchboard {
         feeds.settle(chunks, &mut |chunks, due| desk.deliver(chunks, due));
     }
 
-    /// Whether some room has lines that its members have not got yet.
-    pub(super) const fn has_unsettled(&self) -> bool {
-        self.feeds.has_unsettled()
+    /// How many are to get lines of a room that they have not got yet.
+    pub(super) fn waiting(&self) -> usize {
+        self.feeds.waiting()
     }
 
     /// Gives back the memory of lines that everybody has.
@@ -184,11 +205,8 @@ impl Delivery for Switchboard {
             chunks,
             room,
             own,
-            |style| style.presence || !is_presence,
-            |style, bytes| {
-                chat::wording::word(line, wall, style, bytes);
-                bytes.extend_from_slice(LINE_END);
-            },
+            |encoding| encoding.style.presence || !is_presence,
+            |encoding, bytes| encoding.encode(line, wall, bytes),
             &mut |chunks, due| desk.deliver(chunks, due),
         );
     }
@@ -196,7 +214,7 @@ impl Delivery for Switchboard {
     fn joined(&mut self, room: RoomId, member: Slot) {
         let Some(entry) = self.entries.get_mut(member.index()) else { return };
         if entry.session.output() == Output::Open {
-            let seat = self.feeds.join(room, member, entry.style);
+            let seat = self.feeds.join(room, member, entry.encoding());
             entry.seats.push(seat);
         }
     }
@@ -243,11 +261,10 @@ impl Desk<'_> {
 
     fn queue_own(&mut self, chunks: &mut Chunks, slot: Slot, line: &Line<'_>, keep: Keep) {
         let Some(entry) = self.entries.get_mut(slot.index()) else { return };
-        let (wall, style) = (self.now.wall, entry.style);
+        let (wall, encoding) = (self.now.wall, entry.encoding());
         self.totals.deliveries += 1;
         let is_crowded = entry.session.queue_own(chunks, keep, self.now.moment, self.limits, |bytes| {
-            chat::wording::word(line, wall, style, bytes);
-            bytes.extend_from_slice(LINE_END);
+            encoding.encode(line, wall, bytes);
         });
         mark_dirty(entry, slot, self.dirty);
         self.note(slot, is_crowded);

@@ -1,8 +1,11 @@
 //! The server as its starters see it: bind, attach an onlooker, run.
 
+use std::any::Any;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use super::control::{self, Bound};
 use super::listener::{BindError, Listener};
 use super::reactor::{Reactor, Stop};
 use crate::clock::Clock;
@@ -21,6 +24,7 @@ pub(super) type Sink = Box<dyn FnMut(&Entry) + Send>;
 pub struct Server {
     reactor: Reactor,
     clock: Clock,
+    labels: Vec<String>,
 }
 
 /// What a run came to.
@@ -56,16 +60,29 @@ impl Server {
             .iter()
             .map(|listen| Listener::bind(listen, config))
             .collect::<Result<Vec<_>, _>>()?;
-        let engine = Engine::new(config, clock.now());
+        let (control, told) = match control::bind(config, &listeners)? {
+            Bound::At(listener, path) => {
+                (Some(listener), Some((LogLevel::Info, format!("control socket: {}", path.display()))))
+            }
+            Bound::Off => (None, None),
+            Bound::Nowhere(why) => (None, Some((LogLevel::Warn, format!("no control socket: {why}")))),
+        };
+        let labels: Vec<String> = listeners.iter().map(Listener::label).collect();
+        let mut engine = Engine::new(config, clock.now());
+        engine.set_listeners(labels.clone());
+        if let Some((level, text)) = told {
+            engine.note(level, text);
+        }
         let poller = Poller::new().map_err(BindError::Loop)?;
-        let reactor = Reactor::new(engine, poller, listeners, clock.clone()).map_err(BindError::Loop)?;
-        Ok(Self { reactor, clock })
+        let reactor =
+            Reactor::new(engine, poller, listeners, control, clock.clone()).map_err(BindError::Loop)?;
+        Ok(Self { reactor, clock, labels })
     }
 
     /// The listeners as they were bound: `127.0.0.1:6677 (lines)`.
     #[must_use]
     pub fn listeners(&self) -> &[String] {
-        &self.reactor.labels
+        &self.labels
     }
 
     /// Gives every record to `sink` as it happens. It is called in the loop and must not block.
@@ -91,9 +108,12 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When the kernel's event queue fails, which nothing can be done about.
+    /// When the kernel's event queue fails, which nothing can be done about, or an invariant is broken: a panic ends
+    /// here, and the error has its words.
     pub fn run(mut self) -> io::Result<End> {
-        let ran = self.reactor.run();
+        // The state may be in pieces after a panic; nothing but its counters is looked at any more.
+        let ran = catch_unwind(AssertUnwindSafe(|| self.reactor.run()))
+            .unwrap_or_else(|panic| Err(io::Error::other(words_of(panic.as_ref()))));
         if let Some(mailbox) = self.reactor.mailbox.take() {
             mailbox.end(match &ran {
                 Ok(_) => LinkError::Ended,
@@ -107,4 +127,11 @@ impl Server {
             Stop::AtOnce => End::AtOnce,
         })
     }
+}
+
+/// What a panic said.
+fn words_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("broken invariant: {}", text.unwrap_or("it did not say which"))
 }

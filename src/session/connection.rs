@@ -10,6 +10,7 @@ use super::{CloseReason, Limits};
 use crate::time::Moment;
 use crate::wire::chunks::Chunks;
 use crate::wire::framer::Framer;
+use crate::wire::framing::Framing;
 use crate::wire::outbox::Outbox;
 use crate::wire::telnet::Telnet;
 
@@ -127,8 +128,10 @@ pub struct Session {
     pub(super) flow: bool,
     /// Over its rate since, with no pause.
     pub(super) flood_since: Option<Moment>,
-    /// Its own unsent answers are too many: its next line waits.
+    /// Its own unsent answers are too many, or one is under way: its next line waits.
     pub(super) gated: bool,
+    /// An answer is under way that is made as its reader takes it.
+    pub(super) answering: bool,
     /// A look at Send-Q is wanted.
     pub(super) probe: bool,
     /// A deadline has passed: with all sent and acknowledged it is closed at the next look at Send-Q.
@@ -139,6 +142,8 @@ pub struct Session {
     pub(super) shut_by_operator: bool,
     /// What was told about a slow reader, until it has caught up.
     pub(super) slow_told: bool,
+    /// Its input ended inside a message, which was dropped.
+    pub(super) incomplete: bool,
     /// Send-Q when last seen.
     pub(super) send_q: u32,
     /// Bytes acknowledged when Send-Q was last seen.
@@ -168,12 +173,12 @@ pub(super) enum LastCall {
 impl Session {
     /// A connection accepted now; `telnet` says whether telnet may be spoken on it.
     #[must_use]
-    pub fn new(now: Moment, telnet: bool) -> Self {
+    pub fn new(now: Moment, framing: Framing, telnet: bool) -> Self {
         Self {
             phase: Phase::Open,
             input: Input::Open,
             output: Output::Open,
-            framer: Framer::default(),
+            framer: Framer::new(framing),
             telnet: telnet.then(Telnet::new),
             telnet_refilled: now,
             outbox: Outbox::default(),
@@ -184,11 +189,13 @@ impl Session {
             flow: false,
             flood_since: None,
             gated: false,
+            answering: false,
             probe: false,
             last_call: None,
             listens: false,
             shut_by_operator: false,
             slow_told: false,
+            incomplete: false,
             send_q: 0,
             acked: 0,
             progress: now,
@@ -222,6 +229,11 @@ impl Session {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Moment> {
         self.timers.next()
+    }
+
+    /// An answer that is made as its reader takes it begins, or is complete: until then the next line waits.
+    pub fn set_answering(&mut self, on: bool) {
+        self.answering = on;
     }
 
     /// The peer stays after half-close from now on (`/listen`).
@@ -349,5 +361,16 @@ impl Session {
     fn call(&mut self, call: LastCall) {
         self.last_call = Some(call);
         self.probe = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_session_is_small() {
+        let inline = size_of::<Session>();
+        assert!(inline <= 328, "{inline} bytes; an idle session has nothing on the heap");
     }
 }

@@ -23,6 +23,8 @@ pub enum Incoming {
     Flooding,
     /// Its first words are those of another protocol: to be told, and closed.
     Foreign(Foreign),
+    /// The input ended inside a message, which is dropped; nothing follows.
+    Incomplete,
     /// A message, scrubbed; may be empty.
     Message,
     /// A message was longer than `limits.line_bytes` and is dropped: to be told.
@@ -95,7 +97,7 @@ impl Session {
         }
         let incoming = match self.framer.next(input, limits.line_bytes) {
             Some(Frame::Message(bytes)) => {
-                if let Some(foreign) = is_first.then(|| Foreign::of_line(bytes)).flatten() {
+                if let Some(foreign) = is_first.then(|| Foreign::of_message(bytes)).flatten() {
                     Incoming::Foreign(foreign)
                 } else {
                     let scrubbed = scrub(bytes);
@@ -108,6 +110,9 @@ impl Session {
             Some(Frame::TooLong) => {
                 self.timeline.note(now, Milestone::TooLong);
                 Incoming::TooLong
+            }
+            None if self.input == Input::Ended => {
+                return self.drop_incomplete(now).then_some(Incoming::Incomplete);
             }
             None => return self.pause_for_bytes(now, limits).then_some(Incoming::Flooding),
         };
@@ -146,10 +151,10 @@ impl Session {
         true
     }
 
-    /// Whether the peer ended its input and all of it was taken.
+    /// Whether the peer ended its input and all of it was taken and answered.
     #[must_use]
     pub fn input_is_done(&self) -> bool {
-        self.input == Input::Ended && self.framer.held_bytes() == 0
+        self.input == Input::Ended && self.framer.held_bytes() == 0 && !self.answering
     }
 
     /// Whether it was over its rate and has paused since.
@@ -166,9 +171,24 @@ impl Session {
         *input = &[];
     }
 
-    /// Its next line waits while its own unsent answers fill half of its outbox: answers are never skipped.
+    /// No more comes: what is left is no message. `true` if something was.
+    fn drop_incomplete(&mut self, now: Moment) -> bool {
+        let bytes = self.framer.held_bytes();
+        if bytes == 0 {
+            return false;
+        }
+        self.framer.clear();
+        self.incomplete = true;
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.timeline.note(now, Milestone::Incomplete { bytes });
+        true
+    }
+
+    /// Its next line waits while its own unsent answers fill half of its outbox, for answers are never skipped, and
+    /// while an answer is under way.
     fn has_to_wait(&mut self, limits: &Limits) -> bool {
-        self.gated = self.output == Output::Open && self.outbox.kept_bytes() > limits.outbox_bytes / 2;
+        let is_full = self.outbox.kept_bytes() > limits.outbox_bytes / 2;
+        self.gated = self.output == Output::Open && (self.answering || is_full);
         self.gated || self.flow
     }
 

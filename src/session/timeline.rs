@@ -29,6 +29,11 @@ pub enum Milestone {
         /// Bytes of the message so far.
         bytes: u32,
     },
+    /// The input ended inside a message, which was dropped.
+    Incomplete {
+        /// Bytes of it, those that delimit it included.
+        bytes: u32,
+    },
     /// A message over `limits.line_bytes` was refused.
     TooLong,
     /// Not read from here on: over its rate.
@@ -60,6 +65,7 @@ impl std::fmt::Display for Milestone {
             Self::WouldBlock => f.write_str("write would block"),
             Self::Flushed => f.write_str("all flushed"),
             Self::SplitLine { bytes } => write!(f, "line split after {bytes} bytes"),
+            Self::Incomplete { bytes } => write!(f, "last message incomplete, {bytes} bytes dropped"),
             Self::TooLong => f.write_str("line too long, refused"),
             Self::FlowStart => f.write_str("over its rate: reading paused"),
             Self::FlowEnd => f.write_str("reading again"),

@@ -4,6 +4,7 @@ use super::connection::{Counters, Input, Output, Session};
 use super::timeline::Milestone;
 use super::{CloseReason, Phase};
 use crate::time::Moment;
+use crate::wire::framing::Framing;
 use crate::wire::outbox::Outbox;
 use crate::wire::telnet::Telnet;
 
@@ -36,6 +37,18 @@ impl Session {
     #[must_use]
     pub const fn outbox(&self) -> &Outbox {
         &self.outbox
+    }
+
+    /// How its messages are delimited, in both directions.
+    #[must_use]
+    pub const fn framing(&self) -> Framing {
+        self.framer.framing()
+    }
+
+    /// Whether its input ended inside a message, which was dropped: one with a length before it, or a record.
+    #[must_use]
+    pub const fn ended_incomplete(&self) -> bool {
+        self.incomplete
     }
 
     /// When it was accepted.

@@ -14,12 +14,14 @@ pub enum Foreign {
 }
 
 impl Foreign {
-    /// The protocol that opens with this line; `None` for what a person may have typed.
+    /// The protocol that opens with the first line of this message; `None` for what a person may have typed. Where
+    /// it is not lines that make messages, a message may begin with that line and go on.
     ///
     /// A request line of HTTP ends in its version (RFC 9112, section 3), SSH begins with its own (RFC 4253,
     /// section 4.2).
     #[must_use]
-    pub fn of_line(line: &[u8]) -> Option<Self> {
+    pub fn of_message(message: &[u8]) -> Option<Self> {
+        let line = message.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
         if line.ends_with(b" HTTP/1.0") || line.ends_with(b" HTTP/1.1") {
             return Some(Self::Http);
         }
@@ -50,10 +52,12 @@ mod tests {
 
     #[test]
     fn openings_are_told_from_what_people_type() {
-        let of_line = |line: &str| Foreign::of_line(line.as_bytes());
+        let of_line = |line: &str| Foreign::of_message(line.as_bytes());
         assert_eq!(of_line("GET / HTTP/1.1"), Some(Foreign::Http));
         assert_eq!(of_line("POST /hook HTTP/1.0"), Some(Foreign::Http));
         assert_eq!(of_line("SSH-2.0-OpenSSH_9.2"), Some(Foreign::Ssh));
+        assert_eq!(of_line("GET / HTTP/1.1\r\nHost: localhost\r\nAcc"), Some(Foreign::Http));
+        assert_eq!(of_line("what is\nGET / HTTP/1.1"), None);
         for line in
             ["GET well soon", "HTTP/1.1", "GET / HTTP/1.1 is how it starts", "ssh -V", "SSH is down", ""]
         {

@@ -1,15 +1,32 @@
-//! Bytes into messages: where one line ends and the next begins.
+//! Bytes into messages: where one ends and the next begins. The way out is [`super::framing`].
 //!
-//! LF, CR LF, CR NUL and a lone CR end a line (RFC 854 asks for CR LF and CR NUL, `nc` sends LF). The framer
-//! remembers how far it has searched, so bytes that drip in one by one cost O(n) in all; a line within one read is
-//! never copied. It holds at most one unfinished line of its limit plus what was handed to [`Framer::hold`].
+//! Each [`Framing`] has a decoder in a file of its own, which says what the bytes before it begin with; it keeps in
+//! mind how far it has searched, so bytes that drip in one by one cost O(n) in all. The framer holds what is
+//! unfinished: a message within one read is never copied, and what is held is at most one unfinished message of the
+//! limit, its length before it, plus what was handed to [`Framer::hold`].
 
-use memchr::memchr2;
+mod counted;
+mod delimited;
+mod fixed;
+mod length;
+mod lines;
+mod nul;
+
+use std::ops::Range;
+
+use super::framing::Framing;
+use fixed::Fixed;
+use length::Length;
+use lines::Lines;
+use nul::Nul;
+
+/// The most that delimits a message, in bytes: [`Framing::Length`] has so many.
+const DELIMITER_MAX: usize = length::PREFIX;
 
 /// One message, or the news of one that was too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frame<'a> {
-    /// A whole message without its end; may be empty.
+    /// A whole message without what delimits it; may be empty.
     Message(&'a [u8]),
     /// A message exceeded the limit. Its bytes are dropped up to its end, and this is said once.
     TooLong,
@@ -22,31 +39,69 @@ pub struct Framer {
     held: Vec<u8>,
     /// Bytes at the start of `held` that were given out.
     taken: u32,
-    /// Bytes of `held` known to contain no line end, counted from its start.
-    searched: u32,
-    /// The last message ended in CR: an LF or NUL that follows belongs to it.
-    after_cr: bool,
-    /// The rest of a message that was too long is being dropped.
-    skipping: bool,
+    decoder: Decoder,
 }
 
 impl Framer {
+    /// A framer that has seen nothing yet.
+    #[must_use]
+    pub fn new(framing: Framing) -> Self {
+        Self { held: Vec::new(), taken: 0, decoder: Decoder::new(framing) }
+    }
+
+    /// How messages are delimited here.
+    #[must_use]
+    pub const fn framing(&self) -> Framing {
+        match &self.decoder {
+            Decoder::Lines(_) => Framing::Lines,
+            Decoder::Nul(_) => Framing::Nul,
+            Decoder::Length(_) => Framing::Length,
+            Decoder::Fixed(fixed) => Framing::Fixed(fixed.record),
+        }
+    }
+
     /// The next message, from what is held and then from `input`, which is advanced past what was used.
     ///
     /// `None` means that no whole message is there; all of `input` is then taken in. A message longer than
     /// `limit` bytes is told as [`Frame::TooLong`] and dropped.
     pub fn next<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8], limit: usize) -> Option<Frame<'a>> {
-        self.give_back();
-        if self.held.is_empty() {
-            return self.next_direct(input, limit);
+        loop {
+            self.give_back();
+            let bytes = match &self.held[self.taken as usize..] {
+                [] => *input,
+                held => held,
+            };
+            if bytes.is_empty() {
+                return None;
+            }
+            match self.decoder.step(bytes, limit) {
+                Step::Message { text, used } => return Some(Frame::Message(&self.take(input, used)[text])),
+                Step::Skip { used } => {
+                    self.take(input, used);
+                }
+                Step::TooLong { used } => {
+                    self.take(input, used);
+                    return Some(Frame::TooLong);
+                }
+                Step::Partial if input.is_empty() => {
+                    self.compact();
+                    return None;
+                }
+                Step::Partial => self.join(input, limit),
+            }
         }
-        self.next_held(input, limit)
     }
 
-    /// The input has ended: what is held of an unfinished line is a line.
+    /// The input has ended: what is held of an unfinished message is a message where a byte ends one. Elsewhere it
+    /// is no message and stays held; [`Framer::clear`] drops it.
     pub fn end(&mut self) {
-        if self.held_bytes() > 0 && !matches!(self.held.last(), Some(b'\n' | b'\r')) {
-            self.held.push(b'\n');
+        let (is_end, end): (fn(&u8) -> bool, u8) = match &self.decoder {
+            Decoder::Lines(_) => (|byte| matches!(byte, b'\n' | b'\r'), b'\n'),
+            Decoder::Nul(_) => (|byte| *byte == 0, 0),
+            Decoder::Length(_) | Decoder::Fixed(_) => return,
+        };
+        if self.held().last().is_some_and(|last| !is_end(last)) {
+            self.held.push(end);
         }
     }
 
@@ -72,120 +127,114 @@ impl Framer {
 
     /// Drops everything held.
     pub fn clear(&mut self) {
-        *self = Self::default();
+        *self = Self::new(self.framing());
     }
 
-    /// The whole message comes out of `input`: nothing is copied.
-    fn next_direct<'i>(&mut self, input: &mut &'i [u8], limit: usize) -> Option<Frame<'i>> {
-        loop {
-            self.swallow_after_cr(input);
-            let bytes: &'i [u8] = input;
-            let Some(end) = memchr2(b'\n', b'\r', bytes) else {
-                *input = &[];
-                return self.keep_unfinished(bytes, limit);
-            };
-            *input = &bytes[end + 1..];
-            self.after_cr = bytes[end] == b'\r';
-            if std::mem::take(&mut self.skipping) {
-                continue;
-            }
-            let fits = end <= limit;
-            return Some(if fits { Frame::Message(&bytes[..end]) } else { Frame::TooLong });
-        }
-    }
-
-    /// An unfinished message is held; one that is too long already is told and no longer held.
-    fn keep_unfinished<'a>(&mut self, bytes: &[u8], limit: usize) -> Option<Frame<'a>> {
-        if self.skipping || bytes.is_empty() {
-            return None;
-        }
-        if bytes.len() > limit {
-            self.skipping = true;
-            return Some(Frame::TooLong);
-        }
-        self.held.extend_from_slice(bytes);
-        self.searched = count(self.held.len());
-        None
-    }
-
-    /// The message begins in what is held and may end there or in `input`.
-    fn next_held<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8], limit: usize) -> Option<Frame<'a>> {
-        self.swallow_after_cr_held();
-        let start = self.taken as usize;
-        let from = start.max(self.searched as usize);
-        if let Some(offset) = memchr2(b'\n', b'\r', &self.held[from..]) {
-            let end = from + offset;
-            self.after_cr = self.held[end] == b'\r';
-            self.taken = count(end + 1);
-            self.searched = self.taken;
-            if std::mem::take(&mut self.skipping) {
-                return self.next(input, limit);
-            }
-            let fits = end - start <= limit;
-            return Some(if fits { Frame::Message(&self.held[start..end]) } else { Frame::TooLong });
-        }
-        self.join(input, limit)
-    }
-
-    /// No end in what is held: its message goes on in `input`.
-    fn join<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8], limit: usize) -> Option<Frame<'a>> {
-        let bytes: &'i [u8] = input;
+    /// Takes `used` bytes from what is held, or from `input` where nothing is.
+    fn take<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8], used: usize) -> &'a [u8] {
         if self.held_bytes() == 0 {
-            return self.next(input, limit);
+            let (taken, rest) = input.split_at(used);
+            *input = rest;
+            return taken;
         }
-        let end = memchr2(b'\n', b'\r', bytes);
-        let part = end.unwrap_or(bytes.len());
-        if self.skipping || self.held_bytes() + part > limit {
-            return self.drop_long(input, limit);
-        }
-        self.held.extend_from_slice(&bytes[..part]);
-        self.searched = count(self.held.len());
-        let Some(end) = end else {
-            *input = &[];
-            return None;
-        };
-        *input = &bytes[end + 1..];
-        self.after_cr = bytes[end] == b'\r';
         let start = self.taken as usize;
-        self.taken = self.searched;
-        Some(Frame::Message(&self.held[start..]))
+        self.taken += count(used);
+        &self.held[start..start + used]
     }
 
-    /// Drops the message under way, told once; its end is found by the next call.
-    fn drop_long<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8], limit: usize) -> Option<Frame<'a>> {
-        self.held = Vec::new();
-        self.taken = 0;
-        self.searched = 0;
-        if std::mem::replace(&mut self.skipping, true) {
-            return self.next(input, limit);
-        }
-        Some(Frame::TooLong)
-    }
-
-    fn swallow_after_cr(&mut self, input: &mut &[u8]) {
-        if let Some(first) = input.first()
-            && std::mem::take(&mut self.after_cr)
-            && matches!(first, b'\n' | 0)
-        {
-            *input = &input[1..];
-        }
-    }
-
-    fn swallow_after_cr_held(&mut self) {
-        if let Some(first) = self.held.get(self.taken as usize)
-            && std::mem::take(&mut self.after_cr)
-            && matches!(first, b'\n' | 0)
-        {
-            self.taken += 1;
-        }
+    /// Holds what the message under way takes of `input`, and no more than shows that it is too long.
+    fn join(&mut self, input: &mut &[u8], limit: usize) {
+        self.compact();
+        let held = self.held.len();
+        let wanted = if held == 0 { input.len() } else { self.decoder.wanted(&self.held, input) };
+        let room = (limit + DELIMITER_MAX).saturating_sub(held);
+        let (joined, rest) = input.split_at(wanted.min(room).min(input.len()));
+        self.held.extend_from_slice(joined);
+        *input = rest;
     }
 
     /// Gives the buffer back once everything in it was given out.
     fn give_back(&mut self) {
-        if self.taken as usize == self.held.len() && self.taken > 0 {
+        if self.held_bytes() == 0 && self.taken > 0 {
             self.held = Vec::new();
             self.taken = 0;
-            self.searched = 0;
+        }
+    }
+
+    /// Gives back what was given out before the message under way.
+    fn compact(&mut self) {
+        if self.taken > 0 {
+            self.held = self.held().to_vec();
+            self.taken = 0;
+        }
+    }
+}
+
+/// What the bytes before a decoder begin with; of them, `used` are done with.
+#[derive(Debug)]
+enum Step {
+    /// A message.
+    Message { text: Range<usize>, used: usize },
+    /// A part of a message that is not whole yet and within the limit: all the bytes there are.
+    Partial,
+    /// Bytes of no message, or of one that is dropped.
+    Skip { used: usize },
+    /// A message that is too long; what else comes of it is skipped.
+    TooLong { used: usize },
+}
+
+impl Step {
+    const fn used(&self) -> usize {
+        match self {
+            Self::Message { used, .. } | Self::Skip { used } | Self::TooLong { used } => *used,
+            Self::Partial => 0,
+        }
+    }
+}
+
+/// The state of the search for a message's end.
+#[derive(Clone, Copy, Debug)]
+enum Decoder {
+    Lines(Lines),
+    Nul(Nul),
+    Length(Length),
+    Fixed(Fixed),
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new(Framing::default())
+    }
+}
+
+impl Decoder {
+    fn new(framing: Framing) -> Self {
+        match framing {
+            Framing::Lines => Self::Lines(Lines::default()),
+            Framing::Nul => Self::Nul(Nul::default()),
+            Framing::Length => Self::Length(Length::default()),
+            Framing::Fixed(record) => Self::Fixed(Fixed::new(record)),
+        }
+    }
+
+    /// Looks at `bytes`, at least one: those of the last [`Step::Partial`] and more, or those behind the last `used`.
+    fn step(&mut self, bytes: &[u8], limit: usize) -> Step {
+        match self {
+            Self::Lines(lines) => lines.step(bytes, limit),
+            Self::Nul(nul) => nul.step(bytes, limit),
+            Self::Length(length) => length.step(bytes, limit),
+            Self::Fixed(fixed) => fixed.step(bytes, limit),
+        }
+    }
+
+    /// How many bytes of `input` the message that begins with `held` takes before more can be said of it.
+    fn wanted(&self, held: &[u8], input: &[u8]) -> usize {
+        let through = |end: Option<usize>| end.map_or(input.len(), |end| end + 1);
+        match self {
+            Self::Lines(_) => through(lines::find(input)),
+            Self::Nul(_) => through(nul::find(input)),
+            Self::Length(_) => length::wanted(held),
+            Self::Fixed(fixed) => fixed.record.get() as usize - held.len(),
         }
     }
 }
@@ -197,12 +246,20 @@ fn count(bytes: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     const LIMIT: usize = 20;
+    const RECORD: Framing = Framing::Fixed(NonZeroU32::new(8).unwrap());
+    const ALL: [Framing; 4] = [Framing::Lines, Framing::Nul, Framing::Length, RECORD];
 
-    fn frames(chunks: &[&[u8]]) -> Vec<String> {
-        let mut framer = Framer::default();
+    /// What comes of a connection that sends these chunks, one read each, and ends; `held` is kept unparsed first.
+    fn frames_behind(framing: Framing, held: &[u8], chunks: &[&[u8]]) -> Vec<String> {
+        let mut framer = Framer::new(framing);
+        framer.hold(held);
         let mut seen = Vec::new();
         for chunk in chunks {
             let mut input = *chunk;
@@ -210,11 +267,28 @@ mod tests {
                 seen.push(show(frame));
             }
             assert!(input.is_empty(), "None takes in all input");
+            assert!(framer.held_bytes() <= LIMIT + DELIMITER_MAX, "{framing:?} {}", framer.held_bytes());
+            assert!(framer.held.capacity() <= 2 * (LIMIT + DELIMITER_MAX), "{framing:?}");
+            assert_eq!(framer.framing(), framing);
         }
         framer.end();
-        seen.extend(framer.next(&mut &[][..], LIMIT).map(show));
-        assert_eq!(framer.next(&mut &[][..], LIMIT), None, "the end comes once");
+        while let Some(frame) = framer.next(&mut &[][..], LIMIT) {
+            seen.push(show(frame));
+        }
+        if framer.held_bytes() > 0 {
+            seen.push(format!("INCOMPLETE {}", framer.held_bytes()));
+            framer.clear();
+        }
+        assert_eq!(framer.held.capacity(), 0, "the buffer is given back");
         seen
+    }
+
+    fn frames(framing: Framing, chunks: &[&[u8]]) -> Vec<String> {
+        frames_behind(framing, &[], chunks)
+    }
+
+    fn lines(chunks: &[&[u8]]) -> Vec<String> {
+        frames(Framing::Lines, chunks)
     }
 
     fn show(frame: Frame<'_>) -> String {
@@ -226,75 +300,165 @@ mod tests {
 
     #[test]
     fn every_line_end_ends_one_line() {
-        assert_eq!(frames(&[b"a\nb\r\nc\r\0d\re\n"]), ["a", "b", "c", "d", "e"]);
-        assert_eq!(frames(&[b"\n\n\r\n\r\r\0"]), ["", "", "", "", ""]);
-        assert_eq!(frames(&[b"a\n\rb"]), ["a", "", "b"]);
+        assert_eq!(lines(&[b"a\nb\r\nc\r\0d\re\n"]), ["a", "b", "c", "d", "e"]);
+        assert_eq!(lines(&[b"\n\n\r\n\r\r\0"]), ["", "", "", "", ""]);
+        assert_eq!(lines(&[b"a\n\rb"]), ["a", "", "b"]);
     }
 
     #[test]
-    fn a_last_line_needs_no_end() {
-        assert_eq!(frames(&[b"a\nb"]), ["a", "b"]);
-        assert_eq!(frames(&[b"a\r"]), ["a"]);
-        assert_eq!(frames(&[b"a", b"b"]), ["ab"]);
+    fn a_nul_ends_a_message_and_line_ends_are_text() {
+        assert_eq!(frames(Framing::Nul, &[b"a\0\0b\r\nc\0d"]), ["a", "", "b\r\nc", "d"]);
     }
 
     #[test]
-    fn long_lines_are_told_once_and_dropped() {
+    fn a_length_goes_before_any_bytes() {
+        let stream = b"\0\0\0\x01a\0\0\0\0\0\0\0\x04b\r\n\0\0\0\0\x01c";
+        assert_eq!(frames(Framing::Length, &[stream]), ["a", "", "b\r\n\0", "c"]);
+    }
+
+    #[test]
+    fn a_record_loses_the_padding_at_its_end() {
+        assert_eq!(
+            frames(RECORD, &[b"a       ", b" b  c   ", b"        ", b"12345678"]),
+            ["a", " b  c", "", "12345678"]
+        );
+    }
+
+    #[test]
+    fn a_last_message_needs_no_end() {
+        assert_eq!(lines(&[b"a\nb"]), ["a", "b"]);
+        assert_eq!(lines(&[b"a\r"]), ["a"]);
+        assert_eq!(lines(&[b"a", b"b"]), ["ab"]);
+        assert_eq!(frames(Framing::Nul, &[b"a", b"b"]), ["ab"]);
+        assert_eq!(frames(Framing::Nul, &[b"a\0"]), ["a"]);
+    }
+
+    #[test]
+    fn a_last_message_that_is_incomplete_is_none() {
+        assert_eq!(frames(Framing::Length, &[b"\0\0\0\x01a\0\0"]), ["a", "INCOMPLETE 2"]);
+        assert_eq!(frames(Framing::Length, &[b"\0\0\0\x02a"]), ["INCOMPLETE 5"]);
+        assert_eq!(frames(RECORD, &[b"a       b  "]), ["a", "INCOMPLETE 3"]);
+    }
+
+    #[test]
+    fn long_messages_are_told_once_and_dropped() {
         let long = [b'x'; 21];
-        assert_eq!(frames(&[&long]), ["TOO LONG"]);
-        assert_eq!(frames(&[&long, &long, b"\nok\n"]), ["TOO LONG", "ok"]);
-        assert_eq!(frames(&[&[b'x'; 20], b"\n"]), ["x".repeat(20)]);
-        assert_eq!(frames(&[b"ok\n", &[b'x'; 64], b"\r\nok"]), ["ok", "TOO LONG", "ok"]);
+        assert_eq!(lines(&[&long]), ["TOO LONG"]);
+        assert_eq!(lines(&[&long, &long, b"\nok\n"]), ["TOO LONG", "ok"]);
+        assert_eq!(lines(&[&[b'x'; 20], b"\n"]), ["x".repeat(20)]);
+        assert_eq!(lines(&[b"ok\n", &[b'x'; 64], b"\r\nok"]), ["ok", "TOO LONG", "ok"]);
+        assert_eq!(frames(Framing::Nul, &[b"ok\0", &long, b"\0ok"]), ["ok", "TOO LONG", "ok"]);
+        let length = [b"\0\0\0\x15", &long[..], b"\0\0\0\x02ok"].concat();
+        assert_eq!(frames(Framing::Length, &[&length]), ["TOO LONG", "ok"]);
+        assert_eq!(frames(Framing::Length, &[b"\xff\xff\xff\xff", &long]), ["TOO LONG"]);
+        let record = Framing::Fixed(NonZeroU32::new(21).unwrap());
+        assert_eq!(frames(record, &[&long, &long, &long[1..]]), ["TOO LONG"; 3]);
+    }
+
+    /// Messages of all kinds in this framing, too long and incomplete ones among them.
+    fn stream(framing: Framing) -> &'static [u8] {
+        match framing {
+            Framing::Lines => {
+                b"one\r\ntwo\rthree\r\0\nfour and five is too long for this\nsix\r\n\r\nse\0ven"
+            }
+            Framing::Nul => b"one\0\0two\r\n\0this one is too long for all of us\0twenty bytes are it.\0last",
+            Framing::Length => {
+                b"\0\0\0\x03one\0\0\0\0\0\0\0\x14twenty bytes are it.\0\0\0\x15twenty-one are too much\
+                  \0\0\0\x04\0\r\n\xff\0\0\0\x05last"
+            }
+            Framing::Fixed(_) => b"one             12345678 2     \n\r\n\0    last",
+        }
     }
 
     #[test]
-    fn every_chunking_gives_the_same_lines() {
-        let text: &[u8] = b"one\r\ntwo\rthree\r\0\nfour and five is too long for this\nsix\r\n\r\nse\0ven";
-        let whole = frames(&[text]);
-        for size in 1..=64 {
-            let chunks: Vec<&[u8]> = text.chunks(size).collect();
-            assert_eq!(frames(&chunks), whole, "chunks of {size}");
-        }
-        for cut in 0..=text.len() {
-            assert_eq!(frames(&[&text[..cut], &text[cut..]]), whole, "cut at {cut}");
+    fn every_chunking_gives_the_same_messages() {
+        for framing in ALL {
+            let stream = stream(framing);
+            let whole = frames(framing, &[stream]);
+            assert!(whole.len() >= 5, "{whole:?}");
+            for size in 1..=64 {
+                let chunks: Vec<&[u8]> = stream.chunks(size).collect();
+                assert_eq!(frames(framing, &chunks), whole, "{framing:?} in chunks of {size}");
+            }
+            for cut in 0..=stream.len() {
+                assert_eq!(frames(framing, &[&stream[..cut], &stream[cut..]]), whole, "{framing:?} at {cut}");
+            }
         }
     }
 
     #[test]
     fn held_input_is_parsed_later_and_in_order() {
-        for held in 1..=12 {
-            let text = b"a\r\nbb\rccc\nd";
-            let (first, rest) = text.split_at(held.min(text.len()));
-            let mut framer = Framer::default();
-            framer.hold(first);
-            let mut seen = Vec::new();
-            let mut input = rest;
-            while let Some(frame) = framer.next(&mut input, LIMIT) {
-                seen.push(show(frame));
+        for framing in ALL {
+            let stream = stream(framing);
+            let whole = frames(framing, &[stream]);
+            for held in 0..=stream.len() {
+                let (first, rest) = stream.split_at(held);
+                assert_eq!(frames_behind(framing, first, &[rest]), whole, "{framing:?}, {held} held");
             }
-            framer.end();
-            seen.extend(framer.next(&mut &[][..], LIMIT).map(show));
-            assert_eq!(seen, ["a", "bb", "ccc", "d"], "held {held}");
         }
     }
 
     #[test]
-    fn nothing_grows_without_a_line_end() {
-        let mut framer = Framer::default();
-        for _ in 0..1000 {
-            let mut input: &[u8] = &[b'x'; 1000];
-            while framer.next(&mut input, LIMIT).is_some() {}
-            assert!(framer.held_bytes() <= LIMIT);
+    fn nothing_grows_without_an_end() {
+        for framing in ALL {
+            let endless = [b'x'; 1000];
+            let seen = frames(framing, &[&endless[..]; 1000]);
+            let told = if framing == RECORD { 1000 * 1000 / 8 } else { 1 };
+            assert_eq!(seen.len(), told, "{framing:?}");
         }
     }
 
     #[test]
-    fn buffers_are_given_back() {
-        let mut framer = Framer::default();
-        for chunk in [&b"par"[..], b"tial\n"] {
-            let mut input = chunk;
-            while framer.next(&mut input, LIMIT).is_some() {}
+    fn a_framer_is_small() {
+        assert!(size_of::<Framer>() <= 40, "{} bytes", size_of::<Framer>());
+    }
+
+    fn framings() -> impl Strategy<Value = Framing> {
+        prop_oneof![
+            Just(Framing::Lines),
+            Just(Framing::Nul),
+            Just(Framing::Length),
+            (1..=24_u32).prop_map(|bytes| Framing::Fixed(NonZeroU32::new(bytes).unwrap())),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_in_any_chunks_give_the_same_messages(
+            framing in framings(),
+            bytes in prop::collection::vec(prop::sample::select(&b"\0\0\0\x02\r\n x\xff"[..]), 0..200),
+            sizes in prop::collection::vec(1..12_usize, 1..8),
+        ) {
+            let mut chunks: Vec<&[u8]> = Vec::new();
+            let mut rest = &bytes[..];
+            for size in sizes.iter().cycle() {
+                let (chunk, after) = rest.split_at(rest.len().min(*size));
+                chunks.push(chunk);
+                rest = after;
+                if rest.is_empty() {
+                    break;
+                }
+            }
+            prop_assert_eq!(frames(framing, &chunks), frames(framing, &[&bytes]));
         }
-        assert_eq!(framer.held.capacity(), 0);
+
+        #[test]
+        fn what_is_encoded_is_decoded(
+            framing in framings(),
+            texts in prop::collection::vec("[a-zäöü]{0,8}", 0..20),
+            size in 1..64_usize,
+        ) {
+            let mut bytes = Vec::new();
+            for text in &texts {
+                framing.encode(&mut bytes, |out| out.extend_from_slice(text.as_bytes()));
+            }
+            let chunks: Vec<&[u8]> = bytes.chunks(size).collect();
+            let decoded = frames(framing, &chunks);
+            if let Framing::Fixed(record) = framing {
+                prop_assert_eq!(bytes.len() % record.get() as usize, 0);
+            } else {
+                prop_assert_eq!(decoded, texts);
+            }
+        }
     }
 }

@@ -5,6 +5,7 @@
 pub mod chunks;
 pub mod foreign;
 pub mod framer;
+pub mod framing;
 pub mod outbox;
 pub mod telnet;
 pub mod text;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rustix::net::{RecvFlags, recv};
 
+use super::framing::Framing;
 use super::server::{Endpoint, Server};
 use super::wait::{DEADLINE, now};
 use super::without_time;
@@ -35,6 +36,7 @@ enum Got {
 /// One connection. It never reads ahead: what a test does not ask for stays in the kernel.
 pub(crate) struct Client {
     stream: Stream,
+    framing: Framing,
     /// For reports: the name the test has for it.
     label: String,
     /// Received and not yet looked at.
@@ -51,7 +53,14 @@ impl Client {
         Self::connect_to(&server.endpoints[0])
     }
 
-    /// Connects and reads nothing.
+    /// Connects to the listener with this number, in its framing, and reads nothing.
+    #[track_caller]
+    pub(crate) fn connect_nth(server: &Server, listener: usize) -> Self {
+        let client = Self::connect_to(&server.endpoints[listener]);
+        Self { framing: server.framings[listener], ..client }
+    }
+
+    /// Connects to a listener for lines and reads nothing.
     #[track_caller]
     pub(crate) fn connect_to(endpoint: &Endpoint) -> Self {
         let stream = match endpoint {
@@ -68,13 +77,24 @@ impl Client {
 
     fn on(stream: Stream) -> Self {
         let label = "client".to_owned();
-        Self { stream, label, inbox: Vec::new(), log: Vec::new(), fences: 0 }
+        Self { stream, framing: Framing::Lines, label, inbox: Vec::new(), log: Vec::new(), fences: 0 }
+    }
+
+    /// How its messages are delimited.
+    pub(crate) fn framing(&self) -> Framing {
+        self.framing
     }
 
     /// Connects, reads the greeting and takes a name.
     #[track_caller]
     pub(crate) fn named(server: &Server, nick: &str) -> Self {
-        let mut client = Self::connect(server);
+        Self::named_on(server, 0, nick)
+    }
+
+    /// Connects to the listener with this number, reads the greeting and takes a name.
+    #[track_caller]
+    pub(crate) fn named_on(server: &Server, listener: usize, nick: &str) -> Self {
+        let mut client = Self::connect_nth(server, listener);
         client.greeting();
         client.rename(nick);
         client
@@ -103,7 +123,7 @@ impl Client {
             Stream::Tcp(stream) => Stream::Tcp(stream.try_clone().unwrap()),
             Stream::Unix(stream) => Stream::Unix(stream.try_clone().unwrap()),
         };
-        Self::on(stream)
+        Self { framing: self.framing, ..Self::on(stream) }
     }
 
     /// Takes up to `count` bytes that have arrived, for a reader that is slow on purpose; gives how many.
@@ -132,10 +152,10 @@ impl Client {
         }
     }
 
-    /// Sends a line.
+    /// Sends a line, in this client's framing.
     #[track_caller]
     pub(crate) fn send(&mut self, line: &str) {
-        self.send_raw(format!("{line}\n").as_bytes());
+        self.send_raw(&self.framing.encode(line.as_bytes()));
     }
 
     /// Sends bytes; fails when the server does not take them within the deadline.
@@ -324,14 +344,12 @@ impl Client {
     }
 
     fn take_line(&mut self) -> Option<String> {
-        let end = self.inbox.iter().position(|&byte| byte == b'\n')?;
-        let raw: Vec<u8> = self.inbox.drain(..=end).collect();
+        let raw = self.framing.take(&mut self.inbox)?;
         self.log.push(format!("< {}", excerpt(&raw)));
-        let text = String::from_utf8(raw).unwrap_or_else(|raw| panic!("no UTF-8: {:?}", raw.as_bytes()));
-        let line = text.strip_suffix("\r\n").unwrap_or_else(|| panic!("ends without CR LF: {text:?}"));
+        let line = String::from_utf8(raw).unwrap_or_else(|raw| panic!("no UTF-8: {:?}", raw.as_bytes()));
         let forbidden = |c: char| c.is_control() && c != '\t';
         assert!(!line.contains(forbidden), "a control character reached a client: {line:?}");
-        Some(line.to_owned())
+        Some(line)
     }
 
     fn read_some(&mut self, patience: Duration) -> Got {

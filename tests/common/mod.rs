@@ -7,6 +7,7 @@
 #![allow(dead_code, unused_imports, reason = "each test crate uses its own part of this module")]
 
 pub(crate) mod client;
+pub(crate) mod framing;
 pub(crate) mod process;
 pub(crate) mod real;
 pub(crate) mod screen;
@@ -15,6 +16,7 @@ pub(crate) mod transcript;
 pub(crate) mod wait;
 
 pub(crate) use client::{Client, End, people};
+pub(crate) use framing::Framing;
 pub(crate) use real::{RealClient, installed};
 pub(crate) use screen::Terminal;
 pub(crate) use server::{Endpoint, Finished, Home, Server};

@@ -7,6 +7,7 @@ mod common;
 mod chat;
 mod flow;
 mod framing;
+mod framings;
 mod half_close;
 mod limits;
 mod listeners;
