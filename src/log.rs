@@ -21,6 +21,9 @@ use crate::time::Now;
 const QUEUE_LINES: usize = 1_024;
 /// The longest text of one line, in bytes; the rest is cut off.
 const TEXT_MAX: usize = 2_048;
+/// How long the thread waits for more after each write.
+const GATHER_FOR: Duration = Duration::from_millis(10);
+
 /// How long the end of a [`Log`] waits for lines to be written.
 const FLUSH_MAX: Duration = Duration::from_millis(500);
 
@@ -150,11 +153,18 @@ impl Dropped {
 }
 
 fn write_all(queue: &Receiver<Line>, dropped: &Dropped, mut sink: impl Write) {
-    while let Some(line) = next_line(queue, dropped) {
+    let mut text = String::new();
+    while let Some(first) = next_line(queue, dropped) {
+        text.clear();
+        let rest = std::iter::from_fn(|| queue.try_recv().ok());
+        for line in std::iter::once(first).chain(rest).take(QUEUE_LINES) {
+            let _ = writeln!(text, "{line}");
+        }
         // Nobody is left to be told that a log cannot be written.
-        let _ = sink.write_all(format!("{line}\n").as_bytes());
+        let _ = sink.write_all(text.as_bytes()).and_then(|()| sink.flush());
+        // In a busy hour the next lines are there already: one waking and one write for all of them.
+        thread::park_timeout(GATHER_FOR);
     }
-    let _ = sink.flush();
 }
 
 /// The next line; when the queue is empty the report of dropped ones; else waits. `None` at the end.

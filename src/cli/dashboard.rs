@@ -43,7 +43,7 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
     let terminal = Terminal::open().map_err(|_| StartError::NoTerminal)?;
     let server = start(server)?;
     let outcome = crate::dash::run(app, link, &clock, terminal, poller);
-    settle(&outcome, &config, &address, &hand_over)?;
+    settle(&outcome, &config, &address, &hand_over);
     end(server)
 }
 
@@ -67,7 +67,7 @@ fn start(server: Server) -> Result<JoinHandle<io::Result<End>>, Failure> {
 }
 
 /// What follows from the way the dashboard ended, while the server runs on.
-fn settle(outcome: &Outcome, config: &Config, address: &str, log: &Sender<Log>) -> Result<(), Failure> {
+fn settle(outcome: &Outcome, config: &Config, address: &str, log: &Sender<Log>) {
     let pid = std::process::id();
     let goes_on = format!("still serving {address} as pid {pid}; Ctrl-C drains and ends it");
     match outcome {
@@ -75,13 +75,12 @@ fn settle(outcome: &Outcome, config: &Config, address: &str, log: &Sender<Log>) 
         Outcome::Broke(why) => say(&format!("chatops: the dashboard failed: {why}; {goes_on}")),
         Outcome::HungUp if config.server.on_hangup == OnHangup::Drain => stop_server(),
         Outcome::HungUp => {}
-        Outcome::ServerEnded | Outcome::ServerFailed(_) => return Ok(()),
+        Outcome::ServerEnded | Outcome::ServerFailed(_) => return,
     }
     if let Ok(stderr) = Log::stderr(config.log.level) {
         // Only a server that has ended takes no log.
         let _ = log.send(stderr);
     }
-    Ok(())
 }
 
 /// Waits for the server's end and leaves the one line.

@@ -130,9 +130,11 @@ impl Feeds {
         }
     }
 
-    /// Whether the open room may have lines that somebody has not got yet.
-    pub(super) const fn has_unsettled(&self) -> bool {
-        self.open.is_some()
+    /// How many are to get lines of the open room that they have not got yet.
+    pub(super) fn waiting(&self) -> usize {
+        let feeds = self.open.and_then(|room| self.rooms.get(room.0 as usize));
+        let unsettled = feeds.into_iter().flatten().filter(|feed| feed.end != feed.mark);
+        unsettled.map(|feed| feed.members.len()).sum()
     }
 
     /// Gives every member of the open room what it has not had yet.

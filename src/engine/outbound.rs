@@ -30,10 +30,10 @@ impl Engine {
         self.board.settle();
     }
 
-    /// Whether something was said to a room that is not delivered yet.
+    /// How many connections are to get lines that were said to a room and are not delivered yet.
     #[must_use]
-    pub const fn has_unsettled(&self) -> bool {
-        self.board.has_unsettled()
+    pub fn waiting(&self) -> usize {
+        self.board.waiting()
     }
 
     /// Takes the connections whose socket may have something to do.

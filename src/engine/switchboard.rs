@@ -99,9 +99,9 @@ impl Switchboard {
         feeds.settle(chunks, &mut |chunks, due| desk.deliver(chunks, due));
     }
 
-    /// Whether some room has lines that its members have not got yet.
-    pub(super) const fn has_unsettled(&self) -> bool {
-        self.feeds.has_unsettled()
+    /// How many are to get lines of a room that they have not got yet.
+    pub(super) fn waiting(&self) -> usize {
+        self.feeds.waiting()
     }
 
     /// Gives back the memory of lines that everybody has.

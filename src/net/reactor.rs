@@ -31,6 +31,8 @@ pub(super) const READ_BUDGET: usize = 64 * 1024;
 const BUSY_WAIT: Duration = Duration::from_micros(15);
 /// How long a busy loop goes on looking for more before it writes.
 const GATHER_FOR: Duration = Duration::from_micros(50);
+/// The least audience for which that pays: a look costs as much as two writes.
+const GATHER_AUDIENCE: usize = 32;
 /// Requests of the onlooker answered in one turn.
 const MAILBOX_BUDGET: usize = 64;
 
@@ -151,7 +153,7 @@ impl Reactor {
     /// Takes in more before anything is written: a busy loop will be back at once, and each line that it finds now
     /// shares its recipients' writes with those that it has.
     fn gather(&mut self, events: &mut Events, start: Moment) -> io::Result<()> {
-        while self.engine.has_unsettled() && self.clock.moment().since(start) < GATHER_FOR {
+        while self.engine.waiting() >= GATHER_AUDIENCE && self.clock.moment().since(start) < GATHER_FOR {
             if self.poller.wait(events, Some(Duration::ZERO))? > 0 {
                 self.ingest(events, start);
             }

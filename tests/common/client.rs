@@ -5,6 +5,8 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use rustix::net::{RecvFlags, recv};
+
 use super::framing::Framing;
 use super::server::{Endpoint, Server};
 use super::wait::{DEADLINE, now};
@@ -127,8 +129,11 @@ impl Client {
     /// Takes up to `count` bytes that have arrived, for a reader that is slow on purpose; gives how many.
     pub(crate) fn take_from_kernel(&mut self, count: usize) -> usize {
         let mut chunk = vec![0; count];
-        self.set_read_timeout(Duration::from_millis(1));
-        let taken = self.with_stream(|stream| stream.read(&mut chunk)).unwrap_or(0);
+        let taken = match &self.stream {
+            Stream::Tcp(stream) => recv(stream, &mut chunk[..], RecvFlags::DONTWAIT),
+            Stream::Unix(stream) => recv(stream, &mut chunk[..], RecvFlags::DONTWAIT),
+        };
+        let taken = taken.map_or(0, |(taken, _)| taken);
         self.inbox.extend_from_slice(&chunk[..taken]);
         taken
     }

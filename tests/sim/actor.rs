@@ -141,8 +141,11 @@ impl Actor {
         self.typed.drain(..count).collect()
     }
 
-    /// The rest of what was typed, maybe without the last line's end: a line all the same where a byte ends it.
+    /// One last thing, with all that was typed before it and maybe without its line's end: heard all the same where a
+    /// byte ends a line.
     pub(crate) fn sends_the_rest(&mut self, random: &mut Random) -> Vec<u8> {
+        let last = self.words(random);
+        self.enter(random, &last);
         let mut rest: Vec<u8> = self.typed.drain(..).collect();
         let may_be_cut = self.framing != Framing::Lines || rest.ends_with(b"\n");
         if may_be_cut && random.percent(50) && rest.pop().is_some() {

@@ -538,7 +538,7 @@ fn configure(config: &mut Config, random: &mut Random, has_witness: bool) {
     if has_witness {
         return;
     }
-    config.limits.outbox_bytes = ByteSize(random.pick(&[600, 1_500, 5_000]));
+    config.limits.outbox_bytes = ByteSize(random.pick(&[600, 1_500, 5_000, 100_000]));
     config.limits.outbox_total = ByteSize(random.pick(&[2_000, 10_000, 1_000_000]));
     if random.percent(30) {
         config.limits.on_full = OnFull::Disconnect;

@@ -10,6 +10,7 @@ mod chat;
 mod door;
 mod farewell;
 mod flood;
+mod framings;
 mod half_close;
 mod picture;
 mod shutdown;

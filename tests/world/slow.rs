@@ -86,6 +86,18 @@ fn nobody_else_is_slowed_down() {
 }
 
 #[test]
+fn who_takes_everything_at_once_misses_nothing_however_much_one_turn_brings() {
+    let mut world = World::with(narrow);
+    let [alice, bob, carol] = world.people(["alice", "bob", "carol"]);
+    for number in 0..1_500 {
+        world.says(alice, &format!("{number}"));
+        world.says(bob, &format!("{number}"));
+    }
+    assert_eq!(world.lines(carol).len(), 3_000);
+    assert_eq!(world.row(carol).lines_skipped, 0);
+}
+
+#[test]
 fn answers_are_never_skipped_and_the_next_line_waits_for_them() {
     let mut world = World::with(narrow);
     let [alice, bob] = world.people(["alice", "bob"]);

@@ -10,17 +10,15 @@
 //!    and `touch`es it; if it `wants.read`, one read goes to `handle_bytes` or `handle_eof`. A broken socket is
 //!    read to its end, whatever it wants, and then goes to `handle_error`.
 //! 4. `handle_timeout()`: deadlines that have passed.
-//! 5. `settle()`: what was said is put into outboxes. `take_dirty`; of these, every connection with a
-//!    `wants.fate` has its socket closed and is told `ended`. `settle()` again, for what its leaving said.
-//! 6. Every connection that was dirty is served, and then once more those that became dirty by it:
-//!    * if it `wants.write` and its socket is not blocked, `flush` within the budget of a turn. `Blocked` is
-//!      remembered until a writable event, `More` leads to `touch`, `Failed` to `handle_error`;
-//!    * if it `wants.fin`, FIN is sent and `fin_sent` told;
-//!    * if it `wants.probe`, Send-Q is told to `handle_send_q`;
-//!    * the poller is asked for readable events if it `wants.read`, for writable ones if it is blocked, and for
-//!      none at all, not even hang-ups, unless it `wants.events`;
-//!    * `arm(slot)`.
-//! 7. `end_turn()`.
+//! 5. A few passes over whatever is dirty, until nothing is:
+//!    * `settle()`: what was said is put into outboxes. `take_dirty`; of these, every connection with a
+//!      `wants.fate` has its socket closed and is told `ended`. `settle()` again, for what its leaving said.
+//!    * Each of the others is served. If it `wants.write` and its socket is not blocked, `flush` within the
+//!      budget: `Blocked` is remembered until a writable event, `More` leads to `touch`, `Failed` to `handle_error`.
+//!      If it `wants.fin`, FIN is sent and `fin_sent` told. If it `wants.probe`, Send-Q is told to `handle_send_q`.
+//!      The poller is asked for readable events if it `wants.read`, for writable ones if it is blocked, and for
+//!      none at all, not even hang-ups, unless it `wants.events`. Then `arm(slot)`.
+//! 6. `end_turn()`: what is left unsent is held to the limits.
 //!
 //! The next turn begins at once while `has_dirty`, else with the next event or at `poll_timeout()`.
 //!
@@ -42,8 +40,10 @@ use chatops::time::{Moment, Now, WallTime, parse_span};
 
 pub(crate) use peer::{Peer, Window};
 
-/// Bytes written to one peer in one turn.
+/// Bytes written to one peer in one pass.
 const WRITE_BUDGET: usize = 64 * 1024;
+/// Passes over what is dirty in one turn.
+const PASSES_MAX: usize = 4;
 /// Bytes read from one broken socket in one turn.
 const TURN_READ_BUDGET: usize = 4 * 1024 * 1024;
 /// Turns at one moment in which no byte moves and nobody comes or goes; more of them are a busy loop.
@@ -289,7 +289,6 @@ impl World {
         }
         self.engine.handle_timeout();
         self.reconcile();
-        self.engine.end_turn();
         self.check_turn();
     }
 
@@ -337,19 +336,21 @@ impl World {
 
     fn reconcile(&mut self) {
         let mut dirty = std::mem::take(&mut self.dirty);
-        self.engine.settle();
-        self.engine.take_dirty(&mut dirty);
-        for slot in &dirty {
-            self.bury(*slot);
+        for _ in 0..PASSES_MAX {
+            self.engine.settle();
+            self.engine.take_dirty(&mut dirty);
+            if dirty.is_empty() {
+                break;
+            }
+            for slot in &dirty {
+                self.bury(*slot);
+            }
+            self.engine.settle();
+            for slot in &dirty {
+                self.serve(*slot);
+            }
         }
-        self.engine.settle();
-        for slot in &dirty {
-            self.serve(*slot);
-        }
-        self.engine.take_dirty(&mut dirty);
-        for slot in &dirty {
-            self.serve(*slot);
-        }
+        self.engine.end_turn();
         self.dirty = dirty;
     }
 
