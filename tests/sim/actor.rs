@@ -111,7 +111,7 @@ impl Actor {
         self.enter(random, &line);
     }
 
-    /// Words that are not said twice. None ends in a space, which is padding in a record.
+    /// Words that are not said twice.
     fn words(&mut self, random: &mut Random) -> String {
         self.said += 1;
         let padding = random.pick(&["", " ...", " the more the merrier"]).repeat(random.pick(&[1, 1, 3]));
