@@ -120,9 +120,29 @@ pub fn parse_span(text: &str) -> Result<Duration, NotASpan> {
     count.checked_mul(unit_ms).map(Duration::from_millis).ok_or(NotASpan)
 }
 
+/// Writes a span in the largest unit that does not cut it, as [`parse_span`] reads it; below a millisecond is cut.
+#[must_use]
+pub fn write_span(span: Duration) -> String {
+    let ms = span.as_millis();
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+    match units.iter().find(|(unit, _)| ms >= *unit && ms.is_multiple_of(*unit)) {
+        Some((unit, name)) => format!("{}{name}", ms / unit),
+        None if ms == 0 => "0s".to_owned(),
+        None => format!("{ms}ms"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spans_are_written_as_they_are_read() {
+        for text in ["0s", "250ms", "1500ms", "90s", "5m", "2h", "36h", "3d"] {
+            assert_eq!(write_span(parse_span(text).unwrap()), text);
+        }
+        assert_eq!(write_span(Duration::from_secs(3_600)), "1h");
+    }
 
     #[test]
     fn spans_have_a_unit() {

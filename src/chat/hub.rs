@@ -8,7 +8,7 @@ use super::command::{self, Call, Message, Refusal};
 use super::people::People;
 use super::person::{Contact, Membership, Person};
 use super::presence::Deadlines;
-use super::room::Rooms;
+use super::room::{Room, Rooms};
 use super::{Delivery, Line, Nick, RoomId, RoomName, Style};
 use crate::id::{ConnId, Slot};
 use crate::time::Now;
@@ -180,11 +180,12 @@ impl Hub {
 
     /// All rooms, in the order of their names without case.
     pub fn rooms(&self) -> impl Iterator<Item = RoomSummary<'_>> {
-        self.rooms.iter().map(|room| RoomSummary {
-            name: &room.name,
-            members: room.members.len(),
-            topic: room.topic.as_deref(),
-        })
+        self.rooms.iter().map(RoomSummary::from)
+    }
+
+    /// The rooms behind this name, in the same order; all of them behind none.
+    pub fn rooms_after(&self, name: Option<&RoomName>) -> impl Iterator<Item = RoomSummary<'_>> {
+        self.rooms.after(name).map(RoomSummary::from)
     }
 
     /// How many rooms there are.
@@ -275,6 +276,12 @@ pub struct RoomSummary<'a> {
     pub members: usize,
     /// Its topic, if it has one.
     pub topic: Option<&'a str>,
+}
+
+impl<'a> From<&'a Room> for RoomSummary<'a> {
+    fn from(room: &'a Room) -> Self {
+        Self { name: &room.name, members: room.members.len(), topic: room.topic.as_deref() }
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Rooms: name, members, topic. A room exists exactly as long as somebody is in it.
 
 use std::collections::BTreeMap;
-use std::ops::{Index, IndexMut};
+use std::ops::{Bound, Index, IndexMut};
 
 use slab::Slab;
 
@@ -76,6 +76,12 @@ impl Rooms {
     /// All rooms, in the order of their names.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Room> {
         self.by_name.values().map(|id| &self[*id])
+    }
+
+    /// The rooms behind this name, in the order of their names.
+    pub(super) fn after(&self, name: Option<&RoomName>) -> impl Iterator<Item = &Room> {
+        let from = name.map_or(Bound::Unbounded, |name| Bound::Excluded(name.folded()));
+        self.by_name.range((from, Bound::Unbounded)).map(|(_, id)| &self[*id])
     }
 
     pub(super) fn len(&self) -> usize {

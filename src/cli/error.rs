@@ -1,6 +1,7 @@
 //! Why a command ends without success, and the exit code that says so.
 
 use std::io;
+use std::path::PathBuf;
 
 use crate::config::ConfigError;
 
@@ -19,9 +20,26 @@ pub enum StartError {
     /// A binding of `dashboard.keys` names no action, or no key.
     #[error("{0}")]
     Keys(String),
+    /// No server of this user's answers on a control socket; these directories were looked into.
+    #[error("no chatops runs here: {}; start one, or name its socket with --control PATH", looked(.0))]
+    NoServer(Vec<PathBuf>),
     /// The dashboard has nothing to draw on.
     #[error("no terminal here: run `chatops serve`")]
     NoTerminal,
+    /// More than one server answers, on these control sockets.
+    #[error("{} servers run here; choose one with --control PATH:{}", .0.len(), listed(.0))]
+    SeveralServers(Vec<PathBuf>),
+    /// The control socket that was named, or configured, cannot be reached.
+    #[error("no server answers on {}: {error}; without --control the running ones are found", path.display())]
+    Unreachable {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The words of a command make no sense; says what was expected.
+    #[error("{0}")]
+    Usage(String),
 }
 
 /// Why a command ends without success.
@@ -53,6 +71,19 @@ impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self::Start(error.into())
     }
+}
+
+fn looked(directories: &[PathBuf]) -> String {
+    let names: Vec<String> = directories.iter().map(|path| path.display().to_string()).collect();
+    match names.as_slice() {
+        [] => "there is neither a runtime nor a home directory".to_owned(),
+        names => format!("no live control socket in {}", names.join(" or ")),
+    }
+}
+
+fn listed(paths: &[PathBuf]) -> String {
+    let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    format!("\n  {}", names.join("\n  "))
 }
 
 fn lines(error: &ConfigError) -> String {

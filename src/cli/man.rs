@@ -54,6 +54,12 @@ fn files_signals_and_exit(roff: &mut Roff) {
     roff.control("SH", ["FILES"]);
     entry(roff, [bold("~/.config/chatops/config.toml")], "the user's configuration, if it is there");
     entry(roff, [bold("/etc/chatops/config.toml")], "else the machine's");
+    entry(
+        roff,
+        [bold("$XDG_RUNTIME_DIR/chatops-PORT.sock")],
+        "the control socket of the server on that port, for chatops ctl; without a runtime directory it is in \
+         ~/.local/state/chatops; see control.path",
+    );
     roff.control("SH", ["SIGNALS"]);
     entry(
         roff,

@@ -5,6 +5,7 @@
 
 mod completions;
 mod config;
+mod ctl;
 mod dashboard;
 mod error;
 mod farewell;
@@ -23,6 +24,7 @@ use options::Options;
 /// What `--help` and the manual say after the options.
 const AFTER_HELP: &str = "\
 People connect with `nc HOST PORT` or `telnet HOST PORT`; /help lists their commands.
+`chatops ctl status` asks a running server; `chatops ctl --help` lists the verbs.
 `chatops config default` prints every key of the configuration with its default.
 
 Exit codes: 0 clean end, 1 failed while running, 2 wrong usage, bad configuration, cannot bind.";
@@ -43,6 +45,8 @@ pub struct Cli {
 enum Command {
     /// Run the server alone, in the foreground; logs go to stderr
     Serve(Options),
+    /// Send one request to a running server, and print its answer
+    Ctl(ctl::Ctl),
     /// Print or check the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -65,6 +69,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
     match command {
         None => dashboard::run(options),
         Some(Command::Serve(after)) => serve::run(options.then(after)),
+        Some(Command::Ctl(ctl)) => ctl::run(&ctl, options),
         Some(Command::Config(command)) => config::run(command, options),
         Some(Command::Completions { shell }) => completions::run(shell),
         Some(Command::Man) => man::run(),

@@ -2,8 +2,8 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Files that are not clients: standard streams, terminal, poller, wake-ups, signals, log, one held back for
-/// telling those at a full door, and the refusals that linger.
+/// Files that are not clients: standard streams, terminal, pollers, wake-ups, signals, log, one held back for telling
+/// those at a full door, the refusals that linger, the control socket and its operators.
 const FILES_RESERVED: u64 = 64;
 
 /// Raises the soft limit to the hard one; the number of files that may be open then. `None`: no limit.

@@ -13,7 +13,7 @@ use super::address::{Endpoint, collide};
 use super::error::{ConfigError, Origin, Problem};
 use super::keys::{self, KEYS, LISTEN, LISTEN_KEYS, RawListen};
 use super::rules;
-use super::settings::{Config, Listen, ListenAddr, Listeners};
+use super::settings::{Config, ControlPath, Listen, ListenAddr, Listeners};
 
 /// The most listeners.
 const LISTENERS_MAX: usize = 64;
@@ -167,9 +167,15 @@ impl Draft {
 
     /// Notes where a key was set, and makes a path that it holds count from there.
     fn placed(&mut self, key: &'static str, origin: Origin, place: &Place<'_>) {
-        if key == "server.motd_file"
-            && let Some(path) = &mut self.config.server.motd_file
-        {
+        let path = match key {
+            "control.path" => match &mut self.config.control.path {
+                ControlPath::At(path) => Some(path),
+                ControlPath::Auto | ControlPath::Off => None,
+            },
+            "server.motd_file" => self.config.server.motd_file.as_mut(),
+            _ => None,
+        };
+        if let Some(path) = path {
             *path = std::path::absolute(place.base().join(&path)).unwrap_or_else(|_| path.clone());
         }
         self.origins.insert(key, origin);

@@ -119,6 +119,7 @@ pub(super) static KEYS: &[Key<Config>] = &[
     key!(keepalive.count in 1..=PROBES_MAX),
     key!(rooms.lobby => |name: String| lobby(&name)),
     key!(rooms.presence_max),
+    key!(control.path),
     key!(log.level),
     key!(dashboard.theme),
     key!(dashboard.ascii),
@@ -152,8 +153,18 @@ pub(super) fn did_you_mean(unknown: &str) -> Option<String> {
     if let Some(same) = paths().find(|path| name(path) == name(unknown)) {
         return Some(same);
     }
-    let sections =
-        ["server", LISTEN, "limits", "flood", "half_close", "keepalive", "rooms", "log", "dashboard"];
+    let sections = [
+        "server",
+        LISTEN,
+        "limits",
+        "flood",
+        "half_close",
+        "keepalive",
+        "rooms",
+        "control",
+        "log",
+        "dashboard",
+    ];
     paths()
         .chain(sections.map(str::to_owned))
         .map(|path| (strsim::damerau_levenshtein(&path, unknown), path))

@@ -47,6 +47,8 @@ pub struct Config {
     pub keepalive: Keepalive,
     /// `[rooms]`
     pub rooms: Rooms,
+    /// `[control]`
+    pub control: Control,
     /// `[log]`
     pub log: Log,
     /// `[dashboard]`
@@ -303,6 +305,25 @@ impl Default for Rooms {
     fn default() -> Self {
         Self { lobby: "lobby".to_owned(), presence_max: 50 }
     }
+}
+
+/// `[control]`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Control {
+    /// The operator's control socket.
+    pub path: ControlPath,
+}
+
+/// Where the control socket is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ControlPath {
+    /// In the user's runtime directory, else in the state directory, named by the first TCP port.
+    #[default]
+    Auto,
+    /// Here.
+    At(PathBuf),
+    /// There is none.
+    Off,
 }
 
 /// `[log]`

@@ -9,9 +9,9 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::settings::{
-    ByteSize, ClockFormat, Framing, HalfClosePolicy, LogLevel, OnFull, OnHangup, ThemeName,
+    ByteSize, ClockFormat, ControlPath, Framing, HalfClosePolicy, LogLevel, OnFull, OnHangup, ThemeName,
 };
-use crate::time::parse_span;
+use crate::time::{parse_span, write_span};
 
 /// The most of a value that an error repeats, in characters.
 const SHOWN_MAX: usize = 40;
@@ -76,6 +76,26 @@ impl Setting for Option<PathBuf> {
     }
 }
 
+/// A path, `"off"`, or `"auto"`; a file of such a name is `"./off"`.
+impl Setting for ControlPath {
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        match text(value) {
+            Some("auto") => Ok(Self::Auto),
+            Some("off") => Ok(Self::Off),
+            Some(path) if !path.is_empty() && !path.contains('\0') => Ok(Self::At(PathBuf::from(path))),
+            _ => Err(format!("must be the path of a socket, \"auto\" or \"off\", not {}", describe(value))),
+        }
+    }
+
+    fn write(&self) -> String {
+        quoted(&match self {
+            Self::Auto => "auto".into(),
+            Self::At(path) => path.to_string_lossy(),
+            Self::Off => "off".into(),
+        })
+    }
+}
+
 impl Setting for ByteSize {
     fn read(value: &DeValue<'_>) -> Result<Self, String> {
         let size = match value {
@@ -132,13 +152,7 @@ impl Setting for Duration {
     }
 
     fn write(&self) -> String {
-        let ms = self.as_millis();
-        let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
-        match units.iter().find(|(unit, _)| ms >= *unit && ms.is_multiple_of(*unit)) {
-            Some((unit, name)) => quoted(&format!("{}{name}", ms / unit)),
-            None if ms == 0 => quoted("0s"),
-            None => quoted(&format!("{ms}ms")),
-        }
+        quoted(&write_span(*self))
     }
 }
 

@@ -134,7 +134,7 @@ impl Dialog {
         let who = Who::Id(id);
         Some(match &self.verb {
             Verb::Kick(reason) => OperatorCommand::Kick { who, reason: reason.clone() },
-            Verb::Mute => OperatorCommand::Mute(who),
+            Verb::Mute => OperatorCommand::Mute { who, time: None },
             Verb::Reset => OperatorCommand::Reset(who),
             Verb::Shutdown(half) => OperatorCommand::Shutdown { who, half: (*half)? },
             Verb::Unmute => OperatorCommand::Unmute(who),

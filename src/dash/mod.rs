@@ -37,7 +37,7 @@ pub mod terminal;
 mod text_input;
 mod theme;
 mod tty;
-mod units;
+pub(crate) mod units;
 pub mod view;
 mod why;
 

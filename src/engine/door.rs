@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use super::entry::Entry;
+use super::entry::{Entry, Role};
 use super::record::Record;
 use super::server::Engine;
 use super::snapshot::Peer;
@@ -78,13 +78,16 @@ impl Door {
         }
     }
 
-    /// A connection is gone that was let in, or was turned away and waited for.
-    pub(super) fn left(&mut self, peer: Peer, turned_away: bool) {
-        if turned_away {
-            self.lingering -= 1;
-            return;
+    /// A connection is gone that was let in, or was turned away and waited for. Operators come by another door.
+    pub(super) fn left(&mut self, peer: Peer, role: Role) {
+        match role {
+            Role::Client => self.clients -= 1,
+            Role::Operator => return,
+            Role::TurnedAway => {
+                self.lingering -= 1;
+                return;
+            }
         }
-        self.clients -= 1;
         if let Some(key) = self.counted_address(peer)
             && let Some(count) = self.by_address.get_mut(&key)
         {
@@ -99,6 +102,11 @@ impl Door {
         let Peer::Tcp(address) = peer else { return None };
         let counted = self.per_address_max > 0 && (self.counts_loopback || !address.ip().is_loopback());
         counted.then(|| site(address.ip()))
+    }
+
+    /// The number of the last connection so far; 0 before the first.
+    pub(super) const fn last_id(&self) -> u64 {
+        self.next_id.get() - 1
     }
 
     /// How messages are delimited on the listener with this number.
@@ -127,7 +135,8 @@ impl Engine {
             self.board.journal.add(now, Record::Refused { peer, why });
         }
         let id = self.door.take_id();
-        let entry = Entry::new(id, peer, listener, self.door.framing(listener), now.moment);
+        let role = if full.is_some() { Role::TurnedAway } else { Role::Client };
+        let entry = Entry::new(id, role, peer, listener, self.door.framing(listener), now.moment);
         let slot = Slot::at(self.board.entries.insert(entry));
         match full {
             None => {
@@ -147,9 +156,6 @@ impl Engine {
 
     fn turn_away(&mut self, slot: Slot, why: &'static str) {
         self.door.lingering += 1;
-        if let Some(entry) = self.board.entry_mut(slot) {
-            entry.turned_away = true;
-        }
         self.board.answer(slot, &Line::Refused(&format!("{why}; try again later")));
         self.part(slot, CloseReason::Refused(why), Linger::FAREWELL);
     }

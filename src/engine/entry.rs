@@ -17,6 +17,17 @@ pub(super) struct Seat {
     pub(super) place: u32,
 }
 
+/// What a connection is to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// It takes part in chat.
+    Client,
+    /// It asks and orders; it is no part of chat, and not counted.
+    Operator,
+    /// It was turned away at the door: only a last line is sent.
+    TurnedAway,
+}
+
 /// What the slab of connections holds.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -26,8 +37,7 @@ pub(super) struct Entry {
     pub(super) listener: u16,
     /// In the dirty list.
     pub(super) dirty: bool,
-    /// Turned away at the door: only a last line is sent.
-    pub(super) turned_away: bool,
+    pub(super) role: Role,
     pub(super) style: Style,
     pub(super) seats: Vec<Seat>,
     /// The deadline under which it stands in the engine's set.
@@ -37,15 +47,22 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(id: ConnId, peer: Peer, listener: u16, framing: Framing, now: Moment) -> Self {
+    pub(super) fn new(
+        id: ConnId,
+        role: Role,
+        peer: Peer,
+        listener: u16,
+        framing: Framing,
+        now: Moment,
+    ) -> Self {
         let telnet = framing == Framing::Lines && matches!(peer, Peer::Tcp(_));
         Self {
             id,
+            role,
             session: Session::new(now, framing, telnet),
             peer,
             listener,
             dirty: false,
-            turned_away: false,
             style: Style::default(),
             seats: Vec::new(),
             armed: None,
@@ -53,9 +70,9 @@ impl Entry {
         }
     }
 
-    /// Whether it takes part in chat, rather than only being told that the server is full.
-    pub(super) const fn is_client(&self) -> bool {
-        !self.turned_away
+    /// Whether it takes part in chat.
+    pub(super) fn is_client(&self) -> bool {
+        self.role == Role::Client
     }
 
     /// How its lines are worded and delimited.

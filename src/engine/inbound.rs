@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::entry::Role;
 use super::record::Record;
 use super::server::Engine;
 use crate::chat::{Delivery, Line, Outcome};
@@ -13,10 +14,11 @@ use crate::session::{CloseReason, Incoming, Linger, Milestone, Phase};
 impl Engine {
     /// Bytes were read from the socket of `slot`.
     pub fn handle_bytes(&mut self, slot: Slot, input: &[u8]) {
-        let now = self.board.now.moment;
-        self.board.totals.bytes_in += input.len() as u64;
-        let limits = self.board.limits;
-        let Some(entry) = self.board.entry_mut(slot) else { return };
+        let (now, limits) = (self.board.now.moment, self.board.limits_of(slot));
+        let Some(entry) = self.board.entries.get_mut(slot.index()) else { return };
+        if entry.role != Role::Operator {
+            self.board.totals.bytes_in += input.len() as u64;
+        }
         if entry.session.received(input.len(), now, &limits) {
             self.handle_text(slot, input);
             if let Some(entry) = self.board.entry_mut(slot) {
@@ -35,7 +37,7 @@ impl Engine {
             return;
         }
         let (id, unsent) = (entry.id, entry.session.outbox().bytes() as u64);
-        if !entry.turned_away {
+        if entry.is_client() {
             self.board.journal.add(now, Record::Eof { id, nick, unsent });
         }
         self.parse(slot, &[]);
@@ -58,8 +60,9 @@ impl Engine {
 
     /// Sees to every deadline that has passed.
     pub fn handle_timeout(&mut self) {
-        let (now, limits) = (self.board.now, self.board.limits);
+        let now = self.board.now;
         while let Some(slot) = self.deadlines.due(now.moment) {
+            let limits = self.board.limits_of(slot);
             while let Some(timer) =
                 self.board.entry_mut(slot).and_then(|entry| entry.session.handle_timeout(now.moment, &limits))
             {
@@ -67,6 +70,9 @@ impl Engine {
             }
             self.arm(slot);
             self.board.touch(slot);
+        }
+        while let Some(slot) = self.silences.take_due(now.moment) {
+            self.end_silence(slot);
         }
         if self.hub.poll_timeout().is_some_and(|at| at <= now.moment) {
             self.hub.handle_timeout(now, &mut self.board);
@@ -90,8 +96,13 @@ impl Engine {
     /// Takes messages one at a time for as long as the session gives any.
     pub(super) fn parse(&mut self, slot: Slot, mut input: &[u8]) {
         let mut text = std::mem::take(&mut self.text);
+        let is_operator = self.board.entry(slot).is_some_and(|entry| entry.role == Role::Operator);
         while let Some(incoming) = self.board.next_message(slot, &mut input, &mut text) {
-            self.take_message(slot, incoming, &text);
+            if is_operator {
+                self.take_request(slot, incoming, &text);
+            } else {
+                self.take_message(slot, incoming, &text);
+            }
         }
         self.text = text;
         if self.board.entry(slot).is_some_and(|entry| entry.session.input_is_done()) {
@@ -143,7 +154,7 @@ impl Engine {
 
     /// Everything that a peer sent before its FIN is answered.
     fn input_done(&mut self, slot: Slot) {
-        let limits = self.board.limits;
+        let limits = self.board.limits_of(slot);
         let now = self.board.now.moment;
         let Some(entry) = self.board.entry_mut(slot) else { return };
         match entry.session.phase() {

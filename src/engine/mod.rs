@@ -7,6 +7,8 @@
 //! never in the hub; each accepted id ends in exactly one record.
 
 mod books;
+mod briefs;
+pub mod control;
 mod deadlines;
 mod door;
 mod encoding;
@@ -20,6 +22,7 @@ mod parting;
 mod picture;
 pub mod record;
 mod server;
+mod silences;
 pub mod snapshot;
 mod status;
 mod switchboard;

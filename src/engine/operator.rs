@@ -1,11 +1,14 @@
-//! What an operator can ask for: one grammar for the dashboard's keys and its `:` line.
+//! What an operator can ask for: one grammar for the dashboard's keys, its `:` line, `chatops ctl` and the control
+//! socket.
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::chat::Nick;
 use crate::id::ConnId;
 pub use crate::session::Half;
+use crate::time::{parse_span, write_span};
 
 /// Whom a verb is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,11 +28,40 @@ impl fmt::Display for Who {
     }
 }
 
+/// What an operator wants to know; it changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// `closed`: the connections that ended last.
+    Closed,
+    /// `connection WHO`: everything about one.
+    Connection(Who),
+    /// `connections`: every one there is.
+    Connections,
+    /// `rooms`
+    Rooms,
+    /// `status`: the server as a whole.
+    Status,
+}
+
+impl fmt::Display for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("closed"),
+            Self::Connection(who) => write!(f, "connection {who}"),
+            Self::Connections => f.write_str("connections"),
+            Self::Rooms => f.write_str("rooms"),
+            Self::Status => f.write_str("status"),
+        }
+    }
+}
+
 /// One request of the operator, parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OperatorCommand {
+    /// Something to know.
+    Ask(Question),
     /// `drain [TIME]`: end the server within this time, else within `server.drain`.
-    Drain(Option<std::time::Duration>),
+    Drain(Option<Duration>),
     /// `kick WHO [REASON]`: a last line, flush, FIN, close.
     Kick {
         /// Whom.
@@ -37,8 +69,13 @@ pub enum OperatorCommand {
         /// Shown to the kicked and to their rooms; may be empty.
         reason: String,
     },
-    /// `mute WHO`: what they say is refused until `unmute`.
-    Mute(Who),
+    /// `mute WHO [for TIME]`: what they say is refused until `unmute`, or for this time.
+    Mute {
+        /// Whom.
+        who: Who,
+        /// For how long, if not until `unmute`.
+        time: Option<Duration>,
+    },
     /// `pause`: accept nobody.
     Pause,
     /// `reset WHO`: RST, now.
@@ -61,15 +98,20 @@ pub enum OperatorCommand {
 }
 
 /// The verbs with their arguments and meaning, in alphabetical order: for help and completion.
-pub const VERBS: [(&str, &str, &str); 10] = [
+pub const VERBS: [(&str, &str, &str); 15] = [
+    ("closed", "", "the last 1,000 connections that ended, and why"),
+    ("connection", "WHO", "everything about one connection"),
+    ("connections", "", "all connections"),
     ("drain", "[TIME]", "tell everybody, flush, close and end the server"),
     ("kick", "WHO [REASON]", "a last line with the reason, flush, FIN, close"),
-    ("mute", "WHO", "refuse what they say until unmute"),
+    ("mute", "WHO [for TIME]", "refuse what they say, until unmute or for a time"),
     ("pause", "", "accept no new connections"),
     ("reset", "WHO", "RST, now; what is unsent is lost"),
     ("resume", "", "accept connections again"),
+    ("rooms", "", "all rooms, with members and topic"),
     ("say", "TEXT", "a line to everybody"),
     ("shutdown", "WHO read|write|both", "end one direction of a socket, or both"),
+    ("status", "", "the server as a whole, in numbers"),
     ("stop", "", "end the server within server.drain"),
     ("unmute", "WHO", "let them speak again"),
 ];
@@ -85,23 +127,31 @@ impl FromStr for OperatorCommand {
     fn from_str(line: &str) -> Result<Self, VerbError> {
         let (verb, rest) = split_word(line);
         match verb.to_ascii_lowercase().as_str() {
+            "closed" => no_argument(rest, Self::Ask(Question::Closed)),
+            "connection" => parse_who("connection", rest).map(|who| Self::Ask(Question::Connection(who))),
+            "connections" => no_argument(rest, Self::Ask(Question::Connections)),
             "drain" => drain_time(rest).map(Self::Drain),
             "kick" => {
                 let (who, reason) = split_word(rest);
-                Ok(Self::Kick { who: parse_who(verb, who)?, reason: reason.to_owned() })
+                Ok(Self::Kick { who: parse_who("kick", who)?, reason: reason.to_owned() })
             }
-            "mute" => parse_who(verb, rest).map(Self::Mute),
+            "mute" => {
+                let (who, rest) = split_word(rest);
+                Ok(Self::Mute { who: parse_who("mute", who)?, time: parse_for("mute", rest)? })
+            }
             "pause" => no_argument(rest, Self::Pause),
-            "reset" => parse_who(verb, rest).map(Self::Reset),
+            "reset" => parse_who("reset", rest).map(Self::Reset),
             "resume" => no_argument(rest, Self::Resume),
-            "say" if rest.is_empty() => Err(usage(verb)),
+            "rooms" => no_argument(rest, Self::Ask(Question::Rooms)),
+            "say" if rest.is_empty() => Err(usage("say")),
             "say" => Ok(Self::Say(rest.to_owned())),
             "shutdown" => {
                 let (who, half) = split_word(rest);
-                Ok(Self::Shutdown { who: parse_who(verb, who)?, half: parse_half(half)? })
+                Ok(Self::Shutdown { who: parse_who("shutdown", who)?, half: parse_half(half)? })
             }
+            "status" => no_argument(rest, Self::Ask(Question::Status)),
             "stop" => no_argument(rest, Self::Stop),
-            "unmute" => parse_who(verb, rest).map(Self::Unmute),
+            "unmute" => parse_who("unmute", rest).map(Self::Unmute),
             "" => Err(VerbError(format!("a verb is expected: {}", verb_list()))),
             _ => Err(VerbError(format!("no such verb: {verb}; there are {}", verb_list()))),
         }
@@ -112,11 +162,13 @@ impl fmt::Display for OperatorCommand {
     /// The line that parses to this command.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Ask(question) => question.fmt(f),
             Self::Drain(None) => f.write_str("drain"),
-            Self::Drain(Some(time)) => write!(f, "drain {}ms", time.as_millis()),
+            Self::Drain(Some(time)) => write!(f, "drain {}", write_span(*time)),
             Self::Kick { who, reason } if reason.is_empty() => write!(f, "kick {who}"),
             Self::Kick { who, reason } => write!(f, "kick {who} {reason}"),
-            Self::Mute(who) => write!(f, "mute {who}"),
+            Self::Mute { who, time: None } => write!(f, "mute {who}"),
+            Self::Mute { who, time: Some(time) } => write!(f, "mute {who} for {}", write_span(*time)),
             Self::Pause => f.write_str("pause"),
             Self::Reset(who) => write!(f, "reset {who}"),
             Self::Resume => f.write_str("resume"),
@@ -154,11 +206,21 @@ fn parse_half(word: &str) -> Result<Half, VerbError> {
     }
 }
 
-fn drain_time(word: &str) -> Result<Option<std::time::Duration>, VerbError> {
-    if word.is_empty() {
-        return Ok(None);
+fn drain_time(word: &str) -> Result<Option<Duration>, VerbError> {
+    if word.is_empty() { Ok(None) } else { parse_time("drain", word).map(Some) }
+}
+
+/// `for TIME`, or nothing.
+fn parse_for(verb: &str, rest: &str) -> Result<Option<Duration>, VerbError> {
+    match split_word(rest) {
+        ("", _) => Ok(None),
+        ("for", time) if !time.is_empty() => parse_time(verb, time).map(Some),
+        _ => Err(usage(verb)),
     }
-    crate::time::parse_span(word).map(Some).map_err(|why| VerbError(format!("drain [TIME]: {why}")))
+}
+
+fn parse_time(verb: &str, text: &str) -> Result<Duration, VerbError> {
+    parse_span(text).map_err(|why| VerbError(format!("{}: {why}", usage(verb))))
 }
 
 fn no_argument(rest: &str, command: OperatorCommand) -> Result<OperatorCommand, VerbError> {
@@ -181,22 +243,48 @@ mod tests {
     #[test]
     fn every_verb_reads_back_as_it_is_written() {
         for line in [
+            "closed",
+            "connection #7",
+            "connection bob",
+            "connections",
             "drain",
             "drain 1500ms",
+            "drain 5m",
             "kick #7",
             "kick bob too loud",
             "mute bob",
+            "mute #3 for 10m",
             "pause",
             "reset #1",
             "resume",
+            "rooms",
             "say hello there",
             "shutdown #9 write",
+            "status",
             "stop",
             "unmute guest-3",
         ] {
             assert_eq!(line.parse::<OperatorCommand>().unwrap().to_string(), line);
         }
-        assert_eq!("kick 7".parse::<OperatorCommand>().unwrap().to_string(), "kick #7");
+        for (typed, read) in
+            [("kick 7", "kick #7"), (" KICK  7 ", "kick #7"), ("mute a for 90 s", "mute a for 90s")]
+        {
+            assert_eq!(typed.parse::<OperatorCommand>().unwrap().to_string(), read);
+        }
+    }
+
+    #[test]
+    fn every_verb_is_in_the_table_and_in_its_order() {
+        let names = VERBS.map(|(name, ..)| name);
+        assert!(names.is_sorted(), "{names:?}");
+        for (name, arguments, _) in VERBS {
+            let told = format!("{name} sideways over").parse::<OperatorCommand>();
+            let unknown = VerbError(format!("no such verb: {name}; there are {}", verb_list()));
+            assert_ne!(told, Err(unknown), "{name}");
+            let alone = name.parse::<OperatorCommand>();
+            let needs_none = arguments.is_empty() || arguments.starts_with('[');
+            assert_eq!(alone.is_ok(), needs_none, "{name} {arguments}");
+        }
     }
 
     #[test]
@@ -207,9 +295,15 @@ mod tests {
             ("kick", "expected: kick WHO [REASON]"),
             ("shutdown 7", "expected: shutdown WHO read|write|both"),
             ("shutdown 7 sideways", "expected: shutdown WHO read|write|both"),
+            ("KICK", "expected: kick WHO [REASON]"),
+            ("mute bob 5m", "expected: mute WHO [for TIME]"),
+            ("mute bob for", "expected: mute WHO [for TIME]"),
+            ("mute bob for ever", "expected: mute WHO [for TIME]: a time is a number"),
+            ("connection", "expected: connection WHO"),
+            ("status please", "status takes no argument"),
             ("pause now", "pause takes no argument"),
             ("kick a/b", "neither a connection id nor a nick"),
-            ("drain soon", "drain [TIME]"),
+            ("drain soon", "expected: drain [TIME]"),
         ] {
             let error = line.parse::<OperatorCommand>().unwrap_err().to_string();
             assert!(error.contains(told), "{line:?} gave {error:?}");

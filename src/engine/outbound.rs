@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice};
 
+use super::entry::Role;
 use super::record::Record;
 use super::server::Engine;
 use crate::id::Slot;
@@ -71,7 +72,7 @@ impl Engine {
         budget: usize,
         write: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
     ) -> Flushed {
-        let (now, limits) = (self.board.now, self.board.limits);
+        let (now, limits) = (self.board.now, self.board.limits_of(slot));
         let Some(entry) = self.board.entries.get_mut(slot.index()) else { return Flushed::All };
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
         let framing = entry.session.framing();
@@ -94,7 +95,7 @@ impl Engine {
 
     /// FIN was sent on the socket of `slot`.
     pub fn fin_sent(&mut self, slot: Slot) {
-        let (now, limits) = (self.board.now.moment, self.board.limits);
+        let (now, limits) = (self.board.now.moment, self.board.limits_of(slot));
         if let Some(entry) = self.board.entry_mut(slot) {
             entry.session.fin_sent(now, &limits);
             self.board.touch(slot);
@@ -103,7 +104,7 @@ impl Engine {
 
     /// Send-Q of `slot` stands at `send_q` bytes; asked for by [`Wants::probe`].
     pub fn handle_send_q(&mut self, slot: Slot, send_q: u32) {
-        let (now, limits) = (self.board.now.moment, self.board.limits);
+        let (now, limits) = (self.board.now.moment, self.board.limits_of(slot));
         if let Some(entry) = self.board.entry_mut(slot) {
             entry.session.handle_send_q(send_q, now, &limits);
             self.board.touch(slot);
@@ -119,6 +120,7 @@ impl Engine {
         // A write may have set free lines that waited to be parsed: what they said is written in the next turn.
         self.board.settle();
         self.board.release_chunks();
+        self.see_to_operators();
     }
 
     /// Holds the outbox of `slot` to its limit, by the rule of `limits.on_full`.
@@ -149,8 +151,10 @@ impl Engine {
             Err(error) if is_full(&error) => 0,
             Err(error) => return Flushed::Failed(error),
         };
-        self.board.totals.bytes_out += taken as u64;
         let Some(entry) = self.board.entries.get_mut(slot.index()) else { return Flushed::All };
+        if entry.role != Role::Operator {
+            self.board.totals.bytes_out += taken as u64;
+        }
         let resumes = entry.session.wrote(&mut self.board.chunks, taken, offered, now, limits);
         let is_empty = entry.session.outbox().is_empty();
         if resumes {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::entry::Role;
 use super::record::Record;
 use super::server::{CLOSED_MAX, Engine};
 use crate::chat::{Delivery, Line};
@@ -47,19 +48,25 @@ impl Engine {
         let Some(mut entry) = self.board.entries.try_remove(slot.index()) else { return };
         self.deadlines.arm(slot, &mut entry.armed, None);
         let unsent = entry.session.end(&mut self.board.chunks) as u64;
+        self.door.left(entry.peer, entry.role);
+        if entry.role == Role::Operator {
+            return self.operators.left(slot);
+        }
+        self.silences.forget(slot);
         *self.board.totals.closed.entry(reason.word()).or_default() += 1;
-        self.door.left(entry.peer, entry.turned_away);
-        if !entry.turned_away {
+        if entry.is_client() {
             let nick = entry.parted.map(|nick| *nick);
             self.board.journal.add(now, Record::Closed { id: entry.id, nick, reason, unsent });
             if self.closed.len() == CLOSED_MAX {
                 self.closed.pop_front();
             }
             self.closed.extend(row);
+            self.closed_count += 1;
         }
     }
 
-    /// Begins the clean stop: everybody is told, flushed and closed within `within`.
+    /// Begins the clean stop: everybody is told, flushed and closed within `within`. Operators may watch until
+    /// nobody else is left.
     pub fn stop(&mut self, within: Option<Duration>) {
         if self.stopping.is_some() {
             return;
@@ -67,13 +74,15 @@ impl Engine {
         let within = within.unwrap_or(self.drain);
         self.stopping = Some(self.board.now.moment + within);
         self.hub.operator_says(&format!("{} is stopping", self.name), &mut self.board);
-        let slots: Vec<Slot> = self.board.entries.iter().map(|(index, _)| Slot::at(index)).collect();
+        let slots: Vec<Slot> = self.slots().filter(|slot| !self.operators.has(*slot)).collect();
         for slot in &slots {
             // Nobody is told of each other's leaving: all leave.
             self.board.unseat(*slot);
         }
         for slot in slots {
-            self.part(slot, CloseReason::ServerStop, Linger::server_stop(within));
+            // Who was on the way out already goes for the reason it has.
+            let reason = self.board.entry(slot).and_then(|entry| entry.session.reason().cloned());
+            self.part(slot, reason.unwrap_or(CloseReason::ServerStop), Linger::server_stop(within));
         }
     }
 

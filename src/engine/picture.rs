@@ -1,12 +1,12 @@
 //! Snapshots: the server's state copied out for an onlooker.
 
-use super::entry::Entry;
+use super::entry::{Entry, Role};
 use super::server::Engine;
 use super::snapshot::{
     CloseReason, Detail, Flags, HalfState, Kernel, Milestone, Phase, Query, Row, Snapshot, Status,
 };
 use crate::id::Slot;
-use crate::session::{Input, Output};
+use crate::session::{Input, Limits, Output, Session};
 
 impl Engine {
     /// A picture of the server. `kernel` reads the kernel's queues of one connection; it is asked for the rows in
@@ -24,8 +24,7 @@ impl Engine {
         let mut visible: Vec<_> = query.visible.iter().take(Query::VISIBLE_MAX).copied().collect();
         visible.extend(query.detail);
         visible.sort_unstable();
-        for (index, entry) in self.board.entries.iter().filter(|(_, entry)| entry.is_client()) {
-            let slot = Slot::at(index);
+        for (slot, entry) in self.board.clients() {
             let mut row = self.row(slot, entry);
             if visible.binary_search(&row.id).is_ok() {
                 row.kernel = kernel(slot);
@@ -37,23 +36,27 @@ impl Engine {
         let newest = records.len().saturating_sub(Query::RECORDS_MAX);
         Snapshot {
             taken: now,
-            status: self.status(&rows),
+            status: self.status(),
             detail: query.detail.and_then(|id| self.detail(id)),
             records: records[newest..].iter().map(|entry| (*entry).clone()).collect(),
             rows,
         }
     }
 
-    fn status(&self, rows: &[Row]) -> Status {
+    /// The server as a whole. Looks at every connection.
+    pub(super) fn status(&self) -> Status {
         let totals = &self.board.totals;
-        let count =
-            |flag| count(rows.iter().filter(|row| row.gone_at.is_none() && row.flags.has(flag)).count());
+        let limits = &self.board.limits;
+        let counted = |is: fn(&Session, &Limits) -> bool| {
+            count(self.board.clients().filter(|(_, entry)| is(&entry.session, limits)).count())
+        };
         Status {
             name: self.name.clone(),
             uptime: self.board.now.moment.since(crate::time::Moment::START),
+            listeners: self.listeners.clone(),
             clients: self.door.clients(),
-            half_closed: count(Flags::HALF),
-            slow: count(Flags::SLOW),
+            half_closed: counted(|session, _| session.phase() == Phase::Eof),
+            slow: counted(Session::is_slow),
             accepted: totals.accepted,
             refused: totals.refused,
             closed: totals.closed.iter().map(|(word, count)| (*word, *count)).collect(),
@@ -63,7 +66,7 @@ impl Engine {
             lines_incomplete: totals.lines_incomplete,
             deliveries: totals.deliveries,
             lines_skipped: totals.lines_skipped,
-            outbox_bytes: self.board.chunks.queued() as u64,
+            outbox_bytes: (self.board.chunks.queued() - self.operators_unsent()) as u64,
             outbox_total_limit: self.outbox_total as u64,
             outbox_limit: self.board.limits.outbox_bytes as u64,
             rooms: self::count(self.hub.room_count()),
@@ -73,19 +76,20 @@ impl Engine {
         }
     }
 
-    fn detail(&self, id: crate::id::ConnId) -> Option<Detail> {
-        let (index, entry) = self.board.entries.iter().find(|(_, entry)| entry.id == id)?;
+    /// Unsent bytes of operators, which are not of the chat.
+    fn operators_unsent(&self) -> usize {
+        let operators = self.board.entries.iter().filter(|(_, entry)| entry.role == Role::Operator);
+        operators.map(|(_, entry)| entry.session.outbox().bytes()).sum()
+    }
+
+    pub(super) fn detail(&self, id: crate::id::ConnId) -> Option<Detail> {
+        let (slot, entry) = self.board.clients().find(|(_, entry)| entry.id == id)?;
         let now = self.board.now;
         let mut timeline = vec![(now.earlier(entry.session.since()), Milestone::Connected)];
         timeline.extend(entry.session.milestones().map(|(at, what)| (now.earlier(*at), what.clone())));
         Some(Detail {
             id,
-            rooms: self
-                .hub
-                .person(Slot::at(index))
-                .into_iter()
-                .flat_map(|person| person.rooms().copied())
-                .collect(),
+            rooms: self.hub.person(slot).into_iter().flat_map(|person| person.rooms().copied()).collect(),
             timeline,
             outbox_limit: self.board.limits.outbox_bytes as u64,
         })
@@ -105,7 +109,7 @@ impl Engine {
         })
     }
 
-    fn row(&self, slot: Slot, entry: &Entry) -> Row {
+    pub(super) fn row(&self, slot: Slot, entry: &Entry) -> Row {
         let now = self.board.now.moment;
         let session = &entry.session;
         let counters = session.counters();

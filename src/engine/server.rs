@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use super::control::Operators;
 use super::deadlines::Deadlines;
 use super::door::Door;
 use super::record::{self, Record};
+use super::silences::Silences;
 use super::snapshot::{Peer, Row};
 use super::switchboard::Switchboard;
 use crate::chat::{Hub, Nick, RoomName, Rules};
@@ -25,6 +27,13 @@ pub struct Engine {
     pub(super) door: Door,
     pub(super) deadlines: Deadlines,
     pub(super) closed: std::collections::VecDeque<Row>,
+    /// How many were ever in [`Engine::closed`].
+    pub(super) closed_count: u64,
+    pub(super) operators: Operators,
+    /// Mutes that end by themselves.
+    pub(super) silences: Silences,
+    /// As printed at the start, by the number that connections know.
+    pub(super) listeners: Vec<String>,
     pub(super) name: String,
     pub(super) drain: Duration,
     pub(super) outbox_total: usize,
@@ -48,6 +57,10 @@ impl Engine {
             door: Door::new(config),
             deadlines: Deadlines::default(),
             closed: std::collections::VecDeque::new(),
+            closed_count: 0,
+            operators: Operators::default(),
+            silences: Silences::default(),
+            listeners: Vec::new(),
             name: config.server.name.clone(),
             drain: config.server.drain,
             outbox_total: config.limits.outbox_total.bytes(),
@@ -58,6 +71,11 @@ impl Engine {
         }
     }
 
+    /// The listeners as they are printed, in the order of the numbers given to [`Engine::accepted`].
+    pub fn set_listeners(&mut self, listeners: Vec<String>) {
+        self.listeners = listeners;
+    }
+
     /// Everything until the next call happens at `now`.
     pub fn begin_turn(&mut self, now: Now) {
         self.board.now = now;
@@ -66,7 +84,8 @@ impl Engine {
     /// When [`Engine::handle_timeout`] is wanted next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Moment> {
-        [self.deadlines.next(), self.hub.poll_timeout(), self.stopping].into_iter().flatten().min()
+        let own = [self.deadlines.next(), self.silences.next(), self.stopping];
+        own.into_iter().chain([self.hub.poll_timeout()]).flatten().min()
     }
 
     /// The turn's work on `slot` is done: its next deadline is noted.

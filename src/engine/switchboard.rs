@@ -5,7 +5,7 @@
 
 use slab::Slab;
 
-use super::entry::Entry;
+use super::entry::{Entry, Role};
 use super::feeds::{self, Due, Feeds};
 use super::journal::Journal;
 use super::status::Totals;
@@ -20,7 +20,9 @@ use crate::wire::outbox::Keep;
 pub(super) struct Switchboard {
     pub(super) entries: Slab<Entry>,
     pub(super) chunks: Chunks,
+    /// Of clients.
     pub(super) limits: Limits,
+    operator_limits: Limits,
     pub(super) journal: Journal,
     pub(super) totals: Totals,
     pub(super) now: Now,
@@ -37,6 +39,7 @@ impl Switchboard {
         Self {
             entries: Slab::new(),
             chunks: Chunks::default(),
+            operator_limits: limits.for_operator(),
             limits,
             journal: Journal::default(),
             totals: Totals::default(),
@@ -55,6 +58,20 @@ impl Switchboard {
         self.entries.get_mut(slot.index())
     }
 
+    /// The connections that take part in chat.
+    pub(super) fn clients(&self) -> impl Iterator<Item = (Slot, &Entry)> {
+        let clients = self.entries.iter().filter(|(_, entry)| entry.is_client());
+        clients.map(|(index, entry)| (Slot::at(index), entry))
+    }
+
+    /// The limits of a connection, by its role.
+    pub(super) fn limits_of(&self, slot: Slot) -> Limits {
+        match self.entry(slot).map(|entry| entry.role) {
+            Some(Role::Operator) => self.operator_limits,
+            _ => self.limits,
+        }
+    }
+
     /// The socket of `slot` may have something to do.
     pub(super) fn touch(&mut self, slot: Slot) {
         if let Some(entry) = self.entries.get_mut(slot.index()) {
@@ -68,9 +85,12 @@ impl Switchboard {
         input: &mut &[u8],
         text: &mut String,
     ) -> Option<Incoming> {
+        let limits = self.limits_of(slot);
         let entry = self.entries.get_mut(slot.index())?;
-        let incoming = entry.session.next_message(input, text, self.now.moment, &self.limits)?;
+        let incoming = entry.session.next_message(input, text, self.now.moment, &limits)?;
         match incoming {
+            // What operators ask for is no line of the chat.
+            _ if entry.role == Role::Operator => {}
             Incoming::Flooding => {}
             Incoming::Incomplete => self.totals.lines_incomplete += 1,
             Incoming::Foreign(_) | Incoming::Message | Incoming::TooLong => self.totals.lines_in += 1,
@@ -78,13 +98,13 @@ impl Switchboard {
         Some(incoming)
     }
 
-    /// Bytes of the telnet protocol for `slot`, between its lines.
+    /// Bytes for `slot` alone as they are: of the telnet protocol, between its lines, or of an answer to an operator.
     pub(super) fn answer_raw(&mut self, slot: Slot, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }
         self.settle_member(slot);
-        let (now, limits) = (self.now.moment, self.limits);
+        let (now, limits) = (self.now.moment, self.limits_of(slot));
         let Some(entry) = self.entries.get_mut(slot.index()) else { return };
         entry.session.queue_own(&mut self.chunks, Keep::Always, now, &limits, |out| {
             out.extend_from_slice(bytes);

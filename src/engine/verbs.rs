@@ -1,22 +1,33 @@
 //! The operator's verbs, carried out.
 
+use std::time::Duration;
+
 use super::operator::{OperatorCommand, Who};
 use super::record::Record;
 use super::server::Engine;
-use crate::id::Slot;
+use crate::id::{ConnId, Slot};
 use crate::session::{CloseReason, Half, Linger, Phase};
+use crate::time::write_span;
 use crate::wire::text::scrub;
 
 /// How a verb went: what was done, or why nothing was.
 pub(super) type Outcome = Result<String, String>;
 
 impl Engine {
-    /// Carries out one verb, and records it.
+    /// Carries out one verb, and records it. A question is answered in one line, and not recorded.
     ///
     /// # Errors
     ///
     /// Why nothing was done, in words for the operator.
     pub fn handle_operator(&mut self, command: &OperatorCommand) -> Outcome {
+        match command {
+            OperatorCommand::Ask(question) => self.brief(*question),
+            order => self.order(order).1,
+        }
+    }
+
+    /// The same for an order, with the connection that it was about.
+    pub(super) fn order(&mut self, command: &OperatorCommand) -> (Option<ConnId>, Outcome) {
         let (slot, outcome) = match self.target(command) {
             Ok(slot) => (slot, self.carry_out(command, slot)),
             Err(why) => (None, Err(why)),
@@ -28,18 +39,19 @@ impl Engine {
         };
         let verb = scrub(command.to_string().as_bytes()).text.into_owned();
         self.board.journal.add(self.board.now, Record::Operator { id, verb, outcome: told });
-        outcome
+        (id, outcome)
     }
 
     /// The connection that a verb is for; none for verbs that are for the server.
     fn target(&self, command: &OperatorCommand) -> Result<Option<Slot>, String> {
         match command {
             OperatorCommand::Kick { who, .. }
-            | OperatorCommand::Mute(who)
+            | OperatorCommand::Mute { who, .. }
             | OperatorCommand::Reset(who)
             | OperatorCommand::Shutdown { who, .. }
             | OperatorCommand::Unmute(who) => self.find(*who).map(Some),
-            OperatorCommand::Drain(_)
+            OperatorCommand::Ask(_)
+            | OperatorCommand::Drain(_)
             | OperatorCommand::Pause
             | OperatorCommand::Resume
             | OperatorCommand::Say(_)
@@ -47,11 +59,9 @@ impl Engine {
         }
     }
 
-    fn find(&self, who: Who) -> Result<Slot, String> {
+    pub(super) fn find(&self, who: Who) -> Result<Slot, String> {
         let found = match who {
-            Who::Id(id) => {
-                self.board.entries.iter().find(|(_, entry)| entry.id == id).map(|(index, _)| Slot::at(index))
-            }
+            Who::Id(id) => self.board.clients().find(|(_, entry)| entry.id == id).map(|(slot, _)| slot),
             Who::Nick(nick) => self.hub.by_nick(&nick),
         };
         found.ok_or_else(|| match who {
@@ -62,14 +72,15 @@ impl Engine {
 
     fn carry_out(&mut self, command: &OperatorCommand, slot: Option<Slot>) -> Outcome {
         match (command, slot) {
+            (OperatorCommand::Ask(question), _) => self.brief(*question),
             (OperatorCommand::Drain(within), _) => self.end_server(*within),
             (OperatorCommand::Stop, _) => self.end_server(None),
             (OperatorCommand::Pause, _) => self.pause(true),
             (OperatorCommand::Resume, _) => self.pause(false),
             (OperatorCommand::Say(text), _) => Ok(self.say(text)),
             (OperatorCommand::Kick { reason, .. }, Some(slot)) => self.kick(slot, reason),
-            (OperatorCommand::Mute(_), Some(slot)) => self.mute(slot, true),
-            (OperatorCommand::Unmute(_), Some(slot)) => self.mute(slot, false),
+            (OperatorCommand::Mute { time, .. }, Some(slot)) => self.mute(slot, *time),
+            (OperatorCommand::Unmute(_), Some(slot)) => self.unmute(slot),
             (OperatorCommand::Reset(_), Some(slot)) => Ok(self.reset(slot)),
             (OperatorCommand::Shutdown { half, .. }, Some(slot)) => self.shutdown(slot, *half),
             (_, None) => Err("nobody was named".to_owned()),
@@ -130,22 +141,47 @@ impl Engine {
         Ok(format!("shut down {half} of {name}"))
     }
 
-    fn mute(&mut self, slot: Slot, on: bool) -> Outcome {
+    /// Who is muted already may be given another time.
+    fn mute(&mut self, slot: Slot, time: Option<Duration>) -> Outcome {
         let name = self.label(slot);
         if self.hub.person(slot).is_none() {
             return Err(format!("{name} is leaving already"));
         }
-        if self.hub.is_muted(slot) == on {
-            return Err(format!("{name} is {} already", if on { "muted" } else { "not muted" }));
+        if self.hub.is_muted(slot) && time.is_none() && !self.silences.has(slot) {
+            return Err(format!("{name} is muted already"));
         }
-        self.hub.mute(slot, on);
-        Ok(format!("{} {name}", if on { "muted" } else { "unmuted" }))
+        self.hub.mute(slot, true);
+        let Some(time) = time else {
+            self.silences.forget(slot);
+            return Ok(format!("muted {name}"));
+        };
+        self.silences.until(slot, self.board.now.moment + time);
+        Ok(format!("muted {name} for {}", write_span(time)))
+    }
+
+    fn unmute(&mut self, slot: Slot) -> Outcome {
+        let name = self.label(slot);
+        if !self.hub.is_muted(slot) {
+            return Err(format!("{name} is not muted"));
+        }
+        self.hub.mute(slot, false);
+        self.silences.forget(slot);
+        Ok(format!("unmuted {name}"))
+    }
+
+    /// The time of a mute is over.
+    pub(super) fn end_silence(&mut self, slot: Slot) {
+        let Some(id) = self.board.entry(slot).map(|entry| entry.id) else { return };
+        self.hub.mute(slot, false);
+        let record =
+            Record::Operator { id: Some(id), verb: format!("mute {id}"), outcome: "over".to_owned() };
+        self.board.journal.add(self.board.now, record);
     }
 
     fn say(&mut self, text: &str) -> String {
         let text = scrub(text.as_bytes()).text;
         self.hub.operator_says(&text, &mut self.board);
-        format!("told {} people", self.hub.people_count())
+        counted("told", self.hub.people_count(), "person", "people")
     }
 
     fn pause(&mut self, on: bool) -> Outcome {
@@ -156,12 +192,12 @@ impl Engine {
         Ok(if on { "accepting nobody" } else { "accepting again" }.to_owned())
     }
 
-    fn end_server(&mut self, within: Option<std::time::Duration>) -> Outcome {
+    fn end_server(&mut self, within: Option<Duration>) -> Outcome {
         if self.is_stopping() {
             return Err("the server is stopping already".to_owned());
         }
         self.stop(within);
-        Ok(format!("draining {} clients", self.door.clients()))
+        Ok(counted("draining", self.door.clients() as usize, "client", "clients"))
     }
 
     fn is_leaving(&self, slot: Slot) -> bool {
@@ -171,11 +207,16 @@ impl Engine {
     }
 
     /// `#7 alice`
-    fn label(&self, slot: Slot) -> String {
+    pub(super) fn label(&self, slot: Slot) -> String {
         let id = self.board.entry(slot).map(|entry| entry.id.to_string()).unwrap_or_default();
         match self.nick(slot) {
             Some(nick) => format!("{id} {nick}"),
             None => id,
         }
     }
+}
+
+/// `told 1 person`, `told 2 people`
+fn counted(done: &str, count: usize, one: &str, many: &str) -> String {
+    format!("{done} {count} {}", if count == 1 { one } else { many })
 }

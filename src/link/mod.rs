@@ -3,6 +3,7 @@
 //! An onlooker asks for a [`Snapshot`] when it is ready for one, so a stalled terminal asks for none. Neither side
 //! ever waits for the other: both queues are bounded, and a full one is said.
 
+pub mod control;
 pub mod local;
 
 use crate::engine::operator::OperatorCommand;

@@ -9,13 +9,14 @@ use super::table::{Connected, Registered, key_of};
 use crate::config::settings::LogLevel;
 use crate::engine::Admission;
 use crate::engine::snapshot::Peer;
+use crate::id::Slot;
 use crate::poller::Interest;
 use crate::time::Moment;
 
 /// Connections accepted on one listener in one turn.
 const ACCEPT_BUDGET: usize = 64;
 /// How long accepting pauses when descriptors or memory have run out.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// The last line to whoever comes then.
 const FULL: &[u8] = b"!! the server is full; try again later";
 /// Least time between two words about that.
@@ -40,7 +41,13 @@ impl Reactor {
 
     fn admit(&mut self, listener: usize, socket: Socket, peer: Peer) {
         let listener = u16::try_from(listener).unwrap_or(u16::MAX);
-        let Admission::In(slot) = self.engine.accepted(listener, peer) else { return };
+        if let Admission::In(slot) = self.engine.accepted(listener, peer) {
+            self.seat(slot, socket);
+        }
+    }
+
+    /// Gives an accepted socket its place in the table.
+    pub(super) fn seat(&mut self, slot: Slot, socket: Socket) {
         self.generations = (self.generations + 1) % (1 << 31);
         let key = key_of(slot, self.generations);
         let (socket, failed) = match self.poller.watch(socket, key, Interest::READ) {
@@ -88,6 +95,7 @@ impl Reactor {
             self.listeners.clear();
         }
         if self.accept_again.is_none() {
+            self.watch_control(Interest::READ);
             let closed = self.engine.is_closed_to_newcomers();
             self.watch_listeners(if closed { Interest::NONE } else { Interest::READ });
         }
@@ -103,7 +111,7 @@ impl Reactor {
 }
 
 /// Errors of accept(2) that last: everything else concerns one connection only.
-fn is_exhausted(error: &io::Error) -> bool {
+pub(super) fn is_exhausted(error: &io::Error) -> bool {
     let codes = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
     error.raw_os_error().is_some_and(|code| codes.contains(&code))
 }

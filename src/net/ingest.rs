@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use super::reactor::{KEY_LISTENERS, KEY_RELOAD, KEY_STOP, READ_BUDGET, Reactor, SPECIAL};
+use super::reactor::{KEY_CONTROL, KEY_LISTENERS, KEY_RELOAD, KEY_STOP, READ_BUDGET, Reactor, SPECIAL};
 use super::table::connected_at;
 use crate::config::settings::LogLevel;
 use crate::id::Slot;
@@ -24,6 +24,7 @@ impl Reactor {
             match ready.key {
                 KEY_STOP => self.take_stop_signals(),
                 KEY_RELOAD => self.take_reload_signals(),
+                KEY_CONTROL => self.accept_operators(start),
                 key if key & SPECIAL != 0 => self.accept(key - KEY_LISTENERS, start),
                 _ if read >= TURN_READ_BUDGET => {}
                 _ => {

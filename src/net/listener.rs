@@ -14,6 +14,7 @@ use socket2::{Domain, SockAddr, Type};
 use super::socket::{Socket, set_buffers, set_tcp_options};
 use crate::config::settings::{self, Config, Listen, ListenAddr};
 use crate::engine::snapshot::Peer;
+use crate::link::control::serving;
 use crate::wire::framing::Framing;
 
 /// How long another server is given to say who it is.
@@ -23,8 +24,21 @@ const WHO_ARE_YOU: Duration = Duration::from_millis(300);
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// Another chatops serves there.
-    #[error("{0} is in use by another chatops; choose another address with -l ADDR")]
-    Chatops(ListenAddr),
+    #[error("{address} is in use by another chatops{}; choose another address with -l ADDR", reached(control.as_deref()))]
+    Chatops {
+        /// Where.
+        address: ListenAddr,
+        /// Its control socket, if it is one of ours.
+        control: Option<PathBuf>,
+    },
+    /// The control socket cannot be had.
+    #[error("no control socket at {}: {obstacle}; choose another with -o control.path=PATH, or \"off\"", path.display())]
+    Control {
+        /// Where.
+        path: PathBuf,
+        /// What is in the way.
+        obstacle: Obstacle,
+    },
     /// Some program serves there.
     #[error("{0} is in use by another program; choose another with -l ADDR, or find it with `ss -ltnp`")]
     InUse(ListenAddr),
@@ -42,6 +56,28 @@ pub enum BindError {
     /// The loop could not be set up.
     #[error("cannot set up the event loop: {0}")]
     Loop(io::Error),
+}
+
+/// What keeps a Unix socket from its path.
+#[derive(Debug, thiserror::Error)]
+pub enum Obstacle {
+    /// Somebody answers there.
+    #[error("a server answers there")]
+    Live,
+    /// There is something else than a socket.
+    #[error("what is there is no socket")]
+    NoSocket,
+    /// The system refused.
+    #[error(transparent)]
+    System(#[from] io::Error),
+}
+
+/// How to reach a server by its control socket.
+fn reached(control: Option<&Path>) -> String {
+    control.map_or_else(String::new, |path| {
+        let path = path.display();
+        format!(", whose control socket is {path} (`chatops ctl --control {path} status`)")
+    })
 }
 
 /// One listening socket.
@@ -66,7 +102,11 @@ impl Listener {
                 Ok(Self::new(socket, ListenAddr::Tcp(bound), listen, None))
             }
             ListenAddr::Unix(path) => {
-                make_way(path, &listen.address)?;
+                make_way(path).map_err(|obstacle| match obstacle {
+                    Obstacle::Live => in_use_by(listen.address.clone()),
+                    Obstacle::NoSocket => BindError::NoSocket(listen.address.clone()),
+                    Obstacle::System(error) => refused(error),
+                })?;
                 let socket = bind_unix(path, listen, config).map_err(refused)?;
                 let file = SocketFile::new(path).map_err(refused)?;
                 Ok(Self::new(socket, listen.address.clone(), listen, Some(file)))
@@ -77,6 +117,18 @@ impl Listener {
     fn new(socket: socket2::Socket, address: ListenAddr, listen: &Listen, file: Option<SocketFile>) -> Self {
         let is_tcp = matches!(address, ListenAddr::Tcp(_));
         Self { socket, is_tcp, address, framing: listen.framing, file }
+    }
+
+    /// The control socket, bound to `path`.
+    pub(super) fn control(socket: socket2::Socket, path: &Path, file: SocketFile) -> Self {
+        let address = ListenAddr::Unix(path.to_owned());
+        let framing = settings::Framing::Lines;
+        Self { socket, is_tcp: false, address, framing, file: Some(file) }
+    }
+
+    /// As it was bound.
+    pub(super) const fn address(&self) -> &ListenAddr {
+        &self.address
     }
 
     /// `127.0.0.1:6677 (lines)`
@@ -116,13 +168,13 @@ impl Drop for Listener {
 
 /// The file of a Unix listener, known by its inode: what stands at the path later may be another's.
 #[derive(Debug)]
-struct SocketFile {
+pub(super) struct SocketFile {
     path: PathBuf,
     inode: (u64, u64),
 }
 
 impl SocketFile {
-    fn new(path: &Path) -> io::Result<Self> {
+    pub(super) fn new(path: &Path) -> io::Result<Self> {
         let found = fs::symlink_metadata(path)?;
         Ok(Self { path: path.to_owned(), inode: (found.dev(), found.ino()) })
     }
@@ -165,22 +217,29 @@ fn in_use(error: io::Error, listen: &Listen) -> BindError {
     if error.kind() != io::ErrorKind::AddrInUse {
         return BindError::Refused { address, error };
     }
-    if is_chatops(&address) { BindError::Chatops(address) } else { BindError::InUse(address) }
+    in_use_by(address)
 }
 
-/// Makes way for a Unix listener: a socket on which nobody answers is removed.
-fn make_way(path: &Path, address: &ListenAddr) -> Result<(), BindError> {
+/// Says who serves at `address`: one of ours is known by its control socket, another's chatops by its greeting.
+fn in_use_by(address: ListenAddr) -> BindError {
+    let control = serving(&address);
+    if control.is_some() || is_chatops(&address) {
+        BindError::Chatops { address, control }
+    } else {
+        BindError::InUse(address)
+    }
+}
+
+/// Makes way for a Unix socket: one on which nobody answers is removed.
+pub(super) fn make_way(path: &Path) -> Result<(), Obstacle> {
     let Ok(found) = fs::symlink_metadata(path) else { return Ok(()) };
     if !found.file_type().is_socket() {
-        return Err(BindError::NoSocket(address.clone()));
+        return Err(Obstacle::NoSocket);
     }
     match UnixStream::connect(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            fs::remove_file(path).map_err(|error| BindError::Refused { address: address.clone(), error })
-        }
-        Err(error) => Err(BindError::Refused { address: address.clone(), error }),
-        Ok(_) if is_chatops(address) => Err(BindError::Chatops(address.clone())),
-        Ok(_) => Err(BindError::InUse(address.clone())),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(fs::remove_file(path)?),
+        Err(error) => Err(error.into()),
+        Ok(_) => Err(Obstacle::Live),
     }
 }
 

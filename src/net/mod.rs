@@ -5,6 +5,7 @@
 //! bring an error into the loop; it becomes a reason in the engine.
 
 mod accept;
+mod control;
 mod gauge;
 mod ingest;
 mod kernel;

@@ -1,9 +1,11 @@
 //! What a turn tells: pictures to the onlooker, records to the log.
 
+use super::gauge::Gauge;
 use super::process;
 use super::reactor::Reactor;
 use super::table::Connected;
-use crate::engine::snapshot::{Kernel, Snapshot};
+use crate::engine::control::Machine;
+use crate::engine::snapshot::{Kernel, Status};
 use crate::id::Slot;
 use crate::link::Response;
 
@@ -11,9 +13,10 @@ impl Reactor {
     /// Gives the onlooker the pictures it asked for, and the log its records.
     pub(super) fn publish(&mut self) {
         while let Some(query) = self.queries.pop() {
-            let sockets = &self.sockets;
-            let snapshot = self.engine.snapshot(&query, |slot| queues(sockets, slot));
-            let snapshot = Box::new(self.complete(snapshot));
+            let outside = Outside { sockets: &self.sockets, gauge: &self.gauge };
+            let mut snapshot = self.engine.snapshot(&query, |slot| outside.kernel(slot));
+            outside.complete(&mut snapshot.status);
+            let snapshot = Box::new(snapshot);
             if let Some(mailbox) = &mut self.mailbox {
                 mailbox.answer(Response::Snapshot(snapshot));
             }
@@ -23,19 +26,23 @@ impl Reactor {
             self.logged = entry.seq;
         }
     }
+}
 
-    /// Adds what only the process knows.
-    fn complete(&self, mut snapshot: Snapshot) -> Snapshot {
-        let status = &mut snapshot.status;
+/// What only the process and its kernel know.
+pub(super) struct Outside<'a> {
+    pub(super) sockets: &'a [Option<Connected>],
+    pub(super) gauge: &'a Gauge,
+}
+
+impl Machine for Outside<'_> {
+    fn kernel(&self, slot: Slot) -> Option<Kernel> {
+        self.sockets.get(slot.index())?.as_ref()?.socket.socket().queues()
+    }
+
+    fn complete(&self, status: &mut Status) {
         status.pid = std::process::id();
-        status.listeners.clone_from(&self.labels);
         status.turns = self.gauge.stats();
         status.fds = process::descriptors();
         status.rss_bytes = process::resident_bytes();
-        snapshot
     }
-}
-
-fn queues(sockets: &[Option<Connected>], slot: Slot) -> Option<Kernel> {
-    sockets.get(slot.index())?.as_ref()?.socket.socket().queues()
 }

@@ -1,7 +1,7 @@
 //! One turn of the loop, and the table of sockets it works on.
 //!
-//! Order of a turn: wait, read the clock once, mailbox, ingest (accept, read), deadlines, reconcile (close, write,
-//! FIN, interest), publish. Nobody is freed before reconcile, so nothing is closed inside a broadcast. Who has
+//! Order of a turn: wait, read the clock once, mailbox, ingest (accept, read), deadlines, operators' answers,
+//! reconcile (close, write, FIN, interest), publish. Nobody is freed before reconcile, so nothing is closed inside a broadcast. Who has
 //! budget left over shows again: level-triggered events repeat, and what stays dirty keeps the next wait from
 //! sleeping.
 
@@ -40,7 +40,8 @@ const MAILBOX_BUDGET: usize = 64;
 pub(super) const SPECIAL: usize = 1 << (usize::BITS - 1);
 pub(super) const KEY_STOP: usize = SPECIAL;
 pub(super) const KEY_RELOAD: usize = SPECIAL | 1;
-pub(super) const KEY_LISTENERS: usize = SPECIAL | 2;
+pub(super) const KEY_CONTROL: usize = SPECIAL | 2;
+pub(super) const KEY_LISTENERS: usize = SPECIAL | 3;
 
 /// How the loop came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +57,7 @@ pub(super) struct Reactor {
     pub(super) engine: Engine,
     pub(super) poller: Poller,
     pub(super) listeners: Vec<Watched<Listener>>,
-    pub(super) labels: Vec<String>,
+    pub(super) control: Option<Watched<Listener>>,
     pub(super) mailbox: Option<Mailbox>,
     pub(super) clock: Clock,
     pub(super) signals: Watched<Signals>,
@@ -81,9 +82,9 @@ impl Reactor {
         engine: Engine,
         poller: Poller,
         listeners: Vec<Listener>,
+        control: Option<Listener>,
         clock: Clock,
     ) -> io::Result<Self> {
-        let labels = listeners.iter().map(Listener::label).collect();
         let watched = listeners
             .into_iter()
             .enumerate()
@@ -92,7 +93,7 @@ impl Reactor {
         Ok(Self {
             engine,
             listeners: watched,
-            labels,
+            control: control.map(|control| watch(&poller, control, KEY_CONTROL)).transpose()?,
             mailbox: None,
             clock,
             signals: watch(&poller, Signals::to_stop()?, KEY_STOP)?,
@@ -144,6 +145,7 @@ impl Reactor {
         }
         self.engine.handle_timeout();
         self.reopen(now.moment);
+        self.answer();
         self.reconcile();
         self.publish();
         self.gauge.record(self.clock.moment().since(now.moment));

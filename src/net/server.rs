@@ -5,6 +5,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use super::control::{self, Bound};
 use super::listener::{BindError, Listener};
 use super::reactor::{Reactor, Stop};
 use crate::clock::Clock;
@@ -23,6 +24,7 @@ pub(super) type Sink = Box<dyn FnMut(&Entry) + Send>;
 pub struct Server {
     reactor: Reactor,
     clock: Clock,
+    labels: Vec<String>,
 }
 
 /// What a run came to.
@@ -58,16 +60,29 @@ impl Server {
             .iter()
             .map(|listen| Listener::bind(listen, config))
             .collect::<Result<Vec<_>, _>>()?;
-        let engine = Engine::new(config, clock.now());
+        let (control, told) = match control::bind(config, &listeners)? {
+            Bound::At(listener, path) => {
+                (Some(listener), Some((LogLevel::Info, format!("control socket: {}", path.display()))))
+            }
+            Bound::Off => (None, None),
+            Bound::Nowhere(why) => (None, Some((LogLevel::Warn, format!("no control socket: {why}")))),
+        };
+        let labels: Vec<String> = listeners.iter().map(Listener::label).collect();
+        let mut engine = Engine::new(config, clock.now());
+        engine.set_listeners(labels.clone());
+        if let Some((level, text)) = told {
+            engine.note(level, text);
+        }
         let poller = Poller::new().map_err(BindError::Loop)?;
-        let reactor = Reactor::new(engine, poller, listeners, clock.clone()).map_err(BindError::Loop)?;
-        Ok(Self { reactor, clock })
+        let reactor =
+            Reactor::new(engine, poller, listeners, control, clock.clone()).map_err(BindError::Loop)?;
+        Ok(Self { reactor, clock, labels })
     }
 
     /// The listeners as they were bound: `127.0.0.1:6677 (lines)`.
     #[must_use]
     pub fn listeners(&self) -> &[String] {
-        &self.reactor.labels
+        &self.labels
     }
 
     /// Gives every record to `sink` as it happens. It is called in the loop and must not block.

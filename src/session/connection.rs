@@ -128,8 +128,10 @@ pub struct Session {
     pub(super) flow: bool,
     /// Over its rate since, with no pause.
     pub(super) flood_since: Option<Moment>,
-    /// Its own unsent answers are too many: its next line waits.
+    /// Its own unsent answers are too many, or one is under way: its next line waits.
     pub(super) gated: bool,
+    /// An answer is under way that is made as its reader takes it.
+    pub(super) answering: bool,
     /// A look at Send-Q is wanted.
     pub(super) probe: bool,
     /// A deadline has passed: with all sent and acknowledged it is closed at the next look at Send-Q.
@@ -187,6 +189,7 @@ impl Session {
             flow: false,
             flood_since: None,
             gated: false,
+            answering: false,
             probe: false,
             last_call: None,
             listens: false,
@@ -226,6 +229,11 @@ impl Session {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Moment> {
         self.timers.next()
+    }
+
+    /// An answer that is made as its reader takes it begins, or is complete: until then the next line waits.
+    pub fn set_answering(&mut self, on: bool) {
+        self.answering = on;
     }
 
     /// The peer stays after half-close from now on (`/listen`).

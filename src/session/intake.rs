@@ -151,10 +151,10 @@ impl Session {
         true
     }
 
-    /// Whether the peer ended its input and all of it was taken.
+    /// Whether the peer ended its input and all of it was taken and answered.
     #[must_use]
     pub fn input_is_done(&self) -> bool {
-        self.input == Input::Ended && self.framer.held_bytes() == 0
+        self.input == Input::Ended && self.framer.held_bytes() == 0 && !self.answering
     }
 
     /// Whether it was over its rate and has paused since.
@@ -184,9 +184,11 @@ impl Session {
         true
     }
 
-    /// Its next line waits while its own unsent answers fill half of its outbox: answers are never skipped.
+    /// Its next line waits while its own unsent answers fill half of its outbox, for answers are never skipped, and
+    /// while an answer is under way.
     fn has_to_wait(&mut self, limits: &Limits) -> bool {
-        self.gated = self.output == Output::Open && self.outbox.kept_bytes() > limits.outbox_bytes / 2;
+        let is_full = self.outbox.kept_bytes() > limits.outbox_bytes / 2;
+        self.gated = self.output == Output::Open && (self.answering || is_full);
         self.gated || self.flow
     }
 

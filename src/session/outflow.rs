@@ -12,8 +12,10 @@ use crate::time::Moment;
 use crate::wire::chunks::{Chunks, Span};
 use crate::wire::outbox::Keep;
 
-/// The first look at Send-Q after a write, and the longest time between two.
-const PROBE_AFTER: Duration = Duration::from_secs(1);
+/// The first look at Send-Q after a write.
+const PROBE_AFTER: Duration = Duration::from_millis(400);
+/// The longest time between two looks.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// The first look at Send-Q when only the peer's acknowledgement is missing.
 const SETTLE_AFTER: Duration = Duration::from_millis(5);
 /// A peer that took nothing for so long is called stalled.
@@ -132,7 +134,7 @@ impl Session {
                 self.timeline.note(now, Milestone::Flushed);
             }
         }
-        self.gated && self.outbox.kept_bytes() <= limits.outbox_bytes / 2
+        self.gated && !self.answering && self.outbox.kept_bytes() <= limits.outbox_bytes / 2
     }
 
     /// Our FIN is sent.
@@ -165,7 +167,7 @@ impl Session {
         if waiting && now.since(self.progress) >= limits.stall {
             self.reset(CloseReason::Stalled);
         } else if waiting || self.is_settling() {
-            let longest = PROBE_AFTER.min(limits.stall / 4).max(Duration::from_millis(1));
+            let longest = PROBE_EVERY.min(limits.stall / 4).max(Duration::from_millis(1));
             self.probe_after = (self.probe_after * 2).clamp(SETTLE_AFTER.min(longest), longest);
             self.timers.set(Timer::Probe, now + self.probe_after);
         } else {

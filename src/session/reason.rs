@@ -60,6 +60,19 @@ impl CloseReason {
     }
 }
 
+impl CloseReason {
+    /// What was said with it, if anything was.
+    #[must_use]
+    pub fn detail(&self) -> Option<&str> {
+        let detail = match self {
+            Self::Error(text) | Self::Kicked(text) | Self::Quit(text) => text.as_str(),
+            Self::Refused(what) => *what,
+            _ => return None,
+        };
+        (!detail.is_empty()).then_some(detail)
+    }
+}
+
 impl fmt::Display for CloseReason {
     /// As the room reads it: `#room <-- nick (REASON)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

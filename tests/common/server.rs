@@ -3,8 +3,10 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -25,12 +27,20 @@ impl Home {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("chatops-test-{}-{number}", std::process::id()));
-        fs::create_dir_all(&path).expect("the temporary directory can be written");
-        Self(path)
+        let home = Self(path);
+        let mut private = fs::DirBuilder::new();
+        let made = private.recursive(true).mode(0o700).create(home.runtime_dir());
+        made.expect("the temporary directory can be written");
+        home
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// Where the control sockets of its servers are.
+    pub(crate) fn runtime_dir(&self) -> PathBuf {
+        self.0.join("run")
     }
 
     /// The environment that keeps a process within this home and away from the person's own.
@@ -67,7 +77,7 @@ pub(crate) struct Server {
     pub(crate) endpoints: Vec<Endpoint>,
     /// Of each endpoint.
     pub(crate) framings: Vec<Framing>,
-    _home: Home,
+    home: Arc<Home>,
 }
 
 impl Server {
@@ -80,7 +90,13 @@ impl Server {
     /// Starts on these addresses with these options.
     #[track_caller]
     pub(crate) fn listening_on(addresses: &[&str], options: &[&str]) -> Self {
-        let home = Home::new();
+        Self::in_home(&Arc::new(Home::new()), addresses, options)
+    }
+
+    /// Starts in this home, which others may share.
+    #[track_caller]
+    pub(crate) fn in_home(home: &Arc<Home>, addresses: &[&str], options: &[&str]) -> Self {
+        let home = Arc::clone(home);
         let mut child = serve(&home, addresses, options).spawn().expect("chatops can be started");
         let stderr = Transcript::of(child.stderr.take().unwrap());
         Self::wait_for_listeners(child, stderr, home, addresses.len())
@@ -93,7 +109,7 @@ impl Server {
             .iter()
             .map(|framing| format!("{{ address = \"127.0.0.1:0\", framing = \"{framing}\" }}"));
         let listen = format!("listen=[{}]", listeners.collect::<Vec<_>>().join(", "));
-        let home = Home::new();
+        let home = Arc::new(Home::new());
         let mut child = serve(&home, &[], &[&[listen.as_str()], options].concat())
             .spawn()
             .expect("chatops can be started");
@@ -108,16 +124,22 @@ impl Server {
         let pipe = fs::File::options().read(true).write(true).open(fifo).expect("the pipe is there");
         let mut command = serve(&home, &["127.0.0.1:0"], options);
         let child = command.stderr(pipe).spawn().expect("chatops can be started");
-        Self::wait_for_listeners(child, Transcript::of(io::empty()), home, 1)
+        Self::wait_for_listeners(child, Transcript::of(io::empty()), Arc::new(home), 1)
     }
 
     /// Starts with no more file descriptors than these, hard limit and all.
     #[track_caller]
     pub(crate) fn with_descriptors(count: u32, options: &[&str]) -> Self {
-        let home = Home::new();
+        Self::after(&format!("ulimit -n {count}"), options)
+    }
+
+    /// Starts from a shell that has run this command first.
+    #[track_caller]
+    pub(crate) fn after(shell_command: &str, options: &[&str]) -> Self {
+        let home = Arc::new(Home::new());
         let plain = serve(&home, &["127.0.0.1:0"], options);
         let mut command = Command::new("sh");
-        command.args(["-c", &format!("ulimit -n {count}; exec \"$0\" \"$@\""), CHATOPS]);
+        command.args(["-c", &format!("{shell_command}; exec \"$0\" \"$@\""), CHATOPS]);
         command.args(plain.get_args()).envs(home.environment()).current_dir(home.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("sh can be started");
@@ -126,14 +148,31 @@ impl Server {
     }
 
     #[track_caller]
-    fn wait_for_listeners(mut child: Child, stderr: Transcript, home: Home, count: usize) -> Self {
+    fn wait_for_listeners(mut child: Child, stderr: Transcript, home: Arc<Home>, count: usize) -> Self {
         let stdout = Transcript::of(child.stdout.take().unwrap());
         let (endpoints, framings) = (Vec::new(), Vec::new());
-        let mut server = Self { child, stdout, stderr, endpoints, framings, _home: home };
+        let mut server = Self { child, stdout, stderr, endpoints, framings, home };
         let started = holds_within(DEADLINE, || server.stdout.text().matches('\n').count() >= count);
         assert!(started, "it does not listen; stderr:\n{}", server.stderr.text());
         (server.endpoints, server.framings) = server.stdout.text().lines().map(parse_endpoint).unzip();
         server
+    }
+
+    /// The directories that are its own.
+    pub(crate) fn home(&self) -> &Arc<Home> {
+        &self.home
+    }
+
+    /// Its control socket, if it is where it is without a word about it.
+    pub(crate) fn control(&self) -> PathBuf {
+        self.home.runtime_dir().join(format!("chatops-{}.sock", self.port()))
+    }
+
+    /// Runs `chatops ctl` with these arguments, as the same user.
+    #[track_caller]
+    pub(crate) fn ctl(&self, arguments: &[&str]) -> Finished {
+        let all: Vec<&str> = ["ctl"].into_iter().chain(arguments.iter().copied()).collect();
+        Finished::run_in(&self.home, &all)
     }
 
     /// The process id.
@@ -241,8 +280,13 @@ impl Finished {
     /// Runs `chatops` without a terminal until it ends by itself.
     #[track_caller]
     pub(crate) fn run(arguments: &[&str]) -> Self {
-        let home = Home::new();
-        let mut child = chatops(&home, arguments).spawn().expect("chatops can be started");
+        Self::run_in(&Home::new(), arguments)
+    }
+
+    /// The same in this home.
+    #[track_caller]
+    pub(crate) fn run_in(home: &Home, arguments: &[&str]) -> Self {
+        let mut child = chatops(home, arguments).spawn().expect("chatops can be started");
         let stdout = Transcript::of(child.stdout.take().unwrap());
         let stderr = Transcript::of(child.stderr.take().unwrap());
         let ended = holds_within(DEADLINE, || child.try_wait().unwrap().is_some());

@@ -214,7 +214,7 @@ impl Watched {
 fn target(command: &OperatorCommand) -> Option<Who> {
     match command {
         OperatorCommand::Kick { who, .. }
-        | OperatorCommand::Mute(who)
+        | OperatorCommand::Mute { who, .. }
         | OperatorCommand::Reset(who)
         | OperatorCommand::Shutdown { who, .. }
         | OperatorCommand::Unmute(who) => Some(*who),

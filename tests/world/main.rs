@@ -7,6 +7,7 @@
 mod stage;
 
 mod chat;
+mod control;
 mod door;
 mod farewell;
 mod flood;

@@ -9,7 +9,7 @@
 //! 3. For every connection that the poller calls ready: a writable event on a blocked socket ends the blocking
 //!    and `touch`es it; if it `wants.read`, one read goes to `handle_bytes` or `handle_eof`. A broken socket is
 //!    read to its end, whatever it wants, and then goes to `handle_error`.
-//! 4. `handle_timeout()`: deadlines that have passed.
+//! 4. `handle_timeout()`: deadlines that have passed. `answer()`: operators' answers go on.
 //! 5. A few passes over whatever is dirty, until nothing is:
 //!    * `settle()`: what was said is put into outboxes. `take_dirty`; of these, every connection with a
 //!      `wants.fate` has its socket closed and is told `ended`. `settle()` again, for what its leaving said.
@@ -32,8 +32,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use chatops::config::settings::Config;
+use chatops::engine::control::Machine;
 use chatops::engine::record::{Entry, Record};
-use chatops::engine::snapshot::{self, Flags, Query, Row, Snapshot};
+use chatops::engine::snapshot::{self, Flags, Kernel, Query, Row, Snapshot, Status};
 use chatops::engine::{Admission, Books, Engine, Fate, Flushed};
 use chatops::id::{ConnId, Slot};
 use chatops::time::{Moment, Now, WallTime, parse_span};
@@ -56,6 +57,22 @@ const NOON: WallTime = WallTime { unix_ms: 1_700_000_000_000, hour: 12, minute: 
 /// One client, for as long as the story goes: never given to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Client(pub(crate) usize);
+
+/// A machine on which everything has the same numbers.
+struct FakeMachine;
+
+impl Machine for FakeMachine {
+    fn kernel(&self, _: Slot) -> Option<Kernel> {
+        let tcp = snapshot::TcpInfo { rtt_us: 250, ..snapshot::TcpInfo::default() };
+        Some(Kernel { recv_q: 3, send_q: 5, tcp: Some(tcp) })
+    }
+
+    fn complete(&self, status: &mut Status) {
+        status.pid = 42;
+        status.fds = (7, 1024);
+        status.rss_bytes = 9_000_000;
+    }
+}
 
 /// The server and everybody around it.
 pub(crate) struct World {
@@ -136,6 +153,20 @@ impl World {
         Client(number)
     }
 
+    /// Somebody connects to the control socket.
+    pub(crate) fn connect_operator(&mut self) -> Client {
+        self.engine.begin_turn(self.now());
+        let number = self.peers.len();
+        let mut peer = Peer::new();
+        if let Some(slot) = self.engine.operator_accepted() {
+            peer.admitted(slot, ConnId::FIRST);
+            assert!(self.by_slot.insert(slot, number).is_none(), "{slot:?} is given twice");
+        }
+        self.peers.push(peer);
+        self.reading_order.push(number);
+        Client(number)
+    }
+
     /// These people are here, and have read everything so far.
     pub(crate) fn people<const N: usize>(&mut self, nicks: [&str; N]) -> [Client; N] {
         let people = nicks.map(|nick| {
@@ -180,14 +211,12 @@ impl World {
     pub(crate) fn reads<'a>(&mut self, client: Client, expected: impl AsRef<[&'a str]>) {
         let lines = self.lines(client);
         let expected = expected.as_ref();
-        let listed = |lines: &[String]| lines.iter().map(|line| format!("\n    {line}")).collect::<String>();
-        let wanted: Vec<String> = expected.iter().map(ToString::to_string).collect();
         assert!(
             lines == expected,
-            "client {} read:{}\ninstead of:{}",
+            "client {} read:\n    {}\ninstead of:\n    {}",
             client.0,
-            listed(&lines),
-            listed(&wanted)
+            lines.join("\n    "),
+            expected.join("\n    ")
         );
     }
 
@@ -249,11 +278,16 @@ impl World {
         self.check_quiet();
     }
 
-    /// Whether the reactor's wait would not sleep.
-    fn has_work(&mut self) -> bool {
+    /// Every peer whose window is open reads what there is for it.
+    pub(crate) fn peers_read(&mut self) {
         for peer in &mut self.peers {
             self.moved |= peer.read();
         }
+    }
+
+    /// Whether the reactor's wait would not sleep.
+    fn has_work(&mut self) -> bool {
+        self.peers_read();
         self.engine.has_dirty()
             || self.next_deadline().is_some_and(|due| due <= self.moment)
             || self.peers.iter().any(Peer::is_ready)
@@ -288,6 +322,7 @@ impl World {
             self.handle_ready(number);
         }
         self.engine.handle_timeout();
+        self.engine.answer(&FakeMachine);
         self.reconcile();
         self.check_turn();
     }
@@ -415,7 +450,7 @@ impl World {
         for (number, peer) in self.peers.iter().enumerate() {
             let Some(slot) = peer.slot else { continue };
             let wants = self.engine.wants(slot).expect("a socket that is open is somebody's");
-            assert!(!(wants.write && !peer.blocked), "{number} is not written to");
+            assert!(!wants.write || peer.blocked, "{number} is not written to");
             assert!(!wants.fin && !wants.probe && wants.fate.is_none(), "{number} is forgotten: {wants:?}");
             assert!(!(wants.read && peer.is_eof_read), "{number} is read after its end");
             assert_eq!(peer.is_read, wants.read, "{number} is watched as it wants");

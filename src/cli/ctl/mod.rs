@@ -1,0 +1,114 @@
+//! `chatops ctl`: one request to a running server, over its control socket. The answer as a table for people, or as
+//! it came.
+
+mod show;
+mod table;
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, ValueHint};
+use serde_json::Value;
+
+use super::error::{Failure, StartError};
+use super::options::Options;
+use super::output::print;
+use crate::config::load;
+use crate::config::settings::ControlPath;
+use crate::engine::operator::{OperatorCommand, VERBS};
+use crate::link::control::{self, Control};
+
+/// How long a server may be silent. It answers within a turn of its loop, which takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is asked of a running server, and which one.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = after_help())]
+pub(super) struct Ctl {
+    /// Print the answer as it came: one line of JSON
+    #[arg(long)]
+    json: bool,
+
+    /// The server's control socket; without it the only server of this user that runs
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    control: Option<PathBuf>,
+
+    /// What to do: one of the verbs below
+    #[arg(value_name = "VERB")]
+    verb: String,
+
+    /// What the verb takes; behind -- it may begin with a dash
+    #[arg(value_name = "ARG")]
+    arguments: Vec<String>,
+}
+
+/// The verbs, as the table has them, and what the exit code says.
+fn after_help() -> String {
+    let heads = VERBS.map(|(verb, arguments, _)| format!("{verb} {arguments}"));
+    let width = heads.iter().map(String::len).max().unwrap_or(0);
+    let mut text = "Verbs:\n".to_owned();
+    for (head, (_, _, meaning)) in heads.iter().zip(VERBS) {
+        let _ = writeln!(text, "  {head:width$}  {meaning}");
+    }
+    text.push_str("\nWHO is a connection's id (7, #7) or a nick, TIME such as 90s or 5m.\n");
+    text.push_str("\nExit codes: 0 done, 1 refused or the server went away, 2 wrong usage or no server.");
+    text
+}
+
+/// Asks, and prints the answer.
+pub(super) fn run(ctl: &Ctl, before: Options) -> Result<(), Failure> {
+    let words: Vec<&str> = [&ctl.verb].into_iter().chain(&ctl.arguments).map(String::as_str).collect();
+    let request = words.join(" ");
+    if request.contains(['\n', '\r', '\0']) {
+        return Err(StartError::Usage("a request is one line: leave out the line ends".to_owned()).into());
+    }
+    let command = request.parse::<OperatorCommand>().map_err(|why| StartError::Usage(why.to_string()))?;
+    let path = match &ctl.control {
+        Some(path) => path.clone(),
+        None => the_only_one(before)?,
+    };
+    let answer = ask(&path, &request)?;
+    let value: Value = serde_json::from_str(&answer).map_err(|error| no_answer(&path, &error.into()))?;
+    let is_done = value["ok"] == true;
+    if ctl.json {
+        print(&format!("{answer}\n"))?;
+    } else if is_done {
+        print(&show::answer(&command, &value))?;
+    }
+    if is_done { Ok(()) } else { Err(Failure::Running(show::error(&value))) }
+}
+
+/// The control socket that is meant when none is named: the one of the configuration, if it names one, or the only
+/// one of this user's on which a server answers.
+fn the_only_one(before: Options) -> Result<PathBuf, Failure> {
+    if let ControlPath::At(path) = load(&before.into_sources())?.config.control.path {
+        return Ok(path);
+    }
+    let mut live = control::live();
+    match live.len() {
+        0 => Err(StartError::NoServer(control::directories()).into()),
+        1 => Ok(live.remove(0)),
+        _ => Err(StartError::SeveralServers(live).into()),
+    }
+}
+
+fn ask(path: &Path, request: &str) -> Result<String, Failure> {
+    let mut control = Control::connect(path, PATIENCE)
+        .map_err(|error| StartError::Unreachable { path: path.to_owned(), error })?;
+    control.ask(request).map_err(|error| no_answer(path, &error))
+}
+
+fn no_answer(path: &Path, error: &io::Error) -> Failure {
+    let path = path.display();
+    Failure::Running(match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            format!("the server at {path} has not answered for {} s: is it stopped?", PATIENCE.as_secs())
+        }
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+            format!("the server at {path} went away before it answered")
+        }
+        _ => format!("no answer from {path}: {error}"),
+    })
+}

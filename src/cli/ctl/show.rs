@@ -1,0 +1,280 @@
+//! Answers of the control socket as people read them. What an answer lacks, of an older server for one, shows as `-`.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Local};
+use serde_json::Value;
+
+use super::table::Align::{Left, Right};
+use super::table::{pairs, table};
+use crate::dash::units;
+use crate::engine::operator::{OperatorCommand, Question};
+use crate::engine::snapshot::Phase;
+
+/// The fields of a connection that come first when one is shown alone, in this order.
+const FIRST_FIELDS: [&str; 27] = [
+    "id",
+    "nick",
+    "peer",
+    "listener",
+    "state",
+    "reason",
+    "gone_s",
+    "age_s",
+    "idle_s",
+    "rooms",
+    "flags",
+    "read",
+    "write",
+    "bytes_in",
+    "bytes_out",
+    "lines_in",
+    "lines_out",
+    "lines_skipped",
+    "inbox_bytes",
+    "outbox_bytes",
+    "outbox_limit",
+    "outbox_age_s",
+    "outbox_max",
+    "recv_q",
+    "send_q",
+    "rtt_us",
+    "peer_window",
+];
+
+/// The answer to `command`, with its line ends.
+pub(super) fn answer(command: &OperatorCommand, answer: &Value) -> String {
+    match command {
+        OperatorCommand::Ask(Question::Closed) => closed(rows(answer, "closed")),
+        OperatorCommand::Ask(Question::Connection(_)) => connection(answer),
+        OperatorCommand::Ask(Question::Connections) => connections(rows(answer, "connections")),
+        OperatorCommand::Ask(Question::Rooms) => rooms(rows(answer, "rooms")),
+        OperatorCommand::Ask(Question::Status) => status(answer),
+        _ => format!("{}\n", text(&answer["message"])),
+    }
+}
+
+/// Why the server refused.
+pub(super) fn error(answer: &Value) -> String {
+    answer["error"].as_str().unwrap_or("refused, without a reason").to_owned()
+}
+
+fn rows<'a>(answer: &'a Value, list: &str) -> &'a [Value] {
+    answer[list].as_array().map_or(&[], Vec::as_slice)
+}
+
+fn connections(rows: &[Value]) -> String {
+    if rows.is_empty() {
+        return "nobody is connected\n".to_owned();
+    }
+    let columns = [
+        ("ID", Right),
+        ("NICK", Left),
+        ("PEER", Left),
+        ("STATE", Left),
+        ("RECV-Q", Right),
+        ("OUTBOX", Right),
+        ("SEND-Q", Right),
+        ("IN", Right),
+        ("OUT", Right),
+        ("SKIPPED", Right),
+        ("IDLE", Right),
+        ("AGE", Right),
+        ("FLAGS", Left),
+    ];
+    let shown: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            [
+                text(&row["id"]),
+                text(&row["nick"]),
+                text(&row["peer"]),
+                state(row),
+                bytes(&row["recv_q"]),
+                bytes(&row["outbox_bytes"]),
+                bytes(&row["send_q"]),
+                bytes(&row["bytes_in"]),
+                bytes(&row["bytes_out"]),
+                count(&row["lines_skipped"]),
+                brief(&row["idle_s"]),
+                brief(&row["age_s"]),
+                words(&row["flags"], " "),
+            ]
+        })
+        .collect();
+    table(columns, &shown)
+}
+
+fn closed(rows: &[Value]) -> String {
+    if rows.is_empty() {
+        return "nobody has left yet\n".to_owned();
+    }
+    let columns = [
+        ("ID", Right),
+        ("NICK", Left),
+        ("PEER", Left),
+        ("STATE", Left),
+        ("IN", Right),
+        ("OUT", Right),
+        ("SKIPPED", Right),
+        ("STAYED", Right),
+        ("AGO", Right),
+        ("REASON", Left),
+    ];
+    let shown: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            [
+                text(&row["id"]),
+                text(&row["nick"]),
+                text(&row["peer"]),
+                state(row),
+                bytes(&row["bytes_in"]),
+                bytes(&row["bytes_out"]),
+                count(&row["lines_skipped"]),
+                brief(&row["age_s"]),
+                brief(&row["gone_s"]),
+                text(&row["reason"]),
+            ]
+        })
+        .collect();
+    table(columns, &shown)
+}
+
+fn rooms(rows: &[Value]) -> String {
+    if rows.is_empty() {
+        return "no rooms\n".to_owned();
+    }
+    let shown: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            let topic = row["topic"].as_str().unwrap_or_default().to_owned();
+            [format!("#{}", text(&row["name"])), count(&row["members"]), topic]
+        })
+        .collect();
+    table([("ROOM", Left), ("MEMBERS", Right), ("TOPIC", Left)], &shown)
+}
+
+fn connection(answer: &Value) -> String {
+    let fields = answer.as_object().into_iter().flatten();
+    let others = fields.map(|(name, _)| name.as_str());
+    let others = others.filter(|name| !FIRST_FIELDS.contains(name) && !["ok", "timeline"].contains(name));
+    let shown = FIRST_FIELDS.into_iter().chain(others).filter(|name| !answer[*name].is_null());
+    let mut lines: Vec<(String, String)> = shown.map(|name| (name.to_owned(), field(name, answer))).collect();
+    for happened in rows(answer, "timeline") {
+        lines.push((time_of_day(&happened["unix_ms"]), text(&happened["what"])));
+    }
+    pairs(&lines)
+}
+
+/// One field of a connection: seconds as spans, bytes in units, everything else as it is.
+fn field(name: &str, answer: &Value) -> String {
+    let value = &answer[name];
+    match name {
+        "state" => state(answer),
+        "rooms" => named(value),
+        "flags" if value.as_array().is_some_and(Vec::is_empty) => "-".to_owned(),
+        "flags" => words(value, " "),
+        "rtt_us" => micros(value),
+        _ if name.ends_with("_s") => span(value).map_or_else(|| text(value), units::span),
+        _ if name.contains("bytes") || ["outbox_max", "outbox_limit", "recv_q", "send_q"].contains(&name) => {
+            bytes(value)
+        }
+        _ => text(value),
+    }
+}
+
+fn status(answer: &Value) -> String {
+    let up = span(&answer["uptime_s"]).map_or_else(|| "-".to_owned(), units::clock);
+    let turns = &answer["loop"];
+    let closed = answer["closed"].as_object();
+    let ends: Vec<String> =
+        closed.into_iter().flatten().map(|(word, number)| format!("{word} {}", count(number))).collect();
+    let accepting = match (&answer["draining"], &answer["paused"]) {
+        (Value::Bool(true), _) => "no: draining",
+        (_, Value::Bool(true)) => "no: paused",
+        _ => "yes",
+    };
+    let [name, version, pid] = ["name", "version", "pid"].map(|field| text(&answer[field]));
+    let [clients, half, slow] = ["clients", "half_closed", "slow"].map(|field| count(&answer[field]));
+    let [accepted, refused] = ["accepted", "refused"].map(|field| count(&answer[field]));
+    let [lines, deliveries, skipped] =
+        ["lines_in", "deliveries", "lines_skipped"].map(|field| count(&answer[field]));
+    let [input, output] = ["bytes_in", "bytes_out"].map(|field| bytes(&answer[field]));
+    let [p50, p99, max] = ["p50_us", "p99_us", "max_us"].map(|field| micros(&turns[field]));
+    let lines = [
+        ("server", format!("{name}, chatops {version}, pid {pid}, up {up}")),
+        ("listening", words(&answer["listeners"], ", ")),
+        ("accepting", accepting.to_owned()),
+        ("clients", format!("{clients}: {half} half-closed, {slow} slow")),
+        ("accepted", format!("{accepted}, {refused} refused")),
+        ("closed", if ends.is_empty() { "none".to_owned() } else { ends.join(", ") }),
+        ("in", format!("{input} in {lines} lines")),
+        ("out", format!("{output}, {deliveries} lines delivered, {skipped} skipped")),
+        ("outbox", bytes(&answer["outbox_bytes"])),
+        ("rooms", count(&answer["rooms"])),
+        ("loop", format!("{} turns, p50 {p50}, p99 {p99}, max {max}", count(&turns["turns"]))),
+        ("files", format!("{} of {}", count(&answer["fds"]), count(&answer["fds_limit"]))),
+        ("memory", bytes(&answer["rss_bytes"])),
+    ];
+    pairs(&lines.map(|(name, value)| (name.to_owned(), value)))
+}
+
+/// `<-> open`
+fn state(row: &Value) -> String {
+    let word = text(&row["state"]);
+    match Phase::ALL.into_iter().find(|phase| phase.to_string() == word) {
+        Some(phase) => format!("{} {word}", phase.arrow()),
+        None => word,
+    }
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn words(value: &Value, between: &str) -> String {
+    let words: Vec<String> = value.as_array().into_iter().flatten().map(text).collect();
+    words.join(between)
+}
+
+/// Rooms: `#lobby #ops`.
+fn named(rooms: &Value) -> String {
+    let names: Vec<String> =
+        rooms.as_array().into_iter().flatten().map(|room| format!("#{}", text(room))).collect();
+    names.join(" ")
+}
+
+fn bytes(value: &Value) -> String {
+    value.as_u64().map_or_else(|| text(value), |count| units::bytes(count, false))
+}
+
+fn count(value: &Value) -> String {
+    value.as_u64().map_or_else(|| text(value), units::grouped)
+}
+
+fn brief(value: &Value) -> String {
+    span(value).map_or_else(|| text(value), units::brief_span)
+}
+
+fn micros(value: &Value) -> String {
+    let short = value.as_u64().and_then(|micros| u32::try_from(micros).ok());
+    short.map_or_else(|| text(value), |micros| units::micros(micros, "µ"))
+}
+
+fn span(seconds: &Value) -> Option<Duration> {
+    Duration::try_from_secs_f64(seconds.as_f64()?).ok()
+}
+
+/// The time of day, here, of a moment in milliseconds since 1970-01-01 UTC.
+fn time_of_day(unix_ms: &Value) -> String {
+    let moment = unix_ms.as_i64().and_then(DateTime::from_timestamp_millis);
+    moment.map_or_else(
+        || text(unix_ms),
+        |moment| moment.with_timezone(&Local).format("%H:%M:%S%.3f").to_string(),
+    )
+}

@@ -1,0 +1,103 @@
+//! Questions answered in one line, for the dashboard's `:` line. The control socket answers them in full.
+
+use std::time::Duration;
+
+use super::operator::{Question, Who};
+use super::server::Engine;
+use super::snapshot::Row;
+
+/// Rooms named in one line.
+const ROOMS_NAMED_MAX: usize = 5;
+
+impl Engine {
+    pub(super) fn brief(&self, question: Question) -> Result<String, String> {
+        match question {
+            Question::Closed => Ok(self.closed_in_brief()),
+            Question::Connection(who) => self.connection_in_brief(who),
+            Question::Connections => {
+                let status = self.status();
+                let (clients, half, slow) = (status.clients, status.half_closed, status.slow);
+                let word = if clients == 1 { "connection" } else { "connections" };
+                Ok(format!("{clients} {word}, {half} half-closed, {slow} slow"))
+            }
+            Question::Rooms => Ok(self.rooms_in_brief()),
+            Question::Status => {
+                let status = self.status();
+                let up = in_words(status.uptime);
+                Ok(format!(
+                    "up {up}: {} {}, {} accepted, {} refused, {} rooms, {} lines in, {} skipped",
+                    status.clients,
+                    if status.clients == 1 { "client" } else { "clients" },
+                    status.accepted,
+                    status.refused,
+                    status.rooms,
+                    status.lines_in,
+                    status.lines_skipped
+                ))
+            }
+        }
+    }
+
+    fn closed_in_brief(&self) -> String {
+        match self.closed.back() {
+            None => "nobody has left yet".to_owned(),
+            Some(last) => format!("{} known, the last {}", self.closed.len(), gone_in_words(last)),
+        }
+    }
+
+    fn connection_in_brief(&self, who: Who) -> Result<String, String> {
+        let now = self.board.now.moment;
+        match self.find(who) {
+            Ok(slot) => {
+                let entry = self.board.entry(slot).ok_or_else(|| format!("{who} is gone"))?;
+                let row = self.row(slot, entry);
+                let idle = in_words(now.since(row.heard));
+                Ok(format!(
+                    "{} {} {}, idle {idle}, {} bytes in, {} out, outbox {}",
+                    self.label(slot),
+                    row.peer,
+                    row.state,
+                    row.bytes_in,
+                    row.bytes_out,
+                    row.outbox_bytes
+                ))
+            }
+            Err(why) => match self.closed.iter().find(|row| who == Who::Id(row.id)) {
+                Some(row) => Ok(gone_in_words(row)),
+                None => Err(why),
+            },
+        }
+    }
+
+    fn rooms_in_brief(&self) -> String {
+        let named: Vec<String> = self
+            .hub
+            .rooms()
+            .take(ROOMS_NAMED_MAX)
+            .map(|room| format!("{} {}", room.name, room.members))
+            .collect();
+        let more = self.hub.room_count().saturating_sub(named.len());
+        match (named.is_empty(), more) {
+            (true, _) => "no rooms".to_owned(),
+            (false, 0) => named.join(", "),
+            (false, more) => format!("{} and {more} more", named.join(", ")),
+        }
+    }
+}
+
+/// `#7 alice (quit)`
+fn gone_in_words(row: &Row) -> String {
+    let nick = row.nick.map(|nick| format!(" {nick}")).unwrap_or_default();
+    let reason = row.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    format!("{}{nick}{reason}", row.id)
+}
+
+/// `41 s`, `3 m 20 s`, `2 h 14 m`
+fn in_words(span: Duration) -> String {
+    let seconds = span.as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} m {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} m", seconds / 3_600, seconds / 60 % 60),
+    }
+}

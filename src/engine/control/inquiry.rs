@@ -1,0 +1,201 @@
+//! A question under way: how far its answer has come, and its next part.
+//!
+//! What is kept between two turns is a place to go on from, never rows: what ends in between is left out, and what
+//! is told is as it is then. What comes after the question was asked is not waited for, so every answer has an end.
+
+use std::collections::VecDeque;
+
+use super::{Machine, json};
+use crate::chat::{Profile, RoomName};
+use crate::engine::operator::{Question, Who};
+use crate::engine::server::Engine;
+use crate::engine::snapshot::Row;
+use crate::id::{ConnId, Slot};
+
+/// Connections whose turn to be told is looked up at a time.
+const BATCH_MAX: usize = 4_096;
+
+/// Whether an answer is complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    Complete,
+    Going,
+}
+
+/// An answer under way.
+#[derive(Debug)]
+pub(super) struct Inquiry {
+    walk: Walk,
+    /// Rows told so far; `None` before the answer has begun.
+    rows: Option<u64>,
+}
+
+/// What is told, and where to go on.
+#[derive(Debug)]
+enum Walk {
+    /// Ended connections by the order in which they ended, counted from 0.
+    Closed {
+        next: u64,
+        end: u64,
+    },
+    Connection(Who),
+    /// By rising id, behind `after`, up to `through`. The batch holds the next ones.
+    Connections {
+        after: u64,
+        through: u64,
+        batch: VecDeque<(ConnId, Slot)>,
+    },
+    Rooms {
+        after: Option<RoomName>,
+    },
+    Status,
+}
+
+impl Engine {
+    /// Begins to answer.
+    pub(super) fn inquire(&self, question: Question) -> Inquiry {
+        let walk = match question {
+            Question::Closed => Walk::Closed { next: 0, end: self.closed_count },
+            Question::Connection(who) => Walk::Connection(who),
+            Question::Connections => {
+                Walk::Connections { after: 0, through: self.door.last_id(), batch: VecDeque::new() }
+            }
+            Question::Rooms => Walk::Rooms { after: None },
+            Question::Status => Walk::Status,
+        };
+        Inquiry { walk, rows: None }
+    }
+
+    /// Writes the next part of an answer: the whole of a short one, a row of a long one.
+    pub(super) fn advance(
+        &self,
+        inquiry: &mut Inquiry,
+        line: &mut Vec<u8>,
+        machine: &impl Machine,
+    ) -> Progress {
+        let list = match &inquiry.walk {
+            Walk::Closed { .. } => "closed",
+            Walk::Connections { .. } => "connections",
+            Walk::Rooms { .. } => "rooms",
+            Walk::Connection(who) => {
+                self.tell_connection(*who, line, machine);
+                return Progress::Complete;
+            }
+            Walk::Status => {
+                let mut status = self.status();
+                machine.complete(&mut status);
+                json::success(line, &json::Status::of(&status, self.operators.count()));
+                return Progress::Complete;
+            }
+        };
+        let rows = inquiry.rows.unwrap_or_else(|| {
+            json::open_list(line, list);
+            0
+        });
+        let before = line.len();
+        if rows > 0 {
+            line.push(b',');
+        }
+        let is_told = self.tell_row(&mut inquiry.walk, line, machine);
+        if !is_told {
+            line.truncate(before);
+            json::close_list(line);
+            return Progress::Complete;
+        }
+        inquiry.rows = Some(rows + 1);
+        Progress::Going
+    }
+
+    /// Writes the next row of a list; `false` if there is none.
+    fn tell_row(&self, walk: &mut Walk, line: &mut Vec<u8>, machine: &impl Machine) -> bool {
+        match walk {
+            Walk::Closed { next, end } => {
+                let first = self.closed_count - self.closed.len() as u64;
+                *next = (*next).max(first);
+                let index = usize::try_from(*next - first).unwrap_or(usize::MAX);
+                let Some(row) = self.closed.get(index).filter(|_| *next < *end) else { return false };
+                *next += 1;
+                json::write(line, &self.connection(row, Vec::new()));
+                true
+            }
+            Walk::Connections { after, through, batch } => {
+                let Some(slot) = self.next_connection(after, *through, batch) else { return false };
+                self.with_live(slot, machine, |row| json::write(line, row));
+                true
+            }
+            Walk::Rooms { after } => {
+                let Some(room) = self.hub.rooms_after(after.as_ref()).next() else { return false };
+                json::write(line, &json::Room::of(&room));
+                *after = Some(*room.name);
+                true
+            }
+            Walk::Connection(_) | Walk::Status => false,
+        }
+    }
+
+    /// The next connection to tell that is still there.
+    fn next_connection(
+        &self,
+        after: &mut u64,
+        through: u64,
+        batch: &mut VecDeque<(ConnId, Slot)>,
+    ) -> Option<Slot> {
+        loop {
+            if batch.is_empty() {
+                *batch = self.connections_between(*after, through);
+            }
+            let (id, slot) = batch.pop_front()?;
+            *after = id.get();
+            if self.board.entry(slot).is_some_and(|entry| entry.id == id && entry.is_client()) {
+                return Some(slot);
+            }
+        }
+    }
+
+    /// The first connections by rising id behind `after`, none beyond `through`.
+    fn connections_between(&self, after: u64, through: u64) -> VecDeque<(ConnId, Slot)> {
+        let ids = self.board.clients().map(|(slot, entry)| (entry.id, slot));
+        let mut batch: Vec<_> = ids.filter(|(id, _)| (after + 1..=through).contains(&id.get())).collect();
+        if batch.len() > BATCH_MAX {
+            batch.select_nth_unstable(BATCH_MAX);
+            batch.truncate(BATCH_MAX);
+        }
+        batch.sort_unstable();
+        batch.into()
+    }
+
+    /// One connection alone, with its life; of one that is gone what is still known.
+    fn tell_connection(&self, who: Who, line: &mut Vec<u8>, machine: &impl Machine) {
+        let gone = match who {
+            Who::Id(id) => self.closed.iter().find(|row| row.id == id),
+            Who::Nick(_) => None,
+        };
+        match (self.find(who), gone) {
+            (Ok(slot), _) => {
+                let detail = self.board.entry(slot).and_then(|entry| self.detail(entry.id));
+                self.with_live(slot, machine, |row| {
+                    json::success(line, &json::Life::of(row, detail.as_ref()));
+                });
+            }
+            (Err(_), Some(row)) => {
+                let row = self.connection(row, Vec::new());
+                json::success(line, &json::Life::of(&row, None));
+            }
+            (Err(why), None) => json::failure(line, &why),
+        }
+    }
+
+    /// Hands over the row of a connection as it is now.
+    fn with_live(&self, slot: Slot, machine: &impl Machine, tell: impl FnOnce(&json::Connection<'_>)) {
+        let Some(entry) = self.board.entry(slot) else { return };
+        let row = Row { kernel: machine.kernel(slot), ..self.row(slot, entry) };
+        let person = self.hub.person(slot);
+        let rooms = person.into_iter().flat_map(Profile::rooms).map(RoomName::as_str).collect();
+        tell(&self.connection(&row, rooms));
+    }
+
+    fn connection<'a>(&'a self, row: &'a Row, rooms: Vec<&'a str>) -> json::Connection<'a> {
+        let listener = self.listeners.get(usize::from(row.listener)).map_or("", String::as_str);
+        json::Connection::of(row, listener, rooms, self.board.now)
+    }
+}

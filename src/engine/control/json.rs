@@ -1,0 +1,298 @@
+//! The JSON that operators read: every field's name and unit, as scripts rely on them.
+//!
+//! Names may be added, never changed or taken away. What is not known is absent, not zero. Text is what people
+//! typed, scrubbed before it came here.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::chat::RoomSummary;
+use crate::engine::snapshot::{self, Detail, Row};
+use crate::id::ConnId;
+use crate::time::Now;
+
+/// One connection: a row of `connections` and `closed`.
+#[derive(Debug, Serialize)]
+pub(super) struct Connection<'a> {
+    id: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nick: Option<&'a str>,
+    peer: String,
+    listener: &'a str,
+    state: String,
+    age_s: f64,
+    idle_s: f64,
+    /// Their names, the active one last.
+    rooms: Vec<&'a str>,
+    bytes_in: u64,
+    bytes_out: u64,
+    lines_in: u64,
+    lines_incomplete: u64,
+    lines_out: u64,
+    lines_skipped: u64,
+    /// Characters replaced in what it sent.
+    scrubbed: u64,
+    inbox_bytes: u64,
+    outbox_bytes: u64,
+    outbox_age_s: f64,
+    outbox_max: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recv_q: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    send_q: Option<u32>,
+    #[serde(flatten)]
+    tcp: Option<Tcp>,
+    read: String,
+    write: String,
+    flags: Vec<&'static str>,
+    /// Why it ended, or why it is about to: a word of `status.closed`, and what was said with it behind a colon.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// Since it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gone_s: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Tcp {
+    rtt_us: u32,
+    peer_window: u32,
+    unacked: u32,
+    retransmits: u32,
+    notsent: u32,
+}
+
+impl<'a> Connection<'a> {
+    pub(super) fn of(row: &'a Row, listener: &'a str, rooms: Vec<&'a str>, now: Now) -> Self {
+        let end = row.gone_at.unwrap_or(now.moment);
+        let kernel = row.kernel;
+        Self {
+            id: row.id.get(),
+            nick: row.nick.as_ref().map(snapshot::Nick::as_str),
+            peer: row.peer.to_string(),
+            listener,
+            state: row.state.to_string(),
+            age_s: seconds(end.since(row.since)),
+            idle_s: seconds(end.since(row.heard)),
+            rooms,
+            bytes_in: row.bytes_in,
+            bytes_out: row.bytes_out,
+            lines_in: row.lines_in,
+            lines_incomplete: row.lines_incomplete,
+            lines_out: row.lines_out,
+            lines_skipped: row.lines_skipped,
+            scrubbed: row.scrubbed,
+            inbox_bytes: row.inbox_bytes,
+            outbox_bytes: row.outbox_bytes,
+            outbox_age_s: seconds(row.outbox_age.unwrap_or_default()),
+            outbox_max: row.outbox_max,
+            recv_q: kernel.map(|kernel| kernel.recv_q),
+            send_q: kernel.map(|kernel| kernel.send_q),
+            tcp: kernel.and_then(|kernel| kernel.tcp).map(Tcp::from),
+            read: row.read.to_string(),
+            write: row.write.to_string(),
+            flags: row.flags.words().collect(),
+            reason: row.reason.as_ref().map(|reason| match reason.detail() {
+                Some(said) => format!("{}: {said}", reason.word()),
+                None => reason.word().to_owned(),
+            }),
+            gone_s: row.gone_at.map(|at| seconds(now.moment.since(at))),
+        }
+    }
+}
+
+impl From<snapshot::TcpInfo> for Tcp {
+    fn from(info: snapshot::TcpInfo) -> Self {
+        let snapshot::TcpInfo { rtt_us, peer_window, unacked, retransmits, notsent } = info;
+        Self { rtt_us, peer_window, unacked, retransmits, notsent }
+    }
+}
+
+/// One connection with its life: the answer to `connection WHO`.
+#[derive(Debug, Serialize)]
+pub(super) struct Life<'a> {
+    #[serde(flatten)]
+    connection: &'a Connection<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outbox_limit: Option<u64>,
+    /// What happened to it, oldest first; nothing for those that are gone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    timeline: Vec<Happened>,
+}
+
+#[derive(Debug, Serialize)]
+struct Happened {
+    /// Milliseconds since 1970-01-01 UTC.
+    unix_ms: i64,
+    what: String,
+}
+
+impl<'a> Life<'a> {
+    pub(super) fn of(connection: &'a Connection<'a>, detail: Option<&Detail>) -> Self {
+        let happened = detail.into_iter().flat_map(|detail| &detail.timeline);
+        Self {
+            connection,
+            outbox_limit: detail.map(|detail| detail.outbox_limit),
+            timeline: happened
+                .map(|(at, what)| Happened { unix_ms: at.wall.unix_ms, what: what.to_string() })
+                .collect(),
+        }
+    }
+}
+
+/// One room: a row of `rooms`.
+#[derive(Debug, Serialize)]
+pub(super) struct Room<'a> {
+    /// Without its `#`.
+    name: &'a str,
+    members: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topic: Option<&'a str>,
+}
+
+impl<'a> Room<'a> {
+    pub(super) fn of(room: &RoomSummary<'a>) -> Self {
+        Self { name: room.name.as_str(), members: room.members, topic: room.topic }
+    }
+}
+
+/// The server as a whole: the answer to `status`.
+#[derive(Debug, Serialize)]
+pub(super) struct Status<'a> {
+    version: &'static str,
+    name: &'a str,
+    pid: u32,
+    uptime_s: f64,
+    listeners: &'a [String],
+    clients: u32,
+    half_closed: u32,
+    slow: u32,
+    operators: usize,
+    accepted: u64,
+    refused: u64,
+    closed: BTreeMap<&'a str, u64>,
+    bytes_in: u64,
+    bytes_out: u64,
+    lines_in: u64,
+    lines_incomplete: u64,
+    deliveries: u64,
+    lines_skipped: u64,
+    outbox_bytes: u64,
+    rooms: u32,
+    #[serde(rename = "loop")]
+    turns: Loop,
+    fds: u32,
+    fds_limit: u32,
+    rss_bytes: u64,
+    paused: bool,
+    draining: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Loop {
+    turns: u64,
+    p50_us: u32,
+    p99_us: u32,
+    max_us: u32,
+}
+
+impl<'a> Status<'a> {
+    pub(super) fn of(status: &'a snapshot::Status, operators: usize) -> Self {
+        let snapshot::TurnStats { turns, p50_us, p99_us, max_us } = status.turns;
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            name: &status.name,
+            pid: status.pid,
+            uptime_s: seconds(status.uptime),
+            listeners: &status.listeners,
+            clients: status.clients,
+            half_closed: status.half_closed,
+            slow: status.slow,
+            operators,
+            accepted: status.accepted,
+            refused: status.refused,
+            closed: status.closed.iter().copied().collect(),
+            bytes_in: status.bytes_in,
+            bytes_out: status.bytes_out,
+            lines_in: status.lines_in,
+            lines_incomplete: status.lines_incomplete,
+            deliveries: status.deliveries,
+            lines_skipped: status.lines_skipped,
+            outbox_bytes: status.outbox_bytes,
+            rooms: status.rooms,
+            turns: Loop { turns, p50_us, p99_us, max_us },
+            fds: status.fds.0,
+            fds_limit: status.fds.1,
+            rss_bytes: status.rss_bytes,
+            paused: status.paused,
+            draining: status.draining,
+        }
+    }
+}
+
+/// How an order went.
+#[derive(Debug, Serialize)]
+struct Done<'a> {
+    /// The connection that it was about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<u64>,
+    message: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct Success<'a, T> {
+    ok: bool,
+    #[serde(flatten)]
+    answer: &'a T,
+}
+
+#[derive(Debug, Serialize)]
+struct Failure<'a> {
+    ok: bool,
+    error: &'a str,
+}
+
+/// Adds a value.
+pub(super) fn write(line: &mut Vec<u8>, value: &impl Serialize) {
+    serde_json::to_writer(line, value)
+        .expect("memory takes everything, and no map has other keys than strings");
+}
+
+/// Adds a whole answer: `{"ok":true,…}`.
+pub(super) fn success(line: &mut Vec<u8>, answer: &impl Serialize) {
+    write(line, &Success { ok: true, answer });
+    line.push(b'\n');
+}
+
+/// Adds a whole answer: `{"ok":false,"error":"…"}`.
+pub(super) fn failure(line: &mut Vec<u8>, error: &str) {
+    write(line, &Failure { ok: false, error });
+    line.push(b'\n');
+}
+
+/// Adds the answer to an order.
+pub(super) fn outcome(line: &mut Vec<u8>, id: Option<ConnId>, outcome: &Result<String, String>) {
+    match outcome {
+        Ok(message) => success(line, &Done { id: id.map(ConnId::get), message }),
+        Err(why) => failure(line, why),
+    }
+}
+
+/// Begins an answer whose rows follow, with commas between them.
+pub(super) fn open_list(line: &mut Vec<u8>, name: &str) {
+    line.extend_from_slice(b"{\"ok\":true,\"");
+    line.extend_from_slice(name.as_bytes());
+    line.extend_from_slice(b"\":[");
+}
+
+/// Ends it.
+pub(super) fn close_list(line: &mut Vec<u8>) {
+    line.extend_from_slice(b"]}\n");
+}
+
+/// Seconds with their milliseconds.
+fn seconds(span: Duration) -> f64 {
+    Duration::from_millis(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)).as_secs_f64()
+}

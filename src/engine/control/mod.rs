@@ -1,0 +1,207 @@
+//! The control socket's side of the engine: operators' connections, their requests, and answers that are made as
+//! their reader takes them.
+//!
+//! An operator's connection is a session like any other, with another role: the same framer, half-close, outbox
+//! and deadlines, but no flood limits and no part in chat. One request a line, one JSON object a line as the answer,
+//! in order. Orders are answered at once. Questions are answered in [`Engine::answer`], once a turn, a few rows at a
+//! time and only while the outbox has room, so neither a long answer nor a slow reader of one holds up a turn.
+//!
+//! Invariants: a row is made when it is put into the outbox, never before; an answer is complete or its connection
+//! is over; while one is under way the operator's next request waits and the socket is not read.
+
+mod inquiry;
+mod json;
+
+use inquiry::{Inquiry, Progress};
+
+use super::entry::{Entry, Role};
+use super::operator::{OperatorCommand, Question};
+use super::server::Engine;
+use super::snapshot::{Kernel, Peer, Status};
+use crate::id::{ConnId, Slot};
+use crate::session::{CloseReason, Incoming, Linger, Output, Phase};
+use crate::wire::framing::Framing;
+
+/// Operators at a time; one more is told so and closed.
+pub const OPERATORS_MAX: usize = 16;
+/// Rows made in one turn, for all operators together.
+const ROWS_A_TURN: usize = 128;
+/// An answer goes on while less than so many bytes of it wait for their reader.
+const ANSWER_AHEAD_BYTES: usize = 64 * 1024;
+
+/// What only the process and its kernel know; asked while an answer is made.
+pub trait Machine {
+    /// The kernel's side of a connection, where the system tells it.
+    fn kernel(&self, slot: Slot) -> Option<Kernel>;
+
+    /// Fills in what the engine leaves at its default: process, loop, descriptors, memory.
+    fn complete(&self, status: &mut Status);
+}
+
+/// The line for an operator who is not let in: `{"ok":false,"error":WHY}`.
+#[must_use]
+pub fn refusal(why: &str) -> Vec<u8> {
+    let mut line = Vec::new();
+    json::failure(&mut line, why);
+    line
+}
+
+/// Everybody on the control socket.
+#[derive(Debug, Default)]
+pub(super) struct Operators {
+    here: Vec<Operator>,
+    /// What is written for one of them; kept for its memory.
+    line: Vec<u8>,
+    accepted: u64,
+}
+
+#[derive(Debug)]
+struct Operator {
+    slot: Slot,
+    /// The answer under way.
+    inquiry: Option<Inquiry>,
+}
+
+impl Operators {
+    pub(super) fn count(&self) -> usize {
+        self.here.len()
+    }
+
+    pub(super) fn has(&self, slot: Slot) -> bool {
+        self.here.iter().any(|operator| operator.slot == slot)
+    }
+
+    pub(super) fn left(&mut self, slot: Slot) {
+        self.here.retain(|operator| operator.slot != slot);
+    }
+
+    fn begin(&mut self, slot: Slot, inquiry: Inquiry) {
+        if let Some(operator) = self.here.iter_mut().find(|operator| operator.slot == slot) {
+            operator.inquiry = Some(inquiry);
+        }
+    }
+}
+
+impl Engine {
+    /// An operator's connection was accepted. `None`: there are too many, it is to be told and closed.
+    pub fn operator_accepted(&mut self) -> Option<Slot> {
+        if self.operators.here.len() >= OPERATORS_MAX {
+            return None;
+        }
+        self.operators.accepted += 1;
+        // Numbered apart: clients' ids are not used up by whoever asks about them.
+        let id = ConnId::new(self.operators.accepted).unwrap_or(ConnId::FIRST);
+        let entry =
+            Entry::new(id, Role::Operator, Peer::Unix, u16::MAX, Framing::Lines, self.board.now.moment);
+        let slot = Slot::at(self.board.entries.insert(entry));
+        self.operators.here.push(Operator { slot, inquiry: None });
+        self.board.touch(slot);
+        Some(slot)
+    }
+
+    /// Goes on with the answers under way, within the budget of a turn; called once a turn, before
+    /// [`Engine::settle`].
+    pub fn answer(&mut self, machine: &impl Machine) {
+        let mut rows = ROWS_A_TURN;
+        for at in 0..self.operators.here.len() {
+            let Operator { slot, inquiry } = &mut self.operators.here[at];
+            let (slot, Some(mut inquiry)) = (*slot, inquiry.take()) else { continue };
+            if self.go_on(slot, &mut inquiry, &mut rows, machine) {
+                self.answered(slot);
+            } else {
+                self.operators.here[at].inquiry = Some(inquiry);
+            }
+        }
+        // Whoever is first has the whole budget: each turn another.
+        if self.operators.here.len() > 1 {
+            self.operators.here.rotate_left(1);
+        }
+    }
+
+    /// Writes as much of an answer as there is room for. `true` if it is complete, or nobody can read it any more.
+    fn go_on(&mut self, slot: Slot, inquiry: &mut Inquiry, rows: &mut usize, machine: &impl Machine) -> bool {
+        let Some(session) = self.board.entry(slot).map(|entry| &entry.session) else { return true };
+        if session.output() != Output::Open {
+            return true;
+        }
+        let room = ANSWER_AHEAD_BYTES.saturating_sub(session.outbox().bytes());
+        let mut line = std::mem::take(&mut self.operators.line);
+        let mut progress = Progress::Going;
+        while progress == Progress::Going && line.len() < room && *rows > 0 {
+            *rows -= 1;
+            progress = self.advance(inquiry, &mut line, machine);
+        }
+        self.board.answer_raw(slot, &line);
+        line.clear();
+        self.operators.line = line;
+        progress == Progress::Complete
+    }
+
+    /// An answer is complete: requests that waited for it are taken.
+    fn answered(&mut self, slot: Slot) {
+        if let Some(entry) = self.board.entry_mut(slot) {
+            entry.session.set_answering(false);
+            self.board.touch(slot);
+            self.parse(slot, &[]);
+        }
+    }
+
+    /// One line of an operator.
+    pub(super) fn take_request(&mut self, slot: Slot, incoming: Incoming, text: &str) {
+        match incoming {
+            // Operators have no flood limits, and every end of input ends a line.
+            Incoming::Flooding | Incoming::Incomplete => {}
+            Incoming::Foreign(protocol) => {
+                self.refuse(
+                    slot,
+                    &format!("this is a control socket and no {protocol}: send one verb a line"),
+                );
+                self.part(slot, CloseReason::Foreign(protocol), Linger::FAREWELL);
+            }
+            Incoming::TooLong => {
+                let limit = self.board.limits_of(slot).line_bytes;
+                self.refuse(slot, &format!("a request has at most {limit} bytes"));
+            }
+            Incoming::Message => match text.parse::<OperatorCommand>() {
+                Ok(OperatorCommand::Ask(question)) => self.begin(slot, question),
+                Ok(command) => {
+                    let (id, outcome) = self.order(&command);
+                    let mut line = Vec::new();
+                    json::outcome(&mut line, id, &outcome);
+                    self.board.answer_raw(slot, &line);
+                }
+                Err(why) => self.refuse(slot, &why.to_string()),
+            },
+        }
+    }
+
+    fn begin(&mut self, slot: Slot, question: Question) {
+        let inquiry = self.inquire(question);
+        self.operators.begin(slot, inquiry);
+        if let Some(entry) = self.board.entry_mut(slot) {
+            entry.session.set_answering(true);
+        }
+        self.board.touch(slot);
+    }
+
+    fn refuse(&mut self, slot: Slot, why: &str) {
+        self.board.answer_raw(slot, &refusal(why));
+    }
+
+    /// At the end of a turn: answers that can go on have another turn at once, and operators whose server has
+    /// nobody left go last.
+    pub(super) fn see_to_operators(&mut self) {
+        let is_over = self.is_stopping() && self.board.entries.len() == self.operators.count();
+        for at in 0..self.operators.here.len() {
+            let Operator { slot, ref inquiry } = self.operators.here[at];
+            let Some(entry) = self.board.entry(slot) else { continue };
+            if inquiry.is_some() {
+                if entry.session.outbox().bytes() < ANSWER_AHEAD_BYTES {
+                    self.board.touch(slot);
+                }
+            } else if is_over && entry.session.phase() != Phase::Draining {
+                self.part(slot, CloseReason::ServerStop, Linger::server_stop(self.drain));
+            }
+        }
+    }
+}

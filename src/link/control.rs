@@ -1,0 +1,187 @@
+//! Control sockets: where they are, which of them answer, and asking one a question.
+//!
+//! A server without a path of its own choice has its socket in one of two directories of the user, under a name that
+//! tells its port. Nothing here is a server; nothing waits longer than it is told to.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::config::settings::ListenAddr;
+
+/// The longest answer that is taken, in bytes: `connections` with a million of them.
+pub const ANSWER_BYTES_MAX: u64 = 1 << 30;
+/// Sockets looked at in one directory.
+const SOCKETS_MAX: usize = 256;
+/// How long a server is given to say where it listens.
+const WHO_ARE_YOU: Duration = Duration::from_millis(300);
+/// Access to the directory in the user's state directory: nobody else's business.
+const DIRECTORY_MODE: u32 = 0o700;
+
+/// The name of a server's socket: that of its first TCP port, else of its process.
+#[must_use]
+pub fn file_name(tcp_port: Option<u16>, pid: u32) -> String {
+    match tcp_port {
+        Some(port) => format!("chatops-{port}.sock"),
+        None => format!("chatops-pid-{pid}.sock"),
+    }
+}
+
+/// Where sockets are looked for and put, the better place first: the user's runtime directory, then one of ours in
+/// the user's state directory (XDG Base Directory Specification).
+#[must_use]
+pub fn directories() -> Vec<PathBuf> {
+    let Some(base) = directories::BaseDirs::new() else { return Vec::new() };
+    let runtime = base.runtime_dir().map(Path::to_owned);
+    let state = base.state_dir().map(|state| state.join("chatops"));
+    runtime.into_iter().chain(state).collect()
+}
+
+/// Makes a place of [`directories()`] ready to have a socket in it. The runtime directory is the system's to make;
+/// ours is made, and closed to others.
+///
+/// # Errors
+///
+/// When it is not there, or cannot be made.
+pub fn prepare(directory: &Path) -> io::Result<()> {
+    let base = directories::BaseDirs::new();
+    if base.as_ref().and_then(directories::BaseDirs::runtime_dir) == Some(directory) {
+        return fs::metadata(directory).map(|_| ());
+    }
+    fs::DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(directory)?;
+    let mode = fs::metadata(directory)?.permissions().mode() & 0o777;
+    if mode == DIRECTORY_MODE {
+        return Ok(());
+    }
+    fs::set_permissions(directory, fs::Permissions::from_mode(DIRECTORY_MODE))
+}
+
+/// The sockets in [`directories()`] on which somebody answers, in the order of their names. Sockets of other users
+/// are not ours to talk to, unless we are root.
+#[must_use]
+pub fn live() -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = directories().iter().flat_map(|directory| sockets_in(directory)).collect();
+    found.retain(|path| UnixStream::connect(path).is_ok());
+    found
+}
+
+fn sockets_in(directory: &Path) -> Vec<PathBuf> {
+    let uid = rustix::process::geteuid().as_raw();
+    let is_ours = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with("chatops-")
+            && path.extension().is_some_and(|extension| extension == "sock")
+            && fs::symlink_metadata(path).is_ok_and(|found| {
+                found.file_type().is_socket() && (uid == 0 || [uid, 0].contains(&found.uid()))
+            })
+    };
+    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut paths: Vec<PathBuf> = paths.filter(is_ours).take(SOCKETS_MAX).collect();
+    paths.sort();
+    paths
+}
+
+/// The control socket of the server that listens at `address`, if one of ours does.
+#[must_use]
+pub fn serving(address: &ListenAddr) -> Option<PathBuf> {
+    live().into_iter().find(|path| {
+        let listeners = Control::connect(path, WHO_ARE_YOU).and_then(|mut control| control.listeners());
+        listeners.is_ok_and(|listeners| listeners.iter().any(|label| is_at(label, address)))
+    })
+}
+
+/// Whether a listener, as it is printed, has `address`.
+fn is_at(label: &str, address: &ListenAddr) -> bool {
+    let Some((place, _framing)) = label.rsplit_once(" (") else { return false };
+    match (address, place.parse::<SocketAddr>()) {
+        (ListenAddr::Tcp(wanted), Ok(taken)) => {
+            let is_wide = taken.ip().is_unspecified() || wanted.ip().is_unspecified();
+            taken.port() == wanted.port() && (is_wide || taken.ip() == wanted.ip())
+        }
+        (ListenAddr::Unix(_), Err(_)) => place == address.to_string(),
+        _ => false,
+    }
+}
+
+/// A connection to a control socket.
+#[derive(Debug)]
+pub struct Control {
+    stream: BufReader<UnixStream>,
+}
+
+impl Control {
+    /// Connects. No answer is waited for longer than `patience`.
+    ///
+    /// # Errors
+    ///
+    /// When nobody is there, or it is another user's.
+    pub fn connect(path: &Path, patience: Duration) -> io::Result<Self> {
+        let stream = UnixStream::connect(path)?;
+        stream.set_read_timeout(Some(patience))?;
+        stream.set_write_timeout(Some(patience))?;
+        Ok(Self { stream: BufReader::new(stream) })
+    }
+
+    /// Sends one request, a line without its end, and gives its answer, a line without its end.
+    ///
+    /// # Errors
+    ///
+    /// When the server goes, is silent for too long, or answers with more than [`ANSWER_BYTES_MAX`].
+    pub fn ask(&mut self, request: &str) -> io::Result<String> {
+        // A server that lets nobody in has said why by now: its answer is read even if it takes no request.
+        let sent = self.stream.get_mut().write_all(format!("{request}\n").as_bytes());
+        let mut answer = String::new();
+        let read = self.stream.by_ref().take(ANSWER_BYTES_MAX).read_line(&mut answer);
+        if answer.ends_with('\n') {
+            answer.truncate(answer.trim_end().len());
+            return Ok(answer);
+        }
+        sent.and(read).and(Err(io::ErrorKind::UnexpectedEof.into()))
+    }
+
+    /// Where the server listens, as it is printed.
+    fn listeners(&mut self) -> io::Result<Vec<String>> {
+        #[derive(Deserialize)]
+        struct Status {
+            listeners: Vec<String>,
+        }
+        let answer = self.ask("status")?;
+        let status: Status = serde_json::from_str(&answer)?;
+        Ok(status.listeners)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_is_found_by_its_address() {
+        let tcp = |text: &str| ListenAddr::Tcp(text.parse().unwrap());
+        for (label, address, expected) in [
+            ("127.0.0.1:6677 (lines)", tcp("127.0.0.1:6677"), true),
+            ("127.0.0.1:6677 (lines)", tcp("127.0.0.1:6678"), false),
+            ("127.0.0.1:6677 (lines)", tcp("127.0.0.2:6677"), false),
+            ("0.0.0.0:6677 (lines)", tcp("127.0.0.2:6677"), true),
+            ("127.0.0.1:6677 (lines)", tcp("[::]:6677"), true),
+            ("unix:/run/a (b).sock (lines)", ListenAddr::Unix("/run/a (b).sock".into()), true),
+            ("unix:/run/a.sock (lines)", ListenAddr::Unix("/run/b.sock".into()), false),
+            ("", tcp("127.0.0.1:6677"), false),
+        ] {
+            assert_eq!(is_at(label, &address), expected, "{label} {address}");
+        }
+    }
+
+    #[test]
+    fn a_server_is_known_by_its_port() {
+        assert_eq!(file_name(Some(6677), 42), "chatops-6677.sock");
+        assert_eq!(file_name(None, 42), "chatops-pid-42.sock");
+    }
+}
