@@ -101,12 +101,13 @@ fn fields(picture: &Picture, index: usize) -> Vec<(&'static str, Value)> {
     fields
 }
 
-fn amounts(row: &Row) -> [(&'static str, Value); 12] {
+fn amounts(row: &Row) -> [(&'static str, Value); 13] {
     let rtt = row.kernel.and_then(|kernel| kernel.tcp).map(|tcp| u64::from(tcp.rtt_us));
     [
         ("bytes_in", Value::Number(row.bytes_in)),
         ("bytes_out", Value::Number(row.bytes_out)),
         ("lines_in", Value::Number(row.lines_in)),
+        ("lines_incomplete", Value::Number(row.lines_incomplete)),
         ("lines_out", Value::Number(row.lines_out)),
         ("lines_skipped", Value::Number(row.lines_skipped)),
         ("inbox_bytes", Value::Number(row.inbox_bytes)),

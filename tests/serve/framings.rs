@@ -134,11 +134,11 @@ fn telnet_is_not_spoken_beside_lines() {
 #[test]
 fn empty_messages_do_nothing() {
     let (_server, mut people) = people_of_all(&[]);
-    for speaker in 0..4 {
+    for client in &mut people {
         for _ in 0..5 {
-            people[speaker].send("");
+            client.send("");
         }
-        people[speaker].expect_nothing();
+        client.expect_nothing();
     }
     for client in &mut people {
         client.expect_nothing();

@@ -2,11 +2,15 @@
 
 use std::collections::VecDeque;
 
+use crate::framing::Framing;
 use crate::random::Random;
 use crate::stage::Client;
 
 /// The longest message in these schedules, in bytes.
-pub(crate) const LINE_BYTES: usize = 200;
+pub(crate) const LINE_BYTES: usize = 256;
+
+/// The record of the listener for `fixed`: every line of these schedules fits.
+pub(crate) const RECORD_BYTES: u32 = 256;
 
 /// Telnet: "interpret as command", "no operation", "do", "timing mark", "are you there".
 const TELNET: [&[u8]; 3] = [&[255, 241], &[255, 253, 6], &[255, 246]];
@@ -19,6 +23,7 @@ const GARBAGE: [&[u8]; 5] = [&[0], &[7], &[27, b'[', b'J'], &[0xe2, 0x82], "\u{2
 #[allow(clippy::struct_excessive_bools, reason = "none follows from the others")]
 pub(crate) struct Actor {
     pub(crate) client: Client,
+    pub(crate) framing: Framing,
     /// Typed and not yet sent.
     typed: VecDeque<u8>,
     /// Things said so far, each with its number in it.
@@ -43,9 +48,10 @@ pub(crate) struct Actor {
 }
 
 impl Actor {
-    pub(crate) fn new(client: Client, may_speak_telnet: bool) -> Self {
+    pub(crate) fn new(client: Client, framing: Framing, may_speak_telnet: bool) -> Self {
         Self {
             client,
+            framing,
             typed: VecDeque::new(),
             said: 0,
             pings: 0,
@@ -91,6 +97,7 @@ impl Actor {
             92..94 => "/help".to_owned(),
             94 => random.pick(&["/who", "/rooms", "/set"]).to_owned(),
             95 => random.pick(&["/frobnicate", "/join", "/nick 5", "/"]).to_owned(),
+            96 if matches!(self.framing, Framing::Fixed(_)) => "x".repeat(random.within(1, 100)),
             96 => "x".repeat(LINE_BYTES + random.within(1, 400)),
             97 => String::new(),
             98 => {
@@ -124,20 +131,25 @@ impl Actor {
     /// Words that are not said twice.
     fn words(&mut self, random: &mut Random) -> String {
         self.said += 1;
-        let padding = ".".repeat(random.pick(&[0, 3, 20, 60]));
-        format!("s{}.{}; {padding}", self.client.0, self.said)
+        let padding = random.pick(&["", " ...", " the more the merrier"]).repeat(random.pick(&[1, 1, 3]));
+        format!("s{}.{};{padding}", self.client.0, self.said)
     }
 
     fn enter(&mut self, random: &mut Random, line: &str) {
-        self.typed.extend(line.as_bytes());
+        let mut line = line.as_bytes().to_vec();
         if random.percent(3) {
-            self.typed.extend(random.pick(&GARBAGE));
+            line.extend(random.pick(&GARBAGE));
         }
         if self.may_speak_telnet && random.percent(3) {
             self.has_spoken_telnet = true;
-            self.typed.extend(random.pick(&TELNET));
+            line.extend(random.pick(&TELNET));
         }
-        self.typed.extend(random.pick(&[&b"\n"[..], b"\r\n", b"\r\0", b"\n"]));
+        if self.framing == Framing::Lines {
+            self.typed.extend(line);
+            self.typed.extend(random.pick(&[&b"\n"[..], b"\r\n", b"\r\0", b"\n"]));
+        } else {
+            self.typed.extend(self.framing.encode(&line));
+        }
     }
 
     /// What it sends now of what was typed: all of it, or a part that may end anywhere.
@@ -147,13 +159,15 @@ impl Actor {
         self.typed.drain(..count).collect()
     }
 
-    /// One last thing, with all that was typed before it and maybe without its line's end.
+    /// One last thing, with all that was typed before it and maybe without its line's end: heard all the same where a
+    /// byte ends a line.
     pub(crate) fn sends_the_rest(&mut self, random: &mut Random) -> Vec<u8> {
         let last = self.words(random);
         self.enter(random, &last);
         let mut rest: Vec<u8> = self.typed.drain(..).collect();
-        if rest.ends_with(b"\n") && random.percent(50) {
-            rest.pop();
+        let may_be_cut = self.framing != Framing::Lines || rest.ends_with(b"\n");
+        if may_be_cut && random.percent(50) && rest.pop().is_some() {
+            self.is_tainted |= matches!(self.framing, Framing::Length | Framing::Fixed(_));
         }
         rest
     }

@@ -5,6 +5,9 @@
 //! schedule that fails tells how it is played again, alone.
 
 mod actor;
+#[path = "../common/framing.rs"]
+#[allow(dead_code, reason = "shared with the black-box tests, which read names of framings")]
+mod framing;
 mod oracle;
 mod random;
 mod schedule;

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use chatops::config::settings::{ByteSize, Config, HalfClosePolicy, OnFull};
+use chatops::config::settings::{self, ByteSize, Config, HalfClosePolicy, Listen, Listeners, OnFull};
 use chatops::engine::record::Record;
 use chatops::engine::{Engine, Fate};
 use chatops::session::CloseReason;
 
-use crate::actor::{Actor, LINE_BYTES};
+use crate::actor::{Actor, LINE_BYTES, RECORD_BYTES};
+use crate::framing::Framing;
 use crate::oracle;
 use crate::random::Random;
 use crate::stage::{Client, Window, World};
@@ -20,6 +21,11 @@ const OPEN_ROOMS: [&str; 4] = ["#lobby", "#a", "#b", "#c"];
 const CLIENTS_MAX: usize = 9;
 /// The longest answer in these schedules: `/help`.
 const ANSWER_MAX: usize = 2_048;
+/// The longest answer where a line takes a record.
+const ANSWER_IN_RECORDS_MAX: usize = 8_192;
+/// How messages are delimited on each listener; the first is the one of the witness.
+const FRAMINGS: [Framing; 4] =
+    [Framing::Lines, Framing::Nul, Framing::Length, Framing::Fixed(RECORD_BYTES as usize)];
 /// Acts that are shown of a schedule that failed.
 const TRACE_MAX: usize = 60;
 
@@ -101,6 +107,8 @@ pub(crate) struct Tally {
     /// Streams that were cut off.
     cut_streams: u64,
     turned_away: u64,
+    /// Messages within which the input ended.
+    incomplete: u64,
     ends: BTreeMap<&'static str, u64>,
 }
 
@@ -112,6 +120,7 @@ impl Tally {
         self.skipping_streams += other.skipping_streams;
         self.cut_streams += other.cut_streams;
         self.turned_away += other.turned_away;
+        self.incomplete += other.incomplete;
         for (word, count) in &other.ends {
             *self.ends.entry(word).or_default() += count;
         }
@@ -121,6 +130,7 @@ impl Tally {
     pub(crate) fn check(&self) {
         assert!(self.compared * 2 > self.schedules, "most schedules are compared line by line");
         assert!(self.skipping_streams > 0 && self.cut_streams > 0 && self.turned_away > 0);
+        assert!(self.incomplete > 0);
         for word in [
             "eof",
             "half-close-timeout",
@@ -169,7 +179,7 @@ impl Schedule {
 
     fn seat_the_witness(&mut self) {
         let witness = self.world.connect();
-        self.actors.push(Actor::new(witness, false));
+        self.actors.push(Actor::new(witness, Framing::Lines, false));
         self.names.add(1, witness.0);
         for room in OPEN_ROOMS {
             self.world.says(witness, &format!("/join {room}"));
@@ -198,6 +208,7 @@ impl Schedule {
         self.check();
         self.check_streams();
         self.check_records();
+        self.tally.incomplete += self.world.snapshot().status.lines_incomplete;
         self.tally
     }
 
@@ -301,9 +312,15 @@ impl Schedule {
             return;
         }
         let is_tcp = self.random.percent(80);
-        let client = self.world.connect_from(if is_tcp { "192.0.2.7:1" } else { "unix" });
-        self.note(format!("{} connects", client.0));
-        self.actors.push(Actor::new(client, is_tcp));
+        let listener = if self.random.percent(50) { 0 } else { self.random.within(1, FRAMINGS.len() - 1) };
+        let framing = FRAMINGS[listener];
+        if matches!(framing, Framing::Fixed(_)) {
+            self.world.answer_max = ANSWER_IN_RECORDS_MAX;
+        }
+        let address = if is_tcp { "192.0.2.7:1" } else { "unix" };
+        let client = self.world.connect_on(u16::try_from(listener).unwrap(), address);
+        self.note(format!("{} connects: {framing:?}", client.0));
+        self.actors.push(Actor::new(client, framing, is_tcp && framing == Framing::Lines));
         let kernel_bytes = self.random.pick(&[10, 300, 3_000, 100_000]);
         let window = self.random.pick(&[Window::Closed, Window::Open, Window::Open]);
         let peer = self.world.peer(client);
@@ -464,8 +481,9 @@ impl Schedule {
     }
 
     fn check_streams(&mut self) {
+        let streams = self.world.peers.iter().zip(&self.actors);
         let transcripts: Vec<Transcript> =
-            self.world.peers.iter().map(|peer| Transcript::of(peer, &self.names)).collect();
+            streams.map(|(peer, actor)| Transcript::of(peer, actor.framing, &self.names)).collect();
         let is_whole = |transcript: &Transcript| {
             transcript.is_complete && !transcript.lines.iter().any(|line| matches!(line, Heard::Skipped(_)))
         };
@@ -514,7 +532,20 @@ impl Schedule {
     }
 }
 
+/// Listeners of every framing, in the order of [`FRAMINGS`].
+fn listeners() -> Listeners {
+    let record = std::num::NonZeroU32::new(RECORD_BYTES).unwrap();
+    let framings = [
+        settings::Framing::Lines,
+        settings::Framing::Nul,
+        settings::Framing::Length,
+        settings::Framing::Fixed(record),
+    ];
+    Listeners(framings.map(|framing| Listen { framing, ..Listen::default() }).to_vec())
+}
+
 fn configure(config: &mut Config, random: &mut Random, has_witness: bool) {
+    config.listen = listeners();
     config.limits.line_bytes = ByteSize(LINE_BYTES as u64);
     config.limits.outbox_bytes = ByteSize(random.pick(&[700, 1_000, 1_500, 3_000, 10_000]));
     config.limits.stall = Duration::from_secs(random.pick(&[15, 60, 120]));

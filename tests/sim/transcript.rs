@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::framing::Framing;
 use crate::stage::Peer;
 
 /// A line in the stream of one client.
@@ -74,24 +75,20 @@ pub(crate) struct Transcript {
 }
 
 impl Transcript {
-    pub(crate) fn of(peer: &Peer, names: &Names) -> Self {
+    pub(crate) fn of(peer: &Peer, framing: Framing, names: &Names) -> Self {
         let is_complete = peer.got_fin() && !peer.is_closed;
-        let bytes = without_telnet(&peer.received);
-        let text = String::from_utf8(bytes).unwrap_or_else(|error| {
-            // A stream that was cut off may end within a character.
-            let whole = error.utf8_error().valid_up_to();
-            assert!(!is_complete && error.as_bytes().len() - whole < 4, "only UTF-8 is sent: {error}");
-            String::from_utf8(error.as_bytes()[..whole].to_vec()).unwrap()
-        });
+        let mut bytes = match framing {
+            Framing::Lines => without_telnet(&peer.received),
+            _ => peer.received.clone(),
+        };
         let mut lines = Vec::new();
-        for line in text.split_inclusive('\n') {
-            let Some(line) = line.strip_suffix("\r\n") else {
-                assert!(!is_complete, "the last line is not whole: {line:?}");
-                break;
-            };
+        while let Some(line) = framing.take(&mut bytes) {
+            let line = String::from_utf8(line).expect("only UTF-8 is sent");
             assert!(!line.chars().any(|c| c != '\t' && c.is_control()), "{line:?}");
-            lines.push(heard(line, names));
+            // A line that was cut off behind a space has none for those who read it in a record.
+            lines.push(heard(line.trim_end_matches(' '), names));
         }
+        assert!(!is_complete || bytes.is_empty(), "the last line is not whole: {}", bytes.escape_ascii());
         Self { lines, is_complete }
     }
 

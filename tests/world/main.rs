@@ -11,6 +11,7 @@ mod control;
 mod door;
 mod farewell;
 mod flood;
+mod framings;
 mod half_close;
 mod picture;
 mod shutdown;

@@ -129,6 +129,11 @@ impl World {
 
     /// Somebody connects from an address, `unix` for a Unix socket.
     pub(crate) fn connect_from(&mut self, address: &str) -> Client {
+        self.connect_on(0, address)
+    }
+
+    /// Somebody connects from an address to the listener with this number.
+    pub(crate) fn connect_on(&mut self, listener: u16, address: &str) -> Client {
         let from = match address {
             "unix" => snapshot::Peer::Unix,
             _ => snapshot::Peer::Tcp(address.parse::<SocketAddr>().unwrap()),
@@ -137,7 +142,7 @@ impl World {
         let number = self.peers.len();
         let mut peer = Peer::new();
         if !self.engine.is_closed_to_newcomers()
-            && let Admission::In(slot) = self.engine.accepted(0, from)
+            && let Admission::In(slot) = self.engine.accepted(listener, from)
         {
             peer.admitted(slot, self.next_id);
             self.next_id = self.next_id.next();
