@@ -89,6 +89,17 @@ impl Linger {
     }
 }
 
+/// Whether its next line waits for its answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gate {
+    /// An answer is under way that is made as its reader takes it.
+    Answering,
+    /// Its own unsent answers are too many.
+    Full,
+    /// It does not wait.
+    Open,
+}
+
 /// What was counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -128,10 +139,7 @@ pub struct Session {
     pub(super) flow: bool,
     /// Over its rate since, with no pause.
     pub(super) flood_since: Option<Moment>,
-    /// Its own unsent answers are too many, or one is under way: its next line waits.
-    pub(super) gated: bool,
-    /// An answer is under way that is made as its reader takes it.
-    pub(super) answering: bool,
+    pub(super) gate: Gate,
     /// A look at Send-Q is wanted.
     pub(super) probe: bool,
     /// A deadline has passed: with all sent and acknowledged it is closed at the next look at Send-Q.
@@ -188,8 +196,7 @@ impl Session {
             counters: Counters::default(),
             flow: false,
             flood_since: None,
-            gated: false,
-            answering: false,
+            gate: Gate::Open,
             probe: false,
             last_call: None,
             listens: false,
@@ -216,7 +223,7 @@ impl Session {
         let ended = self.input == Input::Ended;
         let finned = self.output == Output::Finned;
         Wants {
-            read: !ended && !self.flow && !self.gated && self.fate.is_none(),
+            read: !ended && !self.flow && self.gate == Gate::Open && self.fate.is_none(),
             write: !finned && !self.outbox.is_empty(),
             fin: self.output == Output::Flushing && self.outbox.is_empty(),
             events: !(ended && finned),
@@ -233,7 +240,7 @@ impl Session {
 
     /// An answer that is made as its reader takes it begins, or is complete: until then the next line waits.
     pub fn set_answering(&mut self, on: bool) {
-        self.answering = on;
+        self.gate = if on { Gate::Answering } else { Gate::Open };
     }
 
     /// The peer stays after half-close from now on (`/listen`).
@@ -257,7 +264,7 @@ impl Session {
         self.shut_by_operator = true;
         self.input = Input::Discarded;
         self.framer.clear();
-        self.gated = false;
+        self.gate = Gate::Open;
         self.timeline.note(now, Milestone::Shutdown(Half::Read));
         true
     }
@@ -269,7 +276,7 @@ impl Session {
         }
         self.shut_by_operator = true;
         self.output = Output::Flushing;
-        self.gated = false;
+        self.gate = Gate::Open;
         self.timeline.note(now, Milestone::Shutdown(Half::Write));
         true
     }
@@ -300,7 +307,7 @@ impl Session {
         }
         self.framer.clear();
         self.flow = false;
-        self.gated = false;
+        self.gate = Gate::Open;
         self.flood_since = None;
         for timer in [Timer::Flow, Timer::HalfClose, Timer::Patience] {
             self.timers.cancel(timer);

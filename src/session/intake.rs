@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::connection::{Input, Output, Session};
+use super::connection::{Gate, Input, Output, Session};
 use super::limits::{FloodLimits, Limits};
 use super::phase::Turn;
 use super::timeline::Milestone;
@@ -127,7 +127,7 @@ impl Session {
     pub fn note_split(&mut self, now: Moment) {
         let bytes = self.framer.held_bytes();
         let split = |last: &Milestone| matches!(last, Milestone::SplitLine { .. });
-        if bytes > 0 && !self.flow && !self.gated && !self.timeline.ends_with(split) {
+        if bytes > 0 && !self.flow && self.gate == Gate::Open && !self.timeline.ends_with(split) {
             let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
             self.timeline.note(now, Milestone::SplitLine { bytes });
         }
@@ -154,7 +154,7 @@ impl Session {
     /// Whether the peer ended its input and all of it was taken and answered.
     #[must_use]
     pub fn input_is_done(&self) -> bool {
-        self.input == Input::Ended && self.framer.held_bytes() == 0 && !self.answering
+        self.input == Input::Ended && self.framer.held_bytes() == 0 && self.gate != Gate::Answering
     }
 
     /// Whether it was over its rate and has paused since.
@@ -187,9 +187,11 @@ impl Session {
     /// Its next line waits while its own unsent answers fill half of its outbox, for answers are never skipped, and
     /// while an answer is under way.
     fn has_to_wait(&mut self, limits: &Limits) -> bool {
-        let is_full = self.outbox.kept_bytes() > limits.outbox_bytes / 2;
-        self.gated = self.output == Output::Open && (self.answering || is_full);
-        self.gated || self.flow
+        if self.gate != Gate::Answering {
+            let is_full = self.outbox.kept_bytes() > limits.outbox_bytes / 2;
+            self.gate = if self.output == Output::Open && is_full { Gate::Full } else { Gate::Open };
+        }
+        self.gate != Gate::Open || self.flow
     }
 
     fn is_over_rate(&mut self, now: Moment, flood: &FloodLimits) -> bool {

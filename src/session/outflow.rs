@@ -3,7 +3,7 @@
 use std::io::IoSlice;
 use std::time::Duration;
 
-use super::connection::{Fate, Input, LastCall, Output, Session};
+use super::connection::{Fate, Gate, Input, LastCall, Output, Session};
 use super::timeline::Milestone;
 use super::timers::Timer;
 use super::{CloseReason, Limits};
@@ -132,7 +132,7 @@ impl Session {
                 self.timeline.note(now, Milestone::Flushed);
             }
         }
-        self.gated && !self.answering && self.outbox.kept_bytes() <= limits.outbox_bytes / 2
+        self.gate == Gate::Full && self.outbox.kept_bytes() <= limits.outbox_bytes / 2
     }
 
     /// Our FIN is sent.
