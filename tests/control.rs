@@ -353,6 +353,17 @@ fn a_configured_path_is_found_without_being_named() {
 }
 
 #[test]
+fn a_configuration_that_is_broken_by_now_does_not_keep_the_operator_out() {
+    let server = Server::start(&[]);
+    let named = Finished::run_in(server.home(), &["-o", "nonsense=1", "ctl", "status"]);
+    named.assert_refused(&["nonsense"]);
+    let config = server.home().path().join("config/chatops");
+    fs::create_dir_all(&config).unwrap();
+    fs::write(config.join("config.toml"), "[control\n").unwrap();
+    assert_eq!(server.ctl(&["status"]).code, Some(0));
+}
+
+#[test]
 fn off_means_none() {
     let server = Server::start(&["control.path=off"]);
     assert!(!server.control().exists());
