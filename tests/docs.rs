@@ -2,6 +2,7 @@
 //! that they name exist, and the files that they hand out work.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -115,7 +116,7 @@ fn the_readme_lists_the_operators_verbs_as_they_are() {
     let mut expected = "| verb | does |\n| --- | --- |\n".to_owned();
     for (verb, arguments, meaning) in VERBS {
         let usage = format!("{verb} {arguments}").trim_end().replace('|', "\\|");
-        expected += &format!("| `{usage}` | {meaning} |\n");
+        writeln!(expected, "| `{usage}` | {meaning} |").unwrap();
     }
     assert!(read("README.md").contains(&format!("\n\n{expected}\n")), "put it into README.md:\n{expected}");
 }

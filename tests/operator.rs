@@ -4,9 +4,15 @@
 mod common;
 
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::Duration;
 
-use common::{AT_ONCE, Client, DEADLINE, End, Endpoint, Terminal, let_pass, now, process, wait_until};
+use common::screen::{address_in, row_with};
+use common::server::CHATOPS;
+use common::wait::holds_within;
+use common::{
+    AT_ONCE, Client, DEADLINE, End, Endpoint, Home, Terminal, installed, let_pass, now, process, wait_until,
+};
 use rustix::process::Signal;
 
 /// The longest that a kicked client is waited for.
@@ -360,6 +366,67 @@ fn sizes_of_all_kinds_and_their_changes_do_no_harm() {
     }
     terminal.wait_for_row(&["alice", "<-> open"]);
     alice.expect_nothing();
+}
+
+/// A tmux server of its own with one window, which ends with this value.
+struct Tmux(Home);
+
+impl Tmux {
+    /// Runs this command line of a shell in a window of 100 columns and 30 rows.
+    fn start(command: &str) -> Self {
+        let tmux = Self(Home::new());
+        tmux.command(&["-f", "/dev/null", "new-session", "-d", "-x", "100", "-y", "30", command]);
+        tmux
+    }
+
+    fn command(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new("tmux");
+        command.args(["-S", "tmux.sock"]).args(arguments).envs(self.0.environment());
+        let output = command.current_dir(self.0.path()).env("TERM", "xterm-256color").output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    #[track_caller]
+    fn wait_for(&self, what: &str, condition: impl Fn(&str) -> bool) -> String {
+        let mut screen = String::new();
+        let holds = holds_within(DEADLINE, || {
+            screen = self.command(&["capture-pane", "-p"]);
+            condition(&screen)
+        });
+        assert!(holds, "not within {DEADLINE:?}: {what}; the screen is\n{screen}");
+        screen
+    }
+}
+
+impl Drop for Tmux {
+    fn drop(&mut self) {
+        self.command(&["kill-server"]);
+    }
+}
+
+#[test]
+fn in_tmux_the_dashboard_shows_acts_and_leaves() {
+    if !installed(&["tmux"]) {
+        return;
+    }
+    let tmux = Tmux::start(&format!("{CHATOPS} -l 127.0.0.1:0; echo ended with $?; exec cat"));
+    let screen = tmux.wait_for("the dashboard with its address", |screen| address_in(screen).is_some());
+    let mut alice = Client::connect_to(&Endpoint::Tcp(address_in(&screen).unwrap()));
+    alice.greeting();
+    alice.rename("alice");
+    tmux.wait_for("her row", |screen| row_with(screen, &["> ", "alice", "<-> open"]).is_some());
+    tmux.command(&["send-keys", "x"]);
+    tmux.wait_for("the dialog", |screen| screen.contains("Kick #1 alice"));
+    tmux.command(&["send-keys", "y"]);
+    let (lines, end) = alice.lines_to_end(DEADLINE);
+    assert!(lines.last().unwrap().starts_with("-- kicked by the operator"), "{lines:?}");
+    assert_eq!(end, End::Fin);
+    drop(alice);
+    tmux.wait_for("the end of her row", |screen| row_with(screen, &["alice", "-x- gone"]).is_some());
+    tmux.command(&["send-keys", "q"]);
+    let screen = tmux.wait_for("the end", |screen| screen.contains("ended with 0"));
+    let rows: Vec<&str> = screen.lines().filter(|row| !row.is_empty()).collect();
+    assert!(rows.len() == 2 && rows[0].starts_with("chatops: 00:00:"), "{screen}");
 }
 
 #[test]

@@ -8,7 +8,9 @@ mod common;
 use std::process::Stdio;
 use std::time::Duration;
 
-use common::{Client, DEADLINE, RealClient, Server, Terminal, installed, now, without_time};
+use common::{
+    AT_ONCE, Client, DEADLINE, RealClient, Server, Terminal, installed, now, people, process, without_time,
+};
 
 /// The text has this line, whatever the time before it.
 fn has_line(text: &str, line: &str) -> bool {
@@ -64,6 +66,27 @@ fn socat_chats() {
 #[test]
 fn telnet_chats() {
     chats_both_ways("telnet");
+}
+
+#[test]
+fn telnet_goes_on_after_ctrl_c() {
+    if !installed(&["telnet"]) {
+        return;
+    }
+    let server = Server::start(&[common::NO_FLOOD_LIMIT]);
+    let mut alice = Client::named(&server, "alice");
+    let mut telnet = Terminal::run("telnet", &["127.0.0.1", &server.port().to_string()], 24, 80);
+    telnet.wait_for_text("you are guest-2");
+    alice.expect("HH:MM #lobby --> guest-2");
+    // It asks for a timing mark and prints nothing until that comes (RFC 860); some lines may fall into that time.
+    telnet.keys("\x03");
+    telnet.keys("still here\r");
+    alice.expect("HH:MM #lobby <guest-2> still here");
+    common::wait_until(DEADLINE, "telnet prints again", || {
+        alice.send("are you still there?");
+        telnet.text().contains("<alice> are you still there?")
+    });
+    alice.expect_nothing();
 }
 
 #[test]
@@ -201,6 +224,29 @@ impl Flood {
 }
 
 #[test]
+fn yes_piped_into_clients_disturbs_nobody() {
+    if !installed(&FLOODERS) {
+        return;
+    }
+    let server = Server::start(&[]);
+    let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
+    let floods = FLOODERS.map(|program| Flood::start(program, server.port()));
+    alice.lines_until_now();
+    let before = process::rss(server.pid());
+    let used = process::cpu_time_during(server.pid(), Duration::from_secs(2));
+    assert!(used <= Duration::from_millis(300), "{used:?} of processor time in 2 s of floods");
+    let start = now();
+    for number in 0..10 {
+        alice.send(&format!("number {number}"));
+        bob.skip_to("alice's line", |line| line.ends_with(&format!("<alice> number {number}")));
+    }
+    assert!(start.elapsed() < AT_ONCE, "ten lines took {:?}", start.elapsed());
+    let grown = process::rss(server.pid()).saturating_sub(before);
+    assert!(grown < 4 * 1024 * 1024, "grown by {grown} bytes");
+    drop(floods);
+}
+
+#[test]
 fn a_kicked_flood_reads_the_reason_and_its_socket_is_gone() {
     for program in FLOODERS {
         if !installed(&[program]) {
@@ -222,7 +268,7 @@ fn a_kicked_flood_reads_the_reason_and_its_socket_is_gone() {
         let read = floods.iter().filter(told).count();
         assert_eq!(read, FLOODS, "{program}: {read} of {FLOODS} read the reason as their last line");
         common::wait_until(Duration::from_secs(7), "the sockets are gone", || {
-            common::process::connections_on(address.port()).is_empty()
+            process::connections_on(address.port()).is_empty()
         });
         println!("{program}: {read} of {FLOODS} told, all gone after {:?}", start.elapsed());
     }

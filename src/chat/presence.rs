@@ -13,7 +13,9 @@ use crate::time::{Moment, Now};
 
 /// The least time between two words about a crowded room's comings and goings.
 const PRESENCE_PERIOD: Duration = Duration::from_secs(10);
-/// How long they are counted first, so that a crowd that comes at once is told of in one line.
+/// They are told when nobody has come or gone for so long: a crowd that comes at once is told of in one line.
+const PRESENCE_QUIET: Duration = Duration::from_millis(300);
+/// How long that is waited for.
 const PRESENCE_DELAY: Duration = Duration::from_secs(2);
 
 /// When the tallies of rooms fall due.
@@ -23,6 +25,7 @@ pub(super) type Deadlines = BTreeSet<(Moment, RoomId)>;
 #[derive(Debug)]
 pub(super) struct Tally {
     pub(super) due: Moment,
+    since: Moment,
     joined: u32,
     left: u32,
     renamed: u32,
@@ -31,8 +34,8 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    const fn new(due: Moment, by: Contact) -> Self {
-        Self { due, joined: 0, left: 0, renamed: 0, sole: Some(by) }
+    const fn new(since: Moment, by: Contact) -> Self {
+        Self { due: since, since, joined: 0, left: 0, renamed: 0, sole: Some(by) }
     }
 
     fn count(&mut self, line: &Line<'_>, by: Contact) {
@@ -71,13 +74,15 @@ impl Hub {
             out.tell_room(room, Some(by.slot), line);
             return;
         }
-        let soon = now.moment + PRESENCE_DELAY;
-        let due = self.rooms[room].presence_told.map_or(soon, |told| soon.max(told + PRESENCE_PERIOD));
-        let tally = self.rooms[room].tally.get_or_insert_with(|| {
-            self.deadlines.insert((due, room));
-            Tally::new(due, by)
-        });
+        let not_before = self.rooms[room].presence_told.map_or(now.moment, |told| told + PRESENCE_PERIOD);
+        let tally = self.rooms[room].tally.get_or_insert_with(|| Tally::new(now.moment, by));
         tally.count(line, by);
+        let due = (now.moment + PRESENCE_QUIET).min(tally.since + PRESENCE_DELAY).max(not_before);
+        if due != tally.due {
+            self.deadlines.remove(&(tally.due, room));
+            self.deadlines.insert((due, room));
+            tally.due = due;
+        }
     }
 
     /// Forgets what a room counted; it has nobody left to tell.
@@ -141,7 +146,6 @@ mod tests {
             e sees -- chatops: you are guest-5 in #lobby (5 here). /help lists the commands.
             e says /nick e
             e sees -- you are now e
-            1 s pass
             f enters
             f sees -- chatops: you are guest-6 in #lobby (6 here). /help lists the commands.
             a goes quit
@@ -253,12 +257,10 @@ mod tests {
             a says /join #x
             a sees -- you are in #x (1 here)
             b is here
-            1 s pass
             b says /join #x
             b sees -- you are in #x (2 here)
             1 s pass
             a sees 12:34 #lobby -- 1 joined, 1 renamed
-            1 s pass
             a sees 12:34 #x -- 1 joined",
         );
     }

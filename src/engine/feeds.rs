@@ -84,6 +84,7 @@ impl Feed {
     /// Gives the chunk back if nobody reads it any more, and takes leave of it if it is full.
     fn release_chunk(&mut self, chunks: &mut Chunks) {
         let Some(chunk) = self.chunk else { return };
+        debug_assert_eq!(self.mark, self.end, "everybody was given all before the memory goes");
         if chunks.references(chunk) == 1 || self.end.0 >= CHUNK_FULL {
             chunks.release(chunk);
             self.chunk = None;

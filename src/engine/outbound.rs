@@ -6,7 +6,7 @@ use super::entry::Role;
 use super::record::Record;
 use super::server::Engine;
 use crate::id::Slot;
-use crate::session::{CloseReason, Limits, Phase, Wants};
+use crate::session::{CloseReason, Limits, Wants};
 use crate::time::Moment;
 
 /// Slices in one vectored write.
@@ -51,7 +51,7 @@ impl Engine {
     /// Whether some connection waits to be taken by [`Engine::take_dirty`].
     #[must_use]
     pub fn has_dirty(&self) -> bool {
-        !self.board.dirty.is_empty()
+        !self.board.dirty.is_empty() || !self.board.held_back.is_empty()
     }
 
     /// What the socket of `slot` should do now; `None` if it is gone.
@@ -113,11 +113,13 @@ impl Engine {
 
     /// The turn's writes are done: what is left waits, and is held to the limits.
     pub fn end_turn(&mut self) {
+        // A write may have set free lines that waited to be parsed: what they said is written in the next turn.
+        self.board.settle();
         while let Some(slot) = self.board.crowded.pop() {
             self.bound(slot);
         }
-        self.board.bound_total(self.outbox_total);
-        // A write may have set free lines that waited to be parsed: what they said is written in the next turn.
+        self.board.bound_total();
+        // Whoever was closed for its outbox has left its rooms.
         self.board.settle();
         self.board.release_chunks();
         self.see_to_operators();
@@ -127,7 +129,7 @@ impl Engine {
     fn bound(&mut self, slot: Slot) {
         let Some(overflow) = self.board.bound(slot) else { return };
         let Some(entry) = self.board.entry(slot) else { return };
-        if overflow.disconnect && entry.session.phase() != Phase::Draining {
+        if overflow.disconnect && !entry.session.is_over() {
             self.part_with(slot, "you read too slowly: goodbye", CloseReason::OutboxFull);
             self.board.settle();
         } else if overflow.slow {

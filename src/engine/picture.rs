@@ -67,7 +67,7 @@ impl Engine {
             deliveries: totals.deliveries,
             lines_skipped: totals.lines_skipped,
             outbox_bytes: (self.board.chunks.queued() - self.operators_unsent()) as u64,
-            outbox_total_limit: self.outbox_total as u64,
+            outbox_total_limit: self.board.outbox_total as u64,
             outbox_limit: self.board.limits.outbox_bytes as u64,
             rooms: self::count(self.hub.room_count()),
             paused: self.door.paused,

@@ -12,7 +12,6 @@ use super::switchboard::Switchboard;
 use crate::chat::{Hub, Nick, RoomName, Rules};
 use crate::config::settings::{Config, LogLevel};
 use crate::id::{ConnId, Slot};
-use crate::session::Limits;
 use crate::time::{Moment, Now};
 use crate::wire::text::scrub;
 
@@ -36,7 +35,6 @@ pub struct Engine {
     pub(super) listeners: Vec<String>,
     pub(super) name: String,
     pub(super) drain: Duration,
-    pub(super) outbox_total: usize,
     /// The end of the clean stop under way.
     pub(super) stopping: Option<Moment>,
     pub(super) flood_rate: u32,
@@ -53,7 +51,7 @@ impl Engine {
     pub fn new(config: &Config, now: Now) -> Self {
         Self {
             hub: Hub::new(rules(config)),
-            board: Switchboard::new(Limits::from(config), now),
+            board: Switchboard::new(config, now),
             door: Door::new(config),
             deadlines: Deadlines::default(),
             closed: std::collections::VecDeque::new(),
@@ -63,7 +61,6 @@ impl Engine {
             listeners: Vec::new(),
             name: config.server.name.clone(),
             drain: config.server.drain,
-            outbox_total: config.limits.outbox_total.bytes(),
             stopping: None,
             flood_rate: config.flood.lines_per_second,
             text: String::new(),
@@ -77,8 +74,15 @@ impl Engine {
     }
 
     /// Everything until the next call happens at `now`.
+    ///
+    /// Whoever was held back because enough was said in the last turn is heard first.
     pub fn begin_turn(&mut self, now: Now) {
         self.board.now = now;
+        self.board.said_before = self.board.chunks.said();
+        for slot in std::mem::take(&mut self.board.held_back) {
+            self.parse(slot, &[]);
+            self.board.touch(slot);
+        }
     }
 
     /// When [`Engine::handle_timeout`] is wanted next.

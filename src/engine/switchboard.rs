@@ -10,6 +10,7 @@ use super::feeds::{self, Due, Feeds};
 use super::journal::Journal;
 use super::status::Totals;
 use crate::chat::{Delivery, Line, RoomId, Style};
+use crate::config::settings::Config;
 use crate::id::Slot;
 use crate::session::{Incoming, Limits, Output, Overflow};
 use crate::time::Now;
@@ -23,6 +24,8 @@ pub(super) struct Switchboard {
     /// Of clients.
     pub(super) limits: Limits,
     operator_limits: Limits,
+    /// `limits.outbox_total`.
+    pub(super) outbox_total: usize,
     pub(super) journal: Journal,
     pub(super) totals: Totals,
     pub(super) now: Now,
@@ -31,21 +34,32 @@ pub(super) struct Switchboard {
     /// Those whose outbox was more than half full in this turn: bound when its writes are done, and not in the middle
     /// of a broadcast.
     pub(super) crowded: Vec<Slot>,
+    /// Those whose next message waits for the next turn, because enough was said in this one.
+    pub(super) held_back: Vec<Slot>,
+    /// [`Chunks::said`] when the turn began.
+    pub(super) said_before: u64,
     feeds: Feeds,
 }
 
+/// Bytes that may be said in one turn, in all encodings together; what was received beyond waits for the next.
+const SAID_BUDGET: u64 = 8 * 1024 * 1024;
+
 impl Switchboard {
-    pub(super) fn new(limits: Limits, now: Now) -> Self {
+    pub(super) fn new(config: &Config, now: Now) -> Self {
+        let limits = Limits::from(config);
         Self {
             entries: Slab::new(),
             chunks: Chunks::default(),
             operator_limits: limits.for_operator(),
             limits,
+            outbox_total: config.limits.outbox_total.bytes(),
             journal: Journal::default(),
             totals: Totals::default(),
             now,
             dirty: Vec::new(),
             crowded: Vec::new(),
+            held_back: Vec::new(),
+            said_before: 0,
             feeds: Feeds::default(),
         }
     }
@@ -86,8 +100,16 @@ impl Switchboard {
         text: &mut String,
     ) -> Option<Incoming> {
         let limits = self.limits_of(slot);
+        let is_crowded = self.chunks.queued() > self.outbox_total / 2;
+        let is_enough = self.chunks.said() - self.said_before >= SAID_BUDGET;
         let entry = self.entries.get_mut(slot.index())?;
-        let incoming = entry.session.next_message(input, text, self.now.moment, &limits)?;
+        if is_enough {
+            if entry.session.hold_back(input) {
+                self.held_back.push(slot);
+            }
+            return None;
+        }
+        let incoming = entry.session.next_message(input, text, self.now.moment, &limits, is_crowded)?;
         match incoming {
             // What operators ask for is no line of the chat.
             _ if entry.role == Role::Operator => {}
@@ -145,9 +167,11 @@ impl Switchboard {
         Some(overflow)
     }
 
-    /// While all outboxes together hold more than `limit` bytes, the largest are skipped first.
-    pub(super) fn bound_total(&mut self, limit: usize) {
-        if self.held_by_outboxes() <= limit {
+    /// While all outboxes together hold more than `limits.outbox_total`, the largest are skipped first.
+    pub(super) fn bound_total(&mut self) {
+        let limit = self.outbox_total;
+        let has_droppable = self.chunks.queued() > self.chunks.kept();
+        if self.held_by_outboxes() <= limit || !has_droppable {
             return;
         }
         let mut largest: Vec<(usize, usize)> =

@@ -201,9 +201,7 @@ impl Engine {
     }
 
     fn is_leaving(&self, slot: Slot) -> bool {
-        self.board.entry(slot).is_none_or(|entry| {
-            entry.session.phase() == Phase::Draining || entry.session.wants().fate.is_some()
-        })
+        self.board.entry(slot).is_none_or(|entry| entry.session.is_over())
     }
 
     /// `#7 alice`

@@ -19,22 +19,37 @@ const IDLE_WAKES_MAX: u16 = 1_000;
 
 impl Reactor {
     pub(super) fn ingest(&mut self, events: &Events, start: Moment) {
-        let mut read = 0;
+        let mut peers = std::mem::take(&mut self.ready);
+        peers.clear();
         for ready in events.iter() {
             match ready.key {
                 KEY_STOP => self.take_stop_signals(),
                 KEY_RELOAD => self.take_reload_signals(),
                 KEY_CONTROL => self.accept_operators(start),
                 key if key & SPECIAL != 0 => self.accept(key - KEY_LISTENERS, start),
-                _ if read >= TURN_READ_BUDGET => {}
-                _ => {
-                    let before = read / READ_BUDGET;
-                    read += self.handle_ready(ready);
-                    // The clock is looked at after each 64 KiB, not after each conn.
-                    if read / READ_BUDGET > before && self.clock.moment().since(start) >= TURN_TIME_BUDGET {
-                        read = TURN_READ_BUDGET;
-                    }
-                }
+                _ => peers.push(ready),
+            }
+        }
+        self.ingest_peers(&mut peers, start);
+        self.ready = peers;
+    }
+
+    /// Reads from peers until the turn's budget is used up. The next turn begins with the first who was left out:
+    /// the kernel names the same ones in the same order each time.
+    fn ingest_peers(&mut self, peers: &mut [Readiness], start: Moment) {
+        if let Some(first) = peers.iter().position(|ready| Some(ready.key) == self.read_from) {
+            peers.rotate_left(first);
+        }
+        self.read_from = None;
+        let mut read = 0;
+        for at in 0..peers.len() {
+            let before = read / READ_BUDGET;
+            read += self.handle_ready(peers[at]);
+            // The clock is looked at after each 64 KiB, not after each peer.
+            let is_late = read / READ_BUDGET > before && self.clock.moment().since(start) >= TURN_TIME_BUDGET;
+            if is_late || read >= TURN_READ_BUDGET {
+                self.read_from = peers.get(at + 1).map(|next| next.key);
+                return;
             }
         }
     }

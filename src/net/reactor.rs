@@ -20,7 +20,7 @@ use crate::engine::snapshot::Query;
 use crate::id::Slot;
 use crate::link::local::Mailbox;
 use crate::link::{Request, Response};
-use crate::poller::{Events, Interest, Poller, Watched};
+use crate::poller::{Events, Interest, Poller, Readiness, Watched};
 use crate::time::{Moment, Now};
 
 /// Events taken in one turn.
@@ -70,6 +70,10 @@ pub(super) struct Reactor {
     pub(super) accept_again: Option<Moment>,
     pub(super) accept_told: Option<Moment>,
     pub(super) queries: Vec<Query>,
+    /// The peers that are ready; kept for its memory.
+    pub(super) ready: Vec<Readiness>,
+    /// Whom the last turn had no budget left for.
+    pub(super) read_from: Option<usize>,
     pub(super) dirty: Vec<Slot>,
     pub(super) buffer: Box<[u8]>,
     pub(super) gauge: Gauge,
@@ -106,6 +110,8 @@ impl Reactor {
             accept_again: None,
             accept_told: None,
             queries: Vec::new(),
+            ready: Vec::new(),
+            read_from: None,
             dirty: Vec::new(),
             buffer: vec![0; READ_BUDGET].into_boxed_slice(),
             gauge: Gauge::new(),

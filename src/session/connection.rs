@@ -70,34 +70,26 @@ pub struct Linger {
     pub total: Duration,
     /// After our FIN, from the last bytes that came in.
     pub idle: Duration,
+    /// What comes in is read within the flood limits, rather than as fast as it comes.
+    pub paced: bool,
 }
 
 impl Linger {
     /// A kick, a quit, a refusal.
-    pub const FAREWELL: Self = Self { total: Duration::from_secs(5), idle: Duration::from_secs(2) };
+    pub const FAREWELL: Self =
+        Self { total: Duration::from_secs(5), idle: Duration::from_secs(2), paced: false };
 
     /// No other end than the peer's own and this deadline.
     #[must_use]
     pub const fn for_peer(total: Duration) -> Self {
-        Self { total, idle: total }
+        Self { total, idle: total, paced: true }
     }
 
     /// The server ends: a peer that has everything is not waited for.
     #[must_use]
     pub fn server_stop(drain: Duration) -> Self {
-        Self { total: drain, idle: drain.min(Duration::from_millis(250)) }
+        Self { total: drain, idle: drain.min(Duration::from_millis(250)), paced: false }
     }
-}
-
-/// Whether its next line waits for its answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Gate {
-    /// An answer is under way that is made as its reader takes it.
-    Answering,
-    /// Its own unsent answers are too many.
-    Full,
-    /// It does not wait.
-    Open,
 }
 
 /// What was counted.
@@ -135,11 +127,16 @@ pub struct Session {
     pub(super) bytes: Bucket,
     pub(super) timers: Timers,
     pub(super) counters: Counters,
+    /// What is dropped is read within the flood limits.
+    pub(super) paced: bool,
     /// Over its rate: neither parsed nor read until [`Timer::Flow`].
     pub(super) flow: bool,
     /// Over its rate since, with no pause.
     pub(super) flood_since: Option<Moment>,
-    pub(super) gate: Gate,
+    /// Its own unsent answers are too many, or one is under way: its next line waits.
+    pub(super) gated: bool,
+    /// An answer is under way that is made as its reader takes it.
+    pub(super) answering: bool,
     /// A look at Send-Q is wanted.
     pub(super) probe: bool,
     /// A deadline has passed: with all sent and acknowledged it is closed at the next look at Send-Q.
@@ -159,8 +156,8 @@ pub struct Session {
     /// When more was last acknowledged, or received.
     pub(super) progress: Moment,
     /// Time until the next look at Send-Q.
-    pub(super) probe_after: Duration,
-    pub(super) linger_idle: Duration,
+    pub(super) probe_after_ms: u32,
+    pub(super) linger_idle_ms: u32,
     pub(super) reason: Option<Box<CloseReason>>,
     pub(super) fate: Option<Fate>,
     pub(super) since: Moment,
@@ -176,6 +173,11 @@ pub(super) enum LastCall {
     Patient,
     /// It is reset.
     Final,
+}
+
+/// A span that a session keeps in four bytes.
+pub(super) fn millis(count: u32) -> Duration {
+    Duration::from_millis(count.into())
 }
 
 impl Session {
@@ -194,9 +196,11 @@ impl Session {
             bytes: Bucket::default(),
             timers: Timers::default(),
             counters: Counters::default(),
+            paced: false,
             flow: false,
             flood_since: None,
-            gate: Gate::Open,
+            gated: false,
+            answering: false,
             probe: false,
             last_call: None,
             listens: false,
@@ -206,8 +210,8 @@ impl Session {
             send_q: 0,
             acked: 0,
             progress: now,
-            probe_after: Duration::ZERO,
-            linger_idle: Duration::ZERO,
+            probe_after_ms: 0,
+            linger_idle_ms: 0,
             reason: None,
             fate: None,
             since: now,
@@ -223,7 +227,7 @@ impl Session {
         let ended = self.input == Input::Ended;
         let finned = self.output == Output::Finned;
         Wants {
-            read: !ended && !self.flow && self.gate == Gate::Open && self.fate.is_none(),
+            read: !ended && !self.flow && !self.gated && self.fate.is_none(),
             write: !finned && !self.outbox.is_empty(),
             fin: self.output == Output::Flushing && self.outbox.is_empty(),
             events: !(ended && finned),
@@ -240,7 +244,7 @@ impl Session {
 
     /// An answer that is made as its reader takes it begins, or is complete: until then the next line waits.
     pub fn set_answering(&mut self, on: bool) {
-        self.gate = if on { Gate::Answering } else { Gate::Open };
+        self.answering = on;
     }
 
     /// The peer stays after half-close from now on (`/listen`).
@@ -263,8 +267,9 @@ impl Session {
         }
         self.shut_by_operator = true;
         self.input = Input::Discarded;
+        self.paced = true;
         self.framer.clear();
-        self.gate = Gate::Open;
+        self.gated = false;
         self.timeline.note(now, Milestone::Shutdown(Half::Read));
         true
     }
@@ -276,14 +281,14 @@ impl Session {
         }
         self.shut_by_operator = true;
         self.output = Output::Flushing;
-        self.gate = Gate::Open;
+        self.gated = false;
         self.timeline.note(now, Milestone::Shutdown(Half::Write));
         true
     }
 
     /// `shutdown both` is about to say farewell. `false` where both directions have ended already.
     pub fn shut_both(&mut self, now: Moment) -> bool {
-        if matches!(self.phase, Phase::Draining | Phase::Gone) {
+        if self.is_over() {
             return false;
         }
         self.shut_by_operator = true;
@@ -291,14 +296,21 @@ impl Session {
         true
     }
 
-    /// Both directions end, for this reason: what is queued is flushed, FIN sent, what comes in dropped until the
+    /// Whether it is known why it ends: nobody's word is taken any more.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        self.reason.is_some()
+    }
+
+    /// Both directions end, for this reason, unless it ends for another already: what is queued is flushed, FIN sent, what comes in dropped until the
     /// peer's FIN, and all of that within `linger`. `false` if the connection is gone.
     pub fn farewell(&mut self, reason: CloseReason, linger: Linger, now: Moment) -> bool {
         if !self.turn(Turn::Farewell) {
             return false;
         }
         self.timeline.note(now, Milestone::Farewell(reason.clone()));
-        self.reason = Some(Box::new(reason));
+        self.reason.get_or_insert_with(|| Box::new(reason));
+        self.paced = linger.paced;
         if self.input == Input::Open {
             self.input = Input::Discarded;
         }
@@ -307,12 +319,12 @@ impl Session {
         }
         self.framer.clear();
         self.flow = false;
-        self.gate = Gate::Open;
+        self.gated = false;
         self.flood_since = None;
         for timer in [Timer::Flow, Timer::HalfClose, Timer::Patience] {
             self.timers.cancel(timer);
         }
-        self.linger_idle = linger.idle;
+        self.linger_idle_ms = u32::try_from(linger.idle.as_millis()).unwrap_or(u32::MAX);
         self.timers.set(Timer::Linger, now + linger.total);
         if self.output == Output::Finned {
             self.timers.set(Timer::LingerIdle, now + linger.idle);
@@ -322,7 +334,7 @@ impl Session {
 
     /// The connection is to be reset, for this reason.
     pub fn reset(&mut self, reason: CloseReason) {
-        self.reason = Some(Box::new(reason));
+        self.reason.get_or_insert_with(|| Box::new(reason));
         self.fate = Some(Fate::Reset);
     }
 
@@ -352,7 +364,6 @@ impl Session {
             match timer {
                 Timer::Flow => {
                     self.flow = false;
-                    self.timeline.note(now, Milestone::FlowEnd);
                     return Some(timer);
                 }
                 Timer::Patience if self.is_rested(now, limits) => self.flood_since = None,

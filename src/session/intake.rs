@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::connection::{Gate, Input, Output, Session};
+use super::connection::{Input, Output, Session, millis};
 use super::limits::{FloodLimits, Limits};
 use super::phase::Turn;
 use super::timeline::Milestone;
@@ -38,13 +38,13 @@ impl Session {
         self.heard = now;
         self.progress = now;
         if self.timers.is_set(Timer::LingerIdle) {
-            self.timers.set(Timer::LingerIdle, now + self.linger_idle);
+            self.timers.set(Timer::LingerIdle, now + millis(self.linger_idle_ms));
         }
         if let Some(flood) = &limits.flood {
             self.bytes.take(now, flood.bytes, count as u64);
         }
-        if self.phase == super::Phase::RdShut {
-            self.pause_for_bytes(now, limits);
+        if self.input == Input::Discarded && self.paced {
+            self.pace(now, limits);
         }
         self.input == Input::Open
     }
@@ -71,15 +71,17 @@ impl Session {
     }
 
     /// The next message from what is held and then from `input`, its text put into `text`. `None`: nothing more for
-    /// now, and all of `input` was taken in.
+    /// now, and all of `input` was taken in. `is_crowded` says that all outboxes together are more than half full:
+    /// whoever has answers unsent then gets no more of them.
     pub fn next_message(
         &mut self,
         input: &mut &[u8],
         text: &mut String,
         now: Moment,
         limits: &Limits,
+        is_crowded: bool,
     ) -> Option<Incoming> {
-        if self.input == Input::Discarded || self.has_to_wait(limits) {
+        if self.input == Input::Discarded || self.has_to_wait(limits, is_crowded) {
             self.keep(input);
             return None;
         }
@@ -116,18 +118,25 @@ impl Session {
             }
             None => return self.pause_for_bytes(now, limits).then_some(Incoming::Flooding),
         };
-        self.counters.lines_in = self.counters.lines_in.wrapping_add(1);
+        self.counters.lines_in = self.counters.lines_in.saturating_add(1);
         if let Some(flood) = &limits.flood {
             self.lines.take(now, flood.lines, 1);
         }
         Some(incoming)
     }
 
+    /// Keeps `input` unparsed: enough was said in this turn. `true` if there is anything to parse later.
+    pub fn hold_back(&mut self, input: &mut &[u8]) -> bool {
+        self.keep(input);
+        self.gated = self.framer.held_bytes() > 0;
+        self.gated
+    }
+
     /// Notes that a read ended inside a message, once for each such stretch.
     pub fn note_split(&mut self, now: Moment) {
         let bytes = self.framer.held_bytes();
         let split = |last: &Milestone| matches!(last, Milestone::SplitLine { .. });
-        if bytes > 0 && !self.flow && self.gate == Gate::Open && !self.timeline.ends_with(split) {
+        if bytes > 0 && !self.flow && !self.gated && !self.timeline.ends_with(split) {
             let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
             self.timeline.note(now, Milestone::SplitLine { bytes });
         }
@@ -154,7 +163,7 @@ impl Session {
     /// Whether the peer ended its input and all of it was taken and answered.
     #[must_use]
     pub fn input_is_done(&self) -> bool {
-        self.input == Input::Ended && self.framer.held_bytes() == 0 && self.gate != Gate::Answering
+        self.input == Input::Ended && self.framer.held_bytes() == 0 && !self.answering
     }
 
     /// Whether it was over its rate and has paused since.
@@ -186,12 +195,11 @@ impl Session {
 
     /// Its next line waits while its own unsent answers fill half of its outbox, for answers are never skipped, and
     /// while an answer is under way.
-    fn has_to_wait(&mut self, limits: &Limits) -> bool {
-        if self.gate != Gate::Answering {
-            let is_full = self.outbox.kept_bytes() > limits.outbox_bytes / 2;
-            self.gate = if self.output == Output::Open && is_full { Gate::Full } else { Gate::Open };
-        }
-        self.gate != Gate::Open || self.flow
+    fn has_to_wait(&mut self, limits: &Limits, is_crowded: bool) -> bool {
+        let answers = self.outbox.kept_bytes();
+        let is_full = answers > limits.outbox_bytes / 2 || (is_crowded && answers > 0);
+        self.gated = self.output == Output::Open && (self.answering || is_full);
+        self.gated || self.flow
     }
 
     fn is_over_rate(&mut self, now: Moment, flood: &FloodLimits) -> bool {
@@ -201,6 +209,7 @@ impl Session {
         {
             self.flood_since = None;
             self.timers.cancel(Timer::Patience);
+            self.timeline.note(now, Milestone::FlowEnd);
         }
         !self.lines.wait(now, flood.lines, 1).is_zero()
     }
@@ -217,6 +226,19 @@ impl Session {
         self.timers.set(Timer::Patience, now + flood.patience);
         self.timeline.note(now, Milestone::FlowStart);
         true
+    }
+
+    /// What is only dropped is read no faster than what is parsed.
+    fn pace(&mut self, now: Moment, limits: &Limits) {
+        let Some(flood) = &limits.flood else { return };
+        let wait = self.bytes.wait(now, flood.bytes, 0);
+        if !wait.is_zero() {
+            self.flow = true;
+            self.flood_since.get_or_insert(now);
+            self.timers.set(Timer::Flow, now + wait);
+        } else if self.bytes.is_rested(now, flood.bytes) {
+            self.flood_since = None;
+        }
     }
 
     /// Bytes may be over the rate although lines are not. `true` if a stretch of flooding begins with it.

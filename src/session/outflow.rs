@@ -3,7 +3,7 @@
 use std::io::IoSlice;
 use std::time::Duration;
 
-use super::connection::{Fate, Gate, Input, LastCall, Output, Session};
+use super::connection::{Fate, Input, LastCall, Output, Session, millis};
 use super::timeline::Milestone;
 use super::timers::Timer;
 use super::{CloseReason, Limits};
@@ -12,8 +12,10 @@ use crate::time::Moment;
 use crate::wire::chunks::{Chunks, Span};
 use crate::wire::outbox::Keep;
 
-/// The first look at Send-Q after a write, and the longest time between two.
-const PROBE_AFTER: Duration = Duration::from_secs(1);
+/// The first look at Send-Q after a write.
+const PROBE_AFTER: Duration = Duration::from_millis(400);
+/// The longest time between two looks.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// The first look at Send-Q when only the peer's acknowledgement is missing.
 const SETTLE_AFTER: Duration = Duration::from_millis(5);
 /// A peer that took nothing for so long is called stalled.
@@ -132,7 +134,7 @@ impl Session {
                 self.timeline.note(now, Milestone::Flushed);
             }
         }
-        self.gate == Gate::Full && self.outbox.kept_bytes() <= limits.outbox_bytes / 2
+        self.gated && !self.answering && self.outbox.kept_bytes() <= limits.outbox_bytes / 2
     }
 
     /// Our FIN is sent.
@@ -144,7 +146,7 @@ impl Session {
         } else {
             self.watch_send_q(now, limits);
             if self.phase == super::Phase::Draining {
-                self.timers.set(Timer::LingerIdle, now + self.linger_idle);
+                self.timers.set(Timer::LingerIdle, now + millis(self.linger_idle_ms));
             }
         }
     }
@@ -155,9 +157,11 @@ impl Session {
         self.send_q = send_q;
         let acked = self.counters.bytes_out.saturating_sub(send_q.into());
         if acked > self.acked {
-            self.acked = acked;
             self.progress = now;
         }
+        // On a Unix socket Send-Q counts the kernel's memory and may grow by more than was written: only the last
+        // look is compared with.
+        self.acked = acked;
         let waiting = send_q > 0 || !self.outbox.is_empty();
         if self.decide_end(waiting) {
             return;
@@ -165,9 +169,9 @@ impl Session {
         if waiting && now.since(self.progress) >= limits.stall {
             self.reset(CloseReason::Stalled);
         } else if waiting || self.is_settling() {
-            let longest = PROBE_AFTER.min(limits.stall / 4).max(Duration::from_millis(1));
-            self.probe_after = (self.probe_after * 2).clamp(SETTLE_AFTER.min(longest), longest);
-            self.timers.set(Timer::Probe, now + self.probe_after);
+            let longest = PROBE_EVERY.min(limits.stall / 4).max(Duration::from_millis(1));
+            let next = millis(self.probe_after_ms * 2).clamp(SETTLE_AFTER.min(longest), longest);
+            self.probe_after(next, now);
         } else {
             self.timers.cancel(Timer::Probe);
         }
@@ -202,7 +206,7 @@ impl Session {
     /// Both FINs are under way: only acknowledgements are missing. Seen at once, then again by timer.
     pub(super) fn settle(&mut self) {
         self.timers.cancel(Timer::LingerIdle);
-        self.probe_after = Duration::ZERO;
+        self.probe_after_ms = 0;
         self.probe = true;
     }
 
@@ -224,9 +228,13 @@ impl Session {
     fn watch_send_q(&mut self, now: Moment, limits: &Limits) {
         if !self.timers.is_set(Timer::Probe) && !self.probe {
             self.progress = now;
-            self.probe_after = PROBE_AFTER.min(limits.stall / 4);
-            self.timers.set(Timer::Probe, now + self.probe_after);
+            self.probe_after(PROBE_AFTER.min(limits.stall / 4), now);
         }
+    }
+
+    fn probe_after(&mut self, wait: Duration, now: Moment) {
+        self.probe_after_ms = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
+        self.timers.set(Timer::Probe, now + wait);
     }
 
     fn queued(&mut self, now: Moment, limits: &Limits) -> bool {

@@ -55,8 +55,12 @@ pub struct Chunks {
     allocated: usize,
     /// The line under way; kept for its memory.
     scratch: Vec<u8>,
+    /// Bytes written into chunks so far.
+    said: u64,
     /// Σ of the bytes of all outboxes; kept by [`super::outbox::Outbox`].
     pub(super) queued: usize,
+    /// Of them, those that are never dropped.
+    pub(super) kept: usize,
 }
 
 impl Chunks {
@@ -73,6 +77,7 @@ impl Chunks {
         scratch.clear();
         word(&mut scratch);
         let end = offset(scratch.len());
+        self.said += u64::from(end);
         let chunk = self.open_with((scratch.as_slice().to_vec(), vec![end]));
         self.scratch = scratch;
         Span { chunk, start: 0, end }
@@ -98,6 +103,7 @@ impl Chunks {
         let end = offset(chunk.bytes.len());
         chunk.line_ends.push(end);
         self.allocated += chunk.bytes.capacity() - capacity;
+        self.said += u64::from(end - start);
         Span { chunk: id, start, end }
     }
 
@@ -181,6 +187,18 @@ impl Chunks {
         self.queued
     }
 
+    /// Σ of the bytes of all outboxes that are never dropped.
+    #[must_use]
+    pub const fn kept(&self) -> usize {
+        self.kept
+    }
+
+    /// Bytes written into chunks since the start.
+    #[must_use]
+    pub const fn said(&self) -> u64 {
+        self.said
+    }
+
     /// Chunks in use.
     #[must_use]
     pub const fn in_use(&self) -> usize {
@@ -188,9 +206,9 @@ impl Chunks {
     }
 }
 
-/// Offsets fit in 32 bits: a turn reads a few MiB, and a chunk of more than 64 KiB is not carried over.
+/// Offsets fit in 32 bits: what is said in one turn is bounded, and a chunk of more than 64 KiB is not carried over.
 fn offset(value: usize) -> u32 {
-    u32::try_from(value).expect("chunks are bounded by the read budget of a turn")
+    u32::try_from(value).expect("chunks are bounded by what may be said in a turn")
 }
 
 #[cfg(test)]

@@ -181,6 +181,7 @@ impl Outbox {
             chunks.queued -= taken as usize;
             if *keep == Keep::Always {
                 self.kept -= taken;
+                chunks.kept -= taken as usize;
             }
             if !span.is_empty() {
                 break;
@@ -196,6 +197,7 @@ impl Outbox {
     pub fn clear(&mut self, chunks: &mut Chunks) -> usize {
         let lost = self.bytes();
         chunks.queued -= lost;
+        chunks.kept -= self.kept_bytes();
         while let Some(piece) = self.first {
             if let Piece::Bytes { span, .. } = piece {
                 chunks.release(span.chunk);
@@ -212,6 +214,7 @@ impl Outbox {
         chunks.queued += span.len();
         if keep == Keep::Always {
             self.kept += span.end - span.start;
+            chunks.kept += span.len();
         }
     }
 
@@ -301,7 +304,7 @@ impl Skipper {
 
 /// Byte counts of an outbox fit in 32 bits: its limit does.
 fn offset(bytes: usize) -> u32 {
-    u32::try_from(bytes).expect("limits.outbox_bytes is far below 4 GiB")
+    u32::try_from(bytes).expect("limits.outbox_bytes and what may be said in a turn are far below 4 GiB")
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ struct Shared {
     changed: Condvar,
 }
 
-/// A terminal with `chatops` on it, which is killed when this value goes.
+/// A terminal with a program on it, which is killed when this value goes.
 pub(crate) struct Terminal {
     shared: Arc<Shared>,
     reader: Option<JoinHandle<()>>,
@@ -45,9 +45,14 @@ impl Terminal {
 
     /// Starts `chatops` on a terminal of this size.
     pub(crate) fn start_sized(arguments: &[&str], rows: u16, cols: u16) -> Self {
+        Self::run(CHATOPS, arguments, rows, cols)
+    }
+
+    /// Starts a program on a terminal of this size.
+    pub(crate) fn run(program: &str, arguments: &[&str], rows: u16, cols: u16) -> Self {
         let home = Home::new();
         let pty = native_pty_system().openpty(size(rows, cols)).expect("the system has a pty");
-        let mut command = CommandBuilder::new(CHATOPS);
+        let mut command = CommandBuilder::new(program);
         command.args(arguments);
         command.cwd(home.path());
         command.env("TERM", "xterm-256color");
@@ -55,7 +60,7 @@ impl Terminal {
         for (key, value) in home.environment() {
             command.env(key, value);
         }
-        let child = pty.slave.spawn_command(command).expect("chatops can be started");
+        let child = pty.slave.spawn_command(command).expect("the program can be started");
         let shared = Arc::new(Shared { state: Mutex::new(State::new(rows, cols)), changed: Condvar::new() });
         let source = pty.master.try_clone_reader().expect("the pty is open");
         let drawn = Arc::clone(&shared);
@@ -287,7 +292,7 @@ fn selected(screen: &str) -> Option<String> {
 }
 
 /// The address in the header: ` chatops 127.0.0.1:6677  up …`.
-fn address_in(screen: &str) -> Option<SocketAddr> {
+pub(crate) fn address_in(screen: &str) -> Option<SocketAddr> {
     screen.split_whitespace().find_map(|word| word.parse::<SocketAddr>().ok().filter(|at| at.port() != 0))
 }
 

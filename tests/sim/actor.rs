@@ -16,6 +16,7 @@ const GARBAGE: [&[u8]; 5] = [&[0], &[7], &[27, b'[', b'J'], &[0xe2, 0x82], "\u{2
 
 /// One client's program.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "none follows from the others")]
 pub(crate) struct Actor {
     pub(crate) client: Client,
     /// Typed and not yet sent.
@@ -82,9 +83,8 @@ impl Actor {
                 self.is_presence_mixed = true;
                 format!("/set presence {}", random.pick(&["off", "on"]))
             }
-            92 => "/help".to_owned(),
-            93 => format!("/who {room}"),
-            94 => "/rooms".to_owned(),
+            92..94 => "/help".to_owned(),
+            94 => random.pick(&["/who", "/rooms", "/set"]).to_owned(),
             95 => random.pick(&["/frobnicate", "/join", "/nick 5", "/"]).to_owned(),
             96 => "x".repeat(LINE_BYTES + random.within(1, 400)),
             97 => String::new(),
@@ -96,6 +96,15 @@ impl Actor {
         };
         self.enter(random, &line);
         line
+    }
+
+    /// Types so many things to say, or questions with long answers.
+    pub(crate) fn types_at_length(&mut self, random: &mut Random, count: usize) {
+        let asks = random.percent(20);
+        for _ in 0..count {
+            let line = if asks { "/help".to_owned() } else { self.words(random) };
+            self.enter(random, &line);
+        }
     }
 
     /// Types a line to one person alone.

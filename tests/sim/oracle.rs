@@ -187,6 +187,7 @@ fn note_rooms(answer: &str, rooms: &mut BTreeSet<String>) {
 
 /// Who said the how manieth of its things, if it is something said: `s3.17;`, unless that was cut off.
 fn utterance(line: &str) -> Option<(usize, u32)> {
-    let words = line.split(' ').filter_map(|word| word.strip_prefix('s')?.split_once(';')?.0.split_once('.'));
-    words.filter_map(|(by, number)| Some((by.parse().ok()?, number.parse().ok()?))).next()
+    let mut words =
+        line.split(' ').filter_map(|word| word.strip_prefix('s')?.split_once(';')?.0.split_once('.'));
+    words.find_map(|(by, number)| Some((by.parse().ok()?, number.parse().ok()?)))
 }

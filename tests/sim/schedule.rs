@@ -26,6 +26,7 @@ const TRACE_MAX: usize = 60;
 /// What somebody does.
 #[derive(Clone, Copy, Debug)]
 enum Step {
+    Burst,
     Close,
     Connect,
     Finish,
@@ -41,7 +42,8 @@ enum Step {
 }
 
 /// How often each happens.
-const STEPS: [(usize, Step); 12] = [
+const STEPS: [(usize, Step); 13] = [
+    (3, Step::Burst),
     (1, Step::Close),
     (8, Step::Connect),
     (3, Step::Finish),
@@ -189,9 +191,9 @@ impl Schedule {
             }
         }
         if self.random.percent(25) {
-            self.stop()
+            self.stop();
         } else {
-            self.everybody_leaves()
+            self.everybody_leaves();
         }
         self.check();
         self.check_streams();
@@ -206,11 +208,17 @@ impl Schedule {
         if self.random.percent(30) {
             order.truncate(self.random.below(order.len() + 1));
         }
-        for peer in &mut self.world.peers {
+        let others = usize::from(self.has_witness);
+        for peer in &mut self.world.peers[others..] {
             peer.read_max = self.random.pick(&[1, 2, 7, 40, 64 * 1024, 64 * 1024]);
             peer.write_max = self.random.pick(&[1, 30, 500, usize::MAX, usize::MAX]);
         }
         self.world.turn_with(order);
+        for peer in &mut self.world.peers {
+            // Byte by byte until all is quiet would take too many turns.
+            peer.read_max = peer.read_max.max(100);
+            peer.write_max = peer.write_max.max(100);
+        }
         self.check();
     }
 
@@ -261,6 +269,7 @@ impl Schedule {
         }
         let client = Client(number);
         match step {
+            Step::Burst => self.type_at_length(number),
             Step::Close => {
                 self.actors[number].is_tainted = true;
                 self.world.peer(client).closes();
@@ -315,6 +324,17 @@ impl Schedule {
             let line = actor.types(&mut self.random, rooms);
             self.trace.0.push(format!("{number} types {line:?}"));
         }
+        let bytes = actor.sends(&mut self.random);
+        self.world.sends(Client(number), &bytes);
+    }
+
+    fn type_at_length(&mut self, number: usize) {
+        let actor = &mut self.actors[number];
+        if actor.has_finished || self.world.peer(Client(number)).is_closed {
+            return;
+        }
+        let count = self.random.within(5, 40);
+        actor.types_at_length(&mut self.random, count);
         let bytes = actor.sends(&mut self.random);
         self.world.sends(Client(number), &bytes);
     }
@@ -380,6 +400,7 @@ impl Schedule {
         self.note(format!("{span} pass, jump: {is_jump}"));
         if is_jump {
             let span = chatops::time::parse_span(span).unwrap();
+            self.world.peers_read();
             self.world.jump_to(self.world.now().moment + span);
         } else {
             self.world.pass(span);

@@ -149,10 +149,9 @@ fn told(line: &str, rest: &str, names: &Names) -> Option<Told> {
     let (act, nick) = match sign {
         "-->" => (Act::Came, Some(first)),
         "<--" => (Act::Went, Some(first)),
-        "*" => (Act::Spoke, Some(first)),
         "--" if is_counted && first.bytes().all(|byte| byte.is_ascii_digit()) => (Act::Counted, None),
         "--" if rest.contains(" is now ") => (Act::Renamed, Some(first)),
-        "--" => (Act::Spoke, Some(first)),
+        "*" | "--" => (Act::Spoke, Some(first)),
         nick => (Act::Spoke, Some(nick.strip_prefix('<')?.strip_suffix('>')?)),
     };
     let by = nick.map(|nick| names.owner(nick));

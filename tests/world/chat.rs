@@ -185,9 +185,9 @@ fn a_crowd_is_told_in_sum_who_comes_and_goes() {
     world.says(dave, "/nick dave");
     world.reads(alice, []);
     world.finishes(carol);
-    world.pass("1900ms");
+    world.pass("200ms");
     world.reads(bob, []);
-    world.pass("100ms");
+    world.pass("200ms");
     world.reads(alice, ["12:34 #lobby -- 1 joined, 1 left, 1 renamed"]);
     world.reads(bob, ["12:34 #lobby -- 1 joined, 1 left, 1 renamed"]);
 }

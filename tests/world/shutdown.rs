@@ -26,7 +26,7 @@ fn shutdown_read_discards_within_the_flood_limits() {
     let [_alice, bob] = world.people(["alice", "bob"]);
     world.operator("shutdown bob read").unwrap();
     for _ in 0..20 {
-        world.sends(bob, &[b'x'; 50_000]);
+        world.sends(bob, &b"x".repeat(50_000));
     }
     world.run();
     let taken = world.row(bob).bytes_in;

@@ -125,15 +125,15 @@ fn what_waited_for_room_and_is_said_at_last_is_heard() {
     let mut world = World::with(narrow);
     let [_alice, bob, carol] = world.people(["alice", "bob", "carol"]);
     stops_reading(&mut world, bob, 100);
-    for number in 0..200 {
+    for number in 0..2_000 {
         world.says(bob, &format!("/ping {number}"));
         world.says(bob, &format!("{number}"));
     }
     let mut heard = world.lines(carol);
-    assert!(heard.len() < 200, "the rest waits until the answers are read");
+    assert!(heard.len() < 2_000, "the rest waits until the answers are read");
     reads_again(&mut world, bob);
     heard.extend(world.lines(carol));
-    let all: Vec<String> = (0..200).map(|number| format!("12:34 #lobby <bob> {number}")).collect();
+    let all: Vec<String> = (0..2_000).map(|number| format!("12:34 #lobby <bob> {number}")).collect();
     assert_eq!(heard, all);
 }
 

@@ -22,6 +22,10 @@ pub(crate) enum Window {
 
 /// One client.
 #[derive(Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is what one party knows, and none follows from the others"
+)]
 pub(crate) struct Peer {
     /// Where the server has it; none before and after.
     pub(crate) slot: Option<Slot>,
@@ -103,7 +107,8 @@ impl Peer {
     /// The program reads at most so many bytes, and gives the number it got.
     pub(crate) fn takes(&mut self, count: usize) -> usize {
         let count = count.min(self.outbound.len());
-        self.received.extend(self.outbound.drain(..count));
+        self.received.extend_from_slice(&self.outbound.make_contiguous()[..count]);
+        self.outbound.drain(..count);
         count
     }
 
@@ -142,7 +147,9 @@ impl Peer {
     /// The server reads once.
     pub(crate) fn take_inbound(&mut self) -> Vec<u8> {
         let count = self.inbound.len().min(self.read_max);
-        self.inbound.drain(..count).collect()
+        let bytes = self.inbound.make_contiguous()[..count].to_vec();
+        self.inbound.drain(..count);
+        bytes
     }
 
     /// The server writes.
@@ -162,9 +169,13 @@ impl Peer {
         if room == 0 {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let bytes = slices.iter().flat_map(|slice| slice.iter()).take(room);
-        self.outbound.extend(bytes);
-        Ok(offered.min(room))
+        let mut left = room;
+        for slice in slices {
+            let part = &slice[..slice.len().min(left)];
+            self.outbound.extend(part);
+            left -= part.len();
+        }
+        Ok(room - left)
     }
 
     /// The server sends FIN.
