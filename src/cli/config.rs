@@ -8,6 +8,7 @@ use clap::Subcommand;
 use super::error::{Failure, StartError};
 use super::options::Options;
 use super::output::print;
+use super::start::check_keys;
 use crate::config::{DEFAULT_TOML, Sources, load};
 
 /// What to do with the configuration.
@@ -35,10 +36,13 @@ pub(super) fn run(command: ConfigCommand, before: Options) -> Result<(), Failure
 
 fn check(sources: &Sources) -> Result<(), Failure> {
     match load(sources) {
-        Ok(loaded) => print(&match loaded.file {
-            Some(file) => format!("ok: {}\n", file.display()),
-            None => "ok: no file, the built-in defaults\n".to_owned(),
-        }),
+        Ok(loaded) => {
+            check_keys(&loaded.config)?;
+            print(&match loaded.file {
+                Some(file) => format!("ok: {}\n", file.display()),
+                None => "ok: no file, the built-in defaults\n".to_owned(),
+            })
+        }
         Err(error) => Err(StartError::Check(error).into()),
     }
 }

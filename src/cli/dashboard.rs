@@ -7,6 +7,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use super::error::{Failure, StartError};
 use super::farewell::farewell;
@@ -96,9 +97,20 @@ fn end(server: JoinHandle<io::Result<End>>) -> Result<(), Failure> {
     }
 }
 
-/// One line on the terminal, if it is still there.
+/// How long a terminal is given to take a line.
+const SAY_WITHIN: Duration = Duration::from_millis(200);
+
+/// One line on the terminal, if it is still there and takes it: one that is stopped (Ctrl-S) keeps nobody from ending.
 fn say(line: &str) {
-    let _ = writeln!(io::stdout(), "{line}");
+    let text = format!("{line}\n");
+    let (done, said) = channel();
+    let write = move || {
+        let _ = io::stdout().write_all(text.as_bytes());
+        let _ = done.send(());
+    };
+    if thread::Builder::new().name("last word".to_owned()).spawn(write).is_ok() {
+        let _ = said.recv_timeout(SAY_WITHIN);
+    }
 }
 
 /// As a person would stop it: the loop takes the signal and drains.

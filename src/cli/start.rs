@@ -1,10 +1,11 @@
 //! What `serve` and the dashboard do alike before there is a server.
 
-use super::error::Failure;
+use super::error::{Failure, StartError};
 use super::open_files;
 use super::options::Options;
 use crate::config::settings::ListenAddr;
 use crate::config::{Config, load};
+use crate::dash::App;
 
 /// A configuration that fits the machine.
 pub(super) struct Prepared {
@@ -17,6 +18,7 @@ pub(super) struct Prepared {
 /// Loads the configuration, raises the limit of open files and cuts `limits.clients` to it.
 pub(super) fn prepare(options: Options) -> Result<Prepared, Failure> {
     let mut config = load(&options.into_sources())?.into_config();
+    check_keys(&config)?;
     let mut warnings = open_doors(&config);
     let files = open_files::raise_limit();
     let clients = config.limits.clients;
@@ -25,6 +27,11 @@ pub(super) fn prepare(options: Options) -> Result<Prepared, Failure> {
         config.limits.clients = fit;
     }
     Ok(Prepared { config, warnings })
+}
+
+/// Whether the bindings of `dashboard.keys` name keys and actions that there are; only the dashboard knows them.
+pub(super) fn check_keys(config: &Config) -> Result<(), StartError> {
+    App::new(&config.dashboard, false, false).map(drop).map_err(|error| StartError::Keys(error.to_string()))
 }
 
 /// One warning for each listener that others than this machine can reach.

@@ -16,7 +16,10 @@ use ratatui::layout::Size;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::termios::{OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::process::getpgrp;
+use rustix::termios::{
+    OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr,
+};
 
 /// The alternate screen, no cursor, the mouse's buttons and wheel (1000) in a form without a limit of columns (1006),
 /// and pastes told from keys (2004). Sources: xterm's ctlseqs.
@@ -110,11 +113,20 @@ impl Tty {
         if *state == State::Closed {
             return Ok(());
         }
+        if !self.is_foreground() {
+            return Err(io::Error::other("this process is in the background"));
+        }
         let mut raw = self.original.clone();
         raw.make_raw();
         tcsetattr(&self.fd, OptionalActions::Now, &raw)?;
         *state = State::Entered { cut: false };
         Ok(())
+    }
+
+    /// Whether this process may set the terminal's modes. In the background it would be stopped for it, with all its
+    /// clients (SIGTTOU, tcsetattr(3)). A terminal that is not the controlling one stops nobody.
+    fn is_foreground(&self) -> bool {
+        tcgetpgrp(&self.fd).map_or(true, |group| group == getpgrp())
     }
 
     /// Gives the terminal back until [`Tty::enter`]. Takes at most 200 ms.
@@ -171,7 +183,9 @@ impl Tty {
     }
 
     fn restore(&self, state: &mut State, next: State) {
-        if let State::Entered { cut } = *state {
+        if let State::Entered { cut } = *state
+            && self.is_foreground()
+        {
             let farewell = [if cut { CANCEL } else { &[] }, LEAVE].concat();
             if !self.write_patiently(&farewell) {
                 // Nobody reads what we wrote before: throw that away, so that this can still be read one day.

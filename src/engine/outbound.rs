@@ -129,11 +129,19 @@ impl Engine {
     fn bound(&mut self, slot: Slot) {
         let Some(overflow) = self.board.bound(slot) else { return };
         let Some(entry) = self.board.entry(slot) else { return };
+        // The first loss is news at once; how many it came to is told when the reader learns it.
+        let is_first = overflow.skipped > 0 && entry.session.counters().lines_skipped == overflow.skipped;
+        let id = entry.id;
+        if is_first {
+            let record = Record::Skipped { id, nick: self.nick(slot), lines: overflow.skipped.into() };
+            self.board.journal.add(self.board.now, record);
+        }
+        let Some(entry) = self.board.entry(slot) else { return };
         if overflow.disconnect && !entry.session.is_over() {
             self.part_with(slot, "you read too slowly: goodbye", CloseReason::OutboxFull);
             self.board.settle();
         } else if overflow.slow {
-            let (id, outbox) = (entry.id, entry.session.outbox().bytes() as u64);
+            let outbox = entry.session.outbox().bytes() as u64;
             let limit = self.board.limits.outbox_bytes as u64;
             let record = Record::Slow { id, nick: self.nick(slot), outbox, limit };
             self.board.journal.add(self.board.now, record);

@@ -7,6 +7,7 @@ use super::snapshot::{
 };
 use crate::id::Slot;
 use crate::session::{Input, Limits, Output, Session};
+use crate::time::Moment;
 
 impl Engine {
     /// A picture of the server. `kernel` reads the kernel's queues of one connection; it is asked for the rows in
@@ -47,16 +48,17 @@ impl Engine {
     pub(super) fn status(&self) -> Status {
         let totals = &self.board.totals;
         let limits = &self.board.limits;
-        let counted = |is: fn(&Session, &Limits) -> bool| {
-            count(self.board.clients().filter(|(_, entry)| is(&entry.session, limits)).count())
+        let now = self.board.now.moment;
+        let counted = |is: fn(&Session, &Limits, Moment) -> bool| {
+            count(self.board.clients().filter(|(_, entry)| is(&entry.session, limits, now)).count())
         };
         Status {
             name: self.name.clone(),
-            uptime: self.board.now.moment.since(crate::time::Moment::START),
+            uptime: now.since(Moment::START),
             listeners: self.listeners.clone(),
             clients: self.door.clients(),
-            half_closed: counted(|session, _| session.phase() == Phase::Eof),
-            slow: counted(Session::is_slow),
+            half_closed: counted(|session, _, _| session.phase() == Phase::Eof),
+            slow: counted(|session, limits, now| session.is_slow(limits) || session.is_stalled(now, limits)),
             accepted: totals.accepted,
             refused: totals.refused,
             closed: totals.closed.iter().map(|(word, count)| (*word, *count)).collect(),

@@ -217,7 +217,7 @@ pub struct Status {
     pub clients: u32,
     /// Of them, those whose peer sent FIN.
     pub half_closed: u32,
-    /// Of them, those whose outbox is more than half full.
+    /// Of them, those whose outbox is more than half full, or who take nothing.
     pub slow: u32,
     /// Connections accepted so far.
     pub accepted: u64,

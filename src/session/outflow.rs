@@ -238,7 +238,8 @@ impl Session {
     }
 
     fn queued(&mut self, now: Moment, limits: &Limits) -> bool {
-        let held = u32::try_from(self.outbox.bytes()).unwrap_or(u32::MAX);
+        // What is over the limit is written or dropped before the turn ends: it never waits.
+        let held = u32::try_from(self.outbox.bytes().min(limits.outbox_bytes)).unwrap_or(u32::MAX);
         self.counters.outbox_max = self.counters.outbox_max.max(held);
         self.watch_send_q(now, limits);
         self.is_slow(limits)
