@@ -12,7 +12,7 @@ use crate::engine::operator::{OperatorCommand, Question};
 use crate::engine::snapshot::Phase;
 
 /// The fields of a connection that come first when one is shown alone, in this order.
-const FIRST_FIELDS: [&str; 27] = [
+const FIRST_FIELDS: [&str; 28] = [
     "id",
     "nick",
     "peer",
@@ -29,6 +29,7 @@ const FIRST_FIELDS: [&str; 27] = [
     "bytes_in",
     "bytes_out",
     "lines_in",
+    "lines_incomplete",
     "lines_out",
     "lines_skipped",
     "inbox_bytes",
