@@ -160,12 +160,11 @@ fn ctl_prints_tables_for_people() {
     assert!(closed.contains("-x- gone") && closed.trim_end().ends_with("quit: so long"), "{closed}");
     assert_eq!(server.ctl(&["rooms"]).stdout, "ROOM    MEMBERS  TOPIC\n#lobby        1  deploys at noon\n");
     let alone = server.ctl(&["connection", "alice"]).stdout;
-    for (field, value) in [("state", "<-> open"), ("rooms", "#lobby")] {
-        let told = alone.lines().filter_map(|line| line.split_once(' '));
-        let told = told.map(|(name, rest)| (name, rest.trim_start()));
-        assert!(told.into_iter().any(|pair| pair == (field, value)), "{field} is not {value} in {alone}");
+    let facts: Vec<Vec<&str>> = alone.lines().map(|line| line.split_whitespace().collect()).collect();
+    for fact in [&["state", "<->", "open"][..], &["rooms", "#lobby"], &["nick", "alice"]] {
+        assert!(facts.iter().any(|known| known == fact), "{fact:?} is not in {alone}");
     }
-    assert!(alone.contains("connected"), "{alone}");
+    assert!(alone.trim_end().ends_with("connected"), "its life comes last: {alone}");
 }
 
 #[test]
@@ -354,6 +353,17 @@ fn a_configured_path_is_found_without_being_named() {
 }
 
 #[test]
+fn a_configuration_that_is_broken_by_now_does_not_keep_the_operator_out() {
+    let server = Server::start(&[]);
+    let named = Finished::run_in(server.home(), &["-o", "nonsense=1", "ctl", "status"]);
+    named.assert_refused(&["nonsense"]);
+    let config = server.home().path().join("config/chatops");
+    fs::create_dir_all(&config).unwrap();
+    fs::write(config.join("config.toml"), "[control\n").unwrap();
+    assert_eq!(server.ctl(&["status"]).code, Some(0));
+}
+
+#[test]
 fn off_means_none() {
     let server = Server::start(&["control.path=off"]);
     assert!(!server.control().exists());
@@ -401,6 +411,9 @@ fn thousands_of_rows_come_whole_while_the_chat_goes_on() {
     let server = Server::start(&[NO_FLOOD_LIMIT, "rooms.presence_max=0"]);
     let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
     let crowd: Vec<Client> = (0..CROWD).map(|_| Client::connect(&server)).collect();
+    wait_until(DEADLINE, "all are accepted", || {
+        parsed(&server.ctl(&["--json", "status"]))["clients"] == json!(CROWD + 2)
+    });
     alice.lines_until_now();
     let mut slow = Operator::connect(&server.control());
     slow.send("connections\n");

@@ -35,6 +35,11 @@ impl Options {
         self
     }
 
+    /// Whether nothing was given.
+    pub(super) fn is_empty(&self) -> bool {
+        self.config.is_none() && self.listen.is_empty() && self.set.is_empty()
+    }
+
     /// With the places where a file is looked for.
     pub(super) fn into_sources(self) -> Sources {
         let Self { config, listen, set } = self;

@@ -6,19 +6,21 @@
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+use socket2::{Domain, SockAddr, Type};
 
 use crate::config::settings::ListenAddr;
 
 /// The longest answer that is taken, in bytes: `connections` with a million of them.
 pub const ANSWER_BYTES_MAX: u64 = 1 << 30;
 /// Sockets looked at in one directory.
-const SOCKETS_MAX: usize = 256;
+const SOCKETS_MAX: usize = 64;
 /// How long a server is given to say where it listens.
 const WHO_ARE_YOU: Duration = Duration::from_millis(300);
 /// Access to the directory in the user's state directory: nobody else's business.
@@ -67,8 +69,25 @@ pub fn prepare(directory: &Path) -> io::Result<()> {
 #[must_use]
 pub fn live() -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = directories().iter().flat_map(|directory| sockets_in(directory)).collect();
-    found.retain(|path| UnixStream::connect(path).is_ok());
+    found.retain(|path| match connect(path, WHO_ARE_YOU) {
+        Ok(_) => true,
+        // Its queue is full: somebody is there, only not answering.
+        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+    });
     found
+}
+
+/// Connects, and waits no longer than `patience` if nobody accepts: a program that is stopped does not.
+///
+/// # Errors
+///
+/// `WouldBlock` when the patience is over, else those of connect(2).
+pub fn connect(path: &Path, patience: Duration) -> io::Result<UnixStream> {
+    let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_write_timeout(Some(patience))?;
+    socket.set_read_timeout(Some(patience))?;
+    socket.connect(&SockAddr::unix(path)?)?;
+    Ok(UnixStream::from(OwnedFd::from(socket)))
 }
 
 fn sockets_in(directory: &Path) -> Vec<PathBuf> {
@@ -123,10 +142,7 @@ impl Control {
     ///
     /// When nobody is there, or it is another user's.
     pub fn connect(path: &Path, patience: Duration) -> io::Result<Self> {
-        let stream = UnixStream::connect(path)?;
-        stream.set_read_timeout(Some(patience))?;
-        stream.set_write_timeout(Some(patience))?;
-        Ok(Self { stream: BufReader::new(stream) })
+        Ok(Self { stream: BufReader::new(connect(path, patience)?) })
     }
 
     /// Sends one request, a line without its end, and gives its answer, a line without its end.
@@ -177,6 +193,20 @@ mod tests {
         ] {
             assert_eq!(is_at(label, &address), expected, "{label} {address}");
         }
+    }
+
+    #[test]
+    fn who_does_not_accept_is_not_waited_for() {
+        let path = std::env::temp_dir().join(format!("chatops-full-{}.sock", std::process::id()));
+        let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        let _ = fs::remove_file(&path);
+        socket.bind(&SockAddr::unix(&path).unwrap()).unwrap();
+        socket.listen(1).unwrap();
+        let patience = Duration::from_millis(20);
+        let waiting: Vec<_> = (0..8).map(|_| connect(&path, patience)).collect();
+        let _ = fs::remove_file(&path);
+        assert!(waiting[0].is_ok());
+        assert_eq!(waiting[7].as_ref().unwrap_err().kind(), io::ErrorKind::WouldBlock);
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::io::{self, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use socket2::{Domain, SockAddr, Type};
 use super::socket::{Socket, set_buffers, set_tcp_options};
 use crate::config::settings::{self, Config, Listen, ListenAddr};
 use crate::engine::snapshot::Peer;
-use crate::link::control::serving;
+use crate::link::control::{connect, serving};
 use crate::wire::framing::Framing;
 
 /// How long another server is given to say who it is.
@@ -236,10 +235,10 @@ pub(super) fn make_way(path: &Path) -> Result<(), Obstacle> {
     if !found.file_type().is_socket() {
         return Err(Obstacle::NoSocket);
     }
-    match UnixStream::connect(path) {
+    match connect(path, WHO_ARE_YOU) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(fs::remove_file(path)?),
-        Err(error) => Err(error.into()),
-        Ok(_) => Err(Obstacle::Live),
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error.into()),
+        Ok(_) | Err(_) => Err(Obstacle::Live),
     }
 }
 
@@ -257,8 +256,7 @@ fn greeting(address: &ListenAddr) -> io::Result<String> {
             stream.read(&mut buffer)?
         }
         ListenAddr::Unix(path) => {
-            let mut stream = UnixStream::connect(path)?;
-            stream.set_read_timeout(Some(WHO_ARE_YOU))?;
+            let mut stream = connect(path, WHO_ARE_YOU)?;
             stream.read(&mut buffer)?
         }
     };

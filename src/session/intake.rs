@@ -41,6 +41,8 @@ impl Session {
             self.timers.set(Timer::LingerIdle, now + millis(self.linger_idle_ms));
         }
         if let Some(flood) = &limits.flood {
+            // A pause counts although it ends with this very read.
+            self.note_pause(now, flood);
             self.bytes.take(now, flood.bytes, count as u64);
         }
         if self.input == Input::Discarded && self.paced {
@@ -202,7 +204,8 @@ impl Session {
         self.gated || self.flow
     }
 
-    fn is_over_rate(&mut self, now: Moment, flood: &FloodLimits) -> bool {
+    /// A stretch of flooding ends where the sender has paused.
+    fn note_pause(&mut self, now: Moment, flood: &FloodLimits) {
         if self.flood_since.is_some()
             && self.lines.is_rested(now, flood.lines)
             && self.bytes.is_rested(now, flood.bytes)
@@ -211,6 +214,10 @@ impl Session {
             self.timers.cancel(Timer::Patience);
             self.timeline.note(now, Milestone::FlowEnd);
         }
+    }
+
+    fn is_over_rate(&mut self, now: Moment, flood: &FloodLimits) -> bool {
+        self.note_pause(now, flood);
         !self.lines.wait(now, flood.lines, 1).is_zero()
     }
 

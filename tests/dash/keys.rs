@@ -250,6 +250,8 @@ fn read_only_takes_the_verbs_away() {
         press(&mut app, "<Esc>");
     }
     assert!(verbs(&mut app).is_empty());
+    press(&mut app, ":connection 17<Enter>");
+    assert_eq!(verbs(&mut app), ["connection #17"], "questions change nothing");
 }
 
 #[test]

@@ -37,6 +37,9 @@ pub(crate) struct Actor {
     /// Lines about who comes and goes may be missing: it has turned them off at some time.
     pub(crate) is_presence_mixed: bool,
     pub(crate) may_speak_telnet: bool,
+    pub(crate) has_spoken_telnet: bool,
+    /// It has asked to stay after the end of its input.
+    pub(crate) asked_to_listen: bool,
     pub(crate) has_finished: bool,
     /// Something happened to it after which its lines may go unheard.
     pub(crate) is_tainted: bool,
@@ -56,6 +59,8 @@ impl Actor {
             letters: 0,
             is_presence_mixed: false,
             may_speak_telnet,
+            has_spoken_telnet: false,
+            asked_to_listen: false,
             has_finished: false,
             is_tainted: false,
             is_write_shut: false,
@@ -95,7 +100,10 @@ impl Actor {
             96 if matches!(self.framing, Framing::Fixed(_)) => "x".repeat(random.within(1, 100)),
             96 => "x".repeat(LINE_BYTES + random.within(1, 400)),
             97 => String::new(),
-            98 => "/listen".to_owned(),
+            98 => {
+                self.asked_to_listen = true;
+                "/listen".to_owned()
+            }
             _ => {
                 self.is_tainted = true;
                 "/quit for good".to_owned()
@@ -133,6 +141,7 @@ impl Actor {
             line.extend(random.pick(&GARBAGE));
         }
         if self.may_speak_telnet && random.percent(3) {
+            self.has_spoken_telnet = true;
             line.extend(random.pick(&TELNET));
         }
         if self.framing == Framing::Lines {

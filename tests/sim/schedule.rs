@@ -439,6 +439,7 @@ impl Schedule {
         // Those who asked to listen are still there.
         for number in usize::from(self.has_witness)..self.actors.len() {
             if let Some(id) = self.world.peer(Client(number)).id.filter(|_| self.is_there(number)) {
+                assert!(self.actors[number].asked_to_listen, "{number} does not go");
                 self.actors[number].is_tainted = true;
                 self.world.operator(&format!("kick {id}")).unwrap();
             }
@@ -498,6 +499,8 @@ impl Schedule {
             self.tally.skipping_streams += u64::from(marked > 0);
             self.tally.cut_streams += u64::from(!transcript.is_complete);
             oracle::check_alone(actor, transcript);
+            let is_telnet = self.world.peers[actor.client.0].received.contains(&255);
+            assert!(!is_telnet || actor.has_spoken_telnet, "{}: telnet unasked for", actor.client.0);
             let id = self.world.peers[actor.client.0].id;
             let Some(id) = id.map(chatops::id::ConnId::get).filter(|id| self.accepted.contains(id)) else {
                 self.tally.turned_away += 1;

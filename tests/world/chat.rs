@@ -23,6 +23,40 @@ fn a_session_begins_with_the_message_of_the_day_and_the_greeting() {
 }
 
 #[test]
+fn another_protocol_gets_one_line_and_the_end() {
+    for (opening, name) in [
+        (&b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..], "HTTP"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "SSH"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "TLS"),
+    ] {
+        for read_max in [1, 2, 1_000] {
+            let mut world = World::new();
+            let [bob] = world.people(["bob"]);
+            let stray = world.connect();
+            world.everybody_has_read();
+            world.peer(stray).read_max = read_max;
+            world.sends(stray, opening);
+            let told = format!("!! this is a chat server and no {name}: connect with nc or telnet");
+            world.reads(stray, [told.as_str()]);
+            assert!(world.got_fin(stray));
+            let heard = world.lines(bob);
+            assert!(heard.len() == 1 && heard[0].starts_with("12:34 #lobby <-- guest-2"), "{heard:?}");
+        }
+    }
+}
+
+#[test]
+fn what_a_person_types_is_no_other_protocol() {
+    let mut world = World::new();
+    let [bob] = world.people(["bob"]);
+    let alice = world.connect();
+    world.everybody_has_read();
+    world.says(alice, "GET well soon");
+    world.says(alice, "GET / HTTP/1.1");
+    world.reads(bob, ["12:34 #lobby <guest-2> GET well soon", "12:34 #lobby <guest-2> GET / HTTP/1.1"]);
+}
+
+#[test]
 fn every_line_end_ends_one_line_however_the_bytes_come() {
     let text = b"a\nb\r\nc\r\0d\re\n\n\xc3\xa9\xfe\xe2\x82\n\x1b[31mred\n";
     let heard = ["a", "b", "c", "d", "e", "é\u{FFFD}\u{FFFD}", "␛[31mred"]

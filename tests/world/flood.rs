@@ -87,6 +87,24 @@ fn who_pauses_in_time_is_patiently_heard() {
 }
 
 #[test]
+fn a_pause_counts_although_much_comes_at_its_end() {
+    let mut world = World::with(|config| config.flood.burst_bytes = ByteSize::kib(64));
+    let [alice, _bob] = world.people(["alice", "bob"]);
+    world.pass("10s");
+    for _ in 0..21 {
+        world.says(alice, "x");
+    }
+    world.reads(alice, [SLOW_DOWN]);
+    world.pass("9m");
+    // Each read takes more than half of what may come at once, until long after the ten minutes.
+    for _ in 0..100 {
+        world.says(alice, &"x".repeat(20_000).repeat(4));
+        world.pass("1s");
+    }
+    assert!(world.fate(alice).is_none() && !world.got_fin(alice));
+}
+
+#[test]
 fn bytes_have_a_rate_of_their_own() {
     let mut world = World::with(|config| {
         config.flood.burst_bytes = ByteSize::kib(8);

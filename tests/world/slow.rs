@@ -86,6 +86,17 @@ fn nobody_else_is_slowed_down() {
 }
 
 #[test]
+fn a_slow_reader_keeps_little_memory_from_being_freed() {
+    let mut world = World::with(narrow);
+    let [alice, bob] = world.people(["alice", "bob"]);
+    stops_reading(&mut world, bob, 100);
+    talks(&mut world, alice, 0..20_000);
+    // What waits for bob is in the last chunk or two, each of 64 KiB and half as full as it may be.
+    let books = world.books();
+    assert!(books.chunk_bytes <= 2 * 2 * 64 * 1024, "{books:?}");
+}
+
+#[test]
 fn who_takes_everything_at_once_misses_nothing_however_much_one_turn_brings() {
     let mut world = World::with(narrow);
     let [alice, bob, carol] = world.people(["alice", "bob", "carol"]);
@@ -131,6 +142,7 @@ fn what_waited_for_room_and_is_said_at_last_is_heard() {
     }
     let mut heard = world.lines(carol);
     assert!(heard.len() < 2_000, "the rest waits until the answers are read");
+    world.peer(bob).kernel_bytes = 100_000;
     reads_again(&mut world, bob);
     heard.extend(world.lines(carol));
     let all: Vec<String> = (0..2_000).map(|number| format!("12:34 #lobby <bob> {number}")).collect();

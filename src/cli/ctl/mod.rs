@@ -15,8 +15,8 @@ use serde_json::Value;
 use super::error::{Failure, StartError};
 use super::options::Options;
 use super::output::print;
-use crate::config::load;
-use crate::config::settings::ControlPath;
+use crate::config::settings::{self, ControlPath};
+use crate::config::{Config, Loaded, load};
 use crate::engine::operator::{OperatorCommand, VERBS};
 use crate::link::control::{self, Control};
 
@@ -81,10 +81,19 @@ pub(super) fn run(ctl: &Ctl, before: Options) -> Result<(), Failure> {
 }
 
 /// The control socket that is meant when none is named: the one of the configuration, if it names one, or the only
-/// one of this user's on which a server answers.
+/// one of this user's on which a server answers. A configuration that is broken since the server started is no reason
+/// not to reach it, unless it was named.
 fn the_only_one(before: Options) -> Result<PathBuf, Failure> {
-    if let ControlPath::At(path) = load(&before.into_sources())?.config.control.path {
-        return Ok(path);
+    let is_named = !before.is_empty();
+    match load(&before.into_sources()) {
+        Ok(Loaded {
+            config: Config { control: settings::Control { path: ControlPath::At(path) }, .. },
+            ..
+        }) => {
+            return Ok(path);
+        }
+        Err(error) if is_named => return Err(error.into()),
+        Ok(_) | Err(_) => {}
     }
     let mut live = control::live();
     match live.len() {

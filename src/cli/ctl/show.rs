@@ -279,3 +279,46 @@ fn time_of_day(unix_ms: &Value) -> String {
         |moment| moment.with_timezone(&Local).format("%H:%M:%S%.3f").to_string(),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn shown(verb: &str, reply: &Value) -> String {
+        answer(&verb.parse().unwrap(), reply)
+    }
+
+    #[test]
+    fn what_an_answer_lacks_is_told_from_zero() {
+        let row = json!({"id": 7, "peer": "unix", "state": "eof", "outbox_bytes": 59_494, "idle_s": 61.2});
+        let table = shown("connections", &json!({"ok": true, "connections": [row]}));
+        let cells: Vec<&str> = table.lines().nth(1).unwrap().split_whitespace().collect();
+        let expected = ["7", "-", "unix", "-->", "eof", "-", "58.1K", "-", "-", "-", "-", "1m", "-"];
+        assert_eq!(cells, expected);
+        assert!(shown("status", &json!({"ok": true})).starts_with("server     -, chatops -"));
+    }
+
+    #[test]
+    fn fields_that_are_not_known_yet_are_shown_too() {
+        let alone = shown("connection 7", &json!({"ok": true, "id": 7, "colour": "green", "age_s": 200.0}));
+        assert_eq!(alone, "id      7\nage_s   3 m 20 s\ncolour  green\n");
+    }
+
+    #[test]
+    fn lists_that_are_empty_are_said() {
+        for (verb, list, said) in [
+            ("connections", "connections", "nobody is connected\n"),
+            ("closed", "closed", "nobody has left yet\n"),
+            ("rooms", "rooms", "no rooms\n"),
+        ] {
+            assert_eq!(shown(verb, &json!({"ok": true, list: []})), said);
+        }
+    }
+
+    #[test]
+    fn an_order_says_what_was_done_and_a_refusal_why() {
+        assert_eq!(shown("kick 7", &json!({"ok": true, "id": 7, "message": "kicked #7"})), "kicked #7\n");
+        assert_eq!(error(&json!({"ok": false, "error": "no"})), "no");
+    }
+}

@@ -176,7 +176,8 @@ impl App {
     /// Sends a verb that ends nothing.
     pub(super) fn send(&mut self, command: OperatorCommand, now: Now) {
         let line = command.to_string();
-        if self.refuses_verbs(line.split(' ').next().unwrap_or(""), now) {
+        let may_ask = matches!(command, OperatorCommand::Ask(_)) && self.ended.is_none();
+        if !may_ask && self.refuses_verbs(line.split(' ').next().unwrap_or(""), now) {
             return;
         }
         self.tell(Ok(format!("{line}: sent")), now);
