@@ -53,6 +53,9 @@ impl FromStr for ConnId {
     /// Takes `7` and `#7`.
     fn from_str(text: &str) -> Result<Self, NotAnId> {
         let digits = text.strip_prefix('#').unwrap_or(text);
+        if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(NotAnId);
+        }
         let number = digits.parse::<u64>().map_err(|_| NotAnId)?;
         Self::new(number).ok_or(NotAnId)
     }
@@ -78,5 +81,19 @@ impl Slot {
     #[must_use]
     pub fn at(index: usize) -> Self {
         Self(u32::try_from(index).expect("limits.clients keeps slab indexes within 32 bits"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_digits_with_or_without_their_sign() {
+        assert_eq!("7".parse(), Ok(ConnId::new(7).unwrap()));
+        assert_eq!("#7".parse(), Ok(ConnId::new(7).unwrap()));
+        for bad in ["", "#", "0", "+7", "-7", "##7", "7 ", "99999999999999999999"] {
+            assert_eq!(bad.parse::<ConnId>(), Err(NotAnId), "{bad:?}");
+        }
     }
 }

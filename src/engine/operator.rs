@@ -198,7 +198,7 @@ fn parse_who(verb: &str, word: &str) -> Result<Who, VerbError> {
 }
 
 fn parse_half(word: &str) -> Result<Half, VerbError> {
-    match word {
+    match word.to_ascii_lowercase().as_str() {
         "both" => Ok(Half::Both),
         "read" => Ok(Half::Read),
         "write" => Ok(Half::Write),

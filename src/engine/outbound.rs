@@ -129,11 +129,11 @@ impl Engine {
     fn bound(&mut self, slot: Slot) {
         let Some(overflow) = self.board.bound(slot) else { return };
         let Some(entry) = self.board.entry(slot) else { return };
-        // The first loss is news at once; how many it came to is told when the reader learns it.
+        // The first loss is news at once; how many lines it came to is told when the reader learns it.
         let is_first = overflow.skipped > 0 && entry.session.counters().lines_skipped == overflow.skipped;
         let id = entry.id;
         if is_first {
-            let record = Record::Skipped { id, nick: self.nick(slot), lines: overflow.skipped.into() };
+            let record = Record::Full { id, nick: self.nick(slot) };
             self.board.journal.add(self.board.now, record);
         }
         let Some(entry) = self.board.entry(slot) else { return };

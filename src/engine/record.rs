@@ -57,6 +57,13 @@ pub enum Record {
         /// Its name.
         nick: Option<Nick>,
     },
+    /// A reader's outbox is full for the first time: its oldest lines are skipped from here on.
+    Full {
+        /// Whose.
+        id: ConnId,
+        /// Its name.
+        nick: Option<Nick>,
+    },
     /// Somebody took another name.
     Nick {
         /// Whose connection.
@@ -153,7 +160,9 @@ impl Record {
             | Self::Refused { .. }
             | Self::Server { level: LogLevel::Error | LogLevel::Warn, .. } => Category::Error,
             Self::Closed { .. } | Self::Eof { .. } => Category::Part,
-            Self::Flow { .. } | Self::Skipped { .. } | Self::Slow { .. } => Category::Slow,
+            Self::Flow { .. } | Self::Full { .. } | Self::Skipped { .. } | Self::Slow { .. } => {
+                Category::Slow
+            }
             Self::Operator { .. } | Self::Server { .. } => Category::Op,
         }
     }
@@ -166,6 +175,7 @@ impl Record {
             Self::Closed { .. } => "close",
             Self::Eof { .. } => "eof",
             Self::Flow { .. } => "flow",
+            Self::Full { .. } => "full",
             Self::Nick { .. } => "nick",
             Self::Operator { .. } => "op",
             Self::Refused { .. } => "refuse",
@@ -182,6 +192,7 @@ impl Record {
             Self::Server { level, .. } => *level,
             Self::Closed { reason: CloseReason::Stalled | CloseReason::Flood, .. }
             | Self::Refused { .. }
+            | Self::Full { .. }
             | Self::Skipped { .. } => LogLevel::Warn,
             Self::Accepted { .. } | Self::Closed { .. } | Self::Operator { .. } => LogLevel::Info,
             Self::Eof { .. } | Self::Flow { .. } | Self::Nick { .. } | Self::Slow { .. } => LogLevel::Debug,
@@ -196,6 +207,7 @@ impl Record {
             | Self::Closed { id, .. }
             | Self::Eof { id, .. }
             | Self::Flow { id, .. }
+            | Self::Full { id, .. }
             | Self::Nick { id, .. }
             | Self::Skipped { id, .. }
             | Self::Slow { id, .. } => Some(*id),
@@ -211,6 +223,7 @@ impl Record {
             Self::Closed { nick, .. }
             | Self::Eof { nick, .. }
             | Self::Flow { nick, .. }
+            | Self::Full { nick, .. }
             | Self::Skipped { nick, .. }
             | Self::Slow { nick, .. } => *nick,
             Self::Nick { new, .. } => Some(*new),
@@ -231,6 +244,7 @@ impl fmt::Display for Record {
             Self::Eof { unsent: 0, .. } => f.write_str("sent FIN"),
             Self::Eof { unsent, .. } => write!(f, "sent FIN; {unsent} bytes still to flush"),
             Self::Flow { .. } => f.write_str("over its rate: not read for now"),
+            Self::Full { .. } => f.write_str("outbox full: its oldest lines are skipped"),
             Self::Nick { old, .. } => write!(f, "was {old}"),
             Self::Operator { verb, outcome, .. } => write!(f, "{verb}: {outcome}"),
             Self::Refused { peer, why } => write!(f, "{peer}: {why}"),

@@ -59,7 +59,7 @@ impl Engine {
             operators: Operators::default(),
             silences: Silences::default(),
             listeners: Vec::new(),
-            name: config.server.name.clone(),
+            name: scrub(config.server.name.as_bytes()).text.into_owned(),
             drain: config.server.drain,
             stopping: None,
             flood_rate: config.flood.lines_per_second,
@@ -110,10 +110,10 @@ impl Engine {
         self.board.journal.add(self.board.now, Record::Server { level, text });
     }
 
-    /// Connections accepted and messages received so far.
+    /// Clients let in and messages received so far.
     #[must_use]
     pub const fn served(&self) -> (u64, u64) {
-        (self.board.totals.accepted, self.board.totals.lines_in)
+        (self.board.totals.accepted - self.board.totals.refused, self.board.totals.lines_in)
     }
 
     /// The slots of all connections.

@@ -81,7 +81,13 @@ impl Reactor {
             }
         }
         if self.engine.wants(slot).is_some_and(|wants| wants.probe) {
-            self.engine.handle_send_q(slot, socket.send_q());
+            match socket.take_error() {
+                // No event tells it: who has both FINs is no longer watched.
+                Some(error) if matches!(conn.socket, Registered::Apart(_)) => {
+                    self.engine.handle_error(slot, &error);
+                }
+                _ => self.engine.handle_send_q(slot, socket.send_q()),
+            }
         }
     }
 

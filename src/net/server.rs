@@ -32,7 +32,7 @@ pub struct Server {
 pub struct Totals {
     /// How long it ran.
     pub uptime: Duration,
-    /// Connections accepted.
+    /// Clients let in.
     pub clients: u64,
     /// Messages received.
     pub lines: u64,

@@ -328,6 +328,9 @@ impl Session {
         self.timers.set(Timer::Linger, now + linger.total);
         if self.output == Output::Finned {
             self.timers.set(Timer::LingerIdle, now + linger.idle);
+            if self.input == Input::Ended {
+                self.settle();
+            }
         }
         true
     }

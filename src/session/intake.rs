@@ -156,7 +156,7 @@ impl Session {
         self.input = Input::Ended;
         self.eof_at = now;
         self.timeline.note(now, Milestone::Eof);
-        if self.output == Output::Finned {
+        if self.output == Output::Finned && self.is_over() {
             self.settle();
         }
         true

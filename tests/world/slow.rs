@@ -264,7 +264,7 @@ fn a_slow_reader_is_recorded_once_until_it_has_caught_up() {
         let events = world.events();
         // The first loss of all is news at once; later ones are told in sum when the reader learns of them.
         assert_eq!(events.len(), 2 - round, "{events:?}");
-        assert!(events[1..].iter().all(|event| event.starts_with("#2 bob skip: ")), "{events:?}");
+        assert!(events[1..].iter().all(|event| event.starts_with("#2 bob full: ")), "{events:?}");
         assert!(events[0].starts_with("#2 bob slow: outbox "), "{events:?}");
         assert_eq!(world.state(bob), "open slow");
         reads_again(&mut world, bob);
