@@ -9,8 +9,8 @@ const FORECAST_MAX_S: u64 = 3_600;
 /// From this share of its limit an outbox is full, in hundredths: the next line may be too long for what is left.
 const FULL_FROM_PERCENT: u64 = 95;
 
-/// Ends a forecast; where there is one line for everything it is left out.
-pub(crate) const AT_THIS_RATE: &str = " at this rate";
+/// The words around the time of a forecast.
+const FORECAST: (&str, &str) = ("reaches its limit in ", " at this rate");
 
 /// How much a remark matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,14 @@ pub(crate) struct Remark {
     pub(crate) text: String,
     /// How much it matters.
     pub(crate) weight: Weight,
+}
+
+impl Remark {
+    /// The remark where one line is all there is.
+    pub(crate) fn brief(&self) -> String {
+        let forecast = self.text.strip_prefix(FORECAST.0).and_then(|rest| rest.strip_suffix(FORECAST.1));
+        forecast.map_or_else(|| self.text.clone(), |time| format!("full in {time}"))
+    }
 }
 
 /// What is worth saying about the row at this place of the picture, the most urgent first; never nothing.
@@ -111,7 +119,7 @@ fn forecast(row: &Row, picture: &Picture, index: usize) -> Option<String> {
     let growth = u64::try_from(picture.rate(index).outbox_growth()).ok().filter(|growth| *growth > 0)?;
     let seconds = (limit.saturating_sub(row.outbox_bytes) / growth).max(1);
     (row.outbox_bytes > 0 && seconds <= FORECAST_MAX_S)
-        .then(|| format!("outbox full in {}{AT_THIS_RATE}", counted_seconds(seconds)))
+        .then(|| format!("{}{}{}", FORECAST.0, counted_seconds(seconds), FORECAST.1))
 }
 
 fn counted_seconds(seconds: u64) -> String {

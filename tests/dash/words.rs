@@ -109,7 +109,7 @@ fn an_outbox_that_grows_has_a_forecast() {
         app.handle_response(response, taken);
     }
     let screen = lines(&mut app, 100, 30).join("\n");
-    assert!(screen.contains("outbox full in 1 m at this rate"), "{screen}");
+    assert!(screen.contains("reaches its limit in 1 m at this rate"), "{screen}");
 }
 
 #[test]

@@ -77,8 +77,7 @@ fn one_line(app: &App) -> Spans {
     for (at, remark) in why::remarks(app.picture(), index, app.raw).into_iter().enumerate() {
         let gap = if at == 0 { " ".to_owned() } else { format!(" {} ", app.glyphs.dot) };
         spans.push(span(gap, app.theme.dim));
-        let text = remark.text.strip_suffix(why::AT_THIS_RATE).unwrap_or(&remark.text).to_owned();
-        spans.push(span(text, weight_style(remark.weight, &app.theme)));
+        spans.push(span(remark.brief(), weight_style(remark.weight, &app.theme)));
     }
     spans.push(span(format!("  {}", row.peer), app.theme.dim));
     spans
