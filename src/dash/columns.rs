@@ -89,9 +89,9 @@ impl Column {
         Self::Flags,
     ];
 
-    /// Who goes when the width does not do, the first first. Those not named never go.
+    /// Who goes when the width does not do, the first first. Those not named never go. What is remarkable goes last:
+    /// it tells which of the other figures need a look.
     const GOING: [Self; 10] = [
-        Self::Flags,
         Self::RecvQ,
         Self::Idle,
         Self::Rx,
@@ -101,6 +101,7 @@ impl Column {
         Self::Address,
         Self::Load,
         Self::SendQ,
+        Self::Flags,
     ];
 
     /// Its name at the head of the table.
@@ -157,7 +158,6 @@ impl Column {
         let compact = width < COMPACT_BELOW;
         match self {
             Self::Id => SIGNS + wants.id,
-            Self::Nick if compact => wants.nick.clamp(8, 12),
             Self::Address => wants.address.clamp(9, 15),
             Self::Peer => 15,
             Self::State => 12,
@@ -165,8 +165,8 @@ impl Column {
             Self::Nick => 8,
             Self::RecvQ | Self::Outbox | Self::SendQ => 6,
             Self::Load | Self::Idle if compact => 4,
-            Self::Flags if !compact => 7,
-            Self::Load | Self::Rx | Self::Tx | Self::Flags => 5,
+            Self::Flags => 7,
+            Self::Load | Self::Rx | Self::Tx => 5,
             Self::RxTx => 9,
             Self::Idle => 4,
         }
@@ -244,9 +244,8 @@ fn spread(chosen: &[Column], widths: &mut [u16], mut spare: u16, wants: Wants) {
         (Column::Nick, wants.nick.min(12)),
         (Column::Peer, wants.peer),
         (Column::Address, wants.address),
-        (Column::Nick, wants.nick),
-        (Column::Flags, 7),
         (Column::Load, 10),
+        (Column::Nick, wants.nick),
         (Column::Flags, u16::MAX),
     ] {
         let Some(at) = chosen.iter().position(|chosen| *chosen == column) else { continue };
@@ -304,17 +303,31 @@ mod tests {
     fn columns_go_in_a_fixed_order() {
         let wants = Wants::default();
         assert_eq!(titles(40, wants), ["ID", "NICK", "STATE", "OUTBOX"]);
-        assert_eq!(titles(48, wants), ["ID", "NICK", "STATE", "OUTBOX", "SEND-Q", "LOAD"]);
+        assert_eq!(titles(48, wants), ["ID", "NICK", "STATE", "OUTBOX", "SEND-Q", "FLAGS"]);
+        assert_eq!(titles(60, wants), ["ID", "NICK", "STATE", "OUTBOX", "SEND-Q", "LOAD", "FLAGS"]);
         assert_eq!(
             titles(80, wants),
-            ["ID", "NICK", "PEER", "STATE", "RECV-Q", "OUTBOX", "SEND-Q", "LOAD", "RX/TX", "IDLE"]
+            ["ID", "NICK", "PEER", "STATE", "OUTBOX", "SEND-Q", "LOAD", "RX/TX", "IDLE", "FLAGS"]
         );
-        assert_eq!(titles(100, wants).last(), Some(&"FLAGS"));
         let mut before = titles(20, wants).len();
         for width in 20..COMPACT_BELOW {
             let count = titles(width, wants).len();
             assert!(count >= before, "{width} shows less than a narrower screen");
             before = count;
+        }
+    }
+
+    #[test]
+    fn one_long_name_takes_nothing_from_the_others() {
+        for width in 48..160 {
+            let short = place(width, Wants { nick: 12, ..Wants::default() }, false);
+            let long = place(width, Wants { nick: 24, ..Wants::default() }, false);
+            assert_eq!(short.len(), long.len(), "{width}");
+            for (short, long) in short.iter().zip(&long) {
+                let spare = matches!(short.column, Column::Nick | Column::Flags);
+                assert!(spare || short.width == long.width, "{:?} at {width}", short.column);
+                assert!(long.column != Column::Flags || long.width >= 7, "flags at {width}");
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use crossterm::event::{KeyCode, KeyEvent};
 use super::picture::Picture;
 use super::text_input::TextInput;
 use crate::engine::operator::VERBS;
-use crate::engine::snapshot::Phase;
+use crate::engine::snapshot::{ConnId, Phase};
 
 /// Lines remembered.
 const HISTORY_MAX: usize = 100;
@@ -24,6 +24,15 @@ pub(crate) struct CommandLine {
     back: usize,
     draft: String,
     offers: Option<Offers>,
+}
+
+/// Who can be named in a line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct People<'a> {
+    /// Who is connected.
+    pub(crate) picture: &'a Picture,
+    /// Whom the table has selected.
+    pub(crate) selected: Option<ConnId>,
 }
 
 /// Completions that Tab goes through.
@@ -57,12 +66,12 @@ impl LineHistory {
 
 impl CommandLine {
     /// Edits the line, goes through history or completes. Enter and Esc are the caller's.
-    pub(crate) fn handle_key(&mut self, key: KeyEvent, history: &LineHistory, picture: &Picture) {
+    pub(crate) fn handle_key(&mut self, key: KeyEvent, history: &LineHistory, people: People<'_>) {
         match key.code {
             KeyCode::Up => self.recall(self.back + 1, history),
             KeyCode::Down => self.recall(self.back.saturating_sub(1), history),
-            KeyCode::Tab => self.complete(true, picture),
-            KeyCode::BackTab => self.complete(false, picture),
+            KeyCode::Tab => self.complete(true, people),
+            KeyCode::BackTab => self.complete(false, people),
             _ => {
                 self.input.handle_key(key);
                 self.offers = None;
@@ -82,11 +91,11 @@ impl CommandLine {
         }
     }
 
-    fn complete(&mut self, forward: bool, picture: &Picture) {
+    fn complete(&mut self, forward: bool, people: People<'_>) {
         let mut offers = self.offers.take().map_or_else(
             || {
                 let stem = self.input.before_cursor().to_owned();
-                Offers { words: completions(&stem, picture), stem, at: usize::MAX }
+                Offers { words: completions(&stem, people), stem, at: usize::MAX }
             },
             |mut offers| {
                 // From the line of one's own, before the first offer, either way leads into the offers.
@@ -121,13 +130,13 @@ impl CommandLine {
 }
 
 /// The words that can stand where `stem` ends.
-fn completions(stem: &str, picture: &Picture) -> Vec<String> {
+fn completions(stem: &str, who: People<'_>) -> Vec<String> {
     let mut words: Vec<&str> = stem.split(' ').collect();
     let begun = words.pop().unwrap_or("");
     let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
     let all = match words.as_slice() {
         [] => VERBS.iter().map(|(verb, ..)| *verb).chain(OWN_WORDS).map(str::to_owned).collect(),
-        [verb] if takes_who(verb) => people(picture, begun),
+        [verb] if takes_who(verb) => people(who, begun),
         ["shutdown", _] => ["read", "write", "both"].map(str::to_owned).to_vec(),
         _ => Vec::new(),
     };
@@ -139,8 +148,22 @@ fn takes_who(verb: &str) -> bool {
     VERBS.iter().any(|(name, arguments, _)| *name == verb && arguments.starts_with("WHO"))
 }
 
-/// Nicks, or ids where one has begun with a sign or a digit.
-fn people(picture: &Picture, begun: &str) -> Vec<String> {
+/// Nicks, or ids where one has begun with a sign or a digit; whom the table has selected comes first.
+fn people(who: People<'_>, begun: &str) -> Vec<String> {
+    let mut words = all_people(who.picture, begun);
+    let word = who.selected.and_then(|id| who.picture.living(id)).map(|row| match row.nick {
+        _ if begun.starts_with(|c: char| c.is_ascii_digit()) => row.id.get().to_string(),
+        Some(nick) if !begun.starts_with('#') => nick.to_string(),
+        _ => row.id.to_string(),
+    });
+    if let Some(word) = word {
+        words.retain(|other| *other != word);
+        words.insert(0, word);
+    }
+    words
+}
+
+fn all_people(picture: &Picture, begun: &str) -> Vec<String> {
     let living = picture.rows().iter().filter(|row| row.state != Phase::Gone);
     if begun.starts_with('#') {
         living.map(|row| row.id.to_string()).collect()

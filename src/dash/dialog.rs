@@ -11,6 +11,7 @@ use super::picture::{Picture, unsent};
 use super::units;
 use crate::engine::operator::{Half, OperatorCommand, Who};
 use crate::engine::snapshot::{ConnId, Flags, Nick, Peer, Row};
+use crate::time::write_span;
 
 /// What a dialog is about to do to its targets, or to the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,19 +21,13 @@ pub(crate) enum Verb {
     /// A last line with this reason, FIN, close.
     Kick(String),
     /// Refuse what they say.
-    Mute,
-    /// Accept nobody.
-    PauseAccepting,
+    Mute(Option<Duration>),
     /// RST.
     Reset,
-    /// Accept again.
-    ResumeAccepting,
     /// End a direction, once one is chosen.
     Shutdown(Option<Half>),
     /// End the server.
     Stop,
-    /// Let them speak again.
-    Unmute,
 }
 
 /// A connection as it was when it was asked about.
@@ -42,6 +37,13 @@ pub(crate) struct Target {
     pub(crate) id: ConnId,
     nick: Option<Nick>,
     peer: Peer,
+}
+
+impl Target {
+    /// The same connection by the name it has now, or had last.
+    fn now(self, live: &Picture) -> Self {
+        Self { nick: live.row(self.id).map_or(self.nick, |row| row.nick), ..self }
+    }
 }
 
 impl From<&Row> for Target {
@@ -120,8 +122,6 @@ impl Dialog {
     pub(crate) fn commands(&self, live: &Picture) -> Vec<OperatorCommand> {
         match self.verb {
             Verb::Drain(time) => vec![OperatorCommand::Drain(time)],
-            Verb::PauseAccepting => vec![OperatorCommand::Pause],
-            Verb::ResumeAccepting => vec![OperatorCommand::Resume],
             Verb::Stop => vec![OperatorCommand::Stop],
             _ => {
                 let living = self.targets.iter().filter(|target| live.living(target.id).is_some());
@@ -134,17 +134,17 @@ impl Dialog {
         let who = Who::Id(id);
         Some(match &self.verb {
             Verb::Kick(reason) => OperatorCommand::Kick { who, reason: reason.clone() },
-            Verb::Mute => OperatorCommand::Mute { who, time: None },
+            Verb::Mute(time) => OperatorCommand::Mute { who, time: *time },
             Verb::Reset => OperatorCommand::Reset(who),
             Verb::Shutdown(half) => OperatorCommand::Shutdown { who, half: (*half)? },
-            Verb::Unmute => OperatorCommand::Unmute(who),
-            Verb::Drain(_) | Verb::PauseAccepting | Verb::ResumeAccepting | Verb::Stop => return None,
+            Verb::Drain(_) | Verb::Stop => return None,
         })
     }
 
     /// The question as it is shown now.
     pub(crate) fn panel(&self, live: &Picture, raw: bool) -> Panel {
-        let (whom, known, list) = match self.targets.as_slice() {
+        let targets: Vec<Target> = self.targets.iter().map(|target| target.now(live)).collect();
+        let (whom, known, list) = match targets.as_slice() {
             [] => (String::new(), None, Vec::new()),
             [one] => (format!(" {one}"), self.fate(*one, live, raw), Vec::new()),
             many => {
@@ -159,12 +159,19 @@ impl Dialog {
         let mut letters = word.chars();
         let capital: String =
             letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
+        let left = targets.iter().filter(|target| live.living(target.id).is_some()).count();
+        let is_void = left == 0 && !targets.is_empty();
+        let consequence = match (is_void, targets.len()) {
+            (true, 1) => None,
+            (true, _) => Some("All of them are gone.".to_owned()),
+            (false, _) => Some(self.consequence(live)),
+        };
         Panel {
             title: format!(":{}", self.line()),
             question: format!("{capital}{whom}?"),
-            body: known.into_iter().chain([self.consequence(live)]).collect(),
+            body: known.into_iter().chain(consequence).collect(),
             list,
-            choices: self.choices(),
+            choices: if is_void { vec![("n", "back".to_owned())] } else { self.choices(left) },
         }
     }
 
@@ -177,7 +184,7 @@ impl Dialog {
             Verb::Kick(_) | Verb::Reset | Verb::Shutdown(None | Some(Half::Write | Half::Both)) => {
                 Some(loss(row, raw))
             }
-            Verb::Mute => row.flags.has(Flags::MUTED).then(|| "muted already".to_owned()),
+            Verb::Mute(None) => row.flags.has(Flags::MUTED).then(|| "muted already".to_owned()),
             _ => None,
         }
     }
@@ -187,14 +194,11 @@ impl Dialog {
         match &self.verb {
             Verb::Drain(_) => "drain the server".to_owned(),
             Verb::Kick(_) => "kick".to_owned(),
-            Verb::Mute => "mute".to_owned(),
-            Verb::PauseAccepting => "pause accepting".to_owned(),
+            Verb::Mute(_) => "mute".to_owned(),
             Verb::Reset => "reset".to_owned(),
-            Verb::ResumeAccepting => "resume accepting".to_owned(),
             Verb::Shutdown(None) => "shutdown".to_owned(),
             Verb::Shutdown(Some(half)) => format!("shutdown {half}"),
             Verb::Stop => "stop the server".to_owned(),
-            Verb::Unmute => "unmute".to_owned(),
         }
     }
 
@@ -206,12 +210,11 @@ impl Dialog {
             Verb::Drain(time) => OperatorCommand::Drain(*time).to_string(),
             Verb::Kick(reason) if reason.is_empty() => format!("kick {ids}"),
             Verb::Kick(reason) => format!("kick {ids} {reason}"),
-            Verb::PauseAccepting => OperatorCommand::Pause.to_string(),
-            Verb::ResumeAccepting => OperatorCommand::Resume.to_string(),
             Verb::Shutdown(None) => format!("shutdown {ids} read|write|both"),
             Verb::Shutdown(Some(half)) => format!("shutdown {ids} {half}"),
             Verb::Stop => OperatorCommand::Stop.to_string(),
-            Verb::Mute | Verb::Reset | Verb::Unmute => format!("{} {ids}", self.word()),
+            Verb::Mute(Some(time)) => format!("mute {ids} for {}", write_span(*time)),
+            Verb::Mute(None) | Verb::Reset => format!("{} {ids}", self.word()),
         }
     }
 
@@ -227,10 +230,13 @@ impl Dialog {
                     "A last line with the reason \"{reason}\", flush, FIN. What is not taken within 5 s is lost."
                 )
             }
-            Verb::Mute => "What is said is refused until unmute; lines of others still arrive.".to_owned(),
-            Verb::PauseAccepting => format!("Nobody new gets in until resume; {everybody} stay as they are."),
+            Verb::Mute(None) => {
+                "What is said is refused until unmute; lines of others still arrive.".to_owned()
+            }
+            Verb::Mute(Some(time)) => {
+                format!("What is said is refused for {}; lines of others still arrive.", write_span(*time))
+            }
             Verb::Reset => "RST, now, without a last line. What is unsent is lost.".to_owned(),
-            Verb::ResumeAccepting => "New connections are accepted again.".to_owned(),
             Verb::Shutdown(None) => "Which direction? r from the client, w to the client, b both.".to_owned(),
             Verb::Shutdown(Some(Half::Read)) => {
                 "What it sends is read and discarded from now on; it still receives.".to_owned()
@@ -241,18 +247,20 @@ impl Dialog {
             Verb::Shutdown(Some(Half::Both)) => {
                 "Flush, then FIN, and what it sends is discarded; it is draining until it closes.".to_owned()
             }
-            Verb::Unmute => "It may speak again.".to_owned(),
         }
     }
 
-    fn choices(&self) -> Vec<(&'static str, String)> {
+    fn choices(&self, left: usize) -> Vec<(&'static str, String)> {
         let mut choices = vec![("n", "no".to_owned())];
         if let Verb::Shutdown(_) = self.verb {
             choices.extend([("r", "read".to_owned()), ("w", "write".to_owned()), ("b", "both".to_owned())]);
         }
         if self.verb != Verb::Shutdown(None) {
-            let all =
-                if self.targets.len() > 1 { format!(" all {}", self.targets.len()) } else { String::new() };
+            let all = match self.targets.len() {
+                0 | 1 => String::new(),
+                all if left == all => format!(" all {all}"),
+                _ => format!(" the {left} still there"),
+            };
             choices.push(("y", self.word() + &all));
         }
         if let Verb::Kick(_) = self.verb {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::filter::Filter;
 use super::units;
 use crate::engine::record::{Category, Entry, Record};
-use crate::engine::snapshot::ConnId;
+use crate::engine::snapshot::{ConnId, Nick};
 
 /// Records kept; the oldest go first.
 pub(crate) const KEPT_MAX: usize = 5_000;
@@ -36,6 +36,13 @@ impl Log {
     /// The records, the newest last.
     pub(crate) fn entries(&self) -> impl DoubleEndedIterator<Item = &Entry> {
         self.0.iter()
+    }
+
+    /// The name that a connection had when a record was made, from the records before it.
+    pub(crate) fn nick_before(&self, seq: u64, id: ConnId) -> Option<Nick> {
+        let before = self.0.partition_point(|entry| entry.seq < seq);
+        let mut about = self.0.range(..before).rev().filter(|entry| entry.record.subject() == Some(id));
+        about.find_map(|entry| entry.record.nick())
     }
 
     fn get(&self, seq: u64) -> Option<&Entry> {
@@ -131,8 +138,28 @@ pub(crate) fn wording(record: &Record, raw: bool) -> String {
         Record::Closed { reason, unsent, .. } if *unsent > 0 => format!("{reason}; {} unsent", size(*unsent)),
         Record::Eof { unsent, .. } if *unsent > 0 => format!("sent FIN; {} still to flush", size(*unsent)),
         Record::Slow { outbox, limit, .. } => format!("outbox {} of {}", size(*outbox), size(*limit)),
+        Record::Operator { id: Some(id), verb, outcome } => operator_wording(*id, verb, outcome),
         other => other.to_string(),
     }
+}
+
+/// A verb without whom it was for, who stands before it, and of its outcome only what the verb does not say.
+fn operator_wording(id: ConnId, verb: &str, outcome: &str) -> String {
+    let mut words = verb.splitn(3, ' ');
+    let (name, rest) = (words.next().unwrap_or(verb), words.nth(1).unwrap_or(""));
+    let label = id.to_string();
+    if let Some(why) = outcome.strip_prefix("refused: ") {
+        let why = why.strip_prefix(&label).unwrap_or(why).trim_start();
+        return format!("{name} refused: {why}");
+    }
+    let gap = match (name, rest) {
+        (_, "") => "",
+        ("kick", _) => ": ",
+        _ => " ",
+    };
+    let repeats = outcome.split(' ').any(|word| word == label);
+    let outcome = if repeats { String::new() } else { format!("; {outcome}") };
+    format!("{name}{gap}{rest}{outcome}")
 }
 
 #[cfg(test)]
@@ -187,6 +214,23 @@ mod tests {
         assert_eq!(seqs(&pane, &log, 3), [9, 10, 11]);
         assert_eq!(seqs(&pane, &log, 100).len(), 11);
         assert_eq!(seqs(&pane, &log, 0).len(), 0);
+    }
+
+    #[test]
+    fn a_verb_is_told_once_and_with_its_reason() {
+        let told = |verb: &str, outcome: &str| {
+            let (verb, outcome) = (verb.to_owned(), outcome.to_owned());
+            wording(&Record::Operator { id: ConnId::new(6), verb, outcome }, false)
+        };
+        assert_eq!(told("kick #6 far too loud", "kicked #6 flooder"), "kick: far too loud");
+        assert_eq!(told("kick flooder", "kicked #6 flooder"), "kick");
+        assert_eq!(told("mute #6 for 10s", "muted #6 flooder for 10s"), "mute for 10s");
+        assert_eq!(told("mute #6", "over"), "mute; over");
+        assert_eq!(told("shutdown #6 write", "shut down write of #6 flooder"), "shutdown write");
+        assert_eq!(
+            told("kick #6 now", "refused: #6 flooder is leaving already"),
+            "kick refused: flooder is leaving already"
+        );
     }
 
     #[test]

@@ -62,7 +62,7 @@ impl Glyphs {
         live: "*",
         dot: ";",
         micro: "u",
-        heights: &[" ", ".", ":", "|"],
+        heights: &[" ", ".", ":", "-", "=", "+", "*", "#"],
         lengths: &[".", "#"],
     };
 
@@ -125,6 +125,8 @@ mod tests {
     fn columns_grow_from_below() {
         assert_eq!(Glyphs::UNICODE.column(12, 16, 2), ["▄", "█"]);
         assert_eq!(Glyphs::UNICODE.column(1, 1_000_000, 2), [" ", "▁"]);
+        let heights: Vec<&str> = (0..8).flat_map(|value| Glyphs::ASCII.column(value, 7, 1)).collect();
+        assert_eq!(heights.concat(), " .:-=+*#");
         assert_eq!(Glyphs::UNICODE.column(0, 0, 2), [" ", " "]);
         assert_eq!(Glyphs::UNICODE.column(u64::MAX, u64::MAX, 1), ["█"]);
     }

@@ -1,10 +1,12 @@
 //! One picture of the server: the newest snapshot and what can only be told from those before it.
 
+use std::collections::BTreeMap;
+
 use super::events::Log;
 use super::history::History;
 use super::rates::{Rates, RowRate};
 use crate::engine::snapshot::{ConnId, Detail, Phase, Row, Snapshot, Status};
-use crate::time::Now;
+use crate::time::{Moment, Now};
 
 /// What is shown. Frozen by cloning it.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +19,7 @@ pub(crate) struct Picture {
     pub(crate) log: Log,
     fullest: Option<(ConnId, u64)>,
     send_q: u64,
+    told: BTreeMap<Moment, Now>,
     seen: bool,
 }
 
@@ -29,8 +32,23 @@ impl Picture {
         self.log.append(std::mem::take(&mut snapshot.records));
         self.fullest = super::rates::fullest(&snapshot.rows);
         self.send_q = snapshot.rows.iter().map(send_q).sum();
+        self.told = self.times(&snapshot);
         self.snapshot = snapshot;
         self.seen = true;
+    }
+
+    /// The times of day of all that lasts in this snapshot. What is known stays as it is: worked out anew from each
+    /// snapshot it would differ by a second between two pictures.
+    fn times(&self, snapshot: &Snapshot) -> BTreeMap<Moment, Now> {
+        let since = snapshot.rows.iter().flat_map(|row| row.stuck_since.into_iter().chain(row.flow_since));
+        let known = |since| self.told.get(&since).copied().unwrap_or_else(|| snapshot.taken.earlier(since));
+        let past = since.filter(|since| *since <= snapshot.taken.moment);
+        past.map(|since| (since, known(since))).collect()
+    }
+
+    /// The time of day since when something lasts, the same in every picture.
+    pub(crate) fn told(&self, since: Moment) -> Now {
+        self.told.get(&since).copied().unwrap_or_else(|| self.taken().earlier(since))
     }
 
     /// Whether any snapshot has come yet.

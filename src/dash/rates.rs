@@ -8,12 +8,16 @@ use crate::time::Moment;
 /// A rate falls to a third of itself in this time once its counter stands still.
 const SMOOTH_US: u128 = 2_000_000;
 
-/// How fast the counters of one connection run, in thousandths of a byte a second.
+/// From so many thousandths of a line a second lines are being skipped: one line counts for about three seconds.
+const SKIPPING_MILLI: u64 = 100;
+
+/// How fast the counters of one connection run, in thousandths of a byte, or of a line, a second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RowRate {
     rx: u64,
     tx: u64,
     outbox: i64,
+    skipped: u64,
 }
 
 impl RowRate {
@@ -32,12 +36,18 @@ impl RowRate {
         self.outbox / 1_000
     }
 
+    /// Whether lines to it were skipped within the last seconds.
+    pub(crate) const fn is_skipping(self) -> bool {
+        self.skipped >= SKIPPING_MILLI
+    }
+
     fn after(self, old: &Row, new: &Row, elapsed_us: u64) -> Self {
         let grown = i128::from(new.outbox_bytes) - i128::from(old.outbox_bytes);
         Self {
             rx: smoothed(self.rx, new.bytes_in.saturating_sub(old.bytes_in), elapsed_us),
             tx: smoothed(self.tx, new.bytes_out.saturating_sub(old.bytes_out), elapsed_us),
             outbox: smoothed_signed(self.outbox, grown, elapsed_us),
+            skipped: smoothed(self.skipped, new.lines_skipped.saturating_sub(old.lines_skipped), elapsed_us),
         }
     }
 }

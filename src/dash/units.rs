@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::time::{Moment, Now};
+use crate::time::Now;
 
 const UNITS: [char; 6] = ['K', 'M', 'G', 'T', 'P', 'E'];
 
@@ -102,20 +102,9 @@ pub(crate) fn time_of_day(now: Now) -> String {
     format!("{:02}:{:02}:{:02}", now.wall.hour, now.wall.minute, now.wall.second)
 }
 
-/// The time of day at `then`, told from `now` on the same clocks. A change of the clocks in between is not seen.
-pub(crate) fn time_of_day_at(then: Moment, now: Now) -> String {
-    const DAY: u64 = 86_400;
-    let wall = &now.wall;
-    let today = u64::from(wall.hour) * 3_600 + u64::from(wall.minute) * 60 + u64::from(wall.second);
-    let ago = now.moment.since(then).as_secs() % DAY;
-    let seconds = (today + DAY - ago) % DAY;
-    format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::WallTime;
 
     #[test]
     fn bytes_fit_in_five_characters_at_every_size() {
@@ -161,14 +150,5 @@ mod tests {
         assert_eq!(micros(432, "u"), "0.4ms");
         assert_eq!(counted(1, "client", "clients"), "1 client");
         assert_eq!(grouped(1_234_567), "1,234,567");
-    }
-
-    #[test]
-    fn a_moment_before_midnight_is_told_after_it() {
-        let now = Now {
-            moment: Moment::from_micros(100_000_000),
-            wall: WallTime { unix_ms: 0, hour: 0, minute: 0, second: 10 },
-        };
-        assert_eq!(time_of_day_at(Moment::from_micros(70_000_000), now), "23:59:40");
     }
 }

@@ -1,11 +1,16 @@
 //! Why a connection is as it is, in words: what an operator would have to work out from queues, windows and times.
 
 use super::picture::{Picture, send_q};
-use super::units::{bytes, counted, grouped, span, time_of_day_at};
+use super::units::{bytes, counted, grouped, span, time_of_day};
 use crate::engine::snapshot::{Flags, Phase, Row, TcpInfo};
 
 /// Farther away than this the time at which an outbox is full is not worth telling, in seconds.
 const FORECAST_MAX_S: u64 = 3_600;
+/// From this share of its limit an outbox is full, in hundredths: the next line may be too long for what is left.
+const FULL_FROM_PERCENT: u64 = 95;
+
+/// The words around the time of a forecast.
+const FORECAST: (&str, &str) = ("reaches its limit in ", " at this rate");
 
 /// How much a remark matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +32,14 @@ pub(crate) struct Remark {
     pub(crate) weight: Weight,
 }
 
+impl Remark {
+    /// The remark where one line is all there is.
+    pub(crate) fn brief(&self) -> String {
+        let forecast = self.text.strip_prefix(FORECAST.0).and_then(|rest| rest.strip_suffix(FORECAST.1));
+        forecast.map_or_else(|| self.text.clone(), |time| format!("full in {time}"))
+    }
+}
+
 /// What is worth saying about the row at this place of the picture, the most urgent first; never nothing.
 pub(crate) fn remarks(picture: &Picture, index: usize, raw: bool) -> Vec<Remark> {
     let row = &picture.rows()[index];
@@ -37,12 +50,18 @@ pub(crate) fn remarks(picture: &Picture, index: usize, raw: bool) -> Vec<Remark>
     say(Weight::Info, ending(row, picture));
     if row.state != Phase::Gone {
         say(Weight::Alarm, stuck(row, picture));
-        say(Weight::Warn, forecast(row, picture, index));
+        if is_full(row, picture, index) {
+            say(Weight::Alarm, Some(full(row)));
+        } else {
+            say(Weight::Warn, forecast(row, picture, index));
+        }
         say(Weight::Warn, flow(row, picture));
         say(Weight::Info, half_closed(row, picture, raw));
         say(Weight::Info, shut(row));
     }
-    say(Weight::Warn, skipped(row));
+    if row.state == Phase::Gone || !is_full(row, picture, index) {
+        say(Weight::Warn, skipped(row));
+    }
     say(Weight::Info, incomplete(row));
     say(Weight::Info, said(row));
     if remarks.is_empty() {
@@ -66,7 +85,7 @@ fn ending(row: &Row, picture: &Picture) -> Option<String> {
 /// Bytes wait and do not go: because the peer does not read, does not answer, or for a reason that TCP does not tell.
 fn stuck(row: &Row, picture: &Picture) -> Option<String> {
     let waiting = row.outbox_bytes > 0 || send_q(row) > 0;
-    let since = row.stuck_since.map(|since| format!(" since {}", time_of_day_at(since, picture.taken())));
+    let since = row.stuck_since.map(|since| format!(" since {}", time_of_day(picture.told(since))));
     match row.kernel.and_then(|kernel| kernel.tcp) {
         Some(TcpInfo { peer_window: 0, .. }) if waiting => {
             Some(format!("window 0: not reading{}", since.unwrap_or_default()))
@@ -80,15 +99,27 @@ fn stuck(row: &Row, picture: &Picture) -> Option<String> {
     }
 }
 
+/// Whether lines to it are skipped, or the next one will be.
+fn is_full(row: &Row, picture: &Picture, index: usize) -> bool {
+    let limit = u128::from(picture.status().outbox_limit);
+    let near = u128::from(row.outbox_bytes) * 100 >= limit * u128::from(FULL_FROM_PERCENT);
+    row.outbox_bytes > 0 && (near || picture.rate(index).is_skipping())
+}
+
+fn full(row: &Row) -> String {
+    match row.lines_skipped {
+        0 => "outbox full: the next lines are skipped".to_owned(),
+        lines => format!("outbox full: lines are skipped, {} so far", grouped(lines)),
+    }
+}
+
+/// When the outbox is full at the rate at which it grows.
 fn forecast(row: &Row, picture: &Picture, index: usize) -> Option<String> {
     let limit = picture.status().outbox_limit;
-    if row.outbox_bytes > 0 && row.outbox_bytes >= limit {
-        return Some("outbox full: lines to it are lost".to_owned());
-    }
     let growth = u64::try_from(picture.rate(index).outbox_growth()).ok().filter(|growth| *growth > 0)?;
-    let seconds = (limit - row.outbox_bytes.min(limit)) / growth;
+    let seconds = (limit.saturating_sub(row.outbox_bytes) / growth).max(1);
     (row.outbox_bytes > 0 && seconds <= FORECAST_MAX_S)
-        .then(|| format!("reaches its limit in {} at this rate", counted_seconds(seconds)))
+        .then(|| format!("{}{}{}", FORECAST.0, counted_seconds(seconds), FORECAST.1))
 }
 
 fn counted_seconds(seconds: u64) -> String {
@@ -97,7 +128,7 @@ fn counted_seconds(seconds: u64) -> String {
 
 fn flow(row: &Row, picture: &Picture) -> Option<String> {
     let since = row.flow_since?;
-    Some(format!("flow: over its rate, not read since {}", time_of_day_at(since, picture.taken())))
+    Some(format!("flow: over its rate, not read since {}", time_of_day(picture.told(since))))
 }
 
 fn half_closed(row: &Row, picture: &Picture, raw: bool) -> Option<String> {

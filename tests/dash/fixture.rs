@@ -30,7 +30,7 @@ pub(crate) fn at_ms(ms: u64) -> Now {
     let day = start + ms / 1_000;
     let part = |seconds: u64| u8::try_from(seconds).unwrap();
     let wall = WallTime {
-        unix_ms: 0,
+        unix_ms: i64::try_from(ms).unwrap(),
         hour: part(day / 3_600 % 24),
         minute: part(day / 60 % 60),
         second: part(day % 60),

@@ -152,6 +152,8 @@ fn step() -> impl Strategy<Value = Step> {
 struct Watched {
     app: App,
     allowed: Vec<Option<ConnId>>,
+    /// Those who may be let speak again, which is not asked about.
+    chosen_to_unmute: Vec<ConnId>,
     tickets: Vec<u64>,
 }
 
@@ -160,6 +162,9 @@ impl Watched {
         let (asked, chosen) = (self.app.asked_about(), self.chosen());
         self.app.handle_key(key, at_ms(5_000));
         let asks = self.app.asked_about();
+        if key.code == KeyCode::Char('u') && asked.is_empty() && asks.is_empty() {
+            self.chosen_to_unmute.extend(&chosen);
+        }
         if asked.is_empty() && key.code == KeyCode::Char('y') {
             assert!(asks.is_empty());
         }
@@ -201,7 +206,11 @@ impl Watched {
         for effect in self.app.take_effects() {
             if let Effect::Request(Request::Verb { ticket, command }) = effect {
                 self.tickets.push(ticket);
-                if let Some(Who::Id(id)) = target(&command) {
+                if let OperatorCommand::Unmute(Who::Id(id)) = command
+                    && let Some(at) = self.chosen_to_unmute.iter().position(|chosen| *chosen == id)
+                {
+                    self.chosen_to_unmute.remove(at);
+                } else if let Some(Who::Id(id)) = target(&command) {
                     let at = self.allowed.iter().position(|allowed| *allowed == Some(id));
                     let at = at.unwrap_or_else(|| panic!("{command} was never said yes to"));
                     self.allowed.remove(at);
@@ -233,7 +242,7 @@ proptest! {
     ) {
         let settings = Dashboard { ascii, theme, ..Dashboard::default() };
         let app = App::new(&settings, false, false).unwrap();
-        let mut watched = Watched { app, allowed: Vec::new(), tickets: Vec::new() };
+        let mut watched = Watched { app, allowed: Vec::new(), chosen_to_unmute: Vec::new(), tickets: Vec::new() };
         let (mut width, mut height) = (80, 24);
         for step in steps {
             match step {

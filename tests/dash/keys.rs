@@ -229,12 +229,53 @@ fn the_command_line_completes_remembers_and_says_what_is_wrong() {
     press(&mut app, ":reset 12<Enter>");
     assert!(screen(&mut app).contains("! #12 is gone: connection reset"));
     press(&mut app, ":say back soon<Enter>");
-    press(&mut app, ":mute bob<Enter>");
-    assert_eq!(verbs(&mut app), ["say back soon", "mute bob"]);
+    press(&mut app, ":mute bob<Enter>y");
+    assert_eq!(verbs(&mut app), ["say back soon", "mute #23"]);
     press(&mut app, ":stop<Enter>");
     assert!(verbs(&mut app).is_empty());
     press(&mut app, "y");
     assert_eq!(verbs(&mut app), ["stop"]);
+}
+
+#[test]
+fn what_takes_nothing_from_anybody_is_done_at_once_by_key_and_by_line() {
+    let mut app = watching();
+    press(&mut app, "p:pause<Enter>:resume<Enter>:unmute 26<Enter>");
+    assert_eq!(verbs(&mut app), ["pause", "pause", "resume", "unmute #26"]);
+    press(&mut app, "/spammer<Enter>u");
+    assert_eq!(verbs(&mut app), ["unmute #26"]);
+    press(&mut app, ":mute bob for 10s<Enter>");
+    assert!(screen(&mut app).contains("Mute #23 bob"), "it asks");
+    assert_eq!(verbs(&mut app), Vec::<String>::new());
+    press(&mut app, "y");
+    assert_eq!(verbs(&mut app), ["mute #23 for 10s"]);
+}
+
+#[test]
+fn a_dialog_follows_the_name_of_its_target_and_offers_nothing_for_who_is_gone() {
+    let mut app = watching_at(&mono(), 100, 30);
+    press(&mut app, "x");
+    assert!(screen(&mut app).contains("Kick #17 mallory "));
+    let trudy = row(17, "trudy", "203.0.113.9:51822");
+    let renamed = |row: Row| if row.id == trudy.id { trudy.clone() } else { row };
+    feed(&mut app, rows().into_iter().map(renamed).collect());
+    assert!(screen(&mut app).contains("Kick #17 trudy "));
+    feed(&mut app, rows().into_iter().filter(|row| row.id != id(17)).collect());
+    let said = screen(&mut app);
+    assert!(said.contains("#17 is gone") && !said.contains("y kick"), "{said}");
+    press(&mut app, "y");
+    assert!(verbs(&mut app).is_empty());
+}
+
+#[test]
+fn the_selected_one_is_offered_first() {
+    let mut app = watching_at(&mono(), 100, 30);
+    press(&mut app, ":kick <Tab>");
+    assert!(screen(&mut app).contains(":kick mallory"));
+    press(&mut app, "<Esc>:kick #<Tab>");
+    assert!(screen(&mut app).contains(":kick #17"));
+    press(&mut app, "<Esc>:kick a<Tab>");
+    assert!(screen(&mut app).contains(":kick alice"));
 }
 
 #[test]
@@ -243,7 +284,7 @@ fn read_only_takes_the_verbs_away() {
     app.resized(100, 30);
     feed(&mut app, rows());
     for keys in
-        ["xy", "wwy", "Xy", "uy", "ihello<Enter>", "py", ":kick 17<Enter>y", ":stop<Enter>y", ":pause<Enter>"]
+        ["xy", "wwy", "Xy", "uy", "ihello<Enter>", "p", ":kick 17<Enter>y", ":stop<Enter>y", ":pause<Enter>"]
     {
         press(&mut app, keys);
         assert!(screen(&mut app).contains("! read-only: no "), "{keys}");

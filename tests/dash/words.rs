@@ -8,7 +8,7 @@ use chatops::engine::snapshot::{
     CloseReason, ConnId, Flags, HalfState, Kernel, Phase, Row, Snapshot, TcpInfo,
 };
 
-use crate::fixture::{UPTIME_S, answer, at, id, lines, mono, now, press, remarkable, row, snapshot};
+use crate::fixture::{UPTIME_S, answer, at, at_ms, id, lines, mono, now, press, remarkable, row, snapshot};
 
 fn seconds_ago(seconds: u64) -> chatops::time::Moment {
     at(UPTIME_S - seconds).moment
@@ -65,7 +65,11 @@ fn the_detail_says_why_in_words() {
         ),
         (Row { state: Phase::RdShut, ..plain() }, "shutdown read: what it sends is discarded"),
         (Row { state: Phase::WrShut, ..plain() }, "shutdown write: we sent FIN, it may still send"),
-        (Row { outbox_bytes: 262_144, ..plain() }, "outbox full: lines to it are lost"),
+        (Row { outbox_bytes: 262_144, ..plain() }, "outbox full: the next lines are skipped"),
+        (
+            Row { outbox_bytes: 250_000, lines_skipped: 1_400, ..plain() },
+            "outbox full: lines are skipped, 1,400 so far",
+        ),
         (Row { lines_skipped: 1, ..plain() }, "1 line skipped: its outbox was full"),
         (
             Row { flags: Flags::default().with(Flags::MUTED, true), scrubbed: 1_200, ..plain() },
@@ -106,6 +110,40 @@ fn an_outbox_that_grows_has_a_forecast() {
     }
     let screen = lines(&mut app, 100, 30).join("\n");
     assert!(screen.contains("reaches its limit in 1 m at this rate"), "{screen}");
+}
+
+#[test]
+fn an_outbox_near_its_limit_has_no_forecast_but_says_what_is_lost() {
+    let mut app = App::new(&mono(), false, false).unwrap();
+    app.resized(100, 30);
+    for second in 0..60 {
+        let taken = at(UPTIME_S - 60 + second);
+        let full = 262_144 - 1_000 * (second % 3 + 20);
+        let rows = vec![Row { outbox_bytes: full, lines_skipped: second * 7, ..plain() }];
+        let response = answer(&app, Snapshot { taken, rows, ..snapshot() });
+        app.handle_response(response, taken);
+        let screen = lines(&mut app, 100, 30).join("\n");
+        assert!(!screen.contains("at this rate"), "{screen}");
+        let told = format!("outbox full: lines are skipped, {} so far", second * 7);
+        assert!(second == 0 || screen.contains(&told), "{told:?} is not in\n{screen}");
+    }
+}
+
+#[test]
+fn a_stall_keeps_its_time_in_every_picture() {
+    let since = seconds_ago(41);
+    let mut app = App::new(&mono(), false, false).unwrap();
+    app.resized(100, 30);
+    for step in 0..40 {
+        let mut taken = at_ms((UPTIME_S - 40) * 1_000 + step * 130);
+        // The wall clock goes its own way, by a millisecond.
+        taken.wall.unix_ms -= i64::try_from(step % 2).unwrap();
+        let rows = vec![Row { stuck_since: Some(since), ..plain() }];
+        let response = answer(&app, Snapshot { taken, rows, ..snapshot() });
+        app.handle_response(response, taken);
+        let screen = lines(&mut app, 100, 30).join("\n");
+        assert!(screen.contains("takes nothing since 12:03:20"), "{screen}");
+    }
 }
 
 /// The ids that a filter lets through, sorted.

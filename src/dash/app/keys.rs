@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::{App, FilterLine, Mode};
 use crate::dash::action::Action;
-use crate::dash::command_line::CommandLine;
+use crate::dash::command_line::{CommandLine, People};
 use crate::dash::dialog::{Answer, Dialog, Verb};
 use crate::dash::effect::{Effect, QuitChoice};
 use crate::dash::export::Format;
@@ -76,7 +76,8 @@ impl App {
         if key.code == KeyCode::Enter {
             return self.run_line(line.input.text(), now);
         }
-        line.handle_key(key, &self.lines, &self.live);
+        let people = People { picture: &self.live, selected: self.table.selected() };
+        line.handle_key(key, &self.lines, people);
         self.mode = Mode::Command(line);
     }
 

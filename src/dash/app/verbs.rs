@@ -22,18 +22,33 @@ impl App {
         self.ask_about_targets(Verb::Reset, now);
     }
 
-    /// Mutes; unmutes when all of them are muted.
+    /// Asks whether to mute; when all of them are muted it lets them speak again, which takes nothing from anybody.
     pub(crate) fn ask_mute(&mut self, now: Now) {
         let targets = self.chosen_targets();
         let is_muted =
             |target: &Target| self.live.living(target.id).is_some_and(|row| row.flags.has(Flags::MUTED));
         let unmute = !targets.is_empty() && targets.iter().all(is_muted);
-        self.ask_about_targets(if unmute { Verb::Unmute } else { Verb::Mute }, now);
+        if !unmute || self.hides_target() {
+            return self.ask_about_targets(Verb::Mute(None), now);
+        }
+        if self.refuses_verbs("unmute", now) {
+            return;
+        }
+        for target in targets {
+            self.send(OperatorCommand::Unmute(Who::Id(target.id)), now);
+        }
+        self.table.unmark_all();
     }
 
-    pub(crate) fn ask_accepting(&mut self, now: Now) {
-        let verb = if self.live.status().paused { Verb::ResumeAccepting } else { Verb::PauseAccepting };
-        self.ask(Dialog { verb, targets: Vec::new() }, now);
+    /// Pauses accepting, or resumes it: the same key takes it back, so it is not asked about.
+    pub(crate) fn toggle_accepting(&mut self, now: Now) {
+        let paused = self.live.status().paused;
+        self.send(if paused { OperatorCommand::Resume } else { OperatorCommand::Pause }, now);
+    }
+
+    /// Whether the only target is a row that the filter hides.
+    fn hides_target(&self) -> bool {
+        self.table.marks().is_empty() && !self.table.shows_selected(self.picture())
     }
 
     fn ask_about_targets(&mut self, verb: Verb, now: Now) {
@@ -45,7 +60,7 @@ impl App {
             };
             return self.tell(Err(told), now);
         }
-        if self.table.marks().is_empty() && !self.table.shows_selected(self.picture()) {
+        if self.hides_target() {
             let id = targets[0].id;
             return self.tell(Err(format!("{id} is hidden by the filter; select a row first")), now);
         }
@@ -124,7 +139,7 @@ impl App {
         self.mode = Mode::Command(CommandLine::default());
     }
 
-    /// Runs a typed line. Verbs that end something ask first, whoever typed them.
+    /// Runs a typed line. Verbs that take something from somebody ask first, whoever typed them.
     pub(super) fn run_line(&mut self, line: &str, now: Now) {
         let line = line.trim();
         self.lines.remember(line);
@@ -143,6 +158,7 @@ impl App {
         let (verb, who) = match command {
             OperatorCommand::Drain(time) => (Verb::Drain(time), None),
             OperatorCommand::Kick { who, reason } => (Verb::Kick(reason), Some(who)),
+            OperatorCommand::Mute { who, time } => (Verb::Mute(time), Some(who)),
             OperatorCommand::Reset(who) => (Verb::Reset, Some(who)),
             OperatorCommand::Shutdown { who, half } => (Verb::Shutdown(Some(half)), Some(who)),
             OperatorCommand::Stop => (Verb::Stop, None),
@@ -173,7 +189,7 @@ impl App {
         }
     }
 
-    /// Sends a verb that ends nothing.
+    /// Sends a verb that takes nothing from anybody connected.
     pub(super) fn send(&mut self, command: OperatorCommand, now: Now) {
         let line = command.to_string();
         let may_ask = matches!(command, OperatorCommand::Ask(_)) && self.ended.is_none();

@@ -67,19 +67,19 @@ fn nobody(app: &App) -> String {
     }
 }
 
-/// Who it is and what is worth saying about it.
+/// Who it is and what is worth saying about it; from where stands in the table as well, and is cut first.
 fn one_line(app: &App) -> Spans {
     let Some(index) = app.table.selected().and_then(|id| app.picture().index(id)) else {
         return vec![span(format!(" {}", nobody(app)), app.theme.dim)];
     };
     let row = &app.picture().rows()[index];
-    let mut spans =
-        vec![span(format!(" {} ", title(app)), app.theme.title), span(row.peer.to_string(), app.theme.dim)];
+    let mut spans = vec![span(format!(" {} ", title(app)), app.theme.title)];
     for (at, remark) in why::remarks(app.picture(), index, app.raw).into_iter().enumerate() {
-        let gap = if at == 0 { "  ".to_owned() } else { format!(" {} ", app.glyphs.dot) };
+        let gap = if at == 0 { " ".to_owned() } else { format!(" {} ", app.glyphs.dot) };
         spans.push(span(gap, app.theme.dim));
-        spans.push(span(remark.text, weight_style(remark.weight, &app.theme)));
+        spans.push(span(remark.brief(), weight_style(remark.weight, &app.theme)));
     }
+    spans.push(span(format!("  {}", row.peer), app.theme.dim));
     spans
 }
 

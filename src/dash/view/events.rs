@@ -11,7 +11,8 @@ use crate::dash::events::wording;
 use crate::dash::layout::View;
 use crate::dash::theme::Theme;
 use crate::dash::{measure, units};
-use crate::engine::record::{Category, Entry};
+use crate::engine::record::{Category, Entry, Record};
+use crate::engine::snapshot::Nick;
 
 /// Cells for the word of an event.
 const WORD: usize = 6;
@@ -75,7 +76,7 @@ fn event(app: &App, entry: &Entry, width: u16) -> Spans {
     let record = &entry.record;
     let style = category_style(record.category(), &app.theme);
     let id = record.subject().map(|id| id.to_string());
-    let nick = record.nick().map(|nick| nick.to_string());
+    let nick = nick(app, entry).map(|nick| nick.to_string());
     let subject = id.into_iter().chain(nick).collect::<Vec<_>>().join(" ");
     let subject = if width >= ALIGNED_FROM {
         measure::left(&subject, SUBJECT.max(measure::width(&subject)), "")
@@ -89,6 +90,14 @@ fn event(app: &App, entry: &Entry, width: u16) -> Spans {
         span(format!("{subject}{gap}"), app.theme.text),
         span(wording(record, app.raw), style),
     ]
+}
+
+/// The name of an event's subject; where a verb does not tell it, the one it had or has.
+fn nick(app: &App, entry: &Entry) -> Option<Nick> {
+    let Record::Operator { id: Some(id), .. } = entry.record else { return entry.record.nick() };
+    let picture = app.picture();
+    let in_row = || picture.row(id).and_then(|row| row.nick);
+    picture.log.nick_before(entry.seq, id).or_else(in_row)
 }
 
 /// An event whose subject is known: its time, its word and what happened.

@@ -80,11 +80,14 @@ pub(super) fn draw_keys(buffer: &mut Buffer, area: Rect, app: &App) {
     }
     match &app.mode {
         Mode::Command(line) => paint::line(buffer, area, 0, &completion(app, line), app),
-        Mode::Filter(_) => draw_pairs(buffer, area, app, &[("Enter", "keep it"), ("Esc", "as before")], &[]),
+        Mode::Filter(line) => {
+            let esc = if line.before.is_empty() { "take it away" } else { "the one before" };
+            draw_pairs(buffer, area, app, &[("Enter", "keep it"), ("Esc", esc)], &[]);
+        }
         Mode::Say(_) => draw_pairs(buffer, area, app, &[("Enter", "say it"), ("Esc", "say nothing")], &[]),
         Mode::Reason(..) => draw_pairs(buffer, area, app, &[("Enter", "back to the question")], &[]),
         Mode::Ask(_) | Mode::Quit | Mode::Export => {
-            draw_pairs(buffer, area, app, &[("Enter Esc", "do nothing")], &[]);
+            draw_pairs(buffer, area, app, &[("Enter/Esc", "do nothing")], &[]);
         }
         Mode::Help(_) => draw_pairs(buffer, area, app, &[("j/k", "scroll"), ("Esc", "back")], &[]),
         Mode::Browse => draw_browse_keys(buffer, area, app),

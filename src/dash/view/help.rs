@@ -108,6 +108,8 @@ fn items(app: &App) -> Vec<Item> {
     items.push(Item::Heading("Columns"));
     items.extend(Column::SORTABLE.map(|column| entry((column.title(), column.meaning()))));
     items.push(entry((Column::Flags.title(), Column::Flags.meaning())));
+    items.push(entry(("+", "behind a flag: there are more than fit; the detail has them all")));
+    items.push(entry(("-", "no name yet, or not known")));
     items.push(entry(("> * x", "selected; marked; gone")));
     items.push(Item::Space);
     items.push(Item::Heading("States"));

@@ -9,6 +9,7 @@ use super::header::bare_address;
 use super::paint::{self, span};
 use crate::dash::App;
 use crate::dash::action::Action;
+use crate::dash::app::Mode;
 use crate::dash::cells::{self, Concern};
 use crate::dash::columns::{self, Column, Placed};
 use crate::dash::measure;
@@ -137,13 +138,25 @@ fn draw_nobody(buffer: &mut Buffer, area: Rect, app: &App) {
     } else if app.picture().rows().is_empty() {
         invitation(app)
     } else {
-        let key = app.keymap.key(Action::Back).unwrap_or_default();
-        format!("no row matches the filter {}; {key} takes it away", app.filter_text())
+        no_match(app)
     };
     let row = area.height / 3;
     let area = paint::inset(area, 3, 1);
     for (at, line) in (0..).zip(measure::wrap(&text, usize::from(area.width))) {
         paint::line(buffer, area, row + at, &[span(line, app.theme.text)], app);
+    }
+}
+
+/// That the filter lets nobody through, and what the key of the footer does about it.
+fn no_match(app: &App) -> String {
+    let told = format!("no row matches the filter {}", app.filter_text());
+    match &app.mode {
+        Mode::Filter(line) if line.before.is_empty() => format!("{told}; Esc takes it away"),
+        Mode::Filter(line) => format!("{told}; Esc brings back {}", line.before),
+        _ => match app.keymap.key(Action::Back) {
+            Some(key) => format!("{told}; {key} takes it away"),
+            None => told,
+        },
     }
 }
 
