@@ -146,7 +146,7 @@ impl Session {
         } else {
             self.watch_send_q(now, limits);
             if self.phase == super::Phase::Draining {
-                self.timers.set(Timer::LingerIdle, now + millis(self.linger_idle_ms));
+                self.timers.set(Timer::LingerIdle, now + self.linger_idle());
             }
         }
     }
@@ -210,15 +210,21 @@ impl Session {
         self.probe = true;
     }
 
+    /// How long it may be silent after our FIN.
+    pub(super) fn linger_idle(&self) -> Duration {
+        self.ending.as_ref().map_or(Duration::ZERO, |ending| ending.linger_idle)
+    }
+
     fn is_settling(&self) -> bool {
         self.input == Input::Ended && self.output == Output::Finned
     }
 
     /// Closes or resets where a look at Send-Q was the last thing missing.
     fn decide_end(&mut self, waiting: bool) -> bool {
-        if !waiting && (self.is_settling() || self.last_call.is_some()) {
+        let last_call = self.ending.as_ref().and_then(|ending| ending.last_call);
+        if !waiting && (self.is_settling() || last_call.is_some()) {
             self.fate = Some(Fate::Close);
-        } else if self.last_call == Some(LastCall::Final) {
+        } else if last_call == Some(LastCall::Final) {
             self.fate = Some(Fate::Reset);
         }
         self.fate.is_some()
