@@ -407,6 +407,6 @@ mod tests {
     #[test]
     fn an_idle_session_is_small() {
         let inline = size_of::<Session>();
-        assert!(inline <= 328, "{inline} bytes; an idle session has nothing on the heap");
+        assert!(inline <= 232, "{inline} bytes; an idle session has nothing on the heap");
     }
 }
