@@ -155,8 +155,9 @@ impl Session {
     pub fn handle_send_q(&mut self, send_q: u32, now: Moment, limits: &Limits) {
         self.probe = false;
         self.send_q = send_q;
-        let acked = self.counters.bytes_out.saturating_sub(send_q.into());
-        if acked > self.acked {
+        let acked = low_half(self.counters.bytes_out.saturating_sub(send_q.into()));
+        let grown = acked.wrapping_sub(self.acked);
+        if (1..=u32::MAX / 2).contains(&grown) {
             self.progress = now;
         }
         // On a Unix socket Send-Q counts the kernel's memory and may grow by more than was written: only the last
@@ -260,6 +261,12 @@ impl Session {
         };
         self.timeline.note(now, milestone);
     }
+}
+
+/// A count that is only compared with one not long before.
+#[expect(clippy::cast_possible_truncation, reason = "the low half is what is asked for")]
+const fn low_half(count: u64) -> u32 {
+    count as u32
 }
 
 fn stamp(now: Moment) -> u32 {
