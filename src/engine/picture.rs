@@ -120,7 +120,7 @@ impl Engine {
         Row {
             id: entry.id,
             nick: person.map(|person| *person.nick()).or(entry.parted.as_deref().copied()),
-            peer: entry.peer,
+            peer: entry.peer(),
             listener: entry.listener,
             state: session.phase(),
             read: match session.input() {

@@ -7,7 +7,7 @@ use super::phase::{Half, Phase, Turn};
 use super::timeline::{Milestone, Timeline};
 use super::timers::{Timer, Timers};
 use super::{CloseReason, Limits};
-use crate::time::Moment;
+use crate::time::{Moment, Tenth};
 use crate::wire::chunks::Chunks;
 use crate::wire::framer::Framer;
 use crate::wire::framing::Framing;
@@ -119,9 +119,11 @@ pub struct Session {
     pub(super) input: Input,
     pub(super) output: Output,
     pub(super) framer: Framer,
-    /// On TCP `lines` listeners only.
-    pub(super) telnet: Option<Telnet>,
-    pub(super) telnet_refilled: Moment,
+    pub(super) telnet: Telnet,
+    /// Telnet may be spoken: on TCP `lines` listeners only.
+    pub(super) may_telnet: bool,
+    /// When it was last allowed more answers of telnet's.
+    pub(super) telnet_refilled: Tenth,
     pub(super) outbox: Outbox,
     pub(super) lines: Bucket,
     pub(super) bytes: Bucket,
@@ -139,8 +141,6 @@ pub struct Session {
     pub(super) answering: bool,
     /// A look at Send-Q is wanted.
     pub(super) probe: bool,
-    /// A deadline has passed: with all sent and acknowledged it is closed at the next look at Send-Q.
-    pub(super) last_call: Option<LastCall>,
     /// `/listen`: stays after half-close.
     pub(super) listens: bool,
     /// The operator shut a direction.
@@ -151,19 +151,34 @@ pub struct Session {
     pub(super) incomplete: bool,
     /// Send-Q when last seen.
     pub(super) send_q: u32,
-    /// Bytes acknowledged when Send-Q was last seen.
-    pub(super) acked: u64,
+    /// Bytes acknowledged when Send-Q was last seen, the low half of their count: only its growth is of interest.
+    pub(super) acked: u32,
     /// When more was last acknowledged, or received.
     pub(super) progress: Moment,
     /// Time until the next look at Send-Q.
     pub(super) probe_after_ms: u32,
-    pub(super) linger_idle_ms: u32,
-    pub(super) reason: Option<Box<CloseReason>>,
+    pub(super) ending: Option<Box<Ending>>,
     pub(super) fate: Option<Fate>,
     pub(super) since: Moment,
-    pub(super) heard: Moment,
-    pub(super) eof_at: Moment,
+    pub(super) heard: Tenth,
+    pub(super) eof_at: Tenth,
     pub(super) timeline: Timeline,
+}
+
+/// What is known of a connection that ends.
+#[derive(Debug)]
+pub(super) struct Ending {
+    pub(super) reason: CloseReason,
+    /// How long it may be silent after our FIN.
+    pub(super) linger_idle: Duration,
+    /// A deadline has passed: with all sent and acknowledged it is closed at the next look at Send-Q.
+    pub(super) last_call: Option<LastCall>,
+}
+
+impl Ending {
+    fn new(reason: CloseReason) -> Box<Self> {
+        Box::new(Self { reason, linger_idle: Duration::ZERO, last_call: None })
+    }
 }
 
 /// What happens when a last look at Send-Q finds something unacknowledged.
@@ -189,8 +204,9 @@ impl Session {
             input: Input::Open,
             output: Output::Open,
             framer: Framer::new(framing),
-            telnet: telnet.then(Telnet::new),
-            telnet_refilled: now,
+            telnet: Telnet::new(),
+            may_telnet: telnet,
+            telnet_refilled: now.into(),
             outbox: Outbox::default(),
             lines: Bucket::default(),
             bytes: Bucket::default(),
@@ -202,7 +218,6 @@ impl Session {
             gated: false,
             answering: false,
             probe: false,
-            last_call: None,
             listens: false,
             shut_by_operator: false,
             slow_told: false,
@@ -211,12 +226,11 @@ impl Session {
             acked: 0,
             progress: now,
             probe_after_ms: 0,
-            linger_idle_ms: 0,
-            reason: None,
+            ending: None,
             fate: None,
             since: now,
-            heard: now,
-            eof_at: now,
+            heard: now.into(),
+            eof_at: now.into(),
             timeline: Timeline::default(),
         }
     }
@@ -299,7 +313,7 @@ impl Session {
     /// Whether it is known why it ends: nobody's word is taken any more.
     #[must_use]
     pub const fn is_over(&self) -> bool {
-        self.reason.is_some()
+        self.ending.is_some()
     }
 
     /// Both directions end, for this reason, unless it ends for another already: what is queued is flushed, FIN sent, what comes in dropped until the
@@ -309,7 +323,7 @@ impl Session {
             return false;
         }
         self.timeline.note(now, Milestone::Farewell(reason.clone()));
-        self.reason.get_or_insert_with(|| Box::new(reason));
+        self.ending.get_or_insert_with(|| Ending::new(reason)).linger_idle = linger.idle;
         self.paced = linger.paced;
         if self.input == Input::Open {
             self.input = Input::Discarded;
@@ -324,7 +338,6 @@ impl Session {
         for timer in [Timer::Flow, Timer::HalfClose, Timer::Patience] {
             self.timers.cancel(timer);
         }
-        self.linger_idle_ms = u32::try_from(linger.idle.as_millis()).unwrap_or(u32::MAX);
         self.timers.set(Timer::Linger, now + linger.total);
         if self.output == Output::Finned {
             self.timers.set(Timer::LingerIdle, now + linger.idle);
@@ -337,7 +350,7 @@ impl Session {
 
     /// The connection is to be reset, for this reason.
     pub fn reset(&mut self, reason: CloseReason) {
-        self.reason.get_or_insert_with(|| Box::new(reason));
+        self.ending.get_or_insert_with(|| Ending::new(reason));
         self.fate = Some(Fate::Reset);
     }
 
@@ -380,7 +393,9 @@ impl Session {
     }
 
     fn call(&mut self, call: LastCall) {
-        self.last_call = Some(call);
+        if let Some(ending) = &mut self.ending {
+            ending.last_call = Some(call);
+        }
         self.probe = true;
     }
 }
@@ -392,6 +407,6 @@ mod tests {
     #[test]
     fn an_idle_session_is_small() {
         let inline = size_of::<Session>();
-        assert!(inline <= 328, "{inline} bytes; an idle session has nothing on the heap");
+        assert!(inline <= 224, "{inline} bytes; an idle session has nothing on the heap");
     }
 }
