@@ -3,7 +3,7 @@
 use super::entry::{Entry, Role};
 use super::server::Engine;
 use super::snapshot::{
-    CloseReason, Detail, Flags, HalfState, Kernel, Milestone, Phase, Query, Row, Snapshot, Status,
+    CloseReason, Detail, Flags, HalfState, Kernel, Milestone, Phase, Query, Row, Snapshot, Status, Terminal,
 };
 use crate::id::Slot;
 use crate::session::{Input, Limits, Output, Session};
@@ -149,6 +149,7 @@ impl Engine {
             stuck_since: session.stuck_since(),
             flow_since: session.flow_since(),
             flags: self.flags(slot, entry),
+            terminal: terminal(session),
             reason: session.reason().cloned(),
             gone_at: None,
         }
@@ -167,6 +168,16 @@ impl Engine {
             .with(Flags::OP, session.is_shut_by_operator())
             .with(Flags::HALF, session.phase() == Phase::Eof)
     }
+}
+
+/// What a telnet client told of its terminal, if it told anything.
+fn terminal(session: &Session) -> Option<Box<Terminal>> {
+    let (name, window) = (session.terminal(), session.window());
+    if name.is_none() && window.is_none_or(|window| window == (0, 0)) {
+        return None;
+    }
+    let (columns, rows) = window.unwrap_or_default();
+    Some(Box::new(Terminal { name: name.map(Box::from), columns, rows }))
 }
 
 /// Counts of connections and rooms fit in 32 bits: their limits do.

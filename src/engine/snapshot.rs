@@ -126,6 +126,30 @@ pub struct TcpInfo {
     pub notsent: u32,
 }
 
+/// The terminal at the other end, as far as a telnet client told of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Terminal {
+    /// Its name (RFC 1091), scrubbed.
+    pub name: Option<Box<str>>,
+    /// Columns of its window; 0 is "unknown" (RFC 1073).
+    pub columns: u16,
+    /// Rows of its window; 0 is "unknown".
+    pub rows: u16,
+}
+
+impl fmt::Display for Terminal {
+    /// `xterm-256color 80x24`, with `?` for what is not known.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let told = |cells: u16| if cells == 0 { "?".to_owned() } else { cells.to_string() };
+        let window = format!("{}x{}", told(self.columns), told(self.rows));
+        match &self.name {
+            Some(name) if (self.columns, self.rows) == (0, 0) => f.write_str(name),
+            Some(name) => write!(f, "{name} {window}"),
+            None => f.write_str(&window),
+        }
+    }
+}
+
 /// One connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -183,6 +207,8 @@ pub struct Row {
     pub flow_since: Option<Moment>,
     /// What is remarkable.
     pub flags: Flags,
+    /// Its terminal, if it told of it.
+    pub terminal: Option<Box<Terminal>>,
     /// Why it ended, for those gone or going.
     pub reason: Option<CloseReason>,
     /// When it ended, for those gone.

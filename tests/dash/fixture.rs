@@ -7,7 +7,7 @@ use chatops::dash::{App, Effect};
 use chatops::engine::operator::Half;
 use chatops::engine::record::{Entry, Record};
 use chatops::engine::snapshot::{
-    CloseReason, ConnId, Detail, Flags, HalfState, Kernel, Milestone, Nick, Peer, Phase, RoomName, Row,
+    self, CloseReason, ConnId, Detail, Flags, HalfState, Kernel, Milestone, Nick, Peer, Phase, RoomName, Row,
     Snapshot, Status, TcpInfo, TurnStats,
 };
 use chatops::link::{Request, Response};
@@ -77,6 +77,7 @@ pub(crate) fn row(number: u64, nick: &str, peer: &str) -> Row {
         stuck_since: None,
         flow_since: None,
         flags: Flags::default(),
+        terminal: None,
         reason: None,
         gone_at: None,
     }
@@ -108,7 +109,14 @@ fn mallory() -> Row {
 pub(crate) fn remarkable() -> Vec<Row> {
     let op = Flags::default().with(Flags::OP, true);
     vec![
-        row(5, "zoe", "192.0.2.77:51010"),
+        Row {
+            terminal: Some(Box::new(snapshot::Terminal {
+                name: Some("XTERM-256COLOR".into()),
+                columns: 132,
+                rows: 43,
+            })),
+            ..row(5, "zoe", "192.0.2.77:51010")
+        },
         Row {
             state: Phase::RdShut,
             read: HalfState::Shut,

@@ -125,6 +125,11 @@ fn detail() {
 }
 
 #[test]
+fn detail_of_a_telnet_client() {
+    screen("detail-telnet", |app| press(app, "/zoe<Enter><Enter>"));
+}
+
+#[test]
 fn traffic() {
     screen("traffic", |app| press(app, "2"));
 }

@@ -352,7 +352,8 @@ fn rows_are_copied_and_exported_as_shown() {
         contents.starts_with("[\n{\"id\":23,\"nick\":\"bob\",\"peer\":\"198.51.100.7:40112\","),
         "{contents}"
     );
-    assert!(contents.ends_with("\"flags\":[\"half\"],\"reason\":null}\n]\n"), "{contents}");
+    assert!(contents.contains("\"flags\":[\"half\"],\"reason\":null,\"terminal\":null,"), "{contents}");
+    assert!(contents.ends_with("}\n]\n"), "{contents}");
     assert!(csv.starts_with("id,nick,peer,listener,state,age_s,"), "{csv}");
     assert!(csv.contains("\r\n23,bob,198.51.100.7:40112,127.0.0.1:6677 (lines),eof,"), "{csv}");
 }

@@ -12,7 +12,7 @@ use crate::engine::operator::{OperatorCommand, Question};
 use crate::engine::snapshot::Phase;
 
 /// The fields of a connection that come first when one is shown alone, in this order.
-const FIRST_FIELDS: [&str; 28] = [
+const FIRST_FIELDS: [&str; 31] = [
     "id",
     "nick",
     "peer",
@@ -41,6 +41,9 @@ const FIRST_FIELDS: [&str; 28] = [
     "send_q",
     "rtt_us",
     "peer_window",
+    "terminal",
+    "terminal_columns",
+    "terminal_rows",
 ];
 
 /// The answer to `command`, with its line ends.

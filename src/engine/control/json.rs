@@ -4,6 +4,7 @@
 //! typed, scrubbed before it came here.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -53,6 +54,19 @@ pub(super) struct Connection<'a> {
     /// Since it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     gone_s: Option<f64>,
+    #[serde(flatten)]
+    terminal: Terminal<'a>,
+}
+
+/// What a telnet client told of its terminal.
+#[derive(Debug, Default, Serialize)]
+struct Terminal<'a> {
+    #[serde(rename = "terminal", skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(rename = "terminal_columns", skip_serializing_if = "Option::is_none")]
+    columns: Option<NonZeroU16>,
+    #[serde(rename = "terminal_rows", skip_serializing_if = "Option::is_none")]
+    rows: Option<NonZeroU16>,
 }
 
 #[derive(Debug, Serialize)]
@@ -99,6 +113,17 @@ impl<'a> Connection<'a> {
                 None => reason.word().to_owned(),
             }),
             gone_s: row.gone_at.map(|at| seconds(now.moment.since(at))),
+            terminal: row.terminal.as_deref().map(Terminal::from).unwrap_or_default(),
+        }
+    }
+}
+
+impl<'a> From<&'a snapshot::Terminal> for Terminal<'a> {
+    fn from(terminal: &'a snapshot::Terminal) -> Self {
+        Self {
+            name: terminal.name.as_deref(),
+            columns: NonZeroU16::new(terminal.columns),
+            rows: NonZeroU16::new(terminal.rows),
         }
     }
 }
