@@ -117,6 +117,7 @@ pub(super) static KEYS: &[Key<Config>] = &[
     key!(keepalive.idle => whole_seconds),
     key!(keepalive.interval => whole_seconds),
     key!(keepalive.count in 1..=PROBES_MAX),
+    key!(keepalive.idle_half_closed => whole_seconds),
     key!(rooms.lobby => |name: String| lobby(&name)),
     key!(rooms.presence_max),
     key!(control.path),

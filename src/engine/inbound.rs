@@ -44,6 +44,12 @@ impl Engine {
         self.board.touch(slot);
     }
 
+    /// Whether the peer of `slot` has ended its input and stays to receive.
+    #[must_use]
+    pub fn is_half_closed(&self, slot: Slot) -> bool {
+        self.board.entry(slot).is_some_and(|entry| entry.session.phase() == Phase::Eof)
+    }
+
     /// The socket failed: it is to be closed, and whoever it was has left.
     pub fn handle_error(&mut self, slot: Slot, error: &io::Error) {
         let now = self.board.now.moment;

@@ -96,6 +96,8 @@ impl Reactor {
                     self.engine.touch(slot);
                     if is_broken {
                         self.fail_broken(slot);
+                    } else if self.engine.is_half_closed(slot) {
+                        self.probe_sooner(slot);
                     }
                     return total + 1;
                 }
@@ -119,6 +121,13 @@ impl Reactor {
                 }
             }
         }
+    }
+
+    /// A peer that is silent after its FIN may be listening, or gone: keepalive tells which, and soon.
+    fn probe_sooner(&mut self, slot: Slot) {
+        let Some(conn) = self.sockets.get(slot.index()).and_then(Option::as_ref) else { return };
+        // Without it the peer is found out later, by the idle time that it has.
+        let _ = conn.socket.socket().set_keepalive_idle(self.half_closed_idle);
     }
 
     /// A hang-up without our FIN, or an error: there is nobody to write to. After both FINs it is no error.

@@ -15,6 +15,7 @@ use super::server::Sink;
 use super::signals::Signals;
 use super::table::Connected;
 use crate::clock::Clock;
+use crate::config::settings::Keepalive;
 use crate::engine::Engine;
 use crate::engine::snapshot::Query;
 use crate::id::Slot;
@@ -60,6 +61,8 @@ pub(super) struct Reactor {
     pub(super) control: Option<Watched<Listener>>,
     pub(super) mailbox: Option<Mailbox>,
     pub(super) clock: Clock,
+    /// Silence before the first keepalive probe of a peer that has sent FIN and stays.
+    pub(super) half_closed_idle: Duration,
     pub(super) signals: Watched<Signals>,
     pub(super) reload: Watched<Signals>,
     pub(super) stop_signals: usize,
@@ -88,6 +91,7 @@ impl Reactor {
         listeners: Vec<Listener>,
         control: Option<Listener>,
         clock: Clock,
+        keepalive: &Keepalive,
     ) -> io::Result<Self> {
         let watched = listeners
             .into_iter()
@@ -100,6 +104,7 @@ impl Reactor {
             control: control.map(|control| watch(&poller, control, KEY_CONTROL)).transpose()?,
             mailbox: None,
             clock,
+            half_closed_idle: keepalive.idle_half_closed.min(keepalive.idle),
             signals: watch(&poller, Signals::to_stop()?, KEY_STOP)?,
             reload: watch(&poller, Signals::to_reload()?, KEY_RELOAD)?,
             poller,

@@ -74,8 +74,8 @@ impl Server {
             engine.note(level, text);
         }
         let poller = Poller::new().map_err(BindError::Loop)?;
-        let reactor =
-            Reactor::new(engine, poller, listeners, control, clock.clone()).map_err(BindError::Loop)?;
+        let reactor = Reactor::new(engine, poller, listeners, control, clock.clone(), &config.keepalive)
+            .map_err(BindError::Loop)?;
         Ok(Self { reactor, clock, labels })
     }
 

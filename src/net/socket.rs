@@ -44,6 +44,15 @@ impl Socket {
         let _ = self.inner.set_linger(Some(Duration::ZERO));
     }
 
+    /// Sets the silence before the first keepalive probe (`TCP_KEEPIDLE`, tcp(7)), which counts from what was last
+    /// received. On a Unix socket there is nothing to set: the kernel knows of every end.
+    pub(super) fn set_keepalive_idle(&self, idle: Duration) -> io::Result<()> {
+        if !self.is_tcp {
+            return Ok(());
+        }
+        self.inner.set_tcp_keepalive(&TcpKeepalive::new().with_time(idle))
+    }
+
     /// The error that waits on the socket, if there is one (`SO_ERROR`).
     pub(super) fn take_error(&self) -> Option<io::Error> {
         self.inner.take_error().unwrap_or_else(Some)
@@ -83,4 +92,34 @@ pub(super) fn set_tcp_options(socket: &socket2::Socket, config: &Config) -> io::
 pub(super) fn set_buffers(socket: &socket2::Socket, config: &Config) -> io::Result<()> {
     socket.set_send_buffer_size(config.limits.send_buffer.bytes())?;
     socket.set_recv_buffer_size(config.limits.receive_buffer.bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn the_keepalive_of_one_connection_is_set_without_touching_the_rest() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        let inner = socket2::Socket::from(accepted);
+        set_tcp_options(&inner, &Config::default()).unwrap();
+        let socket = Socket::new(inner, true).unwrap();
+        socket.set_keepalive_idle(Duration::from_secs(9)).unwrap();
+        assert_eq!(socket.inner.tcp_keepalive_time().unwrap(), Duration::from_secs(9));
+        let default = Config::default().keepalive;
+        assert_eq!(socket.inner.tcp_keepalive_interval().unwrap(), default.interval);
+        assert_eq!(socket.inner.tcp_keepalive_retries().unwrap(), default.count);
+        assert!(socket.inner.keepalive().unwrap());
+    }
+
+    #[test]
+    fn a_unix_socket_has_no_keepalive_to_set() {
+        let (ours, _theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let socket = Socket::new(ours.into(), false).unwrap();
+        socket.set_keepalive_idle(Duration::from_secs(9)).unwrap();
+    }
 }
