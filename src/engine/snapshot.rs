@@ -228,6 +228,25 @@ pub struct Detail {
     pub outbox_limit: u64,
 }
 
+/// Connections that the kernel has completed and nobody has accepted, on one listener.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AcceptQueue {
+    /// How many wait.
+    pub length: u32,
+    /// How many may: the listener's accept backlog, cut by the system (listen(2)).
+    pub limit: u32,
+}
+
+/// What accept queues lost, counted by the kernel since its start for all listeners of the machine (more exactly, of
+/// the process's network namespace), whoever has them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AcceptLosses {
+    /// Connections that found an accept queue full (`ListenOverflows`).
+    pub overflows: u64,
+    /// Connections that were dropped before they were accepted, overflows included (`ListenDrops`).
+    pub drops: u64,
+}
+
 /// The server as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
@@ -239,6 +258,10 @@ pub struct Status {
     pub uptime: Duration,
     /// The listeners as printed at the start: `127.0.0.1:6677 (lines)`.
     pub listeners: Vec<String>,
+    /// Their accept queues, in the same order; `None` where the system does not tell. Empty once they are closed.
+    pub accept_queues: Vec<Option<AcceptQueue>>,
+    /// What accept queues of the whole machine lost, where the system tells it.
+    pub accept_losses: Option<AcceptLosses>,
     /// Connections now, draining ones included.
     pub clients: u32,
     /// Of them, those whose peer sent FIN.

@@ -145,7 +145,7 @@ impl Reactor {
 
     /// Goes on with the operators' answers.
     pub(super) fn answer(&mut self) {
-        let outside = Outside { sockets: &self.sockets, gauge: &self.gauge };
+        let outside = Outside { sockets: &self.sockets, listeners: &self.listeners, gauge: &self.gauge };
         self.engine.answer(&outside);
     }
 }

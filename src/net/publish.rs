@@ -1,6 +1,7 @@
 //! What a turn tells: pictures to the onlooker, records to the log.
 
 use super::gauge::Gauge;
+use super::listener::Listener;
 use super::process;
 use super::reactor::Reactor;
 use super::table::Connected;
@@ -8,12 +9,13 @@ use crate::engine::control::Machine;
 use crate::engine::snapshot::{Kernel, Status};
 use crate::id::Slot;
 use crate::link::Response;
+use crate::poller::Watched;
 
 impl Reactor {
     /// Gives the onlooker the pictures it asked for, and the log its records.
     pub(super) fn publish(&mut self) {
         while let Some(query) = self.queries.pop() {
-            let outside = Outside { sockets: &self.sockets, gauge: &self.gauge };
+            let outside = Outside { sockets: &self.sockets, listeners: &self.listeners, gauge: &self.gauge };
             let mut snapshot = self.engine.snapshot(&query, |slot| outside.kernel(slot));
             outside.complete(&mut snapshot.status);
             let snapshot = Box::new(snapshot);
@@ -31,6 +33,7 @@ impl Reactor {
 /// What only the process and its kernel know.
 pub(super) struct Outside<'a> {
     pub(super) sockets: &'a [Option<Connected>],
+    pub(super) listeners: &'a [Watched<Listener>],
     pub(super) gauge: &'a Gauge,
 }
 
@@ -41,6 +44,8 @@ impl Machine for Outside<'_> {
 
     fn complete(&self, status: &mut Status) {
         status.pid = std::process::id();
+        status.accept_queues = self.listeners.iter().map(|listener| listener.accept_queue()).collect();
+        status.accept_losses = process::accept_losses();
         status.turns = self.gauge.stats();
         status.fds = process::descriptors();
         status.rss_bytes = process::resident_bytes();

@@ -7,8 +7,8 @@ use chatops::dash::{App, Effect};
 use chatops::engine::operator::Half;
 use chatops::engine::record::{Entry, Record};
 use chatops::engine::snapshot::{
-    self, CloseReason, ConnId, Detail, Flags, HalfState, Kernel, Milestone, Nick, Peer, Phase, RoomName, Row,
-    Snapshot, Status, TcpInfo, TurnStats,
+    self, AcceptLosses, AcceptQueue, CloseReason, ConnId, Detail, Flags, HalfState, Kernel, Milestone, Nick,
+    Peer, Phase, RoomName, Row, Snapshot, Status, TcpInfo, TurnStats,
 };
 use chatops::link::{Request, Response};
 use chatops::time::{Moment, Now, WallTime};
@@ -191,6 +191,8 @@ pub(crate) fn status() -> Status {
         pid: 4_242,
         uptime: Duration::from_secs(UPTIME_S),
         listeners: vec!["127.0.0.1:6677 (lines)".to_owned()],
+        accept_queues: vec![Some(AcceptQueue { length: 0, limit: 1_024 })],
+        accept_losses: Some(AcceptLosses { overflows: 2, drops: 2 }),
         clients: 42,
         half_closed: 3,
         slow: 1,

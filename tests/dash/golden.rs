@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use chatops::config::settings::{ClockFormat, Dashboard};
 use chatops::dash::App;
-use chatops::engine::snapshot::{Snapshot, Status};
+use chatops::engine::snapshot::{AcceptQueue, Snapshot, Status};
 use chatops::link::LinkError;
 use unicode_width::UnicodeWidthStr;
 
@@ -248,6 +248,22 @@ fn say() {
 #[test]
 fn pause_accepting() {
     screen("pause-accepting", |app| press(app, "p"));
+}
+
+#[test]
+fn an_accept_queue_that_nobody_empties() {
+    screen("accept-queue", |app| {
+        let queues = vec![
+            Some(AcceptQueue { length: 5, limit: 16 }),
+            None,
+            Some(AcceptQueue { length: 900, limit: 1_024 }),
+            Some(AcceptQueue { length: 12, limit: 16 }),
+        ];
+        let crowded = Status { paused: true, accept_queues: queues, ..status() };
+        let response = answer(app, Snapshot { status: crowded, ..snapshot() });
+        app.handle_response(response, now());
+        press(app, "2");
+    });
 }
 
 #[test]

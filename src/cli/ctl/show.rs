@@ -210,6 +210,7 @@ fn status(answer: &Value) -> String {
         ("server", format!("{name}, chatops {version}, pid {pid}, up {up}")),
         ("listening", words(&answer["listeners"], ", ")),
         ("accepting", accepting.to_owned()),
+        ("queue", accept_queues(answer)),
         ("clients", format!("{clients}: {half} half-closed, {slow} slow")),
         ("accepted", format!("{accepted}, {refused} refused")),
         ("closed", if ends.is_empty() { "none".to_owned() } else { ends.join(", ") }),
@@ -222,6 +223,23 @@ fn status(answer: &Value) -> String {
         ("memory", bytes(&answer["rss_bytes"])),
     ];
     pairs(&lines.map(|(name, value)| (name.to_owned(), value)))
+}
+
+/// `0 of 1,024`, for each listener, and what such queues lost.
+fn accept_queues(answer: &Value) -> String {
+    let queues = rows(answer, "accept_queues");
+    let queues = queues.iter().map(|queue| match &queue["length"] {
+        Value::Null => "-".to_owned(),
+        length => format!("{} of {}", count(length), count(&queue["limit"])),
+    });
+    let mut words = queues.collect::<Vec<_>>().join(", ");
+    if words.is_empty() {
+        words.push('-');
+    }
+    if let Some(overflows) = answer["machine_accept_overflows"].as_u64() {
+        words = format!("{words}; {} overflows on this machine", units::grouped(overflows));
+    }
+    words
 }
 
 /// `<-> open`

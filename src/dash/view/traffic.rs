@@ -8,6 +8,7 @@ use super::paint::{self, Spans, span};
 use crate::dash::App;
 use crate::dash::history::Sample;
 use crate::dash::units;
+use crate::engine::snapshot::{AcceptQueue, Status};
 
 /// Cells before a sparkline.
 const LABEL: u16 = 5;
@@ -96,6 +97,17 @@ fn spark(app: &App, label: &str, of: fn(&Sample) -> u64, style: Style, seconds: 
     vec![span(label.to_owned(), app.theme.dim), span(missing + &bars, style)]
 }
 
+/// The accept queue that is closest to its limit.
+pub(super) fn fullest_accept_queue(status: &Status) -> Option<AcceptQueue> {
+    let queues = status.accept_queues.iter().copied().flatten();
+    queues.max_by_key(|queue| u64::from(queue.length) * 1_000 / u64::from(queue.limit.max(1)))
+}
+
+/// `3/1024`
+pub(super) fn accept_queue(queue: AcceptQueue) -> String {
+    format!("{}/{}", queue.length, queue.limit)
+}
+
 /// Figures of the server, each a label and a value.
 fn figures(app: &App) -> Vec<Spans> {
     let (status, history) = (app.picture().status(), &app.picture().history);
@@ -106,12 +118,16 @@ fn figures(app: &App) -> Vec<Spans> {
     let fullest = fullest.map_or_else(|| "-".to_owned(), |(id, bytes)| format!("{id} {}", size(bytes)));
     let resets = status.closed.iter().filter(|(word, _)| word.starts_with("reset"));
     let resets = resets.fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
-    let pairs = [
+    let queue = fullest_accept_queue(status).filter(|queue| queue.length > 0);
+    let mut pairs = vec![
         ("outbox", size(status.outbox_bytes)),
         ("fullest", fullest),
         ("Send-Q", size(app.picture().send_q())),
         ("accept", tenths(history.recent(|sample| sample.accepted_milli))),
         ("close", tenths(history.recent(|sample| sample.closed_milli))),
+    ];
+    pairs.extend(queue.map(|queue| ("queue", accept_queue(queue))));
+    pairs.extend([
         ("skipped", units::grouped(status.lines_skipped)),
         ("resets", units::grouped(resets)),
         ("turn p50", micros(status.turns.p50_us)),
@@ -121,7 +137,7 @@ fn figures(app: &App) -> Vec<Spans> {
         ("rss", size(status.rss_bytes)),
         ("refused", units::grouped(status.refused)),
         ("rooms", units::grouped(u64::from(status.rooms))),
-    ];
+    ]);
     let group = |(label, value): (&str, String)| {
         vec![span(format!("{label} "), app.theme.dim), span(value, app.theme.text)]
     };

@@ -191,6 +191,10 @@ pub(super) struct Status<'a> {
     pid: u32,
     uptime_s: f64,
     listeners: &'a [String],
+    /// In the order of `listeners`.
+    accept_queues: Vec<AcceptQueue<'a>>,
+    #[serde(flatten)]
+    accept_losses: Option<AcceptLosses>,
     clients: u32,
     half_closed: u32,
     slow: u32,
@@ -215,6 +219,23 @@ pub(super) struct Status<'a> {
     draining: bool,
 }
 
+/// Length and limit are absent where the system does not tell them.
+#[derive(Debug, Serialize)]
+struct AcceptQueue<'a> {
+    listener: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    length: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<u32>,
+}
+
+/// Of all listeners of the machine, whoever has them; absent where the system does not tell.
+#[derive(Debug, Serialize)]
+struct AcceptLosses {
+    machine_accept_overflows: u64,
+    machine_accept_drops: u64,
+}
+
 #[derive(Debug, Serialize)]
 struct Loop {
     turns: u64,
@@ -232,6 +253,11 @@ impl<'a> Status<'a> {
             pid: status.pid,
             uptime_s: seconds(status.uptime),
             listeners: &status.listeners,
+            accept_queues: accept_queues(status),
+            accept_losses: status.accept_losses.map(|lost| AcceptLosses {
+                machine_accept_overflows: lost.overflows,
+                machine_accept_drops: lost.drops,
+            }),
             clients: status.clients,
             half_closed: status.half_closed,
             slow: status.slow,
@@ -255,6 +281,18 @@ impl<'a> Status<'a> {
             draining: status.draining,
         }
     }
+}
+
+fn accept_queues(status: &snapshot::Status) -> Vec<AcceptQueue<'_>> {
+    let queues = status.accept_queues.iter().copied().chain(std::iter::repeat(None));
+    let labelled = status.listeners.iter().zip(queues);
+    labelled
+        .map(|(listener, queue)| AcceptQueue {
+            listener,
+            length: queue.map(|queue| queue.length),
+            limit: queue.map(|queue| queue.limit),
+        })
+        .collect()
 }
 
 /// How an order went.

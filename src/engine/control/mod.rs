@@ -34,7 +34,7 @@ pub trait Machine {
     /// The kernel's side of a connection, where the system tells it.
     fn kernel(&self, slot: Slot) -> Option<Kernel>;
 
-    /// Fills in what the engine leaves at its default: process, loop, descriptors, memory.
+    /// Fills in what the engine leaves at its default: process, loop, descriptors, memory, accept queues.
     fn complete(&self, status: &mut Status);
 }
 

@@ -34,7 +34,7 @@ use std::time::Duration;
 use chatops::config::settings::Config;
 use chatops::engine::control::Machine;
 use chatops::engine::record::{Entry, Record};
-use chatops::engine::snapshot::{self, Flags, Kernel, Query, Row, Snapshot, Status};
+use chatops::engine::snapshot::{self, AcceptQueue, Flags, Kernel, Query, Row, Snapshot, Status};
 use chatops::engine::{Admission, Books, Engine, Fate, Flushed};
 use chatops::id::{ConnId, Slot};
 use chatops::time::{Moment, Now, WallTime, parse_span};
@@ -71,6 +71,7 @@ impl Machine for FakeMachine {
         status.pid = 42;
         status.fds = (7, 1024);
         status.rss_bytes = 9_000_000;
+        status.accept_queues = vec![Some(AcceptQueue { length: 3, limit: 1_024 })];
     }
 }
 
