@@ -130,6 +130,7 @@ impl Engine {
             Incoming::Foreign(protocol) => {
                 let told = format!("this is a chat server and no {protocol}: connect with nc or telnet");
                 self.board.answer(slot, &Line::Refused(&told));
+                self.warn_of_foreign(slot, protocol);
                 self.part(slot, CloseReason::Foreign(protocol), Linger::FAREWELL);
             }
             Incoming::Incomplete => {}

@@ -21,6 +21,7 @@ mod outbound;
 mod parting;
 mod picture;
 pub mod record;
+mod seldom;
 mod server;
 mod silences;
 pub mod snapshot;
@@ -30,6 +31,6 @@ mod verbs;
 
 pub use crate::session::{Fate, Wants};
 pub use books::Books;
-pub use door::Admission;
+pub use door::{AcceptFailure, Admission};
 pub use outbound::Flushed;
 pub use server::Engine;

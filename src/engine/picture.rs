@@ -61,6 +61,7 @@ impl Engine {
             slow: counted(|session, limits, now| session.is_slow(limits) || session.is_stalled(now, limits)),
             accepted: totals.accepted,
             refused: totals.refused,
+            accept_failures: totals.accept_failures,
             closed: totals.closed.iter().map(|(word, count)| (*word, *count)).collect(),
             bytes_in: totals.bytes_in,
             bytes_out: totals.bytes_out,

@@ -272,6 +272,8 @@ pub struct Status {
     pub accepted: u64,
     /// Connections turned away so far.
     pub refused: u64,
+    /// Calls of accept(2) that failed so far.
+    pub accept_failures: u64,
     /// Connections that ended, by [`CloseReason::word`], in alphabetical order.
     pub closed: Vec<(&'static str, u64)>,
     /// Bytes received.

@@ -7,8 +7,8 @@ use super::reactor::{Reactor, open_reserve};
 use super::socket::Socket;
 use super::table::{Connected, Registered, key_of};
 use crate::config::settings::LogLevel;
-use crate::engine::Admission;
 use crate::engine::snapshot::Peer;
+use crate::engine::{AcceptFailure, Admission};
 use crate::id::Slot;
 use crate::poller::Interest;
 use crate::time::Moment;
@@ -19,8 +19,6 @@ const ACCEPT_BUDGET: usize = 64;
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// The last line to whoever comes then.
 const FULL: &[u8] = b"!! the server is full; try again later";
-/// Least time between two words about that.
-const ACCEPT_TOLD: Duration = Duration::from_secs(10);
 
 impl Reactor {
     pub(super) fn accept(&mut self, listener: usize, now: Moment) {
@@ -33,8 +31,7 @@ impl Reactor {
                 Ok((socket, peer)) => self.admit(listener, socket, peer),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if is_exhausted(&error) => return self.refuse_one(listener, &error, now),
-                // The connection that failed is gone (accept(2)); the next one may be well.
-                Err(_) => {}
+                Err(error) => self.engine.accept_failed(AcceptFailure::Connection, &error),
             }
         }
     }
@@ -79,10 +76,7 @@ impl Reactor {
         self.reserve = open_reserve();
         self.accept_again = Some(now + ACCEPT_PAUSE);
         self.watch_listeners(Interest::NONE);
-        if self.accept_told.is_none_or(|told| now.since(told) >= ACCEPT_TOLD) {
-            self.accept_told = Some(now);
-            self.engine.note(LogLevel::Error, format!("cannot accept: {error}; trying again"));
-        }
+        self.engine.accept_failed(AcceptFailure::Exhausted, error);
     }
 
     /// Accepts again when a pause is over; no more once the server is stopping.

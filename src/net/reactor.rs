@@ -71,7 +71,6 @@ pub(super) struct Reactor {
     /// A descriptor held back, to accept and close with when there is no other.
     pub(super) reserve: Option<std::fs::File>,
     pub(super) accept_again: Option<Moment>,
-    pub(super) accept_told: Option<Moment>,
     pub(super) queries: Vec<Query>,
     /// The peers that are ready; kept for its memory.
     pub(super) ready: Vec<Readiness>,
@@ -113,7 +112,6 @@ impl Reactor {
             generations: 0,
             reserve: open_reserve(),
             accept_again: None,
-            accept_told: None,
             queries: Vec::new(),
             ready: Vec::new(),
             read_from: None,

@@ -198,6 +198,7 @@ pub(crate) fn status() -> Status {
         slow: 1,
         accepted: 512,
         refused: 7,
+        accept_failures: 0,
         closed: vec![("eof", 300), ("reset", 1), ("reset-by-peer", 2), ("quit", 167)],
         bytes_in: 9_000_000,
         bytes_out: 88_000_000,

@@ -56,6 +56,7 @@ fn status_has_every_field_of_the_contract() {
         ("operators", json!(1)),
         ("accepted", json!(2)),
         ("refused", json!(0)),
+        ("accept_failures", json!(0)),
         ("closed", json!({})),
         ("bytes_in", json!(30)),
         ("lines_in", json!(3)),

@@ -201,7 +201,8 @@ fn status(answer: &Value) -> String {
     };
     let [name, version, pid] = ["name", "version", "pid"].map(|field| text(&answer[field]));
     let [clients, half, slow] = ["clients", "half_closed", "slow"].map(|field| count(&answer[field]));
-    let [accepted, refused] = ["accepted", "refused"].map(|field| count(&answer[field]));
+    let [accepted, refused, failed] =
+        ["accepted", "refused", "accept_failures"].map(|field| count(&answer[field]));
     let [lines, deliveries, skipped] =
         ["lines_in", "deliveries", "lines_skipped"].map(|field| count(&answer[field]));
     let [input, output] = ["bytes_in", "bytes_out"].map(|field| bytes(&answer[field]));
@@ -212,7 +213,7 @@ fn status(answer: &Value) -> String {
         ("accepting", accepting.to_owned()),
         ("queue", accept_queues(answer)),
         ("clients", format!("{clients}: {half} half-closed, {slow} slow")),
-        ("accepted", format!("{accepted}, {refused} refused")),
+        ("accepted", format!("{accepted}, {refused} refused, {failed} failed")),
         ("closed", if ends.is_empty() { "none".to_owned() } else { ends.join(", ") }),
         ("in", format!("{input} in {lines} lines")),
         ("out", format!("{output}, {deliveries} lines delivered, {skipped} skipped")),
