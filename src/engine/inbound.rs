@@ -45,8 +45,7 @@ impl Engine {
     }
 
     /// Whether the peer of `slot` has ended its input and stays to receive.
-    #[must_use]
-    pub fn is_half_closed(&self, slot: Slot) -> bool {
+    pub(super) fn is_half_closed(&self, slot: Slot) -> bool {
         self.board.entry(slot).is_some_and(|entry| entry.session.phase() == Phase::Eof)
     }
 

@@ -14,7 +14,7 @@ const SLICES_MAX: usize = 64;
 
 /// What became of a write.
 #[derive(Debug)]
-pub enum Flushed {
+pub(super) enum Flushed {
     /// Everything queued is the kernel's now.
     All,
     /// The budget is used up; more can be written at once.
@@ -27,7 +27,7 @@ pub enum Flushed {
 
 impl Engine {
     /// Delivers what was said since the last call.
-    pub fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         self.board.settle();
     }
 
@@ -38,7 +38,7 @@ impl Engine {
     }
 
     /// Takes the connections whose socket may have something to do.
-    pub fn take_dirty(&mut self, out: &mut Vec<Slot>) {
+    pub(super) fn take_dirty(&mut self, out: &mut Vec<Slot>) {
         out.clear();
         std::mem::swap(out, &mut self.board.dirty);
         for slot in out.iter() {
@@ -48,7 +48,7 @@ impl Engine {
         }
     }
 
-    /// Whether some connection waits to be taken by [`Engine::take_dirty`].
+    /// Whether some connection waits for [`Engine::reconcile`]: the next turn is to begin at once.
     #[must_use]
     pub fn has_dirty(&self) -> bool {
         !self.board.dirty.is_empty() || !self.board.held_back.is_empty()
@@ -66,7 +66,7 @@ impl Engine {
     }
 
     /// Writes what is queued for `slot` with one call of `write`, at most about `budget` bytes.
-    pub fn flush(
+    pub(super) fn flush(
         &mut self,
         slot: Slot,
         budget: usize,
@@ -94,7 +94,7 @@ impl Engine {
     }
 
     /// FIN was sent on the socket of `slot`.
-    pub fn fin_sent(&mut self, slot: Slot) {
+    pub(super) fn fin_sent(&mut self, slot: Slot) {
         let (now, limits) = (self.board.now.moment, self.board.limits_of(slot));
         if let Some(entry) = self.board.entry_mut(slot) {
             entry.session.fin_sent(now, &limits);
@@ -103,7 +103,7 @@ impl Engine {
     }
 
     /// Send-Q of `slot` stands at `send_q` bytes; asked for by [`Wants::probe`].
-    pub fn handle_send_q(&mut self, slot: Slot, send_q: u32) {
+    pub(super) fn handle_send_q(&mut self, slot: Slot, send_q: u32) {
         let (now, limits) = (self.board.now.moment, self.board.limits_of(slot));
         if let Some(entry) = self.board.entry_mut(slot) {
             entry.session.handle_send_q(send_q, now, &limits);
@@ -112,7 +112,7 @@ impl Engine {
     }
 
     /// The turn's writes are done: what is left waits, and is held to the limits.
-    pub fn end_turn(&mut self) {
+    pub(super) fn end_turn(&mut self) {
         // A write may have set free lines that waited to be parsed: what they said is written in the next turn.
         self.board.settle();
         while let Some(slot) = self.board.crowded.pop() {

@@ -38,6 +38,8 @@ pub struct Engine {
     /// The end of the clean stop under way.
     pub(super) stopping: Option<Moment>,
     pub(super) flood_rate: u32,
+    /// The connections under way in [`Engine::reconcile`]; kept for its memory.
+    pub(super) reconciled: Vec<Slot>,
     /// The message under way; kept for its memory.
     pub(super) text: String,
     /// What a telnet client sent, without its commands; kept for its memory.
@@ -63,6 +65,7 @@ impl Engine {
             drain: config.server.drain,
             stopping: None,
             flood_rate: config.flood.lines_per_second,
+            reconciled: Vec::new(),
             text: String::new(),
             telnet_text: Vec::new(),
         }
@@ -93,7 +96,7 @@ impl Engine {
     }
 
     /// The turn's work on `slot` is done: its next deadline is noted.
-    pub fn arm(&mut self, slot: Slot) {
+    pub(super) fn arm(&mut self, slot: Slot) {
         if let Some(entry) = self.board.entries.get_mut(slot.index()) {
             let wanted = entry.session.poll_timeout();
             self.deadlines.arm(slot, &mut entry.armed, wanted);

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::reactor::{Reactor, open_reserve};
 use super::socket::Socket;
-use super::table::{Connected, Registered, key_of};
 use crate::config::settings::LogLevel;
 use crate::engine::snapshot::Peer;
 use crate::engine::{AcceptFailure, Admission};
@@ -45,18 +44,7 @@ impl Reactor {
 
     /// Gives an accepted socket its place in the table.
     pub(super) fn seat(&mut self, slot: Slot, socket: Socket) {
-        self.generations = (self.generations + 1) % (1 << 31);
-        let key = key_of(slot, self.generations);
-        let (socket, failed) = match self.poller.watch(socket, key, Interest::READ) {
-            Ok(watched) => (Registered::Watched(watched), None),
-            Err((socket, error)) => (Registered::Apart(socket), Some(error)),
-        };
-        if self.sockets.len() <= slot.index() {
-            self.sockets.resize_with(slot.index() + 1, || None);
-        }
-        let generation = self.generations;
-        self.sockets[slot.index()] = Some(Connected { socket, generation, blocked: false, idle_wakes: 0 });
-        if let Some(error) = failed {
+        if let Err(error) = self.sockets.seat(slot, socket, &self.poller) {
             self.engine.handle_error(slot, &error);
         }
     }

@@ -4,7 +4,7 @@ use super::gauge::Gauge;
 use super::listener::Listener;
 use super::process;
 use super::reactor::Reactor;
-use super::table::Connected;
+use super::table::Table;
 use crate::engine::control::Machine;
 use crate::engine::snapshot::{Kernel, Status};
 use crate::id::Slot;
@@ -32,14 +32,14 @@ impl Reactor {
 
 /// What only the process and its kernel know.
 pub(super) struct Outside<'a> {
-    pub(super) sockets: &'a [Option<Connected>],
+    pub(super) sockets: &'a Table,
     pub(super) listeners: &'a [Watched<Listener>],
     pub(super) gauge: &'a Gauge,
 }
 
 impl Machine for Outside<'_> {
     fn kernel(&self, slot: Slot) -> Option<Kernel> {
-        self.sockets.get(slot.index())?.as_ref()?.socket.socket().queues()
+        self.sockets.queues(slot)
     }
 
     fn complete(&self, status: &mut Status) {

@@ -60,6 +60,8 @@ pub(crate) struct Peer {
     pub(crate) is_read: bool,
     /// The poller reports that it is writable.
     pub(crate) is_written: bool,
+    /// The server wants to know soon whether it is still there.
+    pub(crate) is_probed_sooner: bool,
     /// The most bytes that one read gives.
     pub(crate) read_max: usize,
     /// The most bytes that one write takes.
@@ -86,6 +88,7 @@ impl Peer {
             is_watched: false,
             is_read: false,
             is_written: false,
+            is_probed_sooner: false,
             read_max: READ_BUDGET,
             write_max: usize::MAX,
         }
