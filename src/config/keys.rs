@@ -100,6 +100,7 @@ pub(super) static KEYS: &[Key<Config>] = &[
     key!(limits.line_bytes in LINE_MIN..=LINE_MAX),
     key!(limits.outbox_bytes in LINE_MIN..=OUTBOX_MAX),
     key!(limits.outbox_total in LINE_MIN..=ByteSize(u64::MAX >> 1)),
+    key!(limits.inbox_total in LINE_MIN..=ByteSize(u64::MAX >> 1)),
     key!(limits.on_full),
     key!(limits.stall in PATIENCE_MIN..=PATIENCE_MAX),
     key!(limits.send_buffer in ByteSize(1)..=BUFFER_MAX),

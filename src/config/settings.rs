@@ -183,6 +183,8 @@ pub struct Limits {
     pub outbox_bytes: ByteSize,
     /// Unsent bytes of all clients together.
     pub outbox_total: ByteSize,
+    /// Unparsed bytes of all clients together, above which nobody is read more than one message ahead.
+    pub inbox_total: ByteSize,
     /// Rooms at a time.
     pub rooms: u32,
     /// Rooms that one client may be in.
@@ -206,6 +208,7 @@ impl Default for Limits {
             line_bytes: ByteSize(4096),
             outbox_bytes: ByteSize::kib(256),
             outbox_total: ByteSize::mib(256),
+            inbox_total: ByteSize::mib(64),
             rooms: 10_000,
             rooms_per_client: 20,
             on_full: OnFull::Skip,

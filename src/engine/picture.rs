@@ -69,6 +69,7 @@ impl Engine {
             lines_incomplete: totals.lines_incomplete,
             deliveries: totals.deliveries,
             lines_skipped: totals.lines_skipped,
+            inbox_bytes: self.board.inbox_bytes() as u64,
             outbox_bytes: (self.board.chunks.queued() - self.operators_unsent()) as u64,
             outbox_total_limit: self.board.outbox_total as u64,
             outbox_limit: self.board.limits.outbox_bytes as u64,

@@ -6,6 +6,7 @@ use super::control::Operators;
 use super::deadlines::Deadlines;
 use super::door::Door;
 use super::record::{self, Record};
+use super::seldom::Seldom;
 use super::silences::Silences;
 use super::snapshot::{Peer, Row};
 use super::switchboard::Switchboard;
@@ -38,6 +39,8 @@ pub struct Engine {
     /// The end of the clean stop under way.
     pub(super) stopping: Option<Moment>,
     pub(super) flood_rate: u32,
+    /// Reads cut short because too much is unparsed.
+    pub(super) full_inboxes: Seldom,
     /// The connections under way in [`Engine::reconcile`]; kept for its memory.
     pub(super) reconciled: Vec<Slot>,
     /// The message under way; kept for its memory.
@@ -65,6 +68,7 @@ impl Engine {
             drain: config.server.drain,
             stopping: None,
             flood_rate: config.flood.lines_per_second,
+            full_inboxes: Seldom::default(),
             reconciled: Vec::new(),
             text: String::new(),
             telnet_text: Vec::new(),

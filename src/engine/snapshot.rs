@@ -288,6 +288,8 @@ pub struct Status {
     pub deliveries: u64,
     /// Lines dropped because an outbox was full.
     pub lines_skipped: u64,
+    /// Received from clients and not yet parsed.
+    pub inbox_bytes: u64,
     /// Unsent bytes of all clients.
     pub outbox_bytes: u64,
     /// Of how many.

@@ -10,6 +10,8 @@ use super::server::Engine;
 use crate::id::Slot;
 use crate::session::{Fate, Wants};
 
+/// Bytes read from one peer in one turn.
+pub const READ_BUDGET: usize = 64 * 1024;
 /// Bytes written to one peer in one turn.
 const WRITE_BUDGET: usize = 64 * 1024;
 /// How often one turn goes over what became dirty by its own work; the rest is the next turn's.
@@ -19,12 +21,12 @@ const BROKEN_READ_BUDGET: usize = 4 * 1024 * 1024;
 
 /// The sockets of all connections, by the slots that the engine gave them. None of these waits for anything.
 pub trait Sockets {
-    /// Reads once; nothing read is the end of input (read(2)).
+    /// Reads once, at most `most` bytes, at least one; nothing read is the end of input (read(2)).
     ///
     /// # Errors
     ///
     /// Those of read(2); `WouldBlock` says that there is nothing now.
-    fn read(&mut self, slot: Slot) -> io::Result<&[u8]>;
+    fn read(&mut self, slot: Slot, most: usize) -> io::Result<&[u8]>;
 
     /// Writes once, and gives the number of bytes that were taken.
     ///
@@ -101,7 +103,8 @@ impl Engine {
     pub fn receive(&mut self, slot: Slot, is_broken: bool, sockets: &mut impl Sockets) -> usize {
         let mut total = 0;
         loop {
-            match sockets.read(slot) {
+            let most = self.read_budget(slot);
+            match sockets.read(slot, most) {
                 Ok([]) => {
                     self.handle_eof(slot);
                     self.touch(slot);
@@ -132,6 +135,13 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// How much is read from `slot` at once.
+    fn read_budget(&mut self, slot: Slot) -> usize {
+        let Some(ahead) = self.board.read_ahead(slot) else { return READ_BUDGET };
+        self.warn_of_full_inboxes();
+        ahead.min(READ_BUDGET)
     }
 
     /// A hang-up without our FIN, or an error: there is nobody to write to. After both FINs it is no error.

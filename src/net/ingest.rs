@@ -4,8 +4,8 @@ use std::io;
 use std::time::Duration;
 
 use super::reactor::{KEY_CONTROL, KEY_LISTENERS, KEY_RELOAD, KEY_STOP, Reactor, SPECIAL};
-use super::table::READ_BUDGET;
 use crate::config::settings::LogLevel;
+use crate::engine::READ_BUDGET;
 use crate::id::Slot;
 use crate::poller::{Events, Readiness};
 use crate::time::Moment;

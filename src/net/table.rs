@@ -8,12 +8,9 @@ use std::time::Duration;
 use super::socket::Socket;
 use crate::config::settings::Keepalive;
 use crate::engine::snapshot::Kernel;
-use crate::engine::{Fate, Sockets, Wants};
+use crate::engine::{Fate, READ_BUDGET, Sockets, Wants};
 use crate::id::Slot;
 use crate::poller::{Interest, Poller, Watched};
-
-/// Bytes read from one peer in one turn.
-pub(super) const READ_BUDGET: usize = 64 * 1024;
 
 /// All connected sockets.
 #[derive(Debug)]
@@ -110,11 +107,12 @@ impl Table {
 }
 
 impl Sockets for Table {
-    fn read(&mut self, slot: Slot) -> io::Result<&[u8]> {
+    fn read(&mut self, slot: Slot, most: usize) -> io::Result<&[u8]> {
         let Some(Some(conn)) = self.places.get(slot.index()) else {
             return Err(io::ErrorKind::NotConnected.into());
         };
-        let count = conn.socket.socket().read(&mut self.buffer)?;
+        let most = most.min(self.buffer.len());
+        let count = conn.socket.socket().read(&mut self.buffer[..most])?;
         Ok(&self.buffer[..count])
     }
 

@@ -206,6 +206,7 @@ pub(crate) fn status() -> Status {
         lines_incomplete: 0,
         deliveries: 910_000,
         lines_skipped: 14,
+        inbox_bytes: 0,
         outbox_bytes: 171_093,
         outbox_total_limit: 268_435_456,
         outbox_limit: 262_144,

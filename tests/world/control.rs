@@ -61,6 +61,7 @@ fn status_has_every_field_of_the_contract() {
         ("bytes_in", json!(30)),
         ("lines_in", json!(3)),
         ("lines_skipped", json!(0)),
+        ("inbox_bytes", json!(0)),
         ("outbox_bytes", json!(0)),
         ("rooms", json!(1)),
         ("loop", json!({"turns": 0, "p50_us": 0, "p99_us": 0, "max_us": 0})),

@@ -215,7 +215,7 @@ fn status(answer: &Value) -> String {
         ("clients", format!("{clients}: {half} half-closed, {slow} slow")),
         ("accepted", format!("{accepted}, {refused} refused, {failed} failed")),
         ("closed", if ends.is_empty() { "none".to_owned() } else { ends.join(", ") }),
-        ("in", format!("{input} in {lines} lines")),
+        ("in", format!("{input} in {lines} lines, {} unparsed", bytes(&answer["inbox_bytes"]))),
         ("out", format!("{output}, {deliveries} lines delivered, {skipped} skipped")),
         ("outbox", bytes(&answer["outbox_bytes"])),
         ("rooms", count(&answer["rooms"])),

@@ -119,27 +119,28 @@ fn figures(app: &App) -> Vec<Spans> {
     let resets = status.closed.iter().filter(|(word, _)| word.starts_with("reset"));
     let resets = resets.fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
     let queue = fullest_accept_queue(status).filter(|queue| queue.length > 0);
-    let mut pairs = vec![
-        ("outbox", size(status.outbox_bytes)),
-        ("fullest", fullest),
-        ("Send-Q", size(app.picture().send_q())),
-        ("accept", tenths(history.recent(|sample| sample.accepted_milli))),
-        ("close", tenths(history.recent(|sample| sample.closed_milli))),
+    let unparsed = Some(status.inbox_bytes).filter(|bytes| *bytes > 0);
+    // What is nothing most of the time is shown when it is something.
+    let pairs = [
+        ("outbox", Some(size(status.outbox_bytes))),
+        ("fullest", Some(fullest)),
+        ("Send-Q", Some(size(app.picture().send_q()))),
+        ("unparsed", unparsed.map(size)),
+        ("accept", Some(tenths(history.recent(|sample| sample.accepted_milli)))),
+        ("close", Some(tenths(history.recent(|sample| sample.closed_milli)))),
+        ("queue", queue.map(accept_queue)),
+        ("skipped", Some(units::grouped(status.lines_skipped))),
+        ("resets", Some(units::grouped(resets))),
+        ("turn p50", Some(micros(status.turns.p50_us))),
+        ("p99", Some(micros(status.turns.p99_us))),
+        ("frame", Some(micros(app.frame_us))),
+        ("fds", Some(format!("{}/{}", status.fds.0, status.fds.1))),
+        ("rss", Some(size(status.rss_bytes))),
+        ("refused", Some(units::grouped(status.refused))),
+        ("rooms", Some(units::grouped(u64::from(status.rooms)))),
     ];
-    pairs.extend(queue.map(|queue| ("queue", accept_queue(queue))));
-    pairs.extend([
-        ("skipped", units::grouped(status.lines_skipped)),
-        ("resets", units::grouped(resets)),
-        ("turn p50", micros(status.turns.p50_us)),
-        ("p99", micros(status.turns.p99_us)),
-        ("frame", micros(app.frame_us)),
-        ("fds", format!("{}/{}", status.fds.0, status.fds.1)),
-        ("rss", size(status.rss_bytes)),
-        ("refused", units::grouped(status.refused)),
-        ("rooms", units::grouped(u64::from(status.rooms))),
-    ]);
-    let group = |(label, value): (&str, String)| {
-        vec![span(format!("{label} "), app.theme.dim), span(value, app.theme.text)]
+    let group = |(label, value): (&str, Option<String>)| {
+        Some(vec![span(format!("{label} "), app.theme.dim), span(value?, app.theme.text)])
     };
-    pairs.into_iter().map(group).collect()
+    pairs.into_iter().filter_map(group).collect()
 }

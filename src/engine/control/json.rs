@@ -209,6 +209,7 @@ pub(super) struct Status<'a> {
     lines_incomplete: u64,
     deliveries: u64,
     lines_skipped: u64,
+    inbox_bytes: u64,
     outbox_bytes: u64,
     rooms: u32,
     #[serde(rename = "loop")]
@@ -273,6 +274,7 @@ impl<'a> Status<'a> {
             lines_incomplete: status.lines_incomplete,
             deliveries: status.deliveries,
             lines_skipped: status.lines_skipped,
+            inbox_bytes: status.inbox_bytes,
             outbox_bytes: status.outbox_bytes,
             rooms: status.rooms,
             turns: Loop { turns, p50_us, p99_us, max_us },

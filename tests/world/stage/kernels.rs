@@ -36,9 +36,9 @@ impl<'a> Kernels<'a> {
 }
 
 impl Sockets for Kernels<'_> {
-    fn read(&mut self, slot: Slot) -> io::Result<&[u8]> {
+    fn read(&mut self, slot: Slot, most: usize) -> io::Result<&[u8]> {
         let peer = self.peer_mut(slot);
-        let input = peer.take_inbound();
+        let input = peer.take_inbound(most);
         if input.is_empty() && (!peer.fin || std::mem::replace(&mut peer.is_eof_read, true)) {
             return Err(io::ErrorKind::WouldBlock.into());
         }

@@ -335,6 +335,7 @@ impl World {
     fn check_turn(&mut self) {
         let books = self.books();
         assert_eq!(books.queued_bytes, books.unsent_bytes, "the outboxes' bytes are counted right");
+        assert_eq!(books.parked_bytes, books.unparsed_bytes, "the inboxes' bytes are counted right");
         if let Some(limit) = self.outbox_limit {
             let most = limit + self.answer_max;
             assert!(books.largest_outbox <= most, "an outbox of {} bytes", books.largest_outbox);

@@ -148,8 +148,8 @@ impl Peer {
     }
 
     /// The server reads once.
-    pub(crate) fn take_inbound(&mut self) -> Vec<u8> {
-        let count = self.inbound.len().min(self.read_max);
+    pub(crate) fn take_inbound(&mut self, most: usize) -> Vec<u8> {
+        let count = self.inbound.len().min(self.read_max).min(most);
         let bytes = self.inbound.make_contiguous()[..count].to_vec();
         self.inbound.drain(..count);
         bytes
