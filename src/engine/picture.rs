@@ -1,5 +1,7 @@
 //! Snapshots: the server's state copied out for an onlooker.
 
+use std::borrow::Cow;
+
 use super::entry::{Entry, Role};
 use super::server::Engine;
 use super::snapshot::{
@@ -33,13 +35,12 @@ impl Engine {
             rows.push(row);
         }
         rows.sort_unstable_by_key(|row| row.id);
-        let records: Vec<_> = self.records_after(query.records_after).collect();
-        let newest = records.len().saturating_sub(Query::RECORDS_MAX);
+        let records = self.board.journal.after(query.records_after, Query::RECORDS_MAX);
         Snapshot {
             taken: now,
             status: self.status(),
             detail: query.detail.and_then(|id| self.detail(id)),
-            records: records[newest..].iter().map(|entry| (*entry).clone()).collect(),
+            records: records.map(Cow::into_owned).collect(),
             rows,
         }
     }

@@ -1,10 +1,12 @@
 //! The engine itself: what comes in, and what each socket should do.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::control::Operators;
 use super::deadlines::Deadlines;
 use super::door::Door;
+use super::journal::JOURNAL_MAX;
 use super::record::{self, Record};
 use super::seldom::Seldom;
 use super::silences::Silences;
@@ -107,9 +109,10 @@ impl Engine {
         }
     }
 
-    /// Records after sequence number `seq`, oldest first.
-    pub fn records_after(&self, seq: u64) -> impl Iterator<Item = &record::Entry> {
-        self.board.journal.after(seq)
+    /// Records after sequence number `seq`, oldest first. For those that are there no longer a
+    /// [`Record::Missed`] stands before the rest.
+    pub fn records_after(&self, seq: u64) -> impl Iterator<Item = Cow<'_, record::Entry>> {
+        self.board.journal.after(seq, JOURNAL_MAX)
     }
 
     /// Notes something about the server as a whole.

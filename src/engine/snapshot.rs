@@ -337,7 +337,8 @@ pub struct Query {
 impl Query {
     /// The most rows whose kernel queues are read for one snapshot.
     pub const VISIBLE_MAX: usize = 256;
-    /// The most records in one snapshot; older ones are left out.
+    /// The most records in one snapshot; older ones are left out, and counted in a
+    /// [`Record::Missed`](super::record::Record::Missed) before the others.
     pub const RECORDS_MAX: usize = 1_000;
     /// How long a row stays in snapshots after its end.
     pub const GONE_FOR: Duration = Duration::from_secs(5);

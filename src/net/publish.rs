@@ -24,7 +24,7 @@ impl Reactor {
             }
         }
         for entry in self.engine.records_after(self.logged) {
-            (self.sink)(entry);
+            (self.sink)(&entry);
             self.logged = entry.seq;
         }
     }

@@ -18,6 +18,7 @@
 mod kernels;
 mod peer;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -414,7 +415,7 @@ impl World {
 
     /// What was recorded since this was last asked, with nothing run before.
     pub(crate) fn take_records(&mut self) -> Vec<Record> {
-        let entries: Vec<Entry> = self.engine.records_after(self.told).cloned().collect();
+        let entries: Vec<Entry> = self.engine.records_after(self.told).map(Cow::into_owned).collect();
         self.told = entries.last().map_or(self.told, |entry| entry.seq);
         entries.into_iter().map(|entry| entry.record).collect()
     }
