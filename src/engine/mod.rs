@@ -34,4 +34,4 @@ pub use crate::session::{Fate, Wants};
 pub use books::Books;
 pub use door::{AcceptFailure, Admission};
 pub use server::Engine;
-pub use sockets::{READ_BUDGET, Sockets};
+pub use sockets::{READ_BUDGET, Sockets, WriteError};

@@ -5,6 +5,7 @@ use std::io::{self, IoSlice};
 use super::entry::Role;
 use super::record::Record;
 use super::server::Engine;
+use super::sockets::WriteError;
 use crate::id::Slot;
 use crate::session::{CloseReason, Limits, Wants};
 use crate::time::Moment;
@@ -19,7 +20,7 @@ pub(super) enum Flushed {
     All,
     /// The budget is used up; more can be written at once.
     More,
-    /// The kernel takes no more for now.
+    /// The kernel takes no more until the socket is writable again.
     Blocked,
     /// The socket failed.
     Failed(io::Error),
@@ -70,7 +71,7 @@ impl Engine {
         &mut self,
         slot: Slot,
         budget: usize,
-        write: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
+        write: impl FnOnce(&[IoSlice<'_>]) -> Result<usize, WriteError>,
     ) -> Flushed {
         let (now, limits) = (self.board.now, self.board.limits_of(slot));
         let Some(entry) = self.board.entries.get_mut(slot.index()) else { return Flushed::All };
@@ -151,15 +152,15 @@ impl Engine {
     fn take_written(
         &mut self,
         slot: Slot,
-        written: io::Result<usize>,
+        written: Result<usize, WriteError>,
         offered: usize,
         now: Moment,
         limits: &Limits,
     ) -> Flushed {
         let taken = match written {
             Ok(taken) => taken,
-            Err(error) if is_full(&error) => 0,
-            Err(error) => return Flushed::Failed(error),
+            Err(WriteError::Blocked) => 0,
+            Err(WriteError::Failed(error)) => return Flushed::Failed(error),
         };
         let Some(entry) = self.board.entries.get_mut(slot.index()) else { return Flushed::All };
         if entry.role != Role::Operator {
@@ -177,12 +178,3 @@ impl Engine {
         }
     }
 }
-
-/// Errors of a write that only say "later".
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
-        || error.raw_os_error() == Some(ENOBUFS)
-}
-
-/// `ENOBUFS` (send(2)): the interface's queue is full for the moment.
-const ENOBUFS: i32 = if cfg!(target_os = "linux") { 105 } else { 55 };

@@ -122,7 +122,7 @@ impl Engine {
         let ended = session.input() == Input::Ended;
         Row {
             id: entry.id,
-            nick: person.map(|person| *person.nick()).or(entry.parted.as_deref().copied()),
+            nick: self.nick(slot),
             peer: entry.peer,
             listener: entry.listener,
             state: session.phase(),

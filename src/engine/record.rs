@@ -253,7 +253,7 @@ impl fmt::Display for Record {
             Self::Closed { reason, unsent, .. } => write!(f, "{reason}; {unsent} bytes unsent"),
             Self::Eof { unsent: 0, .. } => f.write_str("sent FIN"),
             Self::Eof { unsent, .. } => write!(f, "sent FIN; {unsent} bytes still to flush"),
-            Self::Flow { .. } => f.write_str("over its rate: not read for now"),
+            Self::Flow { .. } => f.write_str("over its rate: reading paused"),
             Self::Full { .. } => f.write_str("outbox full: its oldest lines are skipped"),
             Self::Missed { events } => write!(f, "{events} events not shown: too many at once"),
             Self::Nick { old, .. } => write!(f, "was {old}"),

@@ -131,8 +131,10 @@ impl Engine {
         self.board.entries.iter().map(|(index, _)| Slot::at(index))
     }
 
+    /// The name of a connection, or the one under which it has left.
     pub(super) fn nick(&self, slot: Slot) -> Option<Nick> {
-        self.hub.person(slot).map(|person| *person.nick())
+        let parted = || self.board.entry(slot)?.parted.as_deref().copied();
+        self.hub.person(slot).map(|person| *person.nick()).or_else(parted)
     }
 
     /// Somebody enters: named, greeted, in the lobby.

@@ -32,8 +32,8 @@ pub trait Sockets {
     ///
     /// # Errors
     ///
-    /// Those of writev(2); `WouldBlock` says that the kernel takes nothing now.
-    fn write(&mut self, slot: Slot, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+    /// Whether it is worth trying again is for who knows the system to say.
+    fn write(&mut self, slot: Slot, slices: &[IoSlice<'_>]) -> Result<usize, WriteError>;
 
     /// Whether [`Sockets::set_blocked`] was called and no event has said since then that the socket is writable.
     fn is_blocked(&self, slot: Slot) -> bool;
@@ -72,6 +72,15 @@ pub trait Sockets {
 
     /// Closes the socket; the slot is free then.
     fn close(&mut self, slot: Slot, fate: Fate);
+}
+
+/// Why nothing was written.
+#[derive(Debug)]
+pub enum WriteError {
+    /// The kernel takes nothing now; an event says when it does.
+    Blocked,
+    /// The socket has failed for good.
+    Failed(io::Error),
 }
 
 impl Engine {

@@ -44,7 +44,8 @@ mod tests {
 
     #[test]
     fn counters_are_found_by_their_names() {
-        let netstat = "TcpExt: SyncookiesSent ListenOverflows ListenDrops\nTcpExt: 0 12 15\nIpExt: InNoRoutes\nIpExt: 0\n";
+        let netstat = "TcpExt: SyncookiesSent ListenOverflows ListenDrops\nTcpExt: 0 12 15\n\
+                       IpExt: InNoRoutes\nIpExt: 0\n";
         assert_eq!(losses_in(netstat), Some(AcceptLosses { overflows: 12, drops: 15 }));
     }
 

@@ -9,6 +9,7 @@ use socket2::TcpKeepalive;
 
 use super::kernel;
 use crate::config::settings::Config;
+use crate::engine::WriteError;
 use crate::engine::snapshot::Kernel;
 
 /// A connected socket.
@@ -29,8 +30,8 @@ impl Socket {
         (&self.inner).read(buffer)
     }
 
-    pub(super) fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.inner.send_vectored(slices)
+    pub(super) fn write(&self, slices: &[IoSlice<'_>]) -> Result<usize, WriteError> {
+        self.inner.send_vectored(slices).map_err(write_error)
     }
 
     /// Sends FIN after what the kernel holds.
@@ -74,6 +75,16 @@ impl AsFd for Socket {
     }
 }
 
+/// What an error of a write says. With `ENOBUFS` (send(2)) the queue of the network's interface is full for a moment:
+/// there is an event when the socket takes more, as there is for one that would block.
+fn write_error(error: io::Error) -> WriteError {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => WriteError::Blocked,
+        _ if error.raw_os_error() == Some(libc::ENOBUFS) => WriteError::Blocked,
+        _ => WriteError::Failed(error),
+    }
+}
+
 /// Sets the options of a TCP connection. Set on a listener, they are those of every socket it accepts (tcp(7)).
 pub(super) fn set_tcp_options(socket: &socket2::Socket, config: &Config) -> io::Result<()> {
     let keepalive = TcpKeepalive::new()
@@ -114,6 +125,21 @@ mod tests {
         assert_eq!(socket.inner.tcp_keepalive_interval().unwrap(), default.interval);
         assert_eq!(socket.inner.tcp_keepalive_retries().unwrap(), default.count);
         assert!(socket.inner.keepalive().unwrap());
+    }
+
+    #[test]
+    fn what_passes_is_told_from_what_is_over() {
+        for code in [libc::EAGAIN, libc::EINTR, libc::ENOBUFS] {
+            let error = write_error(io::Error::from_raw_os_error(code));
+            assert!(matches!(error, WriteError::Blocked), "{error:?}");
+        }
+        for code in [libc::EPIPE, libc::ECONNRESET, libc::ENOMEM] {
+            let error = write_error(io::Error::from_raw_os_error(code));
+            assert!(
+                matches!(&error, WriteError::Failed(why) if why.raw_os_error() == Some(code)),
+                "{error:?}"
+            );
+        }
     }
 
     #[test]

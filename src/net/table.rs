@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::socket::Socket;
 use crate::config::settings::Keepalive;
 use crate::engine::snapshot::Kernel;
-use crate::engine::{Fate, READ_BUDGET, Sockets, Wants};
+use crate::engine::{Fate, READ_BUDGET, Sockets, Wants, WriteError};
 use crate::id::Slot;
 use crate::poller::{Interest, Poller, Watched};
 
@@ -116,8 +116,8 @@ impl Sockets for Table {
         Ok(&self.buffer[..count])
     }
 
-    fn write(&mut self, slot: Slot, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.socket(slot)?.write(slices)
+    fn write(&mut self, slot: Slot, slices: &[IoSlice<'_>]) -> Result<usize, WriteError> {
+        self.socket(slot).map_err(WriteError::Failed)?.write(slices)
     }
 
     fn is_blocked(&self, slot: Slot) -> bool {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::flood::Bucket;
-use super::phase::{Half, Phase, Turn};
+use super::phase::{Half, Phase, Transition};
 use super::timeline::{Milestone, Timeline};
 use super::timers::{Timer, Timers};
 use super::{CloseReason, Limits};
@@ -262,7 +262,7 @@ impl Session {
     /// `shutdown read`: what comes in is dropped from now on, within the flood limits. Nothing that was received
     /// before is parsed any more. `false` where that direction has ended already.
     pub fn shut_read(&mut self, now: Moment) -> bool {
-        if !self.turn(Turn::ShutRead) {
+        if !self.step(Transition::ShutRead) {
             return false;
         }
         self.shut_by_operator = true;
@@ -276,7 +276,7 @@ impl Session {
 
     /// `shutdown write`: FIN after what is queued. `false` where that direction has ended already.
     pub fn shut_write(&mut self, now: Moment) -> bool {
-        if !self.turn(Turn::ShutWrite) {
+        if !self.step(Transition::ShutWrite) {
             return false;
         }
         self.shut_by_operator = true;
@@ -305,7 +305,7 @@ impl Session {
     /// Both directions end, for this reason, unless it ends for another already: what is queued is flushed, FIN sent, what comes in dropped until the
     /// peer's FIN, and all of that within `linger`. `false` if the connection is gone.
     pub fn farewell(&mut self, reason: CloseReason, linger: Linger, now: Moment) -> bool {
-        if !self.turn(Turn::Farewell) {
+        if !self.step(Transition::Farewell) {
             return false;
         }
         self.timeline.note(now, Milestone::Farewell(reason.clone()));
@@ -343,7 +343,7 @@ impl Session {
 
     /// The socket is closed: everything queued is given back. Gives the number of bytes that were never sent.
     pub fn end(&mut self, chunks: &mut Chunks) -> usize {
-        self.turn(Turn::End);
+        self.step(Transition::End);
         self.timers.cancel_all();
         self.framer.clear();
         self.outbox.clear(chunks)
@@ -355,8 +355,8 @@ impl Session {
     }
 
     /// Takes one step of the phase table; `false` where the table has none.
-    pub(super) fn turn(&mut self, turn: Turn) -> bool {
-        let after = self.phase.after(turn);
+    pub(super) fn step(&mut self, transition: Transition) -> bool {
+        let after = self.phase.after(transition);
         self.phase = after.unwrap_or(self.phase);
         after.is_some()
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 
-use chatops::engine::{Fate, Sockets, Wants};
+use chatops::engine::{Fate, Sockets, Wants, WriteError};
 use chatops::id::Slot;
 
 use super::Peer;
@@ -47,7 +47,7 @@ impl Sockets for Kernels<'_> {
         Ok(&self.input)
     }
 
-    fn write(&mut self, slot: Slot, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn write(&mut self, slot: Slot, slices: &[IoSlice<'_>]) -> Result<usize, WriteError> {
         let taken = self.peer_mut(slot).write(slices)?;
         *self.moved |= taken > 0;
         Ok(taken)

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
-use chatops::engine::Fate;
+use chatops::engine::{Fate, WriteError};
 use chatops::id::{ConnId, Slot};
 
 /// Bytes that the server reads at a time.
@@ -156,13 +156,13 @@ impl Peer {
     }
 
     /// The server writes.
-    pub(crate) fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    pub(crate) fn write(&mut self, slices: &[IoSlice<'_>]) -> Result<usize, WriteError> {
         assert!(self.slot.is_some(), "nothing is written to a closed socket");
         assert!(!self.server_fin, "nothing is written behind a FIN");
         let offered: usize = slices.iter().map(|slice| slice.len()).sum();
         assert!(offered > 0, "there is something to write");
         if self.rst {
-            return Err(io::ErrorKind::BrokenPipe.into());
+            return Err(WriteError::Failed(io::ErrorKind::BrokenPipe.into()));
         }
         if self.is_closed {
             self.rst = true;
@@ -170,7 +170,7 @@ impl Peer {
         }
         let room = self.kernel_bytes.saturating_sub(self.outbound.len()).min(self.write_max);
         if room == 0 {
-            return Err(io::ErrorKind::WouldBlock.into());
+            return Err(WriteError::Blocked);
         }
         let mut left = room;
         for slice in slices {
