@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Local};
 use serde_json::Value;
 
-use super::table::Align::{Left, Right};
+use super::table::Align::{self, Left, Right};
 use super::table::{pairs, table};
 use crate::dash::units;
 use crate::engine::operator::{OperatorCommand, Question};
@@ -67,82 +67,59 @@ fn rows<'a>(answer: &'a Value, list: &str) -> &'a [Value] {
     answer[list].as_array().map_or(&[], Vec::as_slice)
 }
 
+/// A column of a table of connections: its title, where its cells stand, and what is in them.
+type Column = (&'static str, Align, fn(&Value) -> String);
+
+const ID: Column = ("ID", Right, |row| text(&row["id"]));
+const NICK: Column = ("NICK", Left, |row| text(&row["nick"]));
+const PEER: Column = ("PEER", Left, |row| text(&row["peer"]));
+const STATE: Column = ("STATE", Left, state);
+const BYTES_IN: Column = ("IN", Right, |row| bytes(&row["bytes_in"]));
+const BYTES_OUT: Column = ("OUT", Right, |row| bytes(&row["bytes_out"]));
+const SKIPPED: Column = ("SKIPPED", Right, |row| count(&row["lines_skipped"]));
+
 fn connections(rows: &[Value]) -> String {
-    if rows.is_empty() {
-        return "nobody is connected\n".to_owned();
-    }
-    let columns = [
-        ("ID", Right),
-        ("NICK", Left),
-        ("PEER", Left),
-        ("STATE", Left),
-        ("RECV-Q", Right),
-        ("OUTBOX", Right),
-        ("SEND-Q", Right),
-        ("IN", Right),
-        ("OUT", Right),
-        ("SKIPPED", Right),
-        ("IDLE", Right),
-        ("AGE", Right),
-        ("FLAGS", Left),
+    let columns: [Column; 13] = [
+        ID,
+        NICK,
+        PEER,
+        STATE,
+        ("RECV-Q", Right, |row| bytes(&row["recv_q"])),
+        ("OUTBOX", Right, |row| bytes(&row["outbox_bytes"])),
+        ("SEND-Q", Right, |row| bytes(&row["send_q"])),
+        BYTES_IN,
+        BYTES_OUT,
+        SKIPPED,
+        ("IDLE", Right, |row| brief(&row["idle_s"])),
+        ("AGE", Right, |row| brief(&row["age_s"])),
+        ("FLAGS", Left, |row| words(&row["flags"], " ")),
     ];
-    let shown: Vec<_> = rows
-        .iter()
-        .map(|row| {
-            [
-                text(&row["id"]),
-                text(&row["nick"]),
-                text(&row["peer"]),
-                state(row),
-                bytes(&row["recv_q"]),
-                bytes(&row["outbox_bytes"]),
-                bytes(&row["send_q"]),
-                bytes(&row["bytes_in"]),
-                bytes(&row["bytes_out"]),
-                count(&row["lines_skipped"]),
-                brief(&row["idle_s"]),
-                brief(&row["age_s"]),
-                words(&row["flags"], " "),
-            ]
-        })
-        .collect();
-    table(columns, &shown)
+    listed(&columns, rows, "nobody is connected\n")
 }
 
 fn closed(rows: &[Value]) -> String {
-    if rows.is_empty() {
-        return "nobody has left yet\n".to_owned();
-    }
-    let columns = [
-        ("ID", Right),
-        ("NICK", Left),
-        ("PEER", Left),
-        ("STATE", Left),
-        ("IN", Right),
-        ("OUT", Right),
-        ("SKIPPED", Right),
-        ("STAYED", Right),
-        ("AGO", Right),
-        ("REASON", Left),
+    let columns: [Column; 10] = [
+        ID,
+        NICK,
+        PEER,
+        STATE,
+        BYTES_IN,
+        BYTES_OUT,
+        SKIPPED,
+        ("STAYED", Right, |row| brief(&row["age_s"])),
+        ("AGO", Right, |row| brief(&row["gone_s"])),
+        ("REASON", Left, |row| text(&row["reason"])),
     ];
-    let shown: Vec<_> = rows
-        .iter()
-        .map(|row| {
-            [
-                text(&row["id"]),
-                text(&row["nick"]),
-                text(&row["peer"]),
-                state(row),
-                bytes(&row["bytes_in"]),
-                bytes(&row["bytes_out"]),
-                count(&row["lines_skipped"]),
-                brief(&row["age_s"]),
-                brief(&row["gone_s"]),
-                text(&row["reason"]),
-            ]
-        })
-        .collect();
-    table(columns, &shown)
+    listed(&columns, rows, "nobody has left yet\n")
+}
+
+/// The table, or what is said if there are no rows.
+fn listed<const N: usize>(columns: &[Column; N], rows: &[Value], nobody: &str) -> String {
+    if rows.is_empty() {
+        return nobody.to_owned();
+    }
+    let cells: Vec<_> = rows.iter().map(|row| columns.map(|(_, _, cell)| cell(row))).collect();
+    table(columns.map(|(title, align, _)| (title, align)), &cells)
 }
 
 fn rooms(rows: &[Value]) -> String {
