@@ -16,6 +16,7 @@ use std::time::Duration;
 use crate::config::settings::LogLevel;
 use crate::engine::record::Entry;
 use crate::time::Now;
+use crate::wire::text::scrub;
 
 /// Lines that wait for the thread; more are dropped and counted.
 const QUEUE_LINES: usize = 1_024;
@@ -195,26 +196,9 @@ impl fmt::Display for Line {
             LogLevel::Info => "info",
             LogLevel::Debug => "debug",
         };
-        let text: String = self.text.chars().map(visible).collect();
+        // What people typed arrives scrubbed; this is the last door, for the words of the system.
+        let text = scrub(self.text.as_bytes()).text;
         write!(f, "{} {level} {text}", time.format("%Y-%m-%dT%H:%M:%SZ"))
-    }
-}
-
-/// A stand-in for what could act on the terminal or hide a part of the line. Texts arrive scrubbed; this is the
-/// last door.
-fn visible(c: char) -> char {
-    match c {
-        '\0'..='\x1f' => char::from_u32(0x2400 + u32::from(c)).unwrap_or(char::REPLACEMENT_CHARACTER),
-        '\x7f' => '\u{2421}',
-        '\u{80}'..='\u{9f}'
-        | '\u{61c}'
-        | '\u{200b}'
-        | '\u{200e}'..='\u{200f}'
-        | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}'
-        | '\u{feff}'
-        | '\u{e0000}'..='\u{e0fff}' => char::REPLACEMENT_CHARACTER,
-        _ => c,
     }
 }
 

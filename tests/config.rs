@@ -223,6 +223,7 @@ fn some_options() -> impl Strategy<Value = Vec<String>> {
         number("rooms.presence_max"),
         size("limits.outbox_bytes"),
         size("limits.outbox_total"),
+        size("limits.inbox_total"),
         size("limits.send_buffer"),
         size("flood.burst_bytes"),
         time("server.drain"),

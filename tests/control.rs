@@ -471,6 +471,33 @@ fn an_operator_is_let_in_when_the_server_is_full_or_paused() {
 }
 
 #[test]
+fn who_waits_to_be_accepted_is_counted() {
+    let home = Arc::new(Home::new());
+    let unix = format!("unix:{}", home.path().join("chat.sock").display());
+    let server = Server::in_home(&home, &["127.0.0.1:0", &unix], &[]);
+    server.ctl(&["pause"]);
+    let _waiting: Vec<Client> = (0..3).map(|_| Client::connect(&server)).collect();
+    let status = || parsed(&server.ctl(&["--json", "status"]));
+    wait_until(DEADLINE, "three are in the queue", || status()["accept_queues"][0]["length"] == json!(3));
+    let status = status();
+    let [tcp, unix] = &status["accept_queues"].as_array().unwrap()[..] else { panic!("{status}") };
+    assert_eq!(tcp["listener"], status["listeners"][0]);
+    // The system cuts what is asked for to net.core.somaxconn, which may be less on an older one.
+    assert!(tcp["limit"].as_u64().is_some_and(|limit| (128..=1024).contains(&limit)), "{tcp}");
+    assert_eq!((&unix["listener"], unix.get("length")), (&status["listeners"][1], None));
+    for field in ["machine_accept_overflows", "machine_accept_drops"] {
+        assert!(status[field].is_u64(), "{field} in {status}");
+    }
+    let table = server.ctl(&["status"]).stdout;
+    let queue = format!("queue      3 of {}, -; ", tcp["limit"]);
+    assert!(table.replace(',', "").contains(&queue.replace(',', "")), "{table}");
+    server.ctl(&["resume"]);
+    wait_until(DEADLINE, "all are in", || {
+        parsed(&server.ctl(&["--json", "status"]))["accept_queues"][0]["length"] == json!(0)
+    });
+}
+
+#[test]
 fn a_server_that_is_told_to_stop_answers_says_goodbye_and_ends() {
     let mut server = Server::start(&[]);
     let mut alice = Client::named(&server, "alice");

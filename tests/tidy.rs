@@ -30,7 +30,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("clock", &["time"]),
     ("poller", &[]),
     ("link", &["engine", "id", "time", "config::settings", "poller"]),
-    ("log", &["engine", "id", "time", "config::settings"]),
+    ("log", &["engine", "wire", "id", "time", "config::settings"]),
     ("net", &["engine", "link", "session", "wire", "id", "time", "config::settings", "clock", "poller"]),
     ("dash", &["link", "engine", "id", "time", "config::settings", "clock", "poller"]),
     (

@@ -92,6 +92,13 @@ pub(super) struct Arguments<'a> {
     pub(super) text: &'a str,
 }
 
+impl Arguments<'_> {
+    /// Whether there are none.
+    const fn is_empty(self) -> bool {
+        self.word.is_empty() && self.text.is_empty()
+    }
+}
+
 /// Which arguments a command takes, by the names that its usage shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Takes {
@@ -138,13 +145,13 @@ impl fmt::Display for Takes {
 /// Does a command, if it exists, is allowed, and has the arguments it takes.
 pub(super) fn run(call: &mut Call<'_>, name: &str, arguments: &str) -> Answer {
     let command = table::find(name).ok_or_else(|| table::unknown(name))?;
-    if command.is_heard {
-        call.person().check_voice()?;
-    }
     let arguments = command
         .takes
         .split(arguments)
         .map_err(|count| format!("{count} arguments; usage: {}", command.usage()))?;
+    if command.is_heard && !arguments.is_empty() {
+        call.person().check_voice()?;
+    }
     (command.run)(call, arguments)
 }
 
@@ -266,6 +273,10 @@ mod tests {
             alice sees !! the operator has muted you; wait until they let you speak again
             alice says /topic hi
             alice sees !! the operator has muted you; wait until they let you speak again
+            alice says /topic -
+            alice sees !! the operator has muted you; wait until they let you speak again
+            alice says /topic
+            alice sees -- #lobby has no topic; /topic TEXT sets one
             alice says /nick hi
             alice sees !! the operator has muted you; wait until they let you speak again
             alice says

@@ -70,18 +70,6 @@ impl Nick {
     pub fn of_anybody(word: &str) -> Result<Self, NameError> {
         checked(word).map(Self)
     }
-
-    /// The name as written.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The form in which two names are compared.
-    #[must_use]
-    pub fn folded(&self) -> Folded {
-        Folded::of(&self.0)
-    }
 }
 
 /// The name of a room, without its `#`: 1 to 24 of the same characters.
@@ -97,19 +85,35 @@ impl RoomName {
     pub fn parse(word: &str) -> Result<Self, NameError> {
         checked(word.strip_prefix('#').unwrap_or(word)).map(Self)
     }
-
-    /// The name as written, without `#`.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The form in which two names are compared.
-    #[must_use]
-    pub fn folded(&self) -> Folded {
-        Folded::of(&self.0)
-    }
 }
+
+/// What a nick and the name of a room have in common.
+macro_rules! name {
+    ($name:ident) => {
+        impl $name {
+            /// The name as written, without a `#`.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            /// The form in which two names are compared.
+            #[must_use]
+            pub fn folded(&self) -> Folded {
+                Folded::of(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.0)
+            }
+        }
+    };
+}
+
+name!(Nick);
+name!(RoomName);
 
 /// A name in lower case, for comparison and look-up only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -146,22 +150,10 @@ impl fmt::Display for Nick {
     }
 }
 
-impl fmt::Debug for Nick {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Nick({})", self.0)
-    }
-}
-
 impl fmt::Display for RoomName {
     /// With its `#`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{}", self.0)
-    }
-}
-
-impl fmt::Debug for RoomName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RoomName({})", self.0)
     }
 }
 

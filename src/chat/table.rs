@@ -15,7 +15,7 @@ pub(super) struct Command {
     pub(super) brief: &'static str,
     /// What more there is to know, for `/help COMMAND`.
     pub(super) detail: &'static [&'static str],
-    /// Whether others hear what the person puts into it: refused while muted.
+    /// Whether others hear what the person puts into it: refused while muted, unless that is nothing.
     pub(super) is_heard: bool,
     pub(super) run: fn(&mut Call<'_>, Arguments<'_>) -> Answer,
 }

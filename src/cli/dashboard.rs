@@ -12,10 +12,10 @@ use std::time::Duration;
 use super::error::{Failure, StartError};
 use super::farewell::farewell;
 use super::options::Options;
-use super::start::{Prepared, prepare};
+use super::start::{Prepared, prepare, warn};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::config::settings::{LogLevel, OnHangup};
+use crate::config::settings::OnHangup;
 use crate::dash::{App, Outcome, Terminal};
 use crate::log::Log;
 use crate::net::{End, Server};
@@ -33,9 +33,7 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
     let clock = Clock::start();
     let mut server =
         Server::bind(&config, clock.clone()).map_err(|error| StartError::Bind(error.to_string()))?;
-    for warning in warnings {
-        server.note(LogLevel::Warn, warning);
-    }
+    warn(&mut server, warnings);
     let address = server.listeners().join(", ");
     let hand_over = log_later(&mut server);
     let poller = Poller::new().map_err(|error| Failure::Running(format!("no event queue: {error}")))?;

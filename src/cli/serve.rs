@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 
 use super::error::{Failure, StartError};
 use super::options::Options;
-use super::start::{Prepared, prepare};
+use super::start::{Prepared, prepare, warn};
 use crate::clock::Clock;
 use crate::log::Log;
 use crate::net::{End, Server};
@@ -18,9 +18,7 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
         Server::bind(&config, Clock::start()).map_err(|error| StartError::Bind(error.to_string()))?;
     let log = Log::stderr(config.log.level)
         .map_err(|error| Failure::Running(format!("cannot start the log: {error}")))?;
-    for warning in warnings {
-        server.note(crate::config::settings::LogLevel::Warn, warning);
-    }
+    warn(&mut server, warnings);
     server.set_sink(move |entry| log.entry(entry));
     // Whoever started us may have closed the pipe: that is no reason not to serve.
     let mut stdout = io::stdout().lock();

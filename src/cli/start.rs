@@ -1,11 +1,12 @@
-//! What `serve` and the dashboard do alike before there is a server.
+//! What `serve` and the dashboard do alike before the server runs.
 
 use super::error::{Failure, StartError};
 use super::open_files;
 use super::options::Options;
-use crate::config::settings::ListenAddr;
+use crate::config::settings::{ListenAddr, LogLevel};
 use crate::config::{Config, load};
 use crate::dash::App;
+use crate::net::Server;
 
 /// A configuration that fits the machine.
 pub(super) struct Prepared {
@@ -19,7 +20,7 @@ pub(super) struct Prepared {
 pub(super) fn prepare(options: Options) -> Result<Prepared, Failure> {
     let mut config = load(&options.into_sources())?.into_config();
     check_keys(&config)?;
-    let mut warnings = open_doors(&config);
+    let mut warnings = Vec::new();
     let files = open_files::raise_limit();
     let clients = config.limits.clients;
     if let Some(fit) = open_files::clients_that_fit(clients, config.listen.0.len(), files) {
@@ -34,32 +35,30 @@ pub(super) fn check_keys(config: &Config) -> Result<(), StartError> {
     App::new(&config.dashboard, false, false).map(drop).map_err(|error| StartError::Keys(error.to_string()))
 }
 
+/// Tells the operator these warnings, and which listeners others can reach, as soon as somebody listens to records.
+pub(super) fn warn(server: &mut Server, warnings: Vec<String>) {
+    for warning in open_doors(server.addresses()).into_iter().chain(warnings) {
+        server.note(LogLevel::Warn, warning);
+    }
+}
+
 /// One warning for each listener that others than this machine can reach.
-fn open_doors(config: &Config) -> Vec<String> {
+fn open_doors<'a>(bound: impl Iterator<Item = &'a ListenAddr>) -> Vec<String> {
     let beyond_loopback = |address: &&ListenAddr| match address {
         ListenAddr::Tcp(address) => !address.ip().to_canonical().is_loopback(),
         ListenAddr::Unix(_) => false,
     };
-    let addresses = config.listen.0.iter().map(|listen| &listen.address);
-    let doors = addresses.filter(beyond_loopback);
+    let doors = bound.filter(beyond_loopback);
     doors.map(|address| format!("{address} is open to all who can reach it, in plain text")).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::settings::{Listen, Listeners};
 
     #[test]
     fn only_listeners_beyond_loopback_are_warned_of() {
-        let listen = |address: &str| Listen {
-            address: match address.strip_prefix("unix:") {
-                Some(path) => ListenAddr::Unix(path.into()),
-                None => ListenAddr::Tcp(address.parse().unwrap()),
-            },
-            ..Listen::default()
-        };
-        let addresses = [
+        let bound = [
             "127.0.0.9:1",
             "[::1]:1",
             "unix:/a",
@@ -68,8 +67,11 @@ mod tests {
             "[::]:3",
             "192.0.2.1:4",
         ];
-        let config = Config { listen: Listeners(addresses.map(listen).to_vec()), ..Config::default() };
-        let warned = open_doors(&config);
+        let bound = bound.map(|address| match address.strip_prefix("unix:") {
+            Some(path) => ListenAddr::Unix(path.into()),
+            None => ListenAddr::Tcp(address.parse().unwrap()),
+        });
+        let warned = open_doors(bound.iter());
         assert_eq!(warned.len(), 3, "{warned:?}");
         assert!(warned[0].starts_with("0.0.0.0:2 is open to all"), "{warned:?}");
     }

@@ -1,10 +1,14 @@
 //! The configuration as data: every key with its type and default. A [`Config`] that exists is legal.
 
+mod dashboard;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub use dashboard::{ClockFormat, Dashboard, ThemeName};
 
 /// A number of bytes, written `"256 KiB"` or `262144` in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -179,6 +183,8 @@ pub struct Limits {
     pub outbox_bytes: ByteSize,
     /// Unsent bytes of all clients together.
     pub outbox_total: ByteSize,
+    /// Unparsed bytes of all clients together, above which nobody is read more than one message ahead.
+    pub inbox_total: ByteSize,
     /// Rooms at a time.
     pub rooms: u32,
     /// Rooms that one client may be in.
@@ -202,6 +208,7 @@ impl Default for Limits {
             line_bytes: ByteSize(4096),
             outbox_bytes: ByteSize::kib(256),
             outbox_total: ByteSize::mib(256),
+            inbox_total: ByteSize::mib(64),
             rooms: 10_000,
             rooms_per_client: 20,
             on_full: OnFull::Skip,
@@ -284,11 +291,18 @@ pub struct Keepalive {
     pub interval: Duration,
     /// Unanswered probes before the connection is given up.
     pub count: u32,
+    /// The same as `idle` for a peer that has sent FIN and stays, if that is shorter.
+    pub idle_half_closed: Duration,
 }
 
 impl Default for Keepalive {
     fn default() -> Self {
-        Self { idle: Duration::from_secs(60), interval: Duration::from_secs(15), count: 4 }
+        Self {
+            idle: Duration::from_secs(60),
+            interval: Duration::from_secs(15),
+            count: 4,
+            idle_half_closed: Duration::from_secs(15),
+        }
     }
 }
 
@@ -350,49 +364,4 @@ pub enum LogLevel {
     Info,
     /// Everything, each half-close and slow reader too.
     Debug,
-}
-
-/// `[dashboard]`
-#[derive(Clone, Debug, PartialEq)]
-pub struct Dashboard {
-    /// The colours.
-    pub theme: ThemeName,
-    /// No box, block or braille glyphs.
-    pub ascii: bool,
-    /// Times as `HH:MM:SS` of the day, or as an age.
-    pub clock: ClockFormat,
-    /// Key bindings over the built-in ones: `"x" = "kick"`.
-    pub keys: Vec<(String, String)>,
-}
-
-impl Default for Dashboard {
-    fn default() -> Self {
-        Self { theme: ThemeName::Auto, ascii: false, clock: ClockFormat::Time, keys: Vec::new() }
-    }
-}
-
-/// The dashboard's sets of colours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ThemeName {
-    /// The terminal's own colours; none under `NO_COLOR`.
-    Auto,
-    /// Blue and orange, told apart by people who cannot tell red from green.
-    ColourBlind,
-    /// For dark backgrounds.
-    Dark,
-    /// Black, white and bold.
-    HighContrast,
-    /// For light backgrounds.
-    Light,
-    /// No colour; bold, dim and reverse only.
-    Mono,
-}
-
-/// How the event pane shows a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClockFormat {
-    /// How long ago.
-    Age,
-    /// The time of day.
-    Time,
 }

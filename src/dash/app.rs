@@ -7,6 +7,7 @@ mod keys;
 mod navigate;
 mod pointer;
 mod screen;
+mod unseen;
 mod verbs;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseEvent};
@@ -28,6 +29,7 @@ use crate::engine::snapshot::{ConnId, Detail, Query};
 use crate::link::{LinkError, Request, Response};
 use crate::time::{Moment, Now};
 use std::time::Duration;
+use unseen::Unseen;
 
 /// How long the footer shows how something went.
 const NOTICE_FOR: Duration = Duration::from_secs(10);
@@ -117,6 +119,7 @@ pub struct App {
     frozen: Option<Frozen>,
     lines: LineHistory,
     orders: Orders,
+    unseen: Option<Unseen>,
     effects: Vec<Effect>,
     no_color: bool,
     size: (u16, u16),
@@ -153,6 +156,7 @@ impl App {
             frozen: None,
             lines: LineHistory::default(),
             orders: Orders::default(),
+            unseen: None,
             effects: Vec::new(),
             no_color,
             size: (0, 0),
@@ -197,12 +201,9 @@ impl App {
                 self.live.take_in(snapshot);
                 self.table.forget_marks_of_gone(&self.live);
                 self.stale |= self.frozen.is_none();
+                self.resume_unseen(now);
             }
-            Response::Verb { ticket, outcome } => {
-                if let Some(told) = self.orders.answered(ticket, outcome) {
-                    self.tell(told, now);
-                }
-            }
+            Response::Verb { ticket, outcome } => self.take_answer(ticket, outcome, now),
         }
         self.send_orders();
         self.settle();
@@ -213,12 +214,16 @@ impl App {
     pub fn request_refused(&mut self, request: &Request, why: &LinkError, now: Now) {
         match (request, why) {
             (Request::Verb { ticket, .. }, LinkError::Busy) => self.orders.wait_again(*ticket),
-            (Request::Verb { ticket, .. }, _) => {
-                if let Some(told) = self.orders.answered(*ticket, Err(why.to_string())) {
-                    self.tell(told, now);
-                }
-            }
+            (Request::Verb { ticket, .. }, _) => self.take_answer(*ticket, Err(why.to_string()), now),
             (Request::Snapshot(_), _) => {}
+        }
+    }
+
+    /// How a verb went, or what a question was answered.
+    fn take_answer(&mut self, ticket: u64, outcome: Result<String, String>, now: Now) {
+        self.take_word_of_unseen(ticket, &outcome, now);
+        if let Some(told) = self.orders.answered(ticket, outcome) {
+            self.tell(told, now);
         }
     }
 

@@ -90,8 +90,12 @@ impl EventPane {
         self.shown.clear();
         self.shown.extend(
             log.entries()
-                .filter(|entry| category.is_none_or(|category| entry.record.category() == category))
-                .filter(|entry| filter.accepts_entry(entry))
+                .filter(|entry| {
+                    // Whether any of what is missing would be shown is not known.
+                    matches!(entry.record, Record::Missed { .. })
+                        || category.is_none_or(|category| entry.record.category() == category)
+                            && filter.accepts_entry(entry)
+                })
                 .map(|entry| entry.seq),
         );
         if self.cursor.is_some_and(|cursor| self.shown.first().is_none_or(|first| cursor < *first)) {
@@ -137,6 +141,9 @@ pub(crate) fn wording(record: &Record, raw: bool) -> String {
     match record {
         Record::Closed { reason, unsent, .. } if *unsent > 0 => format!("{reason}; {} unsent", size(*unsent)),
         Record::Eof { unsent, .. } if *unsent > 0 => format!("sent FIN; {} still to flush", size(*unsent)),
+        Record::Missed { events } => {
+            format!("{} not shown: too many at once", units::counted(*events, "event", "events"))
+        }
         Record::Slow { outbox, limit, .. } => format!("outbox {} of {}", size(*outbox), size(*limit)),
         Record::Operator { id: Some(id), verb, outcome } => operator_wording(*id, verb, outcome),
         other => other.to_string(),

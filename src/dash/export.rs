@@ -8,7 +8,7 @@ use super::events;
 use super::picture::{Picture, send_q};
 use super::units;
 use crate::engine::record::Entry;
-use crate::engine::snapshot::{Flags, Row};
+use crate::engine::snapshot::{Flags, Row, Terminal};
 
 /// As what the table is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +98,7 @@ fn fields(picture: &Picture, index: usize) -> Vec<(&'static str, Value)> {
         ("flags", Value::List(words(row.flags))),
         ("reason", row.reason.as_ref().map(ToString::to_string).into()),
     ]);
+    fields.extend(terminal(row.terminal.as_deref()));
     fields
 }
 
@@ -117,6 +118,15 @@ fn amounts(row: &Row) -> [(&'static str, Value); 13] {
         ("recv_q", row.kernel.map(|kernel| u64::from(kernel.recv_q)).into()),
         ("send_q", Value::Number(send_q(row))),
         ("rtt_us", rtt.into()),
+    ]
+}
+
+fn terminal(terminal: Option<&Terminal>) -> [(&'static str, Value); 3] {
+    let cells = |side: fn(&Terminal) -> u16| terminal.map(side).filter(|cells| *cells > 0).map(u64::from);
+    [
+        ("terminal", terminal.and_then(|terminal| terminal.name.as_deref().map(str::to_owned)).into()),
+        ("terminal_columns", cells(|terminal| terminal.columns).into()),
+        ("terminal_rows", cells(|terminal| terminal.rows).into()),
     ]
 }
 

@@ -13,19 +13,38 @@ const IN_FLIGHT_MAX: usize = 16;
 /// The verbs given and not yet answered, and the score of those given together.
 #[derive(Debug, Default)]
 pub(crate) struct Orders {
-    waiting: VecDeque<OperatorCommand>,
-    in_flight: Vec<(u64, OperatorCommand)>,
+    waiting: VecDeque<Order>,
+    in_flight: Vec<Order>,
     last_ticket: u64,
     given: usize,
     done: usize,
     failure: Option<String>,
 }
 
+#[derive(Clone, Debug)]
+struct Order {
+    ticket: u64,
+    command: OperatorCommand,
+    /// How it went is told.
+    is_told: bool,
+}
+
 impl Orders {
-    /// Gives a verb.
+    /// Gives a verb; how it went is told.
     pub(crate) fn give(&mut self, command: OperatorCommand) {
         self.given += 1;
-        self.waiting.push_back(command);
+        self.add(command, true);
+    }
+
+    /// Asks for whoever knows the ticket, which is given back; the answer is not told.
+    pub(crate) fn ask(&mut self, question: OperatorCommand) -> u64 {
+        self.add(question, false)
+    }
+
+    fn add(&mut self, command: OperatorCommand, is_told: bool) -> u64 {
+        self.last_ticket += 1;
+        self.waiting.push_back(Order { ticket: self.last_ticket, command, is_told });
+        self.last_ticket
     }
 
     /// The next request, if the server may have one more.
@@ -33,16 +52,16 @@ impl Orders {
         if self.in_flight.len() >= IN_FLIGHT_MAX {
             return None;
         }
-        let command = self.waiting.pop_front()?;
-        self.last_ticket += 1;
-        self.in_flight.push((self.last_ticket, command.clone()));
-        Some(Request::Verb { ticket: self.last_ticket, command })
+        let order = self.waiting.pop_front()?;
+        let request = Request::Verb { ticket: order.ticket, command: order.command.clone() };
+        self.in_flight.push(order);
+        Some(request)
     }
 
     /// Takes back a verb that the link was too busy for; it goes first when there is room again.
     pub(crate) fn wait_again(&mut self, ticket: u64) {
-        if let Some(command) = self.take(ticket) {
-            self.waiting.push_front(command);
+        if let Some(order) = self.take(ticket) {
+            self.waiting.push_front(order);
         }
     }
 
@@ -52,7 +71,7 @@ impl Orders {
         ticket: u64,
         outcome: Result<String, String>,
     ) -> Option<Result<String, String>> {
-        let command = self.take(ticket)?;
+        let Order { command, .. } = self.take(ticket).filter(|order| order.is_told)?;
         match &outcome {
             Ok(_) => self.done += 1,
             Err(why) => self.failure = Some(format!("{command}: {why}")),
@@ -64,7 +83,7 @@ impl Orders {
                 Err(why) => Err(format!("{command}: {why}")),
             });
         }
-        if !self.waiting.is_empty() || !self.in_flight.is_empty() {
+        if self.waiting.iter().chain(&self.in_flight).any(|order| order.is_told) {
             return None;
         }
         let (given, done, failure) = (self.given, self.done, self.failure.take());
@@ -75,9 +94,9 @@ impl Orders {
         })
     }
 
-    fn take(&mut self, ticket: u64) -> Option<OperatorCommand> {
-        let at = self.in_flight.iter().position(|(given, _)| *given == ticket)?;
-        Some(self.in_flight.remove(at).1)
+    fn take(&mut self, ticket: u64) -> Option<Order> {
+        let at = self.in_flight.iter().position(|order| order.ticket == ticket)?;
+        Some(self.in_flight.remove(at))
     }
 
     fn forget(&mut self) {
@@ -106,6 +125,17 @@ mod tests {
         orders.give(OperatorCommand::Resume);
         let second = ticket(orders.next_request());
         assert_eq!(orders.answered(second, Err("no".into())), Some(Err("resume: no".into())));
+    }
+
+    #[test]
+    fn a_question_is_no_part_of_the_score() {
+        let mut orders = Orders::default();
+        orders.give(OperatorCommand::Pause);
+        let question = orders.ask(OperatorCommand::Resume);
+        let first = ticket(orders.next_request());
+        assert_eq!(ticket(orders.next_request()), question);
+        assert_eq!(orders.answered(first, Ok("paused".into())), Some(Ok("pause: paused".into())));
+        assert_eq!(orders.answered(question, Ok("known".into())), None);
     }
 
     #[test]

@@ -15,7 +15,11 @@ pub struct Books {
     pub queued_bytes: usize,
     /// Unsent bytes of all connections, added up.
     pub unsent_bytes: usize,
-    /// Of them, those that are never skipped.
+    /// Received from clients and not yet parsed, as kept from day to day.
+    pub parked_bytes: usize,
+    /// The same, added up.
+    pub unparsed_bytes: usize,
+    /// Of the unsent bytes, those that are never skipped.
     pub kept_bytes: usize,
     /// The most that one connection has unsent.
     pub largest_outbox: usize,
@@ -38,6 +42,7 @@ impl Engine {
             people: self.hub.people_count(),
             rooms: self.hub.room_count(),
             queued_bytes: self.board.chunks.queued(),
+            parked_bytes: self.board.inbox_bytes(),
             chunks: self.board.chunks.in_use(),
             chunk_bytes: self.board.chunks.allocated(),
             deadlines: self.deadlines.len(),
@@ -46,6 +51,7 @@ impl Engine {
         for (_, entry) in &self.board.entries {
             let outbox = entry.session.outbox();
             books.unsent_bytes += outbox.bytes();
+            books.unparsed_bytes += entry.inbox_bytes();
             books.kept_bytes += outbox.kept_bytes();
             books.largest_outbox = books.largest_outbox.max(outbox.bytes());
             books.misarmed += usize::from(entry.armed != entry.session.poll_timeout());

@@ -1,16 +1,19 @@
 //! Who comes in: the caps on connections, and the few that are told why they do not.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::IpAddr;
 
 use super::entry::{Entry, Role};
 use super::record::Record;
+use super::seldom::Seldom;
 use super::server::Engine;
 use super::snapshot::Peer;
 use crate::chat::{Delivery, Line};
-use crate::config::settings::Config;
+use crate::config::settings::{Config, LogLevel};
 use crate::id::{ConnId, Slot};
 use crate::session::{CloseReason, Linger};
+use crate::wire::foreign::Foreign;
 use crate::wire::framing::Framing;
 
 /// Refused connections that are told and waited for at a time; more are closed at once.
@@ -23,6 +26,15 @@ pub enum Admission {
     In(Slot),
     /// It is closed without a word.
     Away,
+}
+
+/// What a call of accept(2) failed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AcceptFailure {
+    /// One connection, which is gone; the next one may be well.
+    Connection,
+    /// Descriptors or memory have run out: it lasts, and accepting pauses.
+    Exhausted,
 }
 
 /// The counts that the caps need.
@@ -39,6 +51,10 @@ pub(super) struct Door {
     by_address: HashMap<IpAddr, u32>,
     next_id: ConnId,
     pub(super) paused: bool,
+    /// Clients of other protocols.
+    foreign: Seldom,
+    /// Failures by [`AcceptFailure`].
+    failures: [Seldom; 2],
 }
 
 impl Door {
@@ -54,6 +70,8 @@ impl Door {
             by_address: HashMap::new(),
             next_id: ConnId::FIRST,
             paused: false,
+            foreign: Seldom::default(),
+            failures: Default::default(),
         }
     }
 
@@ -148,6 +166,35 @@ impl Engine {
         Admission::In(slot)
     }
 
+    /// accept(2) failed. It is counted, and told at a limited rate.
+    pub fn accept_failed(&mut self, failure: AcceptFailure, error: &io::Error) {
+        self.board.totals.accept_failures += 1;
+        let Some(others) = self.door.failures[failure as usize].happened(self.board.now.moment) else {
+            return;
+        };
+        let since = since_last_told(others);
+        match failure {
+            AcceptFailure::Connection => {
+                self.note(
+                    LogLevel::Warn,
+                    format!("a connection was lost before it was accepted: {error}{since}"),
+                );
+            }
+            AcceptFailure::Exhausted => {
+                self.note(LogLevel::Error, format!("cannot accept: {error}; trying again{since}"));
+            }
+        }
+    }
+
+    /// `slot` speaks another protocol. Its end is counted and recorded as any other; this is the warning, at a
+    /// limited rate, for who wants to know of nothing less.
+    pub(super) fn warn_of_foreign(&mut self, slot: Slot, protocol: Foreign) {
+        let Some(others) = self.door.foreign.happened(self.board.now.moment) else { return };
+        let Some((id, peer)) = self.board.entry(slot).map(|entry| (entry.id, entry.peer())) else { return };
+        let since = since_last_told(others);
+        self.note(LogLevel::Warn, format!("{id} from {peer} speaks {protocol}, not chat: closed{since}"));
+    }
+
     /// Whether the operator has paused accepting, or the server is stopping.
     #[must_use]
     pub const fn is_closed_to_newcomers(&self) -> bool {
@@ -159,6 +206,11 @@ impl Engine {
         self.board.answer(slot, &Line::Refused(&format!("{why}; try again later")));
         self.part(slot, CloseReason::Refused(why), Linger::FAREWELL);
     }
+}
+
+/// What is said of others like the one that is told of; nothing of none.
+fn since_last_told(others: u64) -> String {
+    if others == 0 { String::new() } else { format!(" ({others} more like it since this was last told)") }
 }
 
 /// What counts as one address: an IPv4 address, the /64 of an IPv6 one.

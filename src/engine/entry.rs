@@ -106,6 +106,11 @@ impl Entry {
         self.role == Role::Client
     }
 
+    /// Received and not yet parsed, as it counts for clients together: operators are few and have a limit of their own.
+    pub(super) fn inbox_bytes(&self) -> usize {
+        if self.role == Role::Operator { 0 } else { self.session.inbox_bytes() }
+    }
+
     /// How its lines are worded and delimited.
     pub(super) const fn encoding(&self) -> Encoding {
         Encoding { style: self.style, framing: self.session.framing() }

@@ -6,7 +6,7 @@ use super::entry::Role;
 use super::record::Record;
 use super::server::Engine;
 use crate::chat::{Delivery, Line, Outcome};
-use crate::config::settings::HalfClosePolicy;
+use crate::config::settings::{HalfClosePolicy, LogLevel};
 use crate::id::Slot;
 use crate::session::timers::Timer;
 use crate::session::{CloseReason, Incoming, Linger, Milestone, Phase};
@@ -32,16 +32,21 @@ impl Engine {
     pub fn handle_eof(&mut self, slot: Slot) {
         let now = self.board.now;
         let nick = self.nick(slot);
-        let Some(entry) = self.board.entry_mut(slot) else { return };
-        if !entry.session.handle_eof(now.moment) {
+        if self.board.change_input(slot, |session| session.handle_eof(now.moment)) != Some(true) {
             return;
         }
+        let Some(entry) = self.board.entry(slot) else { return };
         let (id, unsent) = (entry.id, entry.session.outbox().bytes() as u64);
         if entry.is_client() {
             self.board.journal.add(now, Record::Eof { id, nick, unsent });
         }
         self.parse(slot, &[]);
         self.board.touch(slot);
+    }
+
+    /// Whether the peer of `slot` has ended its input and stays to receive.
+    pub(super) fn is_half_closed(&self, slot: Slot) -> bool {
+        self.board.entry(slot).is_some_and(|entry| entry.session.phase() == Phase::Eof)
     }
 
     /// The socket failed: it is to be closed, and whoever it was has left.
@@ -124,6 +129,7 @@ impl Engine {
             Incoming::Foreign(protocol) => {
                 let told = format!("this is a chat server and no {protocol}: connect with nc or telnet");
                 self.board.answer(slot, &Line::Refused(&told));
+                self.warn_of_foreign(slot, protocol);
                 self.part(slot, CloseReason::Foreign(protocol), Linger::FAREWELL);
             }
             Incoming::Incomplete => {}
@@ -149,6 +155,19 @@ impl Engine {
                     }
                 }
             },
+        }
+    }
+
+    /// `limits.inbox_total` is exceeded, which is told at a limited rate.
+    pub(super) fn warn_of_full_inboxes(&mut self) {
+        let now = self.board.now.moment;
+        if self.full_inboxes.happened(now).is_some() {
+            let bytes = self.board.inbox_bytes();
+            let text = format!(
+                "{bytes} bytes of all clients are unparsed, over limits.inbox_total: \
+                 nobody is read more than one message ahead"
+            );
+            self.note(LogLevel::Warn, text);
         }
     }
 

@@ -1,5 +1,6 @@
 //! The last records, numbered: for the event pane and the log.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use super::record::{Entry, Record};
@@ -23,10 +24,19 @@ impl Journal {
         self.entries.push_back(Entry { seq: self.last, at, record });
     }
 
-    /// Those after sequence number `seq` that are still there, oldest first.
-    pub(super) fn after(&self, seq: u64) -> impl Iterator<Item = &Entry> {
+    /// Those after sequence number `seq`, oldest first, at most the last `most` of them. If there were others, one that
+    /// stands for them comes first and says how many.
+    pub(super) fn after(&self, seq: u64, most: usize) -> impl Iterator<Item = Cow<'_, Entry>> {
         let newer = usize::try_from(self.last.saturating_sub(seq)).unwrap_or(usize::MAX);
-        self.entries.range(self.entries.len().saturating_sub(newer)..)
+        let given = self.entries.range(self.entries.len().saturating_sub(newer.min(most))..);
+        let missed = newer.saturating_sub(given.len()) as u64;
+        let first = given.clone().next().filter(|_| missed > 0);
+        let gap = first.map(|first| Entry {
+            seq: first.seq - 1,
+            at: first.at,
+            record: Record::Missed { events: missed },
+        });
+        gap.map(Cow::Owned).into_iter().chain(given.map(Cow::Borrowed))
     }
 }
 
@@ -43,9 +53,32 @@ mod tests {
             journal.add(Now::default(), Record::Server { level: LogLevel::Info, text });
         }
         let last = (JOURNAL_MAX + 10) as u64;
-        assert_eq!(journal.after(last - 2).map(|entry| entry.seq).collect::<Vec<_>>(), [last - 1, last]);
-        assert_eq!(journal.after(0).count(), JOURNAL_MAX);
-        assert_eq!(journal.after(last).count(), 0);
-        assert_eq!(journal.after(last + 5).count(), 0);
+        let seqs = |after: u64, most| journal.after(after, most).map(|entry| entry.seq).collect::<Vec<_>>();
+        assert_eq!(seqs(last - 2, 100), [last - 1, last]);
+        assert!(seqs(last, 100).is_empty());
+        assert!(seqs(last + 5, 100).is_empty());
+        assert_eq!(journal.after(10, JOURNAL_MAX).count(), JOURNAL_MAX);
+    }
+
+    #[test]
+    fn what_is_left_out_is_counted_in_its_place() {
+        let mut journal = Journal::default();
+        for _ in 0..JOURNAL_MAX + 10 {
+            journal.add(Now::default(), Record::Server { level: LogLevel::Info, text: String::new() });
+        }
+        let last = (JOURNAL_MAX + 10) as u64;
+        let begin = |after: u64, most| {
+            let given: Vec<_> = journal.after(after, most).collect();
+            let missed = match given[0].record {
+                Record::Missed { events } => events,
+                _ => 0,
+            };
+            (missed, given[0].seq, given.len(), given.last().unwrap().seq)
+        };
+        // What the journal has no longer, and what is too much at once.
+        assert_eq!(begin(0, usize::MAX), (10, 10, JOURNAL_MAX + 1, last));
+        assert_eq!(begin(0, 3), (last - 3, last - 3, 4, last));
+        assert_eq!(begin(last - 5, 3), (2, last - 3, 4, last));
+        assert_eq!(begin(last - 3, 3), (0, last - 2, 3, last));
     }
 }

@@ -5,6 +5,7 @@ use std::io::{self, IoSlice};
 use super::entry::Role;
 use super::record::Record;
 use super::server::Engine;
+use super::sockets::WriteError;
 use crate::id::Slot;
 use crate::session::{CloseReason, Limits, Wants};
 use crate::time::Moment;
@@ -14,12 +15,12 @@ const SLICES_MAX: usize = 64;
 
 /// What became of a write.
 #[derive(Debug)]
-pub enum Flushed {
+pub(super) enum Flushed {
     /// Everything queued is the kernel's now.
     All,
     /// The budget is used up; more can be written at once.
     More,
-    /// The kernel takes no more for now.
+    /// The kernel takes no more until the socket is writable again.
     Blocked,
     /// The socket failed.
     Failed(io::Error),
@@ -27,7 +28,7 @@ pub enum Flushed {
 
 impl Engine {
     /// Delivers what was said since the last call.
-    pub fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         self.board.settle();
     }
 
@@ -38,7 +39,7 @@ impl Engine {
     }
 
     /// Takes the connections whose socket may have something to do.
-    pub fn take_dirty(&mut self, out: &mut Vec<Slot>) {
+    pub(super) fn take_dirty(&mut self, out: &mut Vec<Slot>) {
         out.clear();
         std::mem::swap(out, &mut self.board.dirty);
         for slot in out.iter() {
@@ -48,7 +49,7 @@ impl Engine {
         }
     }
 
-    /// Whether some connection waits to be taken by [`Engine::take_dirty`].
+    /// Whether some connection waits for [`Engine::reconcile`]: the next turn is to begin at once.
     #[must_use]
     pub fn has_dirty(&self) -> bool {
         !self.board.dirty.is_empty() || !self.board.held_back.is_empty()
@@ -66,11 +67,11 @@ impl Engine {
     }
 
     /// Writes what is queued for `slot` with one call of `write`, at most about `budget` bytes.
-    pub fn flush(
+    pub(super) fn flush(
         &mut self,
         slot: Slot,
         budget: usize,
-        write: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
+        write: impl FnOnce(&[IoSlice<'_>]) -> Result<usize, WriteError>,
     ) -> Flushed {
         let (now, limits) = (self.board.now, self.board.limits_of(slot));
         let Some(entry) = self.board.entries.get_mut(slot.index()) else { return Flushed::All };
@@ -94,7 +95,7 @@ impl Engine {
     }
 
     /// FIN was sent on the socket of `slot`.
-    pub fn fin_sent(&mut self, slot: Slot) {
+    pub(super) fn fin_sent(&mut self, slot: Slot) {
         let (now, limits) = (self.board.now.moment, self.board.limits_of(slot));
         if let Some(entry) = self.board.entry_mut(slot) {
             entry.session.fin_sent(now, &limits);
@@ -103,7 +104,7 @@ impl Engine {
     }
 
     /// Send-Q of `slot` stands at `send_q` bytes; asked for by [`Wants::probe`].
-    pub fn handle_send_q(&mut self, slot: Slot, send_q: u32) {
+    pub(super) fn handle_send_q(&mut self, slot: Slot, send_q: u32) {
         let (now, limits) = (self.board.now.moment, self.board.limits_of(slot));
         if let Some(entry) = self.board.entry_mut(slot) {
             entry.session.handle_send_q(send_q, now, &limits);
@@ -112,7 +113,7 @@ impl Engine {
     }
 
     /// The turn's writes are done: what is left waits, and is held to the limits.
-    pub fn end_turn(&mut self) {
+    pub(super) fn end_turn(&mut self) {
         // A write may have set free lines that waited to be parsed: what they said is written in the next turn.
         self.board.settle();
         while let Some(slot) = self.board.crowded.pop() {
@@ -151,15 +152,15 @@ impl Engine {
     fn take_written(
         &mut self,
         slot: Slot,
-        written: io::Result<usize>,
+        written: Result<usize, WriteError>,
         offered: usize,
         now: Moment,
         limits: &Limits,
     ) -> Flushed {
         let taken = match written {
             Ok(taken) => taken,
-            Err(error) if is_full(&error) => 0,
-            Err(error) => return Flushed::Failed(error),
+            Err(WriteError::Blocked) => 0,
+            Err(WriteError::Failed(error)) => return Flushed::Failed(error),
         };
         let Some(entry) = self.board.entries.get_mut(slot.index()) else { return Flushed::All };
         if entry.role != Role::Operator {
@@ -177,12 +178,3 @@ impl Engine {
         }
     }
 }
-
-/// Errors of a write that only say "later".
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
-        || error.raw_os_error() == Some(ENOBUFS)
-}
-
-/// `ENOBUFS` (send(2)): the interface's queue is full for the moment.
-const ENOBUFS: i32 = if cfg!(target_os = "linux") { 105 } else { 55 };

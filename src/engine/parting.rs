@@ -14,10 +14,9 @@ impl Engine {
     pub(super) fn part(&mut self, slot: Slot, reason: CloseReason, linger: Linger) -> bool {
         self.depart(slot, &reason);
         let now = self.board.now.moment;
-        let Some(entry) = self.board.entry_mut(slot) else { return false };
-        let parted = entry.session.farewell(reason, linger, now);
+        let parted = self.board.change_input(slot, |session| session.farewell(reason, linger, now));
         self.board.touch(slot);
-        parted
+        parted.unwrap_or(false)
     }
 
     /// A last line to somebody whose session then ends.
@@ -45,7 +44,7 @@ impl Engine {
         let reason = entry.session.reason().cloned().unwrap_or(CloseReason::Eof);
         self.depart(slot, &reason);
         let row = self.gone_row(slot, &reason);
-        let Some(mut entry) = self.board.entries.try_remove(slot.index()) else { return };
+        let Some(mut entry) = self.board.remove(slot) else { return };
         self.deadlines.arm(slot, &mut entry.armed, None);
         let unsent = entry.session.end(&mut self.board.chunks) as u64;
         self.door.left(entry.peer(), entry.role);

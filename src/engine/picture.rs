@@ -1,9 +1,11 @@
 //! Snapshots: the server's state copied out for an onlooker.
 
+use std::borrow::Cow;
+
 use super::entry::{Entry, Role};
 use super::server::Engine;
 use super::snapshot::{
-    CloseReason, Detail, Flags, HalfState, Kernel, Milestone, Phase, Query, Row, Snapshot, Status,
+    CloseReason, Detail, Flags, HalfState, Kernel, Milestone, Phase, Query, Row, Snapshot, Status, Terminal,
 };
 use crate::id::Slot;
 use crate::session::{Input, Limits, Output, Session};
@@ -33,13 +35,12 @@ impl Engine {
             rows.push(row);
         }
         rows.sort_unstable_by_key(|row| row.id);
-        let records: Vec<_> = self.records_after(query.records_after).collect();
-        let newest = records.len().saturating_sub(Query::RECORDS_MAX);
+        let records = self.board.journal.after(query.records_after, Query::RECORDS_MAX);
         Snapshot {
             taken: now,
             status: self.status(),
             detail: query.detail.and_then(|id| self.detail(id)),
-            records: records[newest..].iter().map(|entry| (*entry).clone()).collect(),
+            records: records.map(Cow::into_owned).collect(),
             rows,
         }
     }
@@ -61,6 +62,7 @@ impl Engine {
             slow: counted(|session, limits, now| session.is_slow(limits) || session.is_stalled(now, limits)),
             accepted: totals.accepted,
             refused: totals.refused,
+            accept_failures: totals.accept_failures,
             closed: totals.closed.iter().map(|(word, count)| (*word, *count)).collect(),
             bytes_in: totals.bytes_in,
             bytes_out: totals.bytes_out,
@@ -68,6 +70,7 @@ impl Engine {
             lines_incomplete: totals.lines_incomplete,
             deliveries: totals.deliveries,
             lines_skipped: totals.lines_skipped,
+            inbox_bytes: self.board.inbox_bytes() as u64,
             outbox_bytes: (self.board.chunks.queued() - self.operators_unsent()) as u64,
             outbox_total_limit: self.board.outbox_total as u64,
             outbox_limit: self.board.limits.outbox_bytes as u64,
@@ -119,7 +122,7 @@ impl Engine {
         let ended = session.input() == Input::Ended;
         Row {
             id: entry.id,
-            nick: person.map(|person| *person.nick()).or(entry.parted.as_deref().copied()),
+            nick: self.nick(slot),
             peer: entry.peer(),
             listener: entry.listener,
             state: session.phase(),
@@ -149,6 +152,7 @@ impl Engine {
             stuck_since: session.stuck_since(),
             flow_since: session.flow_since(),
             flags: self.flags(slot, entry),
+            terminal: terminal(session),
             reason: session.reason().cloned(),
             gone_at: None,
         }
@@ -167,6 +171,16 @@ impl Engine {
             .with(Flags::OP, session.is_shut_by_operator())
             .with(Flags::HALF, session.phase() == Phase::Eof)
     }
+}
+
+/// What a telnet client told of its terminal, if it told anything.
+fn terminal(session: &Session) -> Option<Box<Terminal>> {
+    let (name, window) = (session.terminal(), session.window());
+    if name.is_none() && window.is_none_or(|window| window == (0, 0)) {
+        return None;
+    }
+    let (columns, rows) = window.unwrap_or_default();
+    Some(Box::new(Terminal { name: name.map(Box::from), columns, rows }))
 }
 
 /// Counts of connections and rooms fit in 32 bits: their limits do.

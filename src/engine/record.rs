@@ -64,6 +64,11 @@ pub enum Record {
         /// Its name.
         nick: Option<Nick>,
     },
+    /// Records that are not here, because too many came at once: it stands in their place.
+    Missed {
+        /// How many.
+        events: u64,
+    },
     /// Somebody took another name.
     Nick {
         /// Whose connection.
@@ -157,6 +162,7 @@ impl Record {
         match self {
             Self::Accepted { .. } | Self::Nick { .. } => Category::Join,
             Self::Closed { reason: CloseReason::Error(_) | CloseReason::Stalled, .. }
+            | Self::Missed { .. }
             | Self::Refused { .. }
             | Self::Server { level: LogLevel::Error | LogLevel::Warn, .. } => Category::Error,
             Self::Closed { .. } | Self::Eof { .. } => Category::Part,
@@ -176,6 +182,7 @@ impl Record {
             Self::Eof { .. } => "eof",
             Self::Flow { .. } => "flow",
             Self::Full { .. } => "full",
+            Self::Missed { .. } => "missed",
             Self::Nick { .. } => "nick",
             Self::Operator { .. } => "op",
             Self::Refused { .. } => "refuse",
@@ -193,6 +200,7 @@ impl Record {
             Self::Closed { reason: CloseReason::Stalled | CloseReason::Flood, .. }
             | Self::Refused { .. }
             | Self::Full { .. }
+            | Self::Missed { .. }
             | Self::Skipped { .. } => LogLevel::Warn,
             Self::Accepted { .. } | Self::Closed { .. } | Self::Operator { .. } => LogLevel::Info,
             Self::Eof { .. } | Self::Flow { .. } | Self::Nick { .. } | Self::Slow { .. } => LogLevel::Debug,
@@ -212,7 +220,7 @@ impl Record {
             | Self::Skipped { id, .. }
             | Self::Slow { id, .. } => Some(*id),
             Self::Operator { id, .. } => *id,
-            Self::Refused { .. } | Self::Server { .. } => None,
+            Self::Missed { .. } | Self::Refused { .. } | Self::Server { .. } => None,
         }
     }
 
@@ -227,9 +235,11 @@ impl Record {
             | Self::Skipped { nick, .. }
             | Self::Slow { nick, .. } => *nick,
             Self::Nick { new, .. } => Some(*new),
-            Self::Accepted { .. } | Self::Operator { .. } | Self::Refused { .. } | Self::Server { .. } => {
-                None
-            }
+            Self::Accepted { .. }
+            | Self::Missed { .. }
+            | Self::Operator { .. }
+            | Self::Refused { .. }
+            | Self::Server { .. } => None,
         }
     }
 }
@@ -243,8 +253,9 @@ impl fmt::Display for Record {
             Self::Closed { reason, unsent, .. } => write!(f, "{reason}; {unsent} bytes unsent"),
             Self::Eof { unsent: 0, .. } => f.write_str("sent FIN"),
             Self::Eof { unsent, .. } => write!(f, "sent FIN; {unsent} bytes still to flush"),
-            Self::Flow { .. } => f.write_str("over its rate: not read for now"),
+            Self::Flow { .. } => f.write_str("over its rate: reading paused"),
             Self::Full { .. } => f.write_str("outbox full: its oldest lines are skipped"),
+            Self::Missed { events } => write!(f, "{events} events not shown: too many at once"),
             Self::Nick { old, .. } => write!(f, "was {old}"),
             Self::Operator { verb, outcome, .. } => write!(f, "{verb}: {outcome}"),
             Self::Refused { peer, why } => write!(f, "{peer}: {why}"),

@@ -1,11 +1,14 @@
 //! The engine itself: what comes in, and what each socket should do.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::control::Operators;
 use super::deadlines::Deadlines;
 use super::door::Door;
+use super::journal::JOURNAL_MAX;
 use super::record::{self, Record};
+use super::seldom::Seldom;
 use super::silences::Silences;
 use super::snapshot::{Peer, Row};
 use super::switchboard::Switchboard;
@@ -38,6 +41,10 @@ pub struct Engine {
     /// The end of the clean stop under way.
     pub(super) stopping: Option<Moment>,
     pub(super) flood_rate: u32,
+    /// Reads cut short because too much is unparsed.
+    pub(super) full_inboxes: Seldom,
+    /// The connections under way in [`Engine::reconcile`]; kept for its memory.
+    pub(super) reconciled: Vec<Slot>,
     /// The message under way; kept for its memory.
     pub(super) text: String,
     /// What a telnet client sent, without its commands; kept for its memory.
@@ -63,6 +70,8 @@ impl Engine {
             drain: config.server.drain,
             stopping: None,
             flood_rate: config.flood.lines_per_second,
+            full_inboxes: Seldom::default(),
+            reconciled: Vec::new(),
             text: String::new(),
             telnet_text: Vec::new(),
         }
@@ -93,16 +102,17 @@ impl Engine {
     }
 
     /// The turn's work on `slot` is done: its next deadline is noted.
-    pub fn arm(&mut self, slot: Slot) {
+    pub(super) fn arm(&mut self, slot: Slot) {
         if let Some(entry) = self.board.entries.get_mut(slot.index()) {
             let wanted = entry.session.poll_timeout();
             self.deadlines.arm(slot, &mut entry.armed, wanted);
         }
     }
 
-    /// Records after sequence number `seq`, oldest first.
-    pub fn records_after(&self, seq: u64) -> impl Iterator<Item = &record::Entry> {
-        self.board.journal.after(seq)
+    /// Records after sequence number `seq`, oldest first. For those that are there no longer a
+    /// [`Record::Missed`] stands before the rest.
+    pub fn records_after(&self, seq: u64) -> impl Iterator<Item = Cow<'_, record::Entry>> {
+        self.board.journal.after(seq, JOURNAL_MAX)
     }
 
     /// Notes something about the server as a whole.
@@ -121,8 +131,10 @@ impl Engine {
         self.board.entries.iter().map(|(index, _)| Slot::at(index))
     }
 
+    /// The name of a connection, or the one under which it has left.
     pub(super) fn nick(&self, slot: Slot) -> Option<Nick> {
-        self.hub.person(slot).map(|person| *person.nick())
+        let parted = || self.board.entry(slot)?.parted.as_deref().copied();
+        self.hub.person(slot).map(|person| *person.nick()).or_else(parted)
     }
 
     /// Somebody enters: named, greeted, in the lobby.

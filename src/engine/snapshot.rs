@@ -126,6 +126,30 @@ pub struct TcpInfo {
     pub notsent: u32,
 }
 
+/// The terminal at the other end, as far as a telnet client told of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Terminal {
+    /// Its name (RFC 1091), scrubbed.
+    pub name: Option<Box<str>>,
+    /// Columns of its window; 0 is "unknown" (RFC 1073).
+    pub columns: u16,
+    /// Rows of its window; 0 is "unknown".
+    pub rows: u16,
+}
+
+impl fmt::Display for Terminal {
+    /// `xterm-256color 80x24`, with `?` for what is not known.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let told = |cells: u16| if cells == 0 { "?".to_owned() } else { cells.to_string() };
+        let window = format!("{}x{}", told(self.columns), told(self.rows));
+        match &self.name {
+            Some(name) if (self.columns, self.rows) == (0, 0) => f.write_str(name),
+            Some(name) => write!(f, "{name} {window}"),
+            None => f.write_str(&window),
+        }
+    }
+}
+
 /// One connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -183,6 +207,8 @@ pub struct Row {
     pub flow_since: Option<Moment>,
     /// What is remarkable.
     pub flags: Flags,
+    /// Its terminal, if it told of it.
+    pub terminal: Option<Box<Terminal>>,
     /// Why it ended, for those gone or going.
     pub reason: Option<CloseReason>,
     /// When it ended, for those gone.
@@ -202,6 +228,25 @@ pub struct Detail {
     pub outbox_limit: u64,
 }
 
+/// Connections that the kernel has completed and nobody has accepted, on one listener.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AcceptQueue {
+    /// How many wait.
+    pub length: u32,
+    /// How many may: the listener's accept backlog, cut by the system (listen(2)).
+    pub limit: u32,
+}
+
+/// What accept queues lost, counted by the kernel since its start for all listeners of the machine (more exactly, of
+/// the process's network namespace), whoever has them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AcceptLosses {
+    /// Connections that found an accept queue full (`ListenOverflows`).
+    pub overflows: u64,
+    /// Connections that were dropped before they were accepted, overflows included (`ListenDrops`).
+    pub drops: u64,
+}
+
 /// The server as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
@@ -213,6 +258,10 @@ pub struct Status {
     pub uptime: Duration,
     /// The listeners as printed at the start: `127.0.0.1:6677 (lines)`.
     pub listeners: Vec<String>,
+    /// Their accept queues, in the same order; `None` where the system does not tell. Empty once they are closed.
+    pub accept_queues: Vec<Option<AcceptQueue>>,
+    /// What accept queues of the whole machine lost, where the system tells it.
+    pub accept_losses: Option<AcceptLosses>,
     /// Connections now, draining ones included.
     pub clients: u32,
     /// Of them, those whose peer sent FIN.
@@ -223,6 +272,8 @@ pub struct Status {
     pub accepted: u64,
     /// Connections turned away so far.
     pub refused: u64,
+    /// Calls of accept(2) that failed so far.
+    pub accept_failures: u64,
     /// Connections that ended, by [`CloseReason::word`], in alphabetical order.
     pub closed: Vec<(&'static str, u64)>,
     /// Bytes received.
@@ -237,6 +288,8 @@ pub struct Status {
     pub deliveries: u64,
     /// Lines dropped because an outbox was full.
     pub lines_skipped: u64,
+    /// Received from clients and not yet parsed.
+    pub inbox_bytes: u64,
     /// Unsent bytes of all clients.
     pub outbox_bytes: u64,
     /// Of how many.
@@ -284,7 +337,8 @@ pub struct Query {
 impl Query {
     /// The most rows whose kernel queues are read for one snapshot.
     pub const VISIBLE_MAX: usize = 256;
-    /// The most records in one snapshot; older ones are left out.
+    /// The most records in one snapshot; older ones are left out, and counted in a
+    /// [`Record::Missed`](super::record::Record::Missed) before the others.
     pub const RECORDS_MAX: usize = 1_000;
     /// How long a row stays in snapshots after its end.
     pub const GONE_FOR: Duration = Duration::from_secs(5);

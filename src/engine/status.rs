@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Totals {
     pub(super) accepted: u64,
+    pub(super) accept_failures: u64,
     pub(super) refused: u64,
     pub(super) closed: BTreeMap<&'static str, u64>,
     pub(super) bytes_in: u64,

@@ -12,9 +12,10 @@ use super::status::Totals;
 use crate::chat::{Delivery, Line, RoomId, Style};
 use crate::config::settings::Config;
 use crate::id::Slot;
-use crate::session::{Incoming, Limits, Output, Overflow};
+use crate::session::{Incoming, Limits, Output, Overflow, Session};
 use crate::time::Now;
 use crate::wire::chunks::Chunks;
+use crate::wire::framer::DELIMITER_MAX;
 use crate::wire::outbox::Keep;
 
 #[derive(Debug)]
@@ -26,6 +27,10 @@ pub(super) struct Switchboard {
     operator_limits: Limits,
     /// `limits.outbox_total`.
     pub(super) outbox_total: usize,
+    /// `limits.inbox_total`.
+    inbox_total: usize,
+    /// Received from clients and not yet parsed.
+    inbox_bytes: usize,
     pub(super) journal: Journal,
     pub(super) totals: Totals,
     pub(super) now: Now,
@@ -53,6 +58,8 @@ impl Switchboard {
             operator_limits: limits.for_operator(),
             limits,
             outbox_total: config.limits.outbox_total.bytes(),
+            inbox_total: config.limits.inbox_total.bytes(),
+            inbox_bytes: 0,
             journal: Journal::default(),
             totals: Totals::default(),
             now,
@@ -102,22 +109,58 @@ impl Switchboard {
         let limits = self.limits_of(slot);
         let is_crowded = self.chunks.queued() > self.outbox_total / 2;
         let is_enough = self.chunks.said() - self.said_before >= SAID_BUDGET;
-        let entry = self.entries.get_mut(slot.index())?;
+        let now = self.now.moment;
         if is_enough {
-            if entry.session.hold_back(input) {
+            if self.change_input(slot, |session| session.hold_back(input))? {
                 self.held_back.push(slot);
             }
             return None;
         }
-        let incoming = entry.session.next_message(input, text, self.now.moment, &limits, is_crowded)?;
+        let incoming =
+            self.change_input(slot, |session| session.next_message(input, text, now, &limits, is_crowded))??;
         match incoming {
             // What operators ask for is no line of the chat.
-            _ if entry.role == Role::Operator => {}
+            _ if self.entry(slot)?.role == Role::Operator => {}
             Incoming::Flooding => {}
             Incoming::Incomplete => self.totals.lines_incomplete += 1,
             Incoming::Foreign(_) | Incoming::Message | Incoming::TooLong => self.totals.lines_in += 1,
         }
         Some(incoming)
+    }
+
+    /// Whatever may change how much input of a session is unparsed is done through here, and so the sum is known.
+    pub(super) fn change_input<R>(
+        &mut self,
+        slot: Slot,
+        change: impl FnOnce(&mut Session) -> R,
+    ) -> Option<R> {
+        let entry = self.entries.get_mut(slot.index())?;
+        let before = entry.inbox_bytes();
+        let changed = change(&mut entry.session);
+        self.inbox_bytes = self.inbox_bytes + entry.inbox_bytes() - before;
+        Some(changed)
+    }
+
+    /// `slot` is free from now on.
+    pub(super) fn remove(&mut self, slot: Slot) -> Option<Entry> {
+        let entry = self.entries.try_remove(slot.index())?;
+        self.inbox_bytes -= entry.inbox_bytes();
+        Some(entry)
+    }
+
+    /// Received from clients and not yet parsed.
+    pub(super) const fn inbox_bytes(&self) -> usize {
+        self.inbox_bytes
+    }
+
+    /// How much may be read from `slot` at once, if that is bounded: while too much is unparsed, what completes one
+    /// message, and so nobody who is within the rates waits.
+    pub(super) fn read_ahead(&self, slot: Slot) -> Option<usize> {
+        if self.inbox_bytes <= self.inbox_total {
+            return None;
+        }
+        let held = self.entry(slot).map_or(0, |entry| entry.session.inbox_bytes());
+        Some((self.limits.line_bytes + DELIMITER_MAX).saturating_sub(held).max(1))
     }
 
     /// Bytes for `slot` alone as they are: of the telnet protocol, between its lines, or of an answer to an operator.

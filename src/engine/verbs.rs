@@ -117,13 +117,13 @@ impl Engine {
         let timeout = self.board.limits.half_close_timeout;
         // What was said until now is still sent.
         self.board.settle();
-        let Some(entry) = self.board.entry_mut(slot) else { return Err(format!("{name} is gone")) };
-        let is_done = match half {
-            Half::Read => entry.session.shut_read(now),
-            Half::Write => entry.session.shut_write(now),
-            Half::Both => entry.session.shut_both(now),
-        };
-        if !is_done {
+        let is_done = self.board.change_input(slot, |session| match half {
+            Half::Read => session.shut_read(now),
+            Half::Write => session.shut_write(now),
+            Half::Both => session.shut_both(now),
+        });
+        let Some(entry) = self.board.entry(slot) else { return Err(format!("{name} is gone")) };
+        if is_done != Some(true) {
             let state = entry.session.phase();
             return Err(format!("{name} is {state}: that direction has ended"));
         }

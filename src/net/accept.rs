@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use super::reactor::{Reactor, open_reserve};
 use super::socket::Socket;
-use super::table::{Connected, Registered, key_of};
 use crate::config::settings::LogLevel;
-use crate::engine::Admission;
 use crate::engine::snapshot::Peer;
+use crate::engine::{AcceptFailure, Admission};
 use crate::id::Slot;
 use crate::poller::Interest;
 use crate::time::Moment;
@@ -19,8 +18,6 @@ const ACCEPT_BUDGET: usize = 64;
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// The last line to whoever comes then.
 const FULL: &[u8] = b"!! the server is full; try again later";
-/// Least time between two words about that.
-const ACCEPT_TOLD: Duration = Duration::from_secs(10);
 
 impl Reactor {
     pub(super) fn accept(&mut self, listener: usize, now: Moment) {
@@ -33,8 +30,7 @@ impl Reactor {
                 Ok((socket, peer)) => self.admit(listener, socket, peer),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if is_exhausted(&error) => return self.refuse_one(listener, &error, now),
-                // The connection that failed is gone (accept(2)); the next one may be well.
-                Err(_) => {}
+                Err(error) => self.engine.accept_failed(AcceptFailure::Connection, &error),
             }
         }
     }
@@ -48,18 +44,7 @@ impl Reactor {
 
     /// Gives an accepted socket its place in the table.
     pub(super) fn seat(&mut self, slot: Slot, socket: Socket) {
-        self.generations = (self.generations + 1) % (1 << 31);
-        let key = key_of(slot, self.generations);
-        let (socket, failed) = match self.poller.watch(socket, key, Interest::READ) {
-            Ok(watched) => (Registered::Watched(watched), None),
-            Err((socket, error)) => (Registered::Apart(socket), Some(error)),
-        };
-        if self.sockets.len() <= slot.index() {
-            self.sockets.resize_with(slot.index() + 1, || None);
-        }
-        let generation = self.generations;
-        self.sockets[slot.index()] = Some(Connected { socket, generation, blocked: false, idle_wakes: 0 });
-        if let Some(error) = failed {
+        if let Err(error) = self.sockets.seat(slot, socket, &self.poller) {
             self.engine.handle_error(slot, &error);
         }
     }
@@ -79,10 +64,7 @@ impl Reactor {
         self.reserve = open_reserve();
         self.accept_again = Some(now + ACCEPT_PAUSE);
         self.watch_listeners(Interest::NONE);
-        if self.accept_told.is_none_or(|told| now.since(told) >= ACCEPT_TOLD) {
-            self.accept_told = Some(now);
-            self.engine.note(LogLevel::Error, format!("cannot accept: {error}; trying again"));
-        }
+        self.engine.accept_failed(AcceptFailure::Exhausted, error);
     }
 
     /// Accepts again when a pause is over; no more once the server is stopping.

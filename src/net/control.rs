@@ -14,6 +14,7 @@ use super::publish::Outside;
 use super::reactor::Reactor;
 use super::socket::Socket;
 use crate::config::settings::{Config, ControlPath, ListenAddr};
+use crate::engine::AcceptFailure;
 use crate::engine::control::{OPERATORS_MAX, refusal};
 use crate::link::control::{directories, file_name, prepare};
 use crate::poller::Interest;
@@ -112,11 +113,11 @@ impl Reactor {
                 Ok((socket, _)) => self.admit_operator(socket),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if super::accept::is_exhausted(&error) => {
+                    self.engine.accept_failed(AcceptFailure::Exhausted, &error);
                     self.accept_again = Some(now + super::accept::ACCEPT_PAUSE);
                     return self.watch_control(Interest::NONE);
                 }
-                // The connection that failed is gone (accept(2)); the next one may be well.
-                Err(_) => {}
+                Err(error) => self.engine.accept_failed(AcceptFailure::Connection, &error),
             }
         }
     }
@@ -145,7 +146,7 @@ impl Reactor {
 
     /// Goes on with the operators' answers.
     pub(super) fn answer(&mut self) {
-        let outside = Outside { sockets: &self.sockets, gauge: &self.gauge };
+        let outside = Outside { sockets: &self.sockets, listeners: &self.listeners, gauge: &self.gauge };
         self.engine.answer(&outside);
     }
 }

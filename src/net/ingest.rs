@@ -3,9 +3,9 @@
 use std::io;
 use std::time::Duration;
 
-use super::reactor::{KEY_CONTROL, KEY_LISTENERS, KEY_RELOAD, KEY_STOP, READ_BUDGET, Reactor, SPECIAL};
-use super::table::connected_at;
+use super::reactor::{KEY_CONTROL, KEY_LISTENERS, KEY_RELOAD, KEY_STOP, Reactor, SPECIAL};
 use crate::config::settings::LogLevel;
+use crate::engine::READ_BUDGET;
 use crate::id::Slot;
 use crate::poller::{Events, Readiness};
 use crate::time::Moment;
@@ -71,7 +71,7 @@ impl Reactor {
 
     /// One connection is readable, writable or broken. Gives the number of bytes read.
     fn handle_ready(&mut self, ready: Readiness) -> usize {
-        let Some((slot, conn)) = connected_at(&mut self.sockets, ready.key) else { return 0 };
+        let Some((slot, conn)) = self.sockets.find(ready.key) else { return 0 };
         let Some(wants) = self.engine.wants(slot) else { return 0 };
         let mut progress = 0;
         if ready.writable && conn.blocked {
@@ -80,61 +80,14 @@ impl Reactor {
             progress += 1;
         }
         let is_broken = ready.hangup || ready.error;
-        let read = if ready.readable && (wants.read || is_broken) { self.read(slot, is_broken) } else { 0 };
+        let is_read = ready.readable && (wants.read || is_broken);
+        let read = if is_read { self.engine.receive(slot, is_broken, &mut self.sockets) } else { 0 };
         self.guard_against_spinning(slot, progress + read);
         read
     }
 
-    /// Reads once; a broken socket is read to its end, for it will never be quiet.
-    pub(super) fn read(&mut self, slot: Slot, is_broken: bool) -> usize {
-        let mut total = 0;
-        loop {
-            let Some(conn) = self.sockets.get(slot.index()).and_then(Option::as_ref) else { return total };
-            match conn.socket.socket().read(&mut self.buffer) {
-                Ok(0) => {
-                    self.engine.handle_eof(slot);
-                    self.engine.touch(slot);
-                    if is_broken {
-                        self.fail_broken(slot);
-                    }
-                    return total + 1;
-                }
-                Ok(count) => {
-                    self.engine.handle_bytes(slot, &self.buffer[..count]);
-                    total += count;
-                    if !is_broken || total >= TURN_READ_BUDGET {
-                        return total;
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if is_broken {
-                        self.fail_broken(slot);
-                    }
-                    return total;
-                }
-                Err(error) => {
-                    self.engine.handle_error(slot, &error);
-                    return total + 1;
-                }
-            }
-        }
-    }
-
-    /// A hang-up without our FIN, or an error: there is nobody to write to. After both FINs it is no error.
-    fn fail_broken(&mut self, slot: Slot) {
-        let Some(conn) = self.sockets.get(slot.index()).and_then(Option::as_ref) else { return };
-        let error = conn.socket.socket().take_error();
-        let is_settling = self.engine.wants(slot).is_none_or(|wants| !wants.events);
-        match error {
-            Some(error) => self.engine.handle_error(slot, &error),
-            None if is_settling => {}
-            None => self.engine.handle_error(slot, &io::ErrorKind::BrokenPipe.into()),
-        }
-    }
-
     fn guard_against_spinning(&mut self, slot: Slot, progress: usize) {
-        let Some(conn) = self.sockets.get_mut(slot.index()).and_then(Option::as_mut) else { return };
+        let Some(conn) = self.sockets.get_mut(slot) else { return };
         conn.idle_wakes = if progress > 0 { 0 } else { conn.idle_wakes + 1 };
         if conn.idle_wakes >= IDLE_WAKES_MAX {
             let text =

@@ -1,4 +1,4 @@
-//! What the kernel knows of a socket and no crate asks for: its queues and `TCP_INFO`.
+//! What the kernel knows of a socket and no crate asks for: its queues, its peer and `TCP_INFO`.
 //!
 //! Linux only; on other systems the answers are `None`, not zero.
 
@@ -7,9 +7,9 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use crate::engine::snapshot::Kernel;
 #[cfg(target_os = "linux")]
 use crate::engine::snapshot::TcpInfo;
+use crate::engine::snapshot::{AcceptQueue, Kernel};
 
 /// Bytes sent and not acknowledged (`SIOCOUTQ`, tcp(7), unix(7)).
 #[cfg(target_os = "linux")]
@@ -65,13 +65,39 @@ fn ioctl_count(fd: BorrowedFd<'_>, request: libc::Ioctl) -> Option<u32> {
     (result == 0).then(|| u32::try_from(count).unwrap_or(0))
 }
 
-/// 32-bit words of `struct tcp_info` (linux/tcp.h) up to and with `tcpi_snd_wnd`.
+/// The connections that wait to be accepted on a TCP listener.
 #[cfg(target_os = "linux")]
-const TCP_INFO_WORDS: usize = 58;
+pub(super) fn accept_queue(fd: BorrowedFd<'_>) -> Option<AcceptQueue> {
+    /// 32-bit words of `struct tcp_info` (linux/tcp.h) up to and with `tcpi_sacked`.
+    const WORDS: usize = 8;
+    /// `TCP_LISTEN` (`include/net/tcp_states.h`).
+    const LISTEN: u8 = 10;
+    let words = tcp_info_words::<WORDS>(fd)?;
+    let [state, ..] = words[0].to_ne_bytes();
+    // Of a listener the kernel tells its queue in the places of other figures (`tcp_get_info` in `net/ipv4/tcp.c`).
+    let [unacked, sacked] = [words[6], words[7]];
+    (state == LISTEN).then_some(AcceptQueue { length: unacked, limit: sacked })
+}
 
 #[cfg(target_os = "linux")]
 fn tcp_info(fd: BorrowedFd<'_>) -> Option<TcpInfo> {
-    let mut words = [0_u32; TCP_INFO_WORDS];
+    /// 32-bit words of `struct tcp_info` up to and with `tcpi_snd_wnd`.
+    const WORDS: usize = 58;
+    let words = tcp_info_words::<WORDS>(fd)?;
+    let [_state, _ca_state, retransmits, _probes] = words[0].to_ne_bytes();
+    Some(TcpInfo {
+        rtt_us: words[17],
+        peer_window: words[57],
+        unacked: words[6],
+        retransmits: retransmits.into(),
+        notsent: words[36],
+    })
+}
+
+/// The first words of `TCP_INFO`; none from a kernel that has fewer.
+#[cfg(target_os = "linux")]
+fn tcp_info_words<const N: usize>(fd: BorrowedFd<'_>) -> Option<[u32; N]> {
+    let mut words = [0_u32; N];
     let mut length = libc::socklen_t::try_from(size_of_val(&words)).ok()?;
     // SAFETY: the descriptor is open for as long as it is borrowed; the kernel writes at most `length` bytes into
     // the buffer, whose size that is, and any bytes make valid integers.
@@ -85,18 +111,7 @@ fn tcp_info(fd: BorrowedFd<'_>) -> Option<TcpInfo> {
             &raw mut length,
         )
     };
-    // An older kernel fills less; its window is not known then.
-    if result != 0 || (length as usize) < size_of_val(&words) {
-        return None;
-    }
-    let [_state, _ca_state, retransmits, _probes] = words[0].to_ne_bytes();
-    Some(TcpInfo {
-        rtt_us: words[17],
-        peer_window: words[57],
-        unacked: words[6],
-        retransmits: retransmits.into(),
-        notsent: words[36],
-    })
+    (result == 0 && length as usize >= size_of_val(&words)).then_some(words)
 }
 
 /// Not known on this system.
@@ -108,6 +123,12 @@ pub(super) fn send_q(_fd: BorrowedFd<'_>) -> Option<u32> {
 /// Not known on this system.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn queues(_fd: BorrowedFd<'_>, _is_tcp: bool) -> Option<Kernel> {
+    None
+}
+
+/// Not known on this system.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn accept_queue(_fd: BorrowedFd<'_>) -> Option<AcceptQueue> {
     None
 }
 
@@ -137,5 +158,25 @@ mod tests {
         while client.write(&zeros).is_ok() {}
         let stuck = queues(client.as_fd(), true).unwrap();
         assert!(stuck.send_q > 0, "{stuck:?}");
+    }
+
+    #[test]
+    fn the_accept_queue_of_a_listener_and_of_nothing_else() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let limit = accept_queue(listener.as_fd()).unwrap().limit;
+        assert!(limit > 0);
+        let _waiting = [TcpStream::connect(address).unwrap(), TcpStream::connect(address).unwrap()];
+        // A connection is complete for its client a moment before it is for us.
+        let seen = (0..1_000_000).find_map(|_| {
+            std::thread::yield_now();
+            accept_queue(listener.as_fd()).filter(|queue| queue.length == 2)
+        });
+        assert_eq!(seen, Some(AcceptQueue { length: 2, limit }));
+        let (accepted, _) = listener.accept().unwrap();
+        assert_eq!(accept_queue(listener.as_fd()), Some(AcceptQueue { length: 1, limit }));
+        assert_eq!(accept_queue(accepted.as_fd()), None);
+        let (unix, _) = std::os::unix::net::UnixStream::pair().unwrap();
+        assert_eq!(accept_queue(unix.as_fd()), None);
     }
 }

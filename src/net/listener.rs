@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Type};
 
+use super::kernel;
 use super::socket::{Socket, set_buffers, set_tcp_options};
 use crate::config::settings::{self, Config, Listen, ListenAddr};
-use crate::engine::snapshot::Peer;
+use crate::engine::snapshot::{AcceptQueue, Peer};
 use crate::link::control::{connect, serving};
 use crate::wire::framing::Framing;
 
@@ -138,6 +139,11 @@ impl Listener {
     /// How messages are delimited on its connections.
     pub(super) fn framing(&self) -> Framing {
         self.framing.into()
+    }
+
+    /// How many wait to be accepted, where the system tells it.
+    pub(super) fn accept_queue(&self) -> Option<AcceptQueue> {
+        if self.is_tcp { kernel::accept_queue(self.as_fd()) } else { None }
     }
 
     /// The next connection that waits, and where it comes from.

@@ -1,6 +1,6 @@
 //! The one loop that owns every socket.
 //!
-//! It makes each socket do what its session in the [`crate::engine`] wants, and tells the engine what happened.
+//! It has each socket do what its session in the [`crate::engine`] wants, and tells the engine what happened.
 //! Level-triggered throughout: what is not read or written in one turn shows again in the next. A peer can never
 //! bring an error into the loop; it becomes a reason in the engine.
 
@@ -13,7 +13,6 @@ mod listener;
 mod process;
 mod publish;
 mod reactor;
-mod reconcile;
 mod server;
 mod signals;
 mod socket;

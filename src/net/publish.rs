@@ -1,19 +1,21 @@
 //! What a turn tells: pictures to the onlooker, records to the log.
 
 use super::gauge::Gauge;
+use super::listener::Listener;
 use super::process;
 use super::reactor::Reactor;
-use super::table::Connected;
+use super::table::Table;
 use crate::engine::control::Machine;
 use crate::engine::snapshot::{Kernel, Status};
 use crate::id::Slot;
 use crate::link::Response;
+use crate::poller::Watched;
 
 impl Reactor {
     /// Gives the onlooker the pictures it asked for, and the log its records.
     pub(super) fn publish(&mut self) {
         while let Some(query) = self.queries.pop() {
-            let outside = Outside { sockets: &self.sockets, gauge: &self.gauge };
+            let outside = Outside { sockets: &self.sockets, listeners: &self.listeners, gauge: &self.gauge };
             let mut snapshot = self.engine.snapshot(&query, |slot| outside.kernel(slot));
             outside.complete(&mut snapshot.status);
             let snapshot = Box::new(snapshot);
@@ -22,7 +24,7 @@ impl Reactor {
             }
         }
         for entry in self.engine.records_after(self.logged) {
-            (self.sink)(entry);
+            (self.sink)(&entry);
             self.logged = entry.seq;
         }
     }
@@ -30,17 +32,20 @@ impl Reactor {
 
 /// What only the process and its kernel know.
 pub(super) struct Outside<'a> {
-    pub(super) sockets: &'a [Option<Connected>],
+    pub(super) sockets: &'a Table,
+    pub(super) listeners: &'a [Watched<Listener>],
     pub(super) gauge: &'a Gauge,
 }
 
 impl Machine for Outside<'_> {
     fn kernel(&self, slot: Slot) -> Option<Kernel> {
-        self.sockets.get(slot.index())?.as_ref()?.socket.socket().queues()
+        self.sockets.queues(slot)
     }
 
     fn complete(&self, status: &mut Status) {
         status.pid = std::process::id();
+        status.accept_queues = self.listeners.iter().map(|listener| listener.accept_queue()).collect();
+        status.accept_losses = process::accept_losses();
         status.turns = self.gauge.stats();
         status.fds = process::descriptors();
         status.rss_bytes = process::resident_bytes();

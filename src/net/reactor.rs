@@ -13,11 +13,11 @@ use super::gauge::Gauge;
 use super::listener::Listener;
 use super::server::Sink;
 use super::signals::Signals;
-use super::table::Connected;
+use super::table::Table;
 use crate::clock::Clock;
-use crate::engine::Engine;
+use crate::config::settings::Keepalive;
 use crate::engine::snapshot::Query;
-use crate::id::Slot;
+use crate::engine::{Engine, Fate, Sockets};
 use crate::link::local::Mailbox;
 use crate::link::{Request, Response};
 use crate::poller::{Events, Interest, Poller, Readiness, Watched};
@@ -25,8 +25,6 @@ use crate::time::{Moment, Now};
 
 /// Events taken in one turn.
 const EVENTS_MAX: NonZeroUsize = NonZeroUsize::new(1024).expect("1024 is not 0");
-/// Bytes read from one peer in one turn.
-pub(super) const READ_BUDGET: usize = 64 * 1024;
 /// A wait that took no longer did not have to sleep: the loop is busy.
 const BUSY_WAIT: Duration = Duration::from_micros(15);
 /// How long a busy loop goes on looking for more before it writes.
@@ -63,19 +61,15 @@ pub(super) struct Reactor {
     pub(super) signals: Watched<Signals>,
     pub(super) reload: Watched<Signals>,
     pub(super) stop_signals: usize,
-    pub(super) sockets: Vec<Option<Connected>>,
-    pub(super) generations: u32,
+    pub(super) sockets: Table,
     /// A descriptor held back, to accept and close with when there is no other.
     pub(super) reserve: Option<std::fs::File>,
     pub(super) accept_again: Option<Moment>,
-    pub(super) accept_told: Option<Moment>,
     pub(super) queries: Vec<Query>,
     /// The peers that are ready; kept for its memory.
     pub(super) ready: Vec<Readiness>,
     /// Whom the last turn had no budget left for.
     pub(super) read_from: Option<usize>,
-    pub(super) dirty: Vec<Slot>,
-    pub(super) buffer: Box<[u8]>,
     pub(super) gauge: Gauge,
     pub(super) logged: u64,
     pub(super) sink: Sink,
@@ -88,6 +82,7 @@ impl Reactor {
         listeners: Vec<Listener>,
         control: Option<Listener>,
         clock: Clock,
+        keepalive: &Keepalive,
     ) -> io::Result<Self> {
         let watched = listeners
             .into_iter()
@@ -104,16 +99,12 @@ impl Reactor {
             reload: watch(&poller, Signals::to_reload()?, KEY_RELOAD)?,
             poller,
             stop_signals: 0,
-            sockets: Vec::new(),
-            generations: 0,
+            sockets: Table::new(keepalive),
             reserve: open_reserve(),
             accept_again: None,
-            accept_told: None,
             queries: Vec::new(),
             ready: Vec::new(),
             read_from: None,
-            dirty: Vec::new(),
-            buffer: vec![0; READ_BUDGET].into_boxed_slice(),
             gauge: Gauge::new(),
             logged: 0,
             sink: Box::new(|_| {}),
@@ -152,7 +143,7 @@ impl Reactor {
         self.engine.handle_timeout();
         self.reopen(now.moment);
         self.answer();
-        self.reconcile();
+        self.engine.reconcile(&mut self.sockets);
         self.publish();
         self.gauge.record(self.clock.moment().since(now.moment));
         Ok(())
@@ -204,9 +195,7 @@ impl Reactor {
         let now: Now = self.clock.now();
         self.engine.begin_turn(now);
         for slot in self.engine.slots().collect::<Vec<_>>() {
-            if let Some(conn) = self.sockets.get_mut(slot.index()).and_then(Option::take) {
-                conn.socket.into_socket().reset();
-            }
+            self.sockets.close(slot, Fate::Reset);
             self.engine.ended(slot);
         }
         self.publish();

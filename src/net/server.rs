@@ -9,7 +9,7 @@ use super::control::{self, Bound};
 use super::listener::{BindError, Listener};
 use super::reactor::{Reactor, Stop};
 use crate::clock::Clock;
-use crate::config::settings::{Config, LogLevel};
+use crate::config::settings::{Config, ListenAddr, LogLevel};
 use crate::engine::Engine;
 use crate::engine::record::Entry;
 use crate::link::LinkError;
@@ -74,8 +74,8 @@ impl Server {
             engine.note(level, text);
         }
         let poller = Poller::new().map_err(BindError::Loop)?;
-        let reactor =
-            Reactor::new(engine, poller, listeners, control, clock.clone()).map_err(BindError::Loop)?;
+        let reactor = Reactor::new(engine, poller, listeners, control, clock.clone(), &config.keepalive)
+            .map_err(BindError::Loop)?;
         Ok(Self { reactor, clock, labels })
     }
 
@@ -83,6 +83,11 @@ impl Server {
     #[must_use]
     pub fn listeners(&self) -> &[String] {
         &self.labels
+    }
+
+    /// The addresses of the listeners as they were bound, with the ports that the system chose.
+    pub fn addresses(&self) -> impl Iterator<Item = &ListenAddr> {
+        self.reactor.listeners.iter().map(|listener| listener.address())
     }
 
     /// Gives every record to `sink` as it happens. It is called in the loop and must not block.

@@ -9,6 +9,7 @@ use socket2::TcpKeepalive;
 
 use super::kernel;
 use crate::config::settings::Config;
+use crate::engine::WriteError;
 use crate::engine::snapshot::Kernel;
 
 /// A connected socket.
@@ -29,8 +30,8 @@ impl Socket {
         (&self.inner).read(buffer)
     }
 
-    pub(super) fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.inner.send_vectored(slices)
+    pub(super) fn write(&self, slices: &[IoSlice<'_>]) -> Result<usize, WriteError> {
+        self.inner.send_vectored(slices).map_err(write_error)
     }
 
     /// Sends FIN after what the kernel holds.
@@ -42,6 +43,15 @@ impl Socket {
     pub(super) fn reset(self) {
         // Should the option fail, the close below is an orderly one, which is all that is left to do.
         let _ = self.inner.set_linger(Some(Duration::ZERO));
+    }
+
+    /// Sets the silence before the first keepalive probe (`TCP_KEEPIDLE`, tcp(7)), which counts from what was last
+    /// received. On a Unix socket there is nothing to set: the kernel knows of every end.
+    pub(super) fn set_keepalive_idle(&self, idle: Duration) -> io::Result<()> {
+        if !self.is_tcp {
+            return Ok(());
+        }
+        self.inner.set_tcp_keepalive(&TcpKeepalive::new().with_time(idle))
     }
 
     /// The error that waits on the socket, if there is one (`SO_ERROR`).
@@ -65,6 +75,16 @@ impl AsFd for Socket {
     }
 }
 
+/// What an error of a write says. With `ENOBUFS` (send(2)) the queue of the network's interface is full for a moment:
+/// there is an event when the socket takes more, as there is for one that would block.
+fn write_error(error: io::Error) -> WriteError {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => WriteError::Blocked,
+        _ if error.raw_os_error() == Some(libc::ENOBUFS) => WriteError::Blocked,
+        _ => WriteError::Failed(error),
+    }
+}
+
 /// Sets the options of a TCP connection. Set on a listener, they are those of every socket it accepts (tcp(7)).
 pub(super) fn set_tcp_options(socket: &socket2::Socket, config: &Config) -> io::Result<()> {
     let keepalive = TcpKeepalive::new()
@@ -83,4 +103,49 @@ pub(super) fn set_tcp_options(socket: &socket2::Socket, config: &Config) -> io::
 pub(super) fn set_buffers(socket: &socket2::Socket, config: &Config) -> io::Result<()> {
     socket.set_send_buffer_size(config.limits.send_buffer.bytes())?;
     socket.set_recv_buffer_size(config.limits.receive_buffer.bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn the_keepalive_of_one_connection_is_set_without_touching_the_rest() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        let inner = socket2::Socket::from(accepted);
+        set_tcp_options(&inner, &Config::default()).unwrap();
+        let socket = Socket::new(inner, true).unwrap();
+        socket.set_keepalive_idle(Duration::from_secs(9)).unwrap();
+        assert_eq!(socket.inner.tcp_keepalive_time().unwrap(), Duration::from_secs(9));
+        let default = Config::default().keepalive;
+        assert_eq!(socket.inner.tcp_keepalive_interval().unwrap(), default.interval);
+        assert_eq!(socket.inner.tcp_keepalive_retries().unwrap(), default.count);
+        assert!(socket.inner.keepalive().unwrap());
+    }
+
+    #[test]
+    fn what_passes_is_told_from_what_is_over() {
+        for code in [libc::EAGAIN, libc::EINTR, libc::ENOBUFS] {
+            let error = write_error(io::Error::from_raw_os_error(code));
+            assert!(matches!(error, WriteError::Blocked), "{error:?}");
+        }
+        for code in [libc::EPIPE, libc::ECONNRESET, libc::ENOMEM] {
+            let error = write_error(io::Error::from_raw_os_error(code));
+            assert!(
+                matches!(&error, WriteError::Failed(why) if why.raw_os_error() == Some(code)),
+                "{error:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_unix_socket_has_no_keepalive_to_set() {
+        let (ours, _theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let socket = Socket::new(ours.into(), false).unwrap();
+        socket.set_keepalive_idle(Duration::from_secs(9)).unwrap();
+    }
 }

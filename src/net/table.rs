@@ -1,16 +1,32 @@
-//! The table of connected sockets: one place for each slot of the engine.
+//! The table of connected sockets: one place for each slot of the engine, and what the engine does with them.
 //!
 //! A poller key is slot and generation, so a stale event of a connection that ended in the same turn misses.
 
+use std::io::{self, IoSlice};
+use std::time::Duration;
+
 use super::socket::Socket;
+use crate::config::settings::Keepalive;
+use crate::engine::snapshot::Kernel;
+use crate::engine::{Fate, READ_BUDGET, Sockets, Wants, WriteError};
 use crate::id::Slot;
-use crate::poller::Watched;
+use crate::poller::{Interest, Poller, Watched};
+
+/// All connected sockets.
+#[derive(Debug)]
+pub(super) struct Table {
+    places: Vec<Option<Connected>>,
+    generations: u32,
+    /// Silence before the first keepalive probe of a peer that has sent FIN and stays.
+    half_closed_idle: Duration,
+    buffer: Box<[u8]>,
+}
 
 /// A socket and what the loop has to remember of it.
 #[derive(Debug)]
 pub(super) struct Connected {
-    pub(super) socket: Registered,
-    pub(super) generation: u32,
+    socket: Registered,
+    generation: u32,
     /// The kernel took no more; only a writable event changes that.
     pub(super) blocked: bool,
     pub(super) idle_wakes: u16,
@@ -18,20 +34,20 @@ pub(super) struct Connected {
 
 /// Whether the poller watches the socket. Once both FINs are sent it would only hang up, again and again.
 #[derive(Debug)]
-pub(super) enum Registered {
+enum Registered {
     Watched(Watched<Socket>),
     Apart(Socket),
 }
 
 impl Registered {
-    pub(super) fn socket(&self) -> &Socket {
+    fn socket(&self) -> &Socket {
         match self {
             Self::Watched(socket) => socket,
             Self::Apart(socket) => socket,
         }
     }
 
-    pub(super) fn into_socket(self) -> Socket {
+    fn into_socket(self) -> Socket {
         match self {
             Self::Watched(watched) => watched.into_inner(),
             Self::Apart(socket) => socket,
@@ -39,13 +55,133 @@ impl Registered {
     }
 }
 
-pub(super) const fn key_of(slot: Slot, generation: u32) -> usize {
+impl Table {
+    pub(super) fn new(keepalive: &Keepalive) -> Self {
+        Self {
+            places: Vec::new(),
+            generations: 0,
+            half_closed_idle: keepalive.idle_half_closed.min(keepalive.idle),
+            buffer: vec![0; READ_BUDGET].into_boxed_slice(),
+        }
+    }
+
+    /// Gives an accepted socket its place. It has one also if the poller will not watch it, which is the error.
+    pub(super) fn seat(&mut self, slot: Slot, socket: Socket, poller: &Poller) -> io::Result<()> {
+        self.generations = (self.generations + 1) % (1 << 31);
+        let generation = self.generations;
+        let (socket, watched) = match poller.watch(socket, key_of(slot, generation), Interest::READ) {
+            Ok(watched) => (Registered::Watched(watched), Ok(())),
+            Err((socket, error)) => (Registered::Apart(socket), Err(error)),
+        };
+        if self.places.len() <= slot.index() {
+            self.places.resize_with(slot.index() + 1, || None);
+        }
+        self.places[slot.index()] = Some(Connected { socket, generation, blocked: false, idle_wakes: 0 });
+        watched
+    }
+
+    /// The connection that a key was made for, unless it is gone.
+    pub(super) fn find(&mut self, key: usize) -> Option<(Slot, &mut Connected)> {
+        let slot = Slot::at(key & 0xFFFF_FFFF);
+        let conn = self.get_mut(slot)?;
+        (key_of(slot, conn.generation) == key).then_some((slot, conn))
+    }
+
+    pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut Connected> {
+        self.places.get_mut(slot.index())?.as_mut()
+    }
+
+    /// What the kernel knows of a connection.
+    pub(super) fn queues(&self, slot: Slot) -> Option<Kernel> {
+        self.get(slot)?.socket.socket().queues()
+    }
+
+    fn get(&self, slot: Slot) -> Option<&Connected> {
+        self.places.get(slot.index())?.as_ref()
+    }
+
+    fn socket(&self, slot: Slot) -> io::Result<&Socket> {
+        // The engine asks for nobody whose socket is closed; should it, that connection ends.
+        self.get(slot).map(|conn| conn.socket.socket()).ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+}
+
+impl Sockets for Table {
+    fn read(&mut self, slot: Slot, most: usize) -> io::Result<&[u8]> {
+        let Some(Some(conn)) = self.places.get(slot.index()) else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        let most = most.min(self.buffer.len());
+        let count = conn.socket.socket().read(&mut self.buffer[..most])?;
+        Ok(&self.buffer[..count])
+    }
+
+    fn write(&mut self, slot: Slot, slices: &[IoSlice<'_>]) -> Result<usize, WriteError> {
+        self.socket(slot).map_err(WriteError::Failed)?.write(slices)
+    }
+
+    fn is_blocked(&self, slot: Slot) -> bool {
+        self.get(slot).is_some_and(|conn| conn.blocked)
+    }
+
+    fn set_blocked(&mut self, slot: Slot) {
+        if let Some(conn) = self.get_mut(slot) {
+            conn.blocked = true;
+        }
+    }
+
+    fn finish(&mut self, slot: Slot) -> io::Result<()> {
+        self.socket(slot)?.finish()
+    }
+
+    fn probe(&mut self, slot: Slot) -> io::Result<u32> {
+        let conn = self.get(slot).ok_or(io::ErrorKind::NotConnected)?;
+        match &conn.socket {
+            Registered::Watched(socket) => Ok(socket.send_q()),
+            Registered::Apart(socket) => socket.take_error().map_or_else(|| Ok(socket.send_q()), Err),
+        }
+    }
+
+    fn take_error(&mut self, slot: Slot) -> Option<io::Error> {
+        self.get(slot)?.socket.socket().take_error()
+    }
+
+    fn watch(&mut self, slot: Slot, wants: Wants) -> io::Result<()> {
+        let Some(place) = self.places.get_mut(slot.index()) else { return Ok(()) };
+        let Some(conn) = place else { return Ok(()) };
+        if wants.events {
+            return match &mut conn.socket {
+                Registered::Watched(watched) => watched.set_interest(interest(wants, conn.blocked)),
+                Registered::Apart(_) => Ok(()),
+            };
+        }
+        if let Some(Connected { socket, generation, blocked, idle_wakes }) = place.take() {
+            let socket = Registered::Apart(socket.into_socket());
+            *place = Some(Connected { socket, generation, blocked, idle_wakes });
+        }
+        Ok(())
+    }
+
+    fn probe_peer_sooner(&mut self, slot: Slot) {
+        if let Ok(socket) = self.socket(slot) {
+            // Without it the peer is found out later, by the idle time that it has.
+            let _ = socket.set_keepalive_idle(self.half_closed_idle);
+        }
+    }
+
+    fn close(&mut self, slot: Slot, fate: Fate) {
+        let Some(conn) = self.places.get_mut(slot.index()).and_then(Option::take) else { return };
+        let socket = conn.socket.into_socket();
+        if fate == Fate::Reset {
+            socket.reset();
+        }
+    }
+}
+
+const fn key_of(slot: Slot, generation: u32) -> usize {
     (generation as usize) << 32 | slot.index()
 }
 
-/// The connection that a key was made for, unless it is gone.
-pub(super) fn connected_at(sockets: &mut [Option<Connected>], key: usize) -> Option<(Slot, &mut Connected)> {
-    let slot = Slot::at(key & 0xFFFF_FFFF);
-    let conn = sockets.get_mut(slot.index())?.as_mut()?;
-    (key_of(slot, conn.generation) == key).then_some((slot, conn))
+fn interest(wants: Wants, blocked: bool) -> Interest {
+    Interest { read: wants.read, write: wants.write && blocked }
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::ending::{Ending, Fate, LastCall, Linger};
 use super::flood::Bucket;
-use super::phase::{Half, Phase, Turn};
+use super::phase::{Half, Phase, Transition};
 use super::timeline::{Milestone, Timeline};
 use super::timers::{Timer, Timers};
 use super::{CloseReason, Limits};
@@ -36,15 +37,6 @@ pub enum Output {
     Finned,
 }
 
-/// How the socket is to be closed, now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// `close()`: everything has arrived.
-    Close,
-    /// RST (`SO_LINGER` 0): nothing waits for this peer any longer.
-    Reset,
-}
-
 /// What the socket should do; the reactor makes it so after each turn.
 #[expect(clippy::struct_excessive_bools, reason = "each is asked by itself")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,35 +53,6 @@ pub struct Wants {
     pub probe: bool,
     /// The end.
     pub fate: Option<Fate>,
-}
-
-/// How long a farewell may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Linger {
-    /// In all; then the connection is reset if anything is still unsent.
-    pub total: Duration,
-    /// After our FIN, from the last bytes that came in.
-    pub idle: Duration,
-    /// What comes in is read within the flood limits, rather than as fast as it comes.
-    pub paced: bool,
-}
-
-impl Linger {
-    /// A kick, a quit, a refusal.
-    pub const FAREWELL: Self =
-        Self { total: Duration::from_secs(5), idle: Duration::from_secs(2), paced: false };
-
-    /// No other end than the peer's own and this deadline.
-    #[must_use]
-    pub const fn for_peer(total: Duration) -> Self {
-        Self { total, idle: total, paced: true }
-    }
-
-    /// The server ends: a peer that has everything is not waited for.
-    #[must_use]
-    pub fn server_stop(drain: Duration) -> Self {
-        Self { total: drain, idle: drain.min(Duration::from_millis(250)), paced: false }
-    }
 }
 
 /// What was counted.
@@ -163,31 +126,6 @@ pub struct Session {
     pub(super) heard: Tenth,
     pub(super) eof_at: Tenth,
     pub(super) timeline: Timeline,
-}
-
-/// What is known of a connection that ends.
-#[derive(Debug)]
-pub(super) struct Ending {
-    pub(super) reason: CloseReason,
-    /// How long it may be silent after our FIN.
-    pub(super) linger_idle: Duration,
-    /// A deadline has passed: with all sent and acknowledged it is closed at the next look at Send-Q.
-    pub(super) last_call: Option<LastCall>,
-}
-
-impl Ending {
-    fn new(reason: CloseReason) -> Box<Self> {
-        Box::new(Self { reason, linger_idle: Duration::ZERO, last_call: None })
-    }
-}
-
-/// What happens when a last look at Send-Q finds something unacknowledged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LastCall {
-    /// It may go on until the farewell's end.
-    Patient,
-    /// It is reset.
-    Final,
 }
 
 /// A span that a session keeps in four bytes.
@@ -276,7 +214,7 @@ impl Session {
     /// `shutdown read`: what comes in is dropped from now on, within the flood limits. Nothing that was received
     /// before is parsed any more. `false` where that direction has ended already.
     pub fn shut_read(&mut self, now: Moment) -> bool {
-        if !self.turn(Turn::ShutRead) {
+        if !self.step(Transition::ShutRead) {
             return false;
         }
         self.shut_by_operator = true;
@@ -290,7 +228,7 @@ impl Session {
 
     /// `shutdown write`: FIN after what is queued. `false` where that direction has ended already.
     pub fn shut_write(&mut self, now: Moment) -> bool {
-        if !self.turn(Turn::ShutWrite) {
+        if !self.step(Transition::ShutWrite) {
             return false;
         }
         self.shut_by_operator = true;
@@ -319,11 +257,11 @@ impl Session {
     /// Both directions end, for this reason, unless it ends for another already: what is queued is flushed, FIN sent, what comes in dropped until the
     /// peer's FIN, and all of that within `linger`. `false` if the connection is gone.
     pub fn farewell(&mut self, reason: CloseReason, linger: Linger, now: Moment) -> bool {
-        if !self.turn(Turn::Farewell) {
+        if !self.step(Transition::Farewell) {
             return false;
         }
         self.timeline.note(now, Milestone::Farewell(reason.clone()));
-        self.ending.get_or_insert_with(|| Ending::new(reason)).linger_idle = linger.idle;
+        self.ending.get_or_insert_with(|| Box::new(Ending::new(reason))).linger_idle = linger.idle;
         self.paced = linger.paced;
         if self.input == Input::Open {
             self.input = Input::Discarded;
@@ -350,13 +288,13 @@ impl Session {
 
     /// The connection is to be reset, for this reason.
     pub fn reset(&mut self, reason: CloseReason) {
-        self.ending.get_or_insert_with(|| Ending::new(reason));
+        self.ending.get_or_insert_with(|| Box::new(Ending::new(reason)));
         self.fate = Some(Fate::Reset);
     }
 
     /// The socket is closed: everything queued is given back. Gives the number of bytes that were never sent.
     pub fn end(&mut self, chunks: &mut Chunks) -> usize {
-        self.turn(Turn::End);
+        self.step(Transition::End);
         self.timers.cancel_all();
         self.framer.clear();
         self.outbox.clear(chunks)
@@ -368,8 +306,8 @@ impl Session {
     }
 
     /// Takes one step of the phase table; `false` where the table has none.
-    pub(super) fn turn(&mut self, turn: Turn) -> bool {
-        let after = self.phase.after(turn);
+    pub(super) fn step(&mut self, transition: Transition) -> bool {
+        let after = self.phase.after(transition);
         self.phase = after.unwrap_or(self.phase);
         after.is_some()
     }

@@ -2,7 +2,7 @@
 
 use super::connection::{Input, Output, Session};
 use super::limits::{FloodLimits, Limits};
-use super::phase::Turn;
+use super::phase::Transition;
 use super::timeline::Milestone;
 use super::timers::Timer;
 use crate::time::{Moment, Tenth};
@@ -145,7 +145,7 @@ impl Session {
 
     /// `read()` gave 0. `false` if that was known.
     pub fn handle_eof(&mut self, now: Moment) -> bool {
-        if self.input == Input::Ended || !self.turn(Turn::PeerEof) {
+        if self.input == Input::Ended || !self.step(Transition::PeerEof) {
             return false;
         }
         if self.input == Input::Discarded {

@@ -3,7 +3,8 @@
 use std::io::IoSlice;
 use std::time::Duration;
 
-use super::connection::{Fate, Input, LastCall, Output, Session, millis};
+use super::connection::{Input, Output, Session, millis};
+use super::ending::{Fate, LastCall};
 use super::timeline::Milestone;
 use super::timers::Timer;
 use super::{CloseReason, Limits};

@@ -42,7 +42,7 @@ impl fmt::Display for Half {
 
 /// What can happen to a phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
+pub enum Transition {
     /// The session is over and says goodbye: kick, quit, answered after EOF, server stop, `shutdown both`.
     Farewell,
     /// The socket is closed, whichever way.
@@ -60,19 +60,19 @@ impl Phase {
     pub const ALL: [Self; 6] =
         [Self::Open, Self::Eof, Self::RdShut, Self::WrShut, Self::Draining, Self::Gone];
 
-    /// The phase that follows, or `None` where the turn cannot happen.
+    /// The phase that follows, or `None` where it cannot happen.
     #[must_use]
-    pub const fn after(self, turn: Turn) -> Option<Self> {
+    pub const fn after(self, transition: Transition) -> Option<Self> {
         use Phase::{Draining, Eof, Gone, Open, RdShut, WrShut};
-        match (self, turn) {
-            (Open | RdShut, Turn::PeerEof) => Some(Eof),
-            (Open, Turn::ShutRead) => Some(RdShut),
-            (Open, Turn::ShutWrite) => Some(WrShut),
-            (Eof | RdShut, Turn::ShutWrite)
-            | (WrShut, Turn::ShutRead | Turn::PeerEof)
-            | (Open | Eof | RdShut | WrShut | Draining, Turn::Farewell)
-            | (Draining, Turn::PeerEof) => Some(Draining),
-            (Open | Eof | RdShut | WrShut | Draining, Turn::End) => Some(Gone),
+        match (self, transition) {
+            (Open | RdShut, Transition::PeerEof) => Some(Eof),
+            (Open, Transition::ShutRead) => Some(RdShut),
+            (Open, Transition::ShutWrite) => Some(WrShut),
+            (Eof | RdShut, Transition::ShutWrite)
+            | (WrShut, Transition::ShutRead | Transition::PeerEof)
+            | (Open | Eof | RdShut | WrShut | Draining, Transition::Farewell)
+            | (Draining, Transition::PeerEof) => Some(Draining),
+            (Open | Eof | RdShut | WrShut | Draining, Transition::End) => Some(Gone),
             _ => None,
         }
     }
@@ -109,7 +109,13 @@ mod tests {
 
     #[test]
     fn the_whole_table() {
-        let turns = [Turn::PeerEof, Turn::ShutRead, Turn::ShutWrite, Turn::Farewell, Turn::End];
+        let transitions = [
+            Transition::PeerEof,
+            Transition::ShutRead,
+            Transition::ShutWrite,
+            Transition::Farewell,
+            Transition::End,
+        ];
         let expected = [
             (Open, [Some(Eof), Some(RdShut), Some(WrShut), Some(Draining), Some(Gone)]),
             (Eof, [None, None, Some(Draining), Some(Draining), Some(Gone)]),
@@ -120,8 +126,8 @@ mod tests {
         ];
         assert_eq!(expected.map(|(phase, _)| phase), Phase::ALL);
         for (phase, row) in expected {
-            for (turn, after) in turns.into_iter().zip(row) {
-                assert_eq!(phase.after(turn), after, "{phase} {turn:?}");
+            for (transition, after) in transitions.into_iter().zip(row) {
+                assert_eq!(phase.after(transition), after, "{phase} {transition:?}");
             }
         }
     }

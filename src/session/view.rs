@@ -98,6 +98,18 @@ impl Session {
         self.telnet.spoken()
     }
 
+    /// The name of its terminal, scrubbed, if it told (RFC 1091).
+    #[must_use]
+    pub fn terminal(&self) -> Option<&str> {
+        self.telnet.terminal()
+    }
+
+    /// Columns and rows of its window, if it told; 0 is "unknown" (RFC 1073).
+    #[must_use]
+    pub fn window(&self) -> Option<(u16, u16)> {
+        self.telnet.window()
+    }
+
     /// What happened to it, oldest first.
     pub fn milestones(&self) -> impl Iterator<Item = &(Moment, Milestone)> {
         self.timeline.iter()

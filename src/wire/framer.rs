@@ -23,7 +23,7 @@ use lines::Lines;
 use nul::Nul;
 
 /// The most that delimits a message, in bytes: [`Framing::Length`] has so many.
-const DELIMITER_MAX: usize = length::PREFIX;
+pub const DELIMITER_MAX: usize = length::PREFIX;
 
 /// One message, or the news of one that was too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

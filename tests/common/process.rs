@@ -106,6 +106,8 @@ pub(crate) struct TcpSocket {
     pub(crate) send_q: u64,
     /// Recv-Q: not yet read by the process.
     pub(crate) recv_q: u64,
+    /// When the next keepalive probe is due; none while another timer of the socket runs.
+    pub(crate) keepalive_in: Option<Duration>,
 }
 
 /// The connections whose local port is `port`: the server's ends, listeners and the mere memory of ended ones
@@ -143,10 +145,15 @@ fn parse_socket(line: &str) -> Option<TcpSocket> {
     let local_port = port(fields.next()?)?;
     let remote_port = port(fields.next()?)?;
     let state = usize::from_str_radix(fields.next()?, 16).ok()?;
+    let state = *STATES.get(state.checked_sub(1)?)?;
     let (send_q, recv_q) = fields.next()?.split_once(':')?;
-    let queue = |digits: &str| u64::from_str_radix(digits, 16).ok();
-    let (send_q, recv_q) = (queue(send_q)?, queue(recv_q)?);
-    Some(TcpSocket { local_port, remote_port, state: *STATES.get(state.checked_sub(1)?)?, send_q, recv_q })
+    let number = |digits: &str| u64::from_str_radix(digits, 16).ok();
+    let (send_q, recv_q) = (number(send_q)?, number(recv_q)?);
+    let (timer, due) = fields.next()?.split_once(':')?;
+    // Timer 2 is that of keepalive; times are in hundredths of a second (proc(5), `USER_HZ`).
+    let keepalive_in =
+        number(due).filter(|_| number(timer) == Some(2)).map(|due| Duration::from_millis(due * 10));
+    Some(TcpSocket { local_port, remote_port, state, send_q, recv_q, keepalive_in })
 }
 
 /// How much of what came from the client at `client_port` the process behind `server_port` has not read.

@@ -7,8 +7,8 @@ use chatops::dash::{App, Effect};
 use chatops::engine::operator::Half;
 use chatops::engine::record::{Entry, Record};
 use chatops::engine::snapshot::{
-    CloseReason, ConnId, Detail, Flags, HalfState, Kernel, Milestone, Nick, Peer, Phase, RoomName, Row,
-    Snapshot, Status, TcpInfo, TurnStats,
+    self, AcceptLosses, AcceptQueue, CloseReason, ConnId, Detail, Flags, HalfState, Kernel, Milestone, Nick,
+    Peer, Phase, RoomName, Row, Snapshot, Status, TcpInfo, TurnStats,
 };
 use chatops::link::{Request, Response};
 use chatops::time::{Moment, Now, WallTime};
@@ -77,6 +77,7 @@ pub(crate) fn row(number: u64, nick: &str, peer: &str) -> Row {
         stuck_since: None,
         flow_since: None,
         flags: Flags::default(),
+        terminal: None,
         reason: None,
         gone_at: None,
     }
@@ -108,7 +109,14 @@ fn mallory() -> Row {
 pub(crate) fn remarkable() -> Vec<Row> {
     let op = Flags::default().with(Flags::OP, true);
     vec![
-        row(5, "zoe", "192.0.2.77:51010"),
+        Row {
+            terminal: Some(Box::new(snapshot::Terminal {
+                name: Some("XTERM-256COLOR".into()),
+                columns: 132,
+                rows: 43,
+            })),
+            ..row(5, "zoe", "192.0.2.77:51010")
+        },
         Row {
             state: Phase::RdShut,
             read: HalfState::Shut,
@@ -183,11 +191,14 @@ pub(crate) fn status() -> Status {
         pid: 4_242,
         uptime: Duration::from_secs(UPTIME_S),
         listeners: vec!["127.0.0.1:6677 (lines)".to_owned()],
+        accept_queues: vec![Some(AcceptQueue { length: 0, limit: 1_024 })],
+        accept_losses: Some(AcceptLosses { overflows: 2, drops: 2 }),
         clients: 42,
         half_closed: 3,
         slow: 1,
         accepted: 512,
         refused: 7,
+        accept_failures: 0,
         closed: vec![("eof", 300), ("reset", 1), ("reset-by-peer", 2), ("quit", 167)],
         bytes_in: 9_000_000,
         bytes_out: 88_000_000,
@@ -195,6 +206,7 @@ pub(crate) fn status() -> Status {
         lines_incomplete: 0,
         deliveries: 910_000,
         lines_skipped: 14,
+        inbox_bytes: 0,
         outbox_bytes: 171_093,
         outbox_total_limit: 268_435_456,
         outbox_limit: 262_144,

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use chatops::config::settings::{ClockFormat, Dashboard};
 use chatops::dash::App;
-use chatops::engine::snapshot::{Snapshot, Status};
-use chatops::link::LinkError;
+use chatops::engine::record::{Entry, Record};
+use chatops::engine::snapshot::{AcceptQueue, Nick, Snapshot, Status};
+use chatops::link::{LinkError, Response};
 use unicode_width::UnicodeWidthStr;
 
-use crate::fixture::{answer, id, lines, mono, now, press, row, snapshot, status, watching_at};
+use crate::fixture::{UPTIME_S, answer, at, id, lines, mono, now, press, row, snapshot, status, watching_at};
 
 const SIZES: [(u16, u16); 4] = [(40, 10), (80, 24), (100, 30), (160, 50)];
 
@@ -125,6 +126,11 @@ fn detail() {
 }
 
 #[test]
+fn detail_of_a_telnet_client() {
+    screen("detail-telnet", |app| press(app, "/zoe<Enter><Enter>"));
+}
+
+#[test]
 fn traffic() {
     screen("traffic", |app| press(app, "2"));
 }
@@ -142,6 +148,22 @@ fn events_of_a_category_looked_back() {
 #[test]
 fn events_by_age() {
     screens("events-age", &Dashboard { clock: ClockFormat::Age, ..mono() }, |app| press(app, "3"));
+}
+
+#[test]
+fn events_that_were_too_many() {
+    screen("events-missed", |app| {
+        let missed = |(seq, ago, record)| Entry { seq, at: at(UPTIME_S - ago), record };
+        let nick = |name| Some(Nick::of_anybody(name).unwrap());
+        let records = [
+            (324, 1, Record::Missed { events: 312 }),
+            (325, 1, Record::Eof { id: id(5), nick: nick("zoe"), unsent: 0 }),
+            (326, 0, Record::Skipped { id: id(17), nick: nick("mallory"), lines: 14 }),
+        ];
+        let records = records.map(missed).to_vec();
+        app.handle_response(Response::Snapshot(Box::new(Snapshot { records, ..snapshot() })), now());
+        press(app, "3fff");
+    });
 }
 
 #[test]
@@ -243,6 +265,22 @@ fn say() {
 #[test]
 fn pause_accepting() {
     screen("pause-accepting", |app| press(app, "p"));
+}
+
+#[test]
+fn an_accept_queue_that_nobody_empties() {
+    screen("accept-queue", |app| {
+        let queues = vec![
+            Some(AcceptQueue { length: 5, limit: 16 }),
+            None,
+            Some(AcceptQueue { length: 900, limit: 1_024 }),
+            Some(AcceptQueue { length: 12, limit: 16 }),
+        ];
+        let crowded = Status { paused: true, accept_queues: queues, ..status() };
+        let response = answer(app, Snapshot { status: crowded, ..snapshot() });
+        app.handle_response(response, now());
+        press(app, "2");
+    });
 }
 
 #[test]

@@ -7,6 +7,7 @@ use chatops::dash::{App, Effect};
 use chatops::engine::operator::{OperatorCommand, Who};
 use chatops::engine::snapshot::{
     CloseReason, ConnId, Flags, HalfState, Kernel, Peer, Phase, Query, Row, Snapshot, Status, TcpInfo,
+    Terminal,
 };
 use chatops::link::{Request, Response};
 use chatops::time::Moment;
@@ -102,6 +103,9 @@ prop_compose! {
             stuck_since: stuck.then(|| moment(3)),
             flow_since: flow.then(|| moment(3)),
             flags,
+            terminal: muted.then(|| {
+                Box::new(Terminal { name: flow.then(|| "日本".repeat(20).into()), columns: 9, rows: u16::MAX })
+            }),
             reason: (state == Phase::Gone).then_some(CloseReason::Stalled),
             gone_at: (state == Phase::Gone).then(|| moment(2)),
             peer: if muted { Peer::Unix } else { Peer::Tcp("[2001:db8::7]:65535".parse().unwrap()) },

@@ -224,8 +224,6 @@ fn the_command_line_completes_remembers_and_says_what_is_wrong() {
     assert!(screen(&mut app).contains(":shutdown 5 write"));
     press(&mut app, "<Esc>:frobnicate<Enter>");
     assert!(screen(&mut app).contains("! no such verb: frobnicate"));
-    press(&mut app, ":kick nobody-here<Enter>");
-    assert!(screen(&mut app).contains("! nobody is called nobody-here"));
     press(&mut app, ":reset 12<Enter>");
     assert!(screen(&mut app).contains("! #12 is gone: connection reset"));
     press(&mut app, ":say back soon<Enter>");
@@ -235,6 +233,67 @@ fn the_command_line_completes_remembers_and_says_what_is_wrong() {
     assert!(verbs(&mut app).is_empty());
     press(&mut app, "y");
     assert_eq!(verbs(&mut app), ["stop"]);
+}
+
+/// The server answers the one question that the dashboard has asked.
+fn answer_question(app: &mut App, question: &str, outcome: Result<&str, &str>) {
+    let requests = app.take_effects();
+    let [Effect::Request(Request::Verb { ticket, command })] = requests.as_slice() else {
+        panic!("{requests:?}");
+    };
+    assert_eq!(command.to_string(), question);
+    let outcome = outcome.map(str::to_owned).map_err(str::to_owned);
+    app.handle_response(Response::Verb { ticket: *ticket, outcome }, now());
+}
+
+#[test]
+fn who_is_newer_than_the_picture_is_asked_for() {
+    for line in ["kick #44 too loud", "kick newcomer too loud"] {
+        let mut app = watching();
+        press(&mut app, &format!(":{line}<Enter>"));
+        assert!(screen(&mut app).contains("asking the server"));
+        let who = line.split(' ').nth(1).unwrap();
+        answer_question(&mut app, &format!("connection {who}"), Ok("#44 newcomer, idle 0 s"));
+        assert!(app.asked_about().is_empty(), "{line}: nobody is seen yet");
+        let mut rows = rows();
+        rows.push(row(44, "newcomer", "192.0.2.44:1"));
+        feed(&mut app, rows);
+        assert!(screen(&mut app).contains("Kick #44 newcomer 192.0.2.44:1?"), "{line}");
+        press(&mut app, "y");
+        assert_eq!(verbs(&mut app), ["kick #44 too loud"]);
+    }
+}
+
+#[test]
+fn of_who_is_not_there_the_server_has_the_last_word() {
+    let mut app = watching();
+    press(&mut app, ":reset 99<Enter>");
+    answer_question(&mut app, "connection #99", Err("nobody here is #99"));
+    assert!(screen(&mut app).contains("! reset #99: nobody here is #99"));
+    feed(&mut app, rows());
+    assert!(app.asked_about().is_empty());
+    // It was there when it was asked for, and has left before the picture was taken.
+    press(&mut app, ":kick late<Enter>");
+    answer_question(&mut app, "connection late", Ok("#44 late"));
+    feed(&mut app, rows());
+    assert!(screen(&mut app).contains("! nobody is called late any more"));
+}
+
+#[test]
+fn a_question_never_opens_over_something_else_and_the_last_verb_counts() {
+    let mut app = watching();
+    press(&mut app, ":kick #44<Enter>");
+    answer_question(&mut app, "connection #44", Ok("#44"));
+    press(&mut app, ":say hello");
+    let mut rows = rows();
+    rows.push(row(44, "newcomer", "192.0.2.44:1"));
+    feed(&mut app, rows);
+    assert!(app.asked_about().is_empty());
+    press(&mut app, "<Esc>");
+    assert!(screen(&mut app).contains("! kick #44: give it again, something else is open"));
+    let mut read_only = App::new(&mono(), false, true).unwrap();
+    press(&mut read_only, ":kick #44<Enter>");
+    assert!(verbs(&mut read_only).is_empty());
 }
 
 #[test]
@@ -352,7 +411,8 @@ fn rows_are_copied_and_exported_as_shown() {
         contents.starts_with("[\n{\"id\":23,\"nick\":\"bob\",\"peer\":\"198.51.100.7:40112\","),
         "{contents}"
     );
-    assert!(contents.ends_with("\"flags\":[\"half\"],\"reason\":null}\n]\n"), "{contents}");
+    assert!(contents.contains("\"flags\":[\"half\"],\"reason\":null,\"terminal\":null,"), "{contents}");
+    assert!(contents.ends_with("}\n]\n"), "{contents}");
     assert!(csv.starts_with("id,nick,peer,listener,state,age_s,"), "{csv}");
     assert!(csv.contains("\r\n23,bob,198.51.100.7:40112,127.0.0.1:6677 (lines),eof,"), "{csv}");
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::common::{
     AT_ONCE, Client, DEADLINE, End, NO_FLOOD_LIMIT, Server, let_pass, now, numbered, people, process,
+    wait_until,
 };
 
 #[test]
@@ -102,6 +103,23 @@ fn who_asked_to_listen_stays_after_the_timeout() {
 }
 
 #[test]
+fn who_stays_after_fin_is_probed_sooner() {
+    let server = Server::start(&["keepalive.idle=10m", "keepalive.idle_half_closed=30s"]);
+    let [mut alice, bob] = people(&server, ["alice", "bob"]);
+    // While bytes are under way the socket's timer is another one.
+    let is_due = |client: &Client, within: std::ops::Range<u64>| {
+        let ends = process::connections_on(server.port());
+        let end = ends.into_iter().find(|end| end.remote_port == client.local_port());
+        end.and_then(|end| end.keepalive_in).is_some_and(|due| within.contains(&due.as_secs()))
+    };
+    wait_until(DEADLINE, "keepalive waits for ten minutes", || is_due(&alice, 500..601));
+    alice.answer("/listen");
+    alice.shutdown_write();
+    wait_until(DEADLINE, "keepalive waits for half a minute", || is_due(&alice, 0..31));
+    wait_until(DEADLINE, "that of others is as it was", || is_due(&bob, 500..601));
+}
+
+#[test]
 fn half_closed_clients_cost_no_processor_time() {
     let server = Server::start(&["half_close.policy=listen"]);
     let mut listeners: Vec<Client> = (0..20)
@@ -133,9 +151,7 @@ fn clients_that_were_answered_leave_nothing_behind() {
         client.shutdown_write();
         client.lines_to_end(DEADLINE);
     }
-    crate::common::wait_until(DEADLINE, "the sockets are closed", || {
-        process::fd_count(server.pid()) <= before
-    });
+    wait_until(DEADLINE, "the sockets are closed", || process::fd_count(server.pid()) <= before);
     bob.lines_until_now();
     let who = bob.answer("/who").join("\n");
     assert!(!who.contains("guest-"), "{who}");

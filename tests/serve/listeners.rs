@@ -143,7 +143,9 @@ fn addresses_that_are_none_are_wrong_usage() {
 #[test]
 fn a_listener_beyond_loopback_is_warned_of_once() {
     let mut open = Server::listening_on(&["0.0.0.0:0"], &[]);
-    open.stderr.wait_for("a warning", |text| text.to_lowercase().contains("plain text"));
+    let port = open.port();
+    let warning = format!("0.0.0.0:{port} is open to all who can reach it, in plain text");
+    open.stderr.wait_for("a warning with the port that it got", |text| text.contains(&warning));
     assert_eq!(open.stop(), Some(0));
     let log = open.stderr.wait_for_end(DEADLINE).to_lowercase();
     assert_eq!(log.matches("plain text").count(), 1, "{log}");

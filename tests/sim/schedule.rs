@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chatops::config::settings::{self, ByteSize, Config, HalfClosePolicy, Listen, Listeners, OnFull};
 use chatops::engine::record::Record;
-use chatops::engine::{Engine, Fate};
+use chatops::engine::{Engine, Fate, READ_BUDGET};
 use chatops::session::CloseReason;
 
 use crate::actor::{Actor, LINE_BYTES, RECORD_BYTES};
@@ -77,6 +77,7 @@ pub(crate) struct Schedule {
     /// Lines that the records say were skipped, of each id.
     skipped: BTreeMap<u64, u64>,
     outbox_total: usize,
+    inbox_total: usize,
     tally: Tally,
     trace: Trace,
 }
@@ -152,10 +153,11 @@ impl Schedule {
     pub(crate) fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let has_witness = random.percent(75);
-        let mut outbox_total = 0;
+        let (mut outbox_total, mut inbox_total) = (0, 0);
         let mut world = World::with(|config| {
             configure(config, &mut random, has_witness);
             outbox_total = config.limits.outbox_total.bytes();
+            inbox_total = config.limits.inbox_total.bytes();
         });
         world.answer_max = ANSWER_MAX;
         let mut schedule = Self {
@@ -168,6 +170,7 @@ impl Schedule {
             closed: BTreeMap::new(),
             skipped: BTreeMap::new(),
             outbox_total,
+            inbox_total,
             tally: Tally { schedules: 1, ..Tally::default() },
             trace: Trace(vec![format!("seed {seed}, witness: {has_witness}")]),
         };
@@ -238,6 +241,9 @@ impl Schedule {
         // What cannot be skipped: answers, and a line for each that was begun.
         let begun = books.connections * (LINE_BYTES + 64);
         assert!(books.queued_bytes <= self.outbox_total + books.kept_bytes + begun, "{books:?}");
+        // The read that went beyond the limit, and a message that each has begun since.
+        let begun = READ_BUDGET + books.connections * (LINE_BYTES + 8);
+        assert!(books.parked_bytes <= self.inbox_total + begun, "{books:?}");
         for record in self.world.take_records() {
             match record {
                 Record::Accepted { id, .. } => assert!(self.accepted.insert(id.get())),
@@ -558,6 +564,7 @@ fn configure(config: &mut Config, random: &mut Random, has_witness: bool) {
         config.half_close.policy = HalfClosePolicy::Listen;
     }
     config.half_close.timeout = Duration::from_secs(random.pick(&[5, 60, 600]));
+    config.limits.inbox_total = ByteSize(random.pick(&[300, 2_000, 64 * 1024 * 1024]));
     config.rooms.presence_max = 1_000;
     if has_witness {
         return;

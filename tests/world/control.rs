@@ -49,16 +49,19 @@ fn status_has_every_field_of_the_contract() {
         ("pid", json!(42)),
         ("uptime_s", json!(10.0)),
         ("listeners", json!(["127.0.0.1:6677 (lines)"])),
+        ("accept_queues", json!([{"listener": "127.0.0.1:6677 (lines)", "length": 3, "limit": 1024}])),
         ("clients", json!(2)),
         ("half_closed", json!(1)),
         ("slow", json!(0)),
         ("operators", json!(1)),
         ("accepted", json!(2)),
         ("refused", json!(0)),
+        ("accept_failures", json!(0)),
         ("closed", json!({})),
         ("bytes_in", json!(30)),
         ("lines_in", json!(3)),
         ("lines_skipped", json!(0)),
+        ("inbox_bytes", json!(0)),
         ("outbox_bytes", json!(0)),
         ("rooms", json!(1)),
         ("loop", json!({"turns": 0, "p50_us": 0, "p99_us": 0, "max_us": 0})),
@@ -68,6 +71,7 @@ fn status_has_every_field_of_the_contract() {
     ] {
         assert_eq!(status[field], expected, "{field} in {status}");
     }
+    assert!(status.get("machine_accept_drops").is_none(), "what is not known is absent");
     assert!(status["bytes_out"].as_u64() > Some(100) && status["deliveries"].as_u64() > Some(3), "{status}");
 }
 

@@ -1,6 +1,8 @@
 //! The caps on connections, and what those over them are told.
 
-use chatops::engine::Fate;
+use std::io;
+
+use chatops::engine::{AcceptFailure, Fate};
 
 use crate::stage::{Client, World};
 
@@ -122,4 +124,59 @@ fn rooms_have_limits_too() {
         let answer = world.lines(client).pop().unwrap();
         assert_eq!(answer.starts_with("-- "), is_granted, "{line}: {answer}");
     }
+}
+
+#[test]
+fn other_protocols_are_counted_and_warned_of_at_a_limited_rate() {
+    let mut world = World::new();
+    world.people(["alice"]);
+    world.events();
+    for (number, first) in ["GET / HTTP/1.1\r\n", "SSH-2.0-x\r\n", "\u{16}\u{3}\u{1}"].into_iter().enumerate()
+    {
+        let browser = world.connect_from(&format!("192.0.2.1:{number}"));
+        world.sends(browser, first.as_bytes());
+        world.finishes(browser);
+        world.run();
+    }
+    let warnings = |world: &mut World| {
+        let events = world.events().into_iter();
+        events.filter(|event| event.starts_with("server: ")).collect::<Vec<_>>()
+    };
+    assert_eq!(warnings(&mut world), ["server: #2 from 192.0.2.1:0 speaks HTTP, not chat: closed"]);
+    assert_eq!(world.snapshot().status.closed, [("foreign", 3)]);
+    world.pass("10s");
+    let browser = world.connect_from("192.0.2.2:1");
+    world.says(browser, "SSH-2.0-y");
+    assert_eq!(
+        warnings(&mut world),
+        [
+            "server: #5 from 192.0.2.2:1 speaks SSH, not chat: closed (2 more like it since this was last told)"
+        ]
+    );
+}
+
+#[test]
+fn failures_to_accept_are_counted_and_told_at_a_limited_rate() {
+    let mut world = World::new();
+    let exhausted = io::Error::other("no descriptors");
+    let aborted = io::Error::from(io::ErrorKind::ConnectionAborted);
+    for _ in 0..50 {
+        world.engine.accept_failed(AcceptFailure::Exhausted, &exhausted);
+        world.engine.accept_failed(AcceptFailure::Connection, &aborted);
+    }
+    assert_eq!(
+        world.events(),
+        [
+            "server: cannot accept: no descriptors; trying again",
+            "server: a connection was lost before it was accepted: connection aborted",
+        ]
+    );
+    assert_eq!(world.snapshot().status.accept_failures, 100);
+    world.pass("10s");
+    world.snapshot();
+    world.engine.accept_failed(AcceptFailure::Exhausted, &exhausted);
+    assert_eq!(
+        world.events(),
+        ["server: cannot accept: no descriptors; trying again (49 more like it since this was last told)"]
+    );
 }

@@ -120,7 +120,7 @@ fn a_farewell_is_said_once() {
     let mut world = World::new();
     let [alice, bob] = world.people(["alice", "bob"]);
     world.operator("kick bob").unwrap();
-    assert_eq!(world.operator("kick #2").unwrap_err(), "#2 is leaving already");
+    assert_eq!(world.operator("kick #2").unwrap_err(), "#2 bob is leaving already");
     world.operator("kick bob").unwrap_err();
     world.reads(bob, ["-- kicked by the operator"]);
     world.reads(alice, ["12:34 #lobby <-- bob (kicked)"]);
@@ -160,4 +160,19 @@ fn a_client_that_resets_has_left() {
     world.peer(bob).resets();
     world.reads(alice, ["12:34 #lobby <bob> last words", "12:34 #lobby <-- bob (connection reset)"]);
     assert_eq!(world.fate(bob), Some(Fate::Reset));
+}
+
+#[test]
+fn whoever_was_kicked_has_a_name_in_all_that_is_recorded_of_it() {
+    let mut world = World::new();
+    let [_alice, bob] = world.people(["alice", "bob"]);
+    world.events();
+    world.operator("kick bob").unwrap();
+    world.run();
+    world.finishes(bob);
+    world.pass("1s");
+    assert_eq!(
+        world.events(),
+        ["#2 op: kick bob: kicked #2 bob", "#2 bob eof: sent FIN", "#2 bob close: kicked"]
+    );
 }

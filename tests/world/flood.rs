@@ -1,6 +1,7 @@
 //! Senders over their rate: told once, not read for a while, and in the end sent away.
 
 use chatops::config::settings::ByteSize;
+use chatops::engine::READ_BUDGET;
 
 use crate::stage::World;
 
@@ -172,4 +173,55 @@ fn without_flood_limits_nothing_waits() {
     }
     assert_eq!(world.lines(bob).len(), 1_000);
     world.reads(alice, []);
+}
+
+#[test]
+fn all_unparsed_input_together_is_bounded_and_nothing_of_it_is_lost() {
+    const LIMIT: usize = 20 * 1024;
+    const FLOODERS: usize = 20;
+    const LINES: usize = 1_000;
+    const MESSAGE: usize = 4096 + 8;
+    let mut world = World::with(|config| {
+        config.limits.inbox_total = ByteSize(LIMIT as u64);
+        config.flood.lines_per_second = 100;
+    });
+    let [alice, bob] = world.people(["alice", "bob"]);
+    let flooders: Vec<_> = (0..FLOODERS).map(|_| world.connect()).collect();
+    world.everybody_has_read();
+    let before = world.snapshot().status.lines_in;
+    world.events();
+    for flooder in &flooders {
+        // Lines that do nothing: what is said to the room is no part of this.
+        world.sends(*flooder, format!("{:39}\n", "").repeat(LINES).as_bytes());
+    }
+    let most = LIMIT + READ_BUDGET + FLOODERS * MESSAGE;
+    for _ in 0..5 {
+        world.turn();
+        assert!(world.books().parked_bytes <= most, "{:?}", world.books());
+    }
+    world.run();
+    let parked = world.snapshot().status.inbox_bytes;
+    assert!(parked > LIMIT as u64, "the limit is reached, with {parked} bytes");
+    let unlimited = FLOODERS * LINES * 40;
+    assert!(most < unlimited / 2, "without it there would be more");
+    let left = |world: &mut World| -> usize {
+        flooders.iter().map(|flooder| world.peer(*flooder).inbound.len()).sum()
+    };
+    assert!(left(&mut world) > unlimited / 2, "the rest waits with the senders");
+    let warned = |event: &String| event.contains("over limits.inbox_total");
+    assert_eq!(world.events().iter().filter(|event| warned(event)).count(), 1);
+    // Who is within the rates waits for nobody, in one piece or in many.
+    world.says(alice, "hello");
+    world.reads(bob, ["12:34 #lobby <alice> hello"]);
+    for byte in "wor".bytes() {
+        world.sends(alice, &[byte]);
+        world.run();
+    }
+    world.says(alice, "ld");
+    world.reads(bob, ["12:34 #lobby <alice> world"]);
+    world.pass("30s");
+    assert_eq!(left(&mut world), 0);
+    let status = world.snapshot().status;
+    assert_eq!(status.inbox_bytes, 0);
+    assert_eq!(status.lines_in - before, (FLOODERS * LINES + 2) as u64);
 }

@@ -150,3 +150,15 @@ fn a_client_that_is_gone_looks_half_closed_until_something_is_written() {
     world.reads(alice, ["12:34 #lobby <-- bob (connection reset)"]);
     world.reads(bob, []);
 }
+
+#[test]
+fn whether_one_who_stays_is_still_there_is_found_out_soon() {
+    let mut world = World::new();
+    let [alice, bob] = world.people(["alice", "bob"]);
+    world.says(alice, "/listen");
+    world.finishes(alice);
+    world.finishes(bob);
+    world.run();
+    assert!(world.peer(alice).is_probed_sooner);
+    assert!(!world.peer(bob).is_probed_sooner, "bob was answered, and goes");
+}

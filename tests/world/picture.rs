@@ -201,6 +201,27 @@ fn the_sums_are_those_of_the_rows() {
 }
 
 #[test]
+fn records_that_are_too_many_for_one_snapshot_are_counted_in_it() {
+    let mut world = World::new();
+    let [alice] = world.people(["alice"]);
+    let mut seen = world.snapshot().records.last().unwrap().seq;
+    for number in 0..1_500 {
+        world.operator(&format!("say {number}")).unwrap();
+    }
+    for expected in [1_001, 0] {
+        let query = Query { records_after: seen, ..Query::default() };
+        let records = world.engine.snapshot(&query, |_| None).records;
+        assert_eq!(records.len(), expected);
+        if let Some(first) = records.first() {
+            assert_eq!(first.record, Record::Missed { events: 500 });
+            assert!(records.windows(2).all(|pair| pair[0].seq + 1 == pair[1].seq), "without gaps");
+            seen = records.last().unwrap().seq;
+        }
+    }
+    world.lines(alice);
+}
+
+#[test]
 fn only_visible_rows_have_their_kernel_queues_read() {
     let mut world = World::new();
     let [_alice, bob, _carol] = world.people(["alice", "bob", "carol"]);

@@ -178,7 +178,7 @@ fn a_direction_that_has_ended_cannot_end_again() {
     for half in ["read", "write", "both"] {
         for end in ["kick #2", "shutdown #2 both"] {
             let why = ended(end, &format!("shutdown #2 {half}"));
-            assert_eq!(why, "#2 is draining: that direction has ended");
+            assert_eq!(why, "#2 bob is draining: that direction has ended");
         }
     }
 }

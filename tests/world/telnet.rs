@@ -1,5 +1,7 @@
 //! Telnet is understood from whoever speaks it, and spoken to nobody else.
 
+use serde_json::Value;
+
 use crate::stage::World;
 
 const IAC: u8 = 255;
@@ -30,6 +32,40 @@ fn however_the_bytes_come_the_text_is_the_same() {
         world.reads(bob, ["12:34 #lobby <alice> abc\u{FFFD}d"]);
         assert_eq!(world.bytes(alice), [IAC, 253, 31], "window size is welcome");
     }
+}
+
+#[test]
+fn what_a_client_tells_of_its_terminal_is_shown_to_the_operator() {
+    let mut world = World::new();
+    let [alice, bob] = world.people(["alice", "bob"]);
+    assert_eq!(world.row(alice).terminal, None);
+    // An offer of NAWS (31) and TERMINAL-TYPE (24): both are welcome, and the type is asked for.
+    world.sends(alice, &[IAC, 251, 31, IAC, 251, 24]);
+    assert_eq!(world.bytes(alice), [IAC, 253, 31, IAC, 253, 24, IAC, 250, 24, 1, IAC, 240]);
+    assert_eq!(world.row(alice).terminal, None, "nothing is told yet");
+    world.sends(alice, &[IAC, 250, 31, 0, 132, 0, 43, IAC, 240]);
+    assert_eq!(world.row(alice).terminal.unwrap().to_string(), "132x43");
+    let hostile = "XTERM\u{1b}[2J\u{202e}".as_bytes();
+    world.sends(alice, &[&[IAC, 250, 24, 0], hostile, &[IAC, 240]].concat());
+    assert_eq!(world.row(alice).terminal.unwrap().to_string(), "XTERM␛[2J\u{FFFD} 132x43");
+    // It has another window now, and does not know how many rows that has.
+    world.sends(alice, &[IAC, 250, 31, 1, 0, 0, 0, IAC, 240]);
+    let operator = world.connect_operator();
+    world.says(operator, "connections");
+    let answer: Value = serde_json::from_slice(&world.bytes(operator)).unwrap();
+    let [row, other] = &answer["connections"].as_array().unwrap()[..] else { panic!("{answer}") };
+    assert_eq!(row["terminal"], "XTERM␛[2J\u{FFFD}");
+    assert_eq!(row["terminal_columns"], 256);
+    for (row, field) in [(row, "terminal_rows"), (other, "terminal"), (other, "terminal_columns")] {
+        assert_eq!(row.get(field), None, "{field} is not known");
+    }
+    world.reads(bob, []);
+    world.says(alice, "/quit");
+    world.finishes(alice);
+    world.run();
+    world.says(operator, "closed");
+    let closed = String::from_utf8(world.bytes(operator)).unwrap();
+    assert!(closed.contains("\"terminal_columns\":256"), "{closed}");
 }
 
 #[test]

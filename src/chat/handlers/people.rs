@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::listing;
+use super::listing::{self, InOrder};
 use crate::chat::command::{Answer, Arguments, Call, Refusal, quote};
 use crate::chat::person::{Contact, Person};
 use crate::chat::{Line, Nick, Outcome, RoomId, RoomName};
@@ -49,10 +49,10 @@ pub(in crate::chat) fn who(call: &mut Call<'_>, arguments: Arguments<'_>) -> Ans
     let id = if arguments.word.is_empty() { call.active_room()? } else { known_room(call, arguments.word)? };
     let room = &call.hub.rooms[id];
     let head = format!("{} in {}:", room.members.len(), room.name);
-    let mut nicks: Vec<Nick> = room.members.iter().map(|slot| call.hub.people[*slot].nick).collect();
-    nicks.sort_by_cached_key(Nick::folded);
-    let words: Vec<&str> = nicks.iter().map(Nick::as_str).collect();
-    listing::answer(call, &head, &words);
+    let nick = |slot: Slot| &call.hub.people[slot].nick;
+    let by_name: InOrder<_> = room.members.iter().map(|slot| (nick(*slot).folded(), *slot)).collect();
+    let lines = listing::lines(&head, by_name.map(|(_, slot)| nick(slot).as_str()));
+    listing::answer(call, &lines);
     Ok(Outcome::Continue)
 }
 
@@ -70,8 +70,9 @@ pub(in crate::chat) fn whois(call: &mut Call<'_>, arguments: Arguments<'_>) -> A
     let presence = stay(person, call);
     let rooms: Vec<String> = person.rooms.ids().map(|room| call.hub.rooms[room].name.to_string()).collect();
     let head = format!("{} is in{}", person.nick, if rooms.is_empty() { " no room" } else { "" });
+    let rooms = listing::lines(&head, rooms.iter());
     call.answer(&presence);
-    listing::answer(call, &head, &rooms);
+    listing::answer(call, &rooms);
     Ok(Outcome::Continue)
 }
 

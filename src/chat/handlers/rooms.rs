@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::listing;
+use super::listing::{self, InOrder};
 use crate::chat::command::{Answer, Arguments, Call, Refusal, quote};
 use crate::chat::room::TOPIC_BYTES_MAX;
 use crate::chat::{Line, Outcome, RoomId, RoomName};
@@ -76,16 +76,17 @@ fn own_room(call: &Call<'_>, word: &str) -> Result<RoomId, Refusal> {
 
 /// `/rooms`: every room with the number of its members, the fullest first.
 pub(in crate::chat) fn list(call: &mut Call<'_>, _: Arguments<'_>) -> Answer {
-    let mut rooms: Vec<_> = call.hub.rooms().collect();
-    // Stable: rooms with as many members stay in the order of their names.
-    rooms.sort_by_key(|room| Reverse(room.members));
-    let words: Vec<String> = rooms.iter().map(|room| format!("{} ({})", room.name, room.members)).collect();
-    let head = match words.len() {
+    // Rooms with as many members stay in the order of their names.
+    let by_name = call.hub.rooms().enumerate();
+    let rooms: InOrder<_> = by_name.map(|(at, room)| (Reverse(room.members), at, room.name)).collect();
+    let head = match rooms.len() {
         0 => "no rooms: /join #ROOM opens one".to_owned(),
         1 => "1 room:".to_owned(),
         count => format!("{count} rooms:"),
     };
-    listing::answer(call, &head, &words);
+    let words = rooms.map(|(Reverse(members), _, name)| format!("{name} ({members})"));
+    let lines = listing::lines(&head, words);
+    listing::answer(call, &lines);
     Ok(Outcome::Continue)
 }
 

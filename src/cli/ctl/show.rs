@@ -5,14 +5,14 @@ use std::time::Duration;
 use chrono::{DateTime, Local};
 use serde_json::Value;
 
-use super::table::Align::{Left, Right};
+use super::table::Align::{self, Left, Right};
 use super::table::{pairs, table};
 use crate::dash::units;
 use crate::engine::operator::{OperatorCommand, Question};
 use crate::engine::snapshot::Phase;
 
 /// The fields of a connection that come first when one is shown alone, in this order.
-const FIRST_FIELDS: [&str; 28] = [
+const FIRST_FIELDS: [&str; 31] = [
     "id",
     "nick",
     "peer",
@@ -41,6 +41,9 @@ const FIRST_FIELDS: [&str; 28] = [
     "send_q",
     "rtt_us",
     "peer_window",
+    "terminal",
+    "terminal_columns",
+    "terminal_rows",
 ];
 
 /// The answer to `command`, with its line ends.
@@ -64,82 +67,59 @@ fn rows<'a>(answer: &'a Value, list: &str) -> &'a [Value] {
     answer[list].as_array().map_or(&[], Vec::as_slice)
 }
 
+/// A column of a table of connections: its title, where its cells stand, and what is in them.
+type Column = (&'static str, Align, fn(&Value) -> String);
+
+const ID: Column = ("ID", Right, |row| text(&row["id"]));
+const NICK: Column = ("NICK", Left, |row| text(&row["nick"]));
+const PEER: Column = ("PEER", Left, |row| text(&row["peer"]));
+const STATE: Column = ("STATE", Left, state);
+const BYTES_IN: Column = ("IN", Right, |row| bytes(&row["bytes_in"]));
+const BYTES_OUT: Column = ("OUT", Right, |row| bytes(&row["bytes_out"]));
+const SKIPPED: Column = ("SKIPPED", Right, |row| count(&row["lines_skipped"]));
+
 fn connections(rows: &[Value]) -> String {
-    if rows.is_empty() {
-        return "nobody is connected\n".to_owned();
-    }
-    let columns = [
-        ("ID", Right),
-        ("NICK", Left),
-        ("PEER", Left),
-        ("STATE", Left),
-        ("RECV-Q", Right),
-        ("OUTBOX", Right),
-        ("SEND-Q", Right),
-        ("IN", Right),
-        ("OUT", Right),
-        ("SKIPPED", Right),
-        ("IDLE", Right),
-        ("AGE", Right),
-        ("FLAGS", Left),
+    let columns: [Column; 13] = [
+        ID,
+        NICK,
+        PEER,
+        STATE,
+        ("RECV-Q", Right, |row| bytes(&row["recv_q"])),
+        ("OUTBOX", Right, |row| bytes(&row["outbox_bytes"])),
+        ("SEND-Q", Right, |row| bytes(&row["send_q"])),
+        BYTES_IN,
+        BYTES_OUT,
+        SKIPPED,
+        ("IDLE", Right, |row| brief(&row["idle_s"])),
+        ("AGE", Right, |row| brief(&row["age_s"])),
+        ("FLAGS", Left, |row| words(&row["flags"], " ")),
     ];
-    let shown: Vec<_> = rows
-        .iter()
-        .map(|row| {
-            [
-                text(&row["id"]),
-                text(&row["nick"]),
-                text(&row["peer"]),
-                state(row),
-                bytes(&row["recv_q"]),
-                bytes(&row["outbox_bytes"]),
-                bytes(&row["send_q"]),
-                bytes(&row["bytes_in"]),
-                bytes(&row["bytes_out"]),
-                count(&row["lines_skipped"]),
-                brief(&row["idle_s"]),
-                brief(&row["age_s"]),
-                words(&row["flags"], " "),
-            ]
-        })
-        .collect();
-    table(columns, &shown)
+    listed(&columns, rows, "nobody is connected\n")
 }
 
 fn closed(rows: &[Value]) -> String {
-    if rows.is_empty() {
-        return "nobody has left yet\n".to_owned();
-    }
-    let columns = [
-        ("ID", Right),
-        ("NICK", Left),
-        ("PEER", Left),
-        ("STATE", Left),
-        ("IN", Right),
-        ("OUT", Right),
-        ("SKIPPED", Right),
-        ("STAYED", Right),
-        ("AGO", Right),
-        ("REASON", Left),
+    let columns: [Column; 10] = [
+        ID,
+        NICK,
+        PEER,
+        STATE,
+        BYTES_IN,
+        BYTES_OUT,
+        SKIPPED,
+        ("STAYED", Right, |row| brief(&row["age_s"])),
+        ("AGO", Right, |row| brief(&row["gone_s"])),
+        ("REASON", Left, |row| text(&row["reason"])),
     ];
-    let shown: Vec<_> = rows
-        .iter()
-        .map(|row| {
-            [
-                text(&row["id"]),
-                text(&row["nick"]),
-                text(&row["peer"]),
-                state(row),
-                bytes(&row["bytes_in"]),
-                bytes(&row["bytes_out"]),
-                count(&row["lines_skipped"]),
-                brief(&row["age_s"]),
-                brief(&row["gone_s"]),
-                text(&row["reason"]),
-            ]
-        })
-        .collect();
-    table(columns, &shown)
+    listed(&columns, rows, "nobody has left yet\n")
+}
+
+/// The table, or what is said if there are no rows.
+fn listed<const N: usize>(columns: &[Column; N], rows: &[Value], nobody: &str) -> String {
+    if rows.is_empty() {
+        return nobody.to_owned();
+    }
+    let cells: Vec<_> = rows.iter().map(|row| columns.map(|(_, _, cell)| cell(row))).collect();
+    table(columns.map(|(title, align, _)| (title, align)), &cells)
 }
 
 fn rooms(rows: &[Value]) -> String {
@@ -198,7 +178,8 @@ fn status(answer: &Value) -> String {
     };
     let [name, version, pid] = ["name", "version", "pid"].map(|field| text(&answer[field]));
     let [clients, half, slow] = ["clients", "half_closed", "slow"].map(|field| count(&answer[field]));
-    let [accepted, refused] = ["accepted", "refused"].map(|field| count(&answer[field]));
+    let [accepted, refused, failed] =
+        ["accepted", "refused", "accept_failures"].map(|field| count(&answer[field]));
     let [lines, deliveries, skipped] =
         ["lines_in", "deliveries", "lines_skipped"].map(|field| count(&answer[field]));
     let [input, output] = ["bytes_in", "bytes_out"].map(|field| bytes(&answer[field]));
@@ -207,10 +188,11 @@ fn status(answer: &Value) -> String {
         ("server", format!("{name}, chatops {version}, pid {pid}, up {up}")),
         ("listening", words(&answer["listeners"], ", ")),
         ("accepting", accepting.to_owned()),
+        ("queue", accept_queues(answer)),
         ("clients", format!("{clients}: {half} half-closed, {slow} slow")),
-        ("accepted", format!("{accepted}, {refused} refused")),
+        ("accepted", format!("{accepted}, {refused} refused, {failed} failed")),
         ("closed", if ends.is_empty() { "none".to_owned() } else { ends.join(", ") }),
-        ("in", format!("{input} in {lines} lines")),
+        ("in", format!("{input} in {lines} lines, {} unparsed", bytes(&answer["inbox_bytes"]))),
         ("out", format!("{output}, {deliveries} lines delivered, {skipped} skipped")),
         ("outbox", bytes(&answer["outbox_bytes"])),
         ("rooms", count(&answer["rooms"])),
@@ -219,6 +201,23 @@ fn status(answer: &Value) -> String {
         ("memory", bytes(&answer["rss_bytes"])),
     ];
     pairs(&lines.map(|(name, value)| (name.to_owned(), value)))
+}
+
+/// `0 of 1,024`, for each listener, and what such queues lost.
+fn accept_queues(answer: &Value) -> String {
+    let queues = rows(answer, "accept_queues");
+    let queues = queues.iter().map(|queue| match &queue["length"] {
+        Value::Null => "-".to_owned(),
+        length => format!("{} of {}", count(length), count(&queue["limit"])),
+    });
+    let mut words = queues.collect::<Vec<_>>().join(", ");
+    if words.is_empty() {
+        words.push('-');
+    }
+    if let Some(overflows) = answer["machine_accept_overflows"].as_u64() {
+        words = format!("{words}; {} overflows on this machine", units::grouped(overflows));
+    }
+    words
 }
 
 /// `<-> open`

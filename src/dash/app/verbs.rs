@@ -86,7 +86,7 @@ impl App {
     }
 
     /// Says so when there are no verbs here.
-    fn refuses_verbs(&mut self, what: &str, now: Now) -> bool {
+    pub(super) fn refuses_verbs(&mut self, what: &str, now: Now) -> bool {
         if self.read_only {
             self.tell(Err(format!("read-only: no {what} from here")), now);
         } else if let Some(why) = &self.ended {
@@ -155,6 +155,14 @@ impl App {
     }
 
     fn run_command(&mut self, command: OperatorCommand, now: Now) {
+        match target_of(&command) {
+            Some(who) if !self.knows(&who) => self.ask_server(command, who, now),
+            _ => self.run_seen(command, now),
+        }
+    }
+
+    /// Runs a verb for somebody whom the picture shows, or has shown, or for the server.
+    pub(super) fn run_seen(&mut self, command: OperatorCommand, now: Now) {
         let (verb, who) = match command {
             OperatorCommand::Drain(time) => (Verb::Drain(time), None),
             OperatorCommand::Kick { who, reason } => (Verb::Kick(reason), Some(who)),
@@ -172,19 +180,24 @@ impl App {
         self.ask(Dialog { verb, targets }, now);
     }
 
+    /// Whether the picture tells anything of them, if only that they are gone.
+    fn knows(&self, who: &Who) -> bool {
+        match who {
+            Who::Id(id) => self.live.row(*id).is_some(),
+            Who::Nick(_) => self.find(who).is_ok(),
+        }
+    }
+
     fn find(&self, who: &Who) -> Result<Target, String> {
         match who {
-            Who::Id(id) => self.live.living(*id).map(Target::from).ok_or_else(|| match self.live.row(*id) {
-                Some(_) => gone(*id, &self.live),
-                None => format!("{id} is not connected"),
-            }),
+            Who::Id(id) => self.live.living(*id).map(Target::from).ok_or_else(|| gone(*id, &self.live)),
             Who::Nick(nick) => {
                 let named = |row: &&crate::engine::snapshot::Row| {
                     row.nick.is_some_and(|other| other.folded() == nick.folded())
                 };
                 let row =
                     self.live.rows().iter().filter(|row| self.live.living(row.id).is_some()).find(named);
-                row.map(Target::from).ok_or_else(|| format!("nobody is called {nick}"))
+                row.map(Target::from).ok_or_else(|| format!("nobody is called {nick} any more"))
             }
         }
     }
@@ -212,5 +225,16 @@ impl App {
         } else {
             self.mode = Mode::Quit;
         }
+    }
+}
+
+/// Whom a verb takes something from; nobody for verbs that need no question, or are for the server.
+fn target_of(command: &OperatorCommand) -> Option<Who> {
+    match command {
+        OperatorCommand::Kick { who, .. }
+        | OperatorCommand::Mute { who, .. }
+        | OperatorCommand::Reset(who)
+        | OperatorCommand::Shutdown { who, .. } => Some(*who),
+        _ => None,
     }
 }

@@ -9,6 +9,7 @@ use super::traffic::draw_columns;
 use crate::dash::App;
 use crate::dash::columns::COMPACT_BELOW;
 use crate::dash::history::Sample;
+use crate::dash::theme::Theme;
 use crate::dash::units;
 
 /// Cells for the figures at the side of a chart.
@@ -22,48 +23,39 @@ struct Chart {
     of: fn(&Sample) -> u64,
     /// Writes one of its values.
     text: fn(u64, &App) -> String,
-    style: fn(&App) -> Style,
+    style: fn(&Theme) -> Style,
+}
+
+const fn chart(
+    title: &'static str,
+    of: fn(&Sample) -> u64,
+    text: fn(u64, &App) -> String,
+    style: fn(&Theme) -> Style,
+) -> Chart {
+    Chart { title, of, text, style }
 }
 
 /// The charts in the order in which they go when there is no room for all.
 static CHARTS: [Chart; 6] = [
-    Chart {
-        title: "in, bytes/s",
-        of: |sample| sample.bytes_in,
-        text: |value, app| units::bytes(value, app.raw),
-        style: |app| app.theme.inward,
-    },
-    Chart {
-        title: "out, bytes/s",
-        of: |sample| sample.bytes_out,
-        text: |value, app| units::bytes(value, app.raw),
-        style: |app| app.theme.outward,
-    },
-    Chart {
-        title: "deliveries, lines/s",
-        of: |sample| sample.deliveries,
-        text: |value, app| units::short(value, app.raw),
-        style: |app| app.theme.text,
-    },
-    Chart {
-        title: "turn time, p99",
-        of: |sample| sample.turn_p99_us,
-        text: |value, app| units::micros(u32::try_from(value).unwrap_or(u32::MAX), app.glyphs.micro),
-        style: |app| app.theme.text,
-    },
-    Chart {
-        title: "outboxes, bytes",
-        of: |sample| sample.outbox,
-        text: |value, app| units::bytes(value, app.raw),
-        style: |app| app.theme.warn,
-    },
-    Chart {
-        title: "Send-Qs, bytes",
-        of: |sample| sample.send_q,
-        text: |value, app| units::bytes(value, app.raw),
-        style: |app| app.theme.warn,
-    },
+    chart("in, bytes/s", |sample| sample.bytes_in, bytes, |theme| theme.inward),
+    chart("out, bytes/s", |sample| sample.bytes_out, bytes, |theme| theme.outward),
+    chart("deliveries, lines/s", |sample| sample.deliveries, count, |theme| theme.text),
+    chart("turn time, p99", |sample| sample.turn_p99_us, micros, |theme| theme.text),
+    chart("outboxes, bytes", |sample| sample.outbox, bytes, |theme| theme.warn),
+    chart("Send-Qs, bytes", |sample| sample.send_q, bytes, |theme| theme.warn),
 ];
+
+fn bytes(value: u64, app: &App) -> String {
+    units::bytes(value, app.raw)
+}
+
+fn count(value: u64, app: &App) -> String {
+    units::short(value, app.raw)
+}
+
+fn micros(value: u64, app: &App) -> String {
+    units::micros(u32::try_from(value).unwrap_or(u32::MAX), app.glyphs.micro)
+}
 
 /// Draws as many charts as there is room for, in two columns where that is wide enough.
 pub(super) fn draw(buffer: &mut Buffer, area: Rect, app: &App) {
@@ -106,7 +98,7 @@ fn draw_chart(buffer: &mut Buffer, area: Rect, app: &App, chart: &Chart) {
     if axis.height > 0 {
         draw_axis(buffer, axis, axis.height - 1, "0", app);
     }
-    draw_columns(buffer, plot, app, &values, (chart.style)(app));
+    draw_columns(buffer, plot, app, &values, (chart.style)(&app.theme));
 }
 
 fn draw_axis(buffer: &mut Buffer, area: Rect, row: u16, text: &str, app: &App) {

@@ -147,6 +147,7 @@ fn who(app: &App, row: &Row) -> Vec<(&'static str, String)> {
         ("idle", units::brief_span(now.since(row.heard))),
         ("lines", format!("{} in, {} out", units::grouped(row.lines_in), units::grouped(row.lines_out))),
     ]);
+    pairs.extend(row.terminal.as_ref().map(|terminal| ("terminal", terminal.to_string())));
     pairs
 }
 

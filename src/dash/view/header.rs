@@ -4,10 +4,14 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::paint::{self, Spans, span};
+use super::traffic::{accept_queue, fullest_accept_queue};
 use crate::dash::App;
 use crate::dash::action::Action;
 use crate::dash::units;
 use crate::time::Now;
+
+/// The place behind the parts that count clients.
+const AFTER_CLIENTS: usize = 6;
 
 /// A part of the header: groups stand two cells apart, parts of a group one.
 struct Part {
@@ -78,8 +82,12 @@ fn parts(app: &App) -> Vec<Part> {
         ),
         part(1, true, vec![label("turn "), span(turn(app), theme.text)]),
     ];
+    if let Some(queue) = fullest_accept_queue(status).filter(|queue| queue.length > queue.limit / 2) {
+        let text = format!("accept queue {}", accept_queue(queue));
+        parts.insert(AFTER_CLIENTS, part(7, true, vec![span(text, theme.alarm)]));
+    }
     if status.paused {
-        parts.insert(4, part(7, true, vec![span("accepts nobody", theme.warn)]));
+        parts.insert(AFTER_CLIENTS, part(7, true, vec![span("accepts nobody", theme.warn)]));
     }
     parts
 }

@@ -4,10 +4,12 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::paint::{self, Spans, span};
+use super::traffic::accept_queue;
 use crate::dash::App;
 use crate::dash::layout::View;
 use crate::dash::units;
 use crate::engine::record::Category;
+use crate::engine::snapshot::AcceptQueue;
 
 /// Draws the tabs.
 pub(super) fn draw(buffer: &mut Buffer, area: Rect, app: &App) {
@@ -18,7 +20,7 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, app: &App) {
     }
     spans.extend(match app.view {
         View::Clients => clients(app),
-        View::Traffic => Vec::new(),
+        View::Traffic => accept_queues(app),
         View::Events => events(app),
     });
     paint::line_with_end(buffer, area, 0, (&spans, &range(app)), app);
@@ -52,6 +54,24 @@ fn clients(app: &App) -> Spans {
     let marks = app.table.marks().len();
     if marks > 0 {
         spans.push(span(format!("  {marks} marked"), theme.accent));
+    }
+    spans
+}
+
+/// The accept queue of each listener, and how often any of this machine was full.
+fn accept_queues(app: &App) -> Spans {
+    let status = app.picture().status();
+    let told = |queue: &Option<AcceptQueue>| queue.map_or_else(|| "-".to_owned(), accept_queue);
+    let queues: Vec<String> = status.accept_queues.iter().map(told).collect();
+    let mut spans = Vec::new();
+    if !queues.is_empty() {
+        spans.push(span("  accept queue ", app.theme.dim));
+        spans.push(span(queues.join(" "), app.theme.text));
+    }
+    if let Some(lost) = status.accept_losses {
+        spans.push(span("  overflows ", app.theme.dim));
+        spans.push(span(units::grouped(lost.overflows), app.theme.text));
+        spans.push(span(" (machine)", app.theme.dim));
     }
     spans
 }

@@ -8,6 +8,7 @@ use super::paint::{self, Spans, span};
 use crate::dash::App;
 use crate::dash::history::Sample;
 use crate::dash::units;
+use crate::engine::snapshot::{AcceptQueue, Status};
 
 /// Cells before a sparkline.
 const LABEL: u16 = 5;
@@ -96,6 +97,17 @@ fn spark(app: &App, label: &str, of: fn(&Sample) -> u64, style: Style, seconds: 
     vec![span(label.to_owned(), app.theme.dim), span(missing + &bars, style)]
 }
 
+/// The accept queue that is closest to its limit.
+pub(super) fn fullest_accept_queue(status: &Status) -> Option<AcceptQueue> {
+    let queues = status.accept_queues.iter().copied().flatten();
+    queues.max_by_key(|queue| u64::from(queue.length) * 1_000 / u64::from(queue.limit.max(1)))
+}
+
+/// `3/1024`
+pub(super) fn accept_queue(queue: AcceptQueue) -> String {
+    format!("{}/{}", queue.length, queue.limit)
+}
+
 /// Figures of the server, each a label and a value.
 fn figures(app: &App) -> Vec<Spans> {
     let (status, history) = (app.picture().status(), &app.picture().history);
@@ -106,24 +118,29 @@ fn figures(app: &App) -> Vec<Spans> {
     let fullest = fullest.map_or_else(|| "-".to_owned(), |(id, bytes)| format!("{id} {}", size(bytes)));
     let resets = status.closed.iter().filter(|(word, _)| word.starts_with("reset"));
     let resets = resets.fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
+    let queue = fullest_accept_queue(status).filter(|queue| queue.length > 0);
+    let unparsed = Some(status.inbox_bytes).filter(|bytes| *bytes > 0);
+    // What is nothing most of the time is shown when it is something.
     let pairs = [
-        ("outbox", size(status.outbox_bytes)),
-        ("fullest", fullest),
-        ("Send-Q", size(app.picture().send_q())),
-        ("accept", tenths(history.recent(|sample| sample.accepted_milli))),
-        ("close", tenths(history.recent(|sample| sample.closed_milli))),
-        ("skipped", units::grouped(status.lines_skipped)),
-        ("resets", units::grouped(resets)),
-        ("turn p50", micros(status.turns.p50_us)),
-        ("p99", micros(status.turns.p99_us)),
-        ("frame", micros(app.frame_us)),
-        ("fds", format!("{}/{}", status.fds.0, status.fds.1)),
-        ("rss", size(status.rss_bytes)),
-        ("refused", units::grouped(status.refused)),
-        ("rooms", units::grouped(u64::from(status.rooms))),
+        ("outbox", Some(size(status.outbox_bytes))),
+        ("fullest", Some(fullest)),
+        ("Send-Q", Some(size(app.picture().send_q()))),
+        ("unparsed", unparsed.map(size)),
+        ("accept", Some(tenths(history.recent(|sample| sample.accepted_milli)))),
+        ("close", Some(tenths(history.recent(|sample| sample.closed_milli)))),
+        ("queue", queue.map(accept_queue)),
+        ("skipped", Some(units::grouped(status.lines_skipped))),
+        ("resets", Some(units::grouped(resets))),
+        ("turn p50", Some(micros(status.turns.p50_us))),
+        ("p99", Some(micros(status.turns.p99_us))),
+        ("frame", Some(micros(app.frame_us))),
+        ("fds", Some(format!("{}/{}", status.fds.0, status.fds.1))),
+        ("rss", Some(size(status.rss_bytes))),
+        ("refused", Some(units::grouped(status.refused))),
+        ("rooms", Some(units::grouped(u64::from(status.rooms)))),
     ];
-    let group = |(label, value): (&str, String)| {
-        vec![span(format!("{label} "), app.theme.dim), span(value, app.theme.text)]
+    let group = |(label, value): (&str, Option<String>)| {
+        Some(vec![span(format!("{label} "), app.theme.dim), span(value?, app.theme.text)])
     };
-    pairs.into_iter().map(group).collect()
+    pairs.into_iter().filter_map(group).collect()
 }

@@ -4,6 +4,7 @@
 //! typed, scrubbed before it came here.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -53,6 +54,19 @@ pub(super) struct Connection<'a> {
     /// Since it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     gone_s: Option<f64>,
+    #[serde(flatten)]
+    terminal: Terminal<'a>,
+}
+
+/// What a telnet client told of its terminal.
+#[derive(Debug, Default, Serialize)]
+struct Terminal<'a> {
+    #[serde(rename = "terminal", skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(rename = "terminal_columns", skip_serializing_if = "Option::is_none")]
+    columns: Option<NonZeroU16>,
+    #[serde(rename = "terminal_rows", skip_serializing_if = "Option::is_none")]
+    rows: Option<NonZeroU16>,
 }
 
 #[derive(Debug, Serialize)]
@@ -99,6 +113,17 @@ impl<'a> Connection<'a> {
                 None => reason.word().to_owned(),
             }),
             gone_s: row.gone_at.map(|at| seconds(now.moment.since(at))),
+            terminal: row.terminal.as_deref().map(Terminal::from).unwrap_or_default(),
+        }
+    }
+}
+
+impl<'a> From<&'a snapshot::Terminal> for Terminal<'a> {
+    fn from(terminal: &'a snapshot::Terminal) -> Self {
+        Self {
+            name: terminal.name.as_deref(),
+            columns: NonZeroU16::new(terminal.columns),
+            rows: NonZeroU16::new(terminal.rows),
         }
     }
 }
@@ -166,12 +191,17 @@ pub(super) struct Status<'a> {
     pid: u32,
     uptime_s: f64,
     listeners: &'a [String],
+    /// In the order of `listeners`.
+    accept_queues: Vec<AcceptQueue<'a>>,
+    #[serde(flatten)]
+    accept_losses: Option<AcceptLosses>,
     clients: u32,
     half_closed: u32,
     slow: u32,
     operators: usize,
     accepted: u64,
     refused: u64,
+    accept_failures: u64,
     closed: BTreeMap<&'a str, u64>,
     bytes_in: u64,
     bytes_out: u64,
@@ -179,6 +209,7 @@ pub(super) struct Status<'a> {
     lines_incomplete: u64,
     deliveries: u64,
     lines_skipped: u64,
+    inbox_bytes: u64,
     outbox_bytes: u64,
     rooms: u32,
     #[serde(rename = "loop")]
@@ -188,6 +219,23 @@ pub(super) struct Status<'a> {
     rss_bytes: u64,
     paused: bool,
     draining: bool,
+}
+
+/// Length and limit are absent where the system does not tell them.
+#[derive(Debug, Serialize)]
+struct AcceptQueue<'a> {
+    listener: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    length: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<u32>,
+}
+
+/// Of all listeners of the machine, whoever has them; absent where the system does not tell.
+#[derive(Debug, Serialize)]
+struct AcceptLosses {
+    machine_accept_overflows: u64,
+    machine_accept_drops: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -207,12 +255,18 @@ impl<'a> Status<'a> {
             pid: status.pid,
             uptime_s: seconds(status.uptime),
             listeners: &status.listeners,
+            accept_queues: accept_queues(status),
+            accept_losses: status.accept_losses.map(|lost| AcceptLosses {
+                machine_accept_overflows: lost.overflows,
+                machine_accept_drops: lost.drops,
+            }),
             clients: status.clients,
             half_closed: status.half_closed,
             slow: status.slow,
             operators,
             accepted: status.accepted,
             refused: status.refused,
+            accept_failures: status.accept_failures,
             closed: status.closed.iter().copied().collect(),
             bytes_in: status.bytes_in,
             bytes_out: status.bytes_out,
@@ -220,6 +274,7 @@ impl<'a> Status<'a> {
             lines_incomplete: status.lines_incomplete,
             deliveries: status.deliveries,
             lines_skipped: status.lines_skipped,
+            inbox_bytes: status.inbox_bytes,
             outbox_bytes: status.outbox_bytes,
             rooms: status.rooms,
             turns: Loop { turns, p50_us, p99_us, max_us },
@@ -230,6 +285,18 @@ impl<'a> Status<'a> {
             draining: status.draining,
         }
     }
+}
+
+fn accept_queues(status: &snapshot::Status) -> Vec<AcceptQueue<'_>> {
+    let queues = status.accept_queues.iter().copied().chain(std::iter::repeat(None));
+    let labelled = status.listeners.iter().zip(queues);
+    labelled
+        .map(|(listener, queue)| AcceptQueue {
+            listener,
+            length: queue.map(|queue| queue.length),
+            limit: queue.map(|queue| queue.limit),
+        })
+        .collect()
 }
 
 /// How an order went.

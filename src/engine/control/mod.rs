@@ -34,7 +34,7 @@ pub trait Machine {
     /// The kernel's side of a connection, where the system tells it.
     fn kernel(&self, slot: Slot) -> Option<Kernel>;
 
-    /// Fills in what the engine leaves at its default: process, loop, descriptors, memory.
+    /// Fills in what the engine leaves at its default: process, loop, descriptors, memory, accept queues.
     fn complete(&self, status: &mut Status);
 }
 
@@ -100,7 +100,7 @@ impl Engine {
     }
 
     /// Goes on with the answers under way, within the budget of a turn; called once a turn, before
-    /// [`Engine::settle`].
+    /// [`Engine::reconcile`].
     pub fn answer(&mut self, machine: &impl Machine) {
         let mut rows = ROWS_A_TURN;
         for at in 0..self.operators.here.len() {

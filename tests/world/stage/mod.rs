@@ -1,52 +1,39 @@
 //! The engine on a stage: a virtual clock instead of the real one, and for every client a fake kernel and a peer
 //! behind it. Nothing here waits, and the same acts give the same run.
 //!
-//! [`World::turn`] is the engine's protocol, step for step what the reactor does:
+//! [`World::turn`] is the reactor's, step for step:
 //!
 //! 1. `begin_turn(now)`: all that follows happens at one moment.
 //! 2. The operator's verbs (`handle_operator`) and newcomers (`accepted`); here [`World::operator`] and
 //!    [`World::connect`] do that, between two turns.
 //! 3. For every connection that the poller calls ready: a writable event on a blocked socket ends the blocking
-//!    and `touch`es it; if it `wants.read`, one read goes to `handle_bytes` or `handle_eof`. A broken socket is
-//!    read to its end, whatever it wants, and then goes to `handle_error`.
+//!    and `touch`es it; if it `wants.read`, or is broken whatever it wants, `receive`.
 //! 4. `handle_timeout()`: deadlines that have passed. `answer()`: operators' answers go on.
-//! 5. A few passes over whatever is dirty, until nothing is:
-//!    * `settle()`: what was said is put into outboxes. `take_dirty`; of these, every connection with a
-//!      `wants.fate` has its socket closed and is told `ended`. `settle()` again, for what its leaving said.
-//!    * Each of the others is served. If it `wants.write` and its socket is not blocked, `flush` within the
-//!      budget: `Blocked` is remembered until a writable event, `More` leads to `touch`, `Failed` to `handle_error`.
-//!      If it `wants.fin`, FIN is sent and `fin_sent` told. If it `wants.probe`, Send-Q is told to `handle_send_q`.
-//!      The poller is asked for readable events if it `wants.read`, for writable ones if it is blocked, and for
-//!      none at all, not even hang-ups, unless it `wants.events`. Then `arm(slot)`.
-//! 6. `end_turn()`: what is left unsent is held to the limits.
+//! 5. `reconcile()`: sockets are closed, written to, finished, looked at and watched, all of it through [`Kernels`].
 //!
 //! The next turn begins at once while `has_dirty`, else with the next event or at `poll_timeout()`.
 //!
 //! After every turn the books are checked, and when all is quiet, that no connection wants anything more.
 
+mod kernels;
 mod peer;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use chatops::config::settings::Config;
 use chatops::engine::control::Machine;
 use chatops::engine::record::{Entry, Record};
-use chatops::engine::snapshot::{self, Flags, Kernel, Query, Row, Snapshot, Status};
-use chatops::engine::{Admission, Books, Engine, Fate, Flushed};
+use chatops::engine::snapshot::{self, AcceptQueue, Flags, Kernel, Query, Row, Snapshot, Status};
+use chatops::engine::{Admission, Books, Engine, Fate};
 use chatops::id::{ConnId, Slot};
 use chatops::time::{Moment, Now, WallTime, parse_span};
 
+use kernels::Kernels;
 pub(crate) use peer::{Peer, Window};
 
-/// Bytes written to one peer in one pass.
-const WRITE_BUDGET: usize = 64 * 1024;
-/// Passes over what is dirty in one turn.
-const PASSES_MAX: usize = 4;
-/// Bytes read from one broken socket in one turn.
-const TURN_READ_BUDGET: usize = 4 * 1024 * 1024;
 /// Turns at one moment in which no byte moves and nobody comes or goes; more of them are a busy loop.
 const IDLE_TURNS_MAX: u32 = 8;
 /// More than any answer to one line takes: 100 lines of 400 bytes.
@@ -71,6 +58,7 @@ impl Machine for FakeMachine {
         status.pid = 42;
         status.fds = (7, 1024);
         status.rss_bytes = 9_000_000;
+        status.accept_queues = vec![Some(AcceptQueue { length: 3, limit: 1_024 })];
     }
 }
 
@@ -83,7 +71,6 @@ pub(crate) struct World {
     by_slot: BTreeMap<Slot, usize>,
     next_id: ConnId,
     moment: Moment,
-    dirty: Vec<Slot>,
     told: u64,
     outbox_limit: Option<usize>,
     /// The most that an answer to one line takes, and a line of the room that was begun: by so much an outbox may
@@ -113,7 +100,6 @@ impl World {
             by_slot: BTreeMap::new(),
             next_id: ConnId::FIRST,
             moment,
-            dirty: Vec::new(),
             told: 0,
             answer_max: ANSWER_MAX,
             outbox_limit: skips.then(|| config.limits.outbox_bytes.bytes()),
@@ -310,7 +296,7 @@ impl World {
             }
             self.engine.ended(slot);
         }
-        self.engine.settle();
+        self.reconcile();
         self.check_quiet();
     }
 
@@ -337,106 +323,20 @@ impl World {
         }
         let is_broken = peer.is_broken();
         if wants.read || is_broken {
-            self.read(number, slot, is_broken);
-        }
-    }
-
-    /// Reads once; a broken socket to its end.
-    fn read(&mut self, number: usize, slot: Slot, is_broken: bool) {
-        let mut total = 0;
-        loop {
-            let peer = &mut self.peers[number];
-            let input = peer.take_inbound();
-            if !input.is_empty() {
-                self.moved = true;
-                total += input.len();
-                self.engine.handle_bytes(slot, &input);
-                if !is_broken || total >= TURN_READ_BUDGET {
-                    return;
-                }
-                continue;
-            }
-            if peer.fin && !std::mem::replace(&mut peer.is_eof_read, true) {
-                self.moved = true;
-                self.engine.handle_eof(slot);
-                self.engine.touch(slot);
-            }
-            if is_broken {
-                self.moved = true;
-                self.engine.handle_error(slot, &io::ErrorKind::ConnectionReset.into());
-            }
-            return;
+            let mut kernels = Kernels::of(&mut self.peers, &mut self.by_slot, &mut self.moved);
+            self.engine.receive(slot, is_broken, &mut kernels);
         }
     }
 
     fn reconcile(&mut self) {
-        let mut dirty = std::mem::take(&mut self.dirty);
-        for _ in 0..PASSES_MAX {
-            self.engine.settle();
-            self.engine.take_dirty(&mut dirty);
-            if dirty.is_empty() {
-                break;
-            }
-            for slot in &dirty {
-                self.bury(*slot);
-            }
-            self.engine.settle();
-            for slot in &dirty {
-                self.serve(*slot);
-            }
-        }
-        self.engine.end_turn();
-        self.dirty = dirty;
-    }
-
-    fn bury(&mut self, slot: Slot) {
-        let Some(fate) = self.engine.wants(slot).and_then(|wants| wants.fate) else { return };
-        if let Some(number) = self.by_slot.remove(&slot) {
-            self.peers[number].close(fate);
-        }
-        self.moved = true;
-        self.engine.ended(slot);
-        assert_eq!(self.engine.wants(slot), None, "whose socket is closed is gone");
-    }
-
-    fn serve(&mut self, slot: Slot) {
-        let Some(wants) = self.engine.wants(slot) else { return };
-        let peer = &mut self.peers[self.by_slot[&slot]];
-        if wants.fate.is_some() {
-            return self.engine.touch(slot);
-        }
-        if wants.write && !peer.blocked {
-            let held = peer.outbound.len();
-            let flushed = self.engine.flush(slot, WRITE_BUDGET, |slices| peer.write(slices));
-            self.moved |= peer.outbound.len() > held;
-            match flushed {
-                Flushed::All => {}
-                Flushed::More => self.engine.touch(slot),
-                Flushed::Blocked => peer.blocked = true,
-                Flushed::Failed(error) => {
-                    self.read(self.by_slot[&slot], slot, true);
-                    return self.engine.handle_error(slot, &error);
-                }
-            }
-        }
-        if self.engine.wants(slot).is_some_and(|wants| wants.fin) {
-            peer.finish();
-            self.engine.fin_sent(slot);
-        }
-        if self.engine.wants(slot).is_some_and(|wants| wants.probe) {
-            self.engine.handle_send_q(slot, peer.send_q());
-        }
-        if let Some(wants) = self.engine.wants(slot) {
-            peer.is_watched = wants.events;
-            peer.is_read = wants.read;
-            peer.is_written = wants.write && peer.blocked;
-        }
-        self.engine.arm(slot);
+        let mut kernels = Kernels::of(&mut self.peers, &mut self.by_slot, &mut self.moved);
+        self.engine.reconcile(&mut kernels);
     }
 
     fn check_turn(&mut self) {
         let books = self.books();
         assert_eq!(books.queued_bytes, books.unsent_bytes, "the outboxes' bytes are counted right");
+        assert_eq!(books.parked_bytes, books.unparsed_bytes, "the inboxes' bytes are counted right");
         if let Some(limit) = self.outbox_limit {
             let most = limit + self.answer_max;
             assert!(books.largest_outbox <= most, "an outbox of {} bytes", books.largest_outbox);
@@ -515,7 +415,7 @@ impl World {
 
     /// What was recorded since this was last asked, with nothing run before.
     pub(crate) fn take_records(&mut self) -> Vec<Record> {
-        let entries: Vec<Entry> = self.engine.records_after(self.told).cloned().collect();
+        let entries: Vec<Entry> = self.engine.records_after(self.told).map(Cow::into_owned).collect();
         self.told = entries.last().map_or(self.told, |entry| entry.seq);
         entries.into_iter().map(|entry| entry.record).collect()
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
-use chatops::engine::Fate;
+use chatops::engine::{Fate, WriteError};
 use chatops::id::{ConnId, Slot};
 
 /// Bytes that the server reads at a time.
@@ -60,6 +60,8 @@ pub(crate) struct Peer {
     pub(crate) is_read: bool,
     /// The poller reports that it is writable.
     pub(crate) is_written: bool,
+    /// The server wants to know soon whether it is still there.
+    pub(crate) is_probed_sooner: bool,
     /// The most bytes that one read gives.
     pub(crate) read_max: usize,
     /// The most bytes that one write takes.
@@ -86,6 +88,7 @@ impl Peer {
             is_watched: false,
             is_read: false,
             is_written: false,
+            is_probed_sooner: false,
             read_max: READ_BUDGET,
             write_max: usize::MAX,
         }
@@ -145,21 +148,21 @@ impl Peer {
     }
 
     /// The server reads once.
-    pub(crate) fn take_inbound(&mut self) -> Vec<u8> {
-        let count = self.inbound.len().min(self.read_max);
+    pub(crate) fn take_inbound(&mut self, most: usize) -> Vec<u8> {
+        let count = self.inbound.len().min(self.read_max).min(most);
         let bytes = self.inbound.make_contiguous()[..count].to_vec();
         self.inbound.drain(..count);
         bytes
     }
 
     /// The server writes.
-    pub(crate) fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    pub(crate) fn write(&mut self, slices: &[IoSlice<'_>]) -> Result<usize, WriteError> {
         assert!(self.slot.is_some(), "nothing is written to a closed socket");
         assert!(!self.server_fin, "nothing is written behind a FIN");
         let offered: usize = slices.iter().map(|slice| slice.len()).sum();
         assert!(offered > 0, "there is something to write");
         if self.rst {
-            return Err(io::ErrorKind::BrokenPipe.into());
+            return Err(WriteError::Failed(io::ErrorKind::BrokenPipe.into()));
         }
         if self.is_closed {
             self.rst = true;
@@ -167,7 +170,7 @@ impl Peer {
         }
         let room = self.kernel_bytes.saturating_sub(self.outbound.len()).min(self.write_max);
         if room == 0 {
-            return Err(io::ErrorKind::WouldBlock.into());
+            return Err(WriteError::Blocked);
         }
         let mut left = room;
         for slice in slices {

@@ -1,0 +1,220 @@
+//! The sockets that somebody else owns, made to do what their sessions want. Idempotent: nothing can be forgotten or
+//! done twice.
+//!
+//! The reactor brings real sockets, the tests' world a fake kernel for each client; the turn is the same.
+
+use std::io::{self, IoSlice};
+
+use super::outbound::Flushed;
+use super::server::Engine;
+use crate::id::Slot;
+use crate::session::{Fate, Wants};
+
+/// Bytes read from one peer in one turn.
+pub const READ_BUDGET: usize = 64 * 1024;
+/// Bytes written to one peer in one turn.
+const WRITE_BUDGET: usize = 64 * 1024;
+/// How often one turn goes over what became dirty by its own work; the rest is the next turn's.
+const PASSES_MAX: usize = 4;
+/// Bytes read in one turn from one socket that is broken.
+const BROKEN_READ_BUDGET: usize = 4 * 1024 * 1024;
+
+/// The sockets of all connections, by the slots that the engine gave them. None of these waits for anything.
+pub trait Sockets {
+    /// Reads once, at most `most` bytes, at least one; nothing read is the end of input (read(2)).
+    ///
+    /// # Errors
+    ///
+    /// Those of read(2); `WouldBlock` says that there is nothing now.
+    fn read(&mut self, slot: Slot, most: usize) -> io::Result<&[u8]>;
+
+    /// Writes once, and gives the number of bytes that were taken.
+    ///
+    /// # Errors
+    ///
+    /// Whether it is worth trying again is for who knows the system to say.
+    fn write(&mut self, slot: Slot, slices: &[IoSlice<'_>]) -> Result<usize, WriteError>;
+
+    /// Whether [`Sockets::set_blocked`] was called and no event has said since then that the socket is writable.
+    fn is_blocked(&self, slot: Slot) -> bool;
+
+    /// The kernel took less than it was offered.
+    fn set_blocked(&mut self, slot: Slot);
+
+    /// Sends FIN after what the kernel holds.
+    ///
+    /// # Errors
+    ///
+    /// Those of shutdown(2).
+    fn finish(&mut self, slot: Slot) -> io::Result<()>;
+
+    /// Send-Q, in bytes.
+    ///
+    /// # Errors
+    ///
+    /// The error that waits on a socket of which nothing is watched any more: no event tells it.
+    fn probe(&mut self, slot: Slot) -> io::Result<u32>;
+
+    /// The error that waits on a socket, if there is one (`SO_ERROR`).
+    fn take_error(&mut self, slot: Slot) -> Option<io::Error>;
+
+    /// Asks for the events that the session wants: readable ones if it reads, writable ones if it writes and is
+    /// blocked, and none at all, not even hang-ups, unless it wants events.
+    ///
+    /// # Errors
+    ///
+    /// Those of the poller.
+    fn watch(&mut self, slot: Slot, wants: Wants) -> io::Result<()>;
+
+    /// The peer has ended its input and stays to receive: whether it is still there is to be found out sooner than
+    /// of others.
+    fn probe_peer_sooner(&mut self, slot: Slot);
+
+    /// Closes the socket; the slot is free then.
+    fn close(&mut self, slot: Slot, fate: Fate);
+}
+
+/// Why nothing was written.
+#[derive(Debug)]
+pub enum WriteError {
+    /// The kernel takes nothing now; an event says when it does.
+    Blocked,
+    /// The socket has failed for good.
+    Failed(io::Error),
+}
+
+impl Engine {
+    /// Makes every socket that may have to do something do what its session wants. The last step of a turn: what is
+    /// left unsent is held to the limits.
+    pub fn reconcile(&mut self, sockets: &mut impl Sockets) {
+        let mut dirty = std::mem::take(&mut self.reconciled);
+        for _ in 0..PASSES_MAX {
+            self.settle();
+            self.take_dirty(&mut dirty);
+            if dirty.is_empty() {
+                break;
+            }
+            for slot in &dirty {
+                self.bury(*slot, sockets);
+            }
+            // Those who were buried leave rooms: their last lines go out with the rest.
+            self.settle();
+            for slot in &dirty {
+                self.serve(*slot, sockets);
+            }
+        }
+        self.end_turn();
+        self.reconciled = dirty;
+    }
+
+    /// Reads once; a broken socket is read to its end, for it will never be quiet. Gives the bytes read, and one more
+    /// for an end or an error.
+    pub fn receive(&mut self, slot: Slot, is_broken: bool, sockets: &mut impl Sockets) -> usize {
+        let mut total = 0;
+        loop {
+            let most = self.read_budget(slot);
+            match sockets.read(slot, most) {
+                Ok([]) => {
+                    self.handle_eof(slot);
+                    self.touch(slot);
+                    if is_broken {
+                        self.fail_broken(slot, sockets);
+                    } else if self.is_half_closed(slot) {
+                        sockets.probe_peer_sooner(slot);
+                    }
+                    return total + 1;
+                }
+                Ok(bytes) => {
+                    total += bytes.len();
+                    self.handle_bytes(slot, bytes);
+                    if !is_broken || total >= BROKEN_READ_BUDGET {
+                        return total;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if is_broken {
+                        self.fail_broken(slot, sockets);
+                    }
+                    return total;
+                }
+                Err(error) => {
+                    self.handle_error(slot, &error);
+                    return total + 1;
+                }
+            }
+        }
+    }
+
+    /// How much is read from `slot` at once.
+    fn read_budget(&mut self, slot: Slot) -> usize {
+        let Some(ahead) = self.board.read_ahead(slot) else { return READ_BUDGET };
+        self.warn_of_full_inboxes();
+        ahead.min(READ_BUDGET)
+    }
+
+    /// A hang-up without our FIN, or an error: there is nobody to write to. After both FINs it is no error.
+    fn fail_broken(&mut self, slot: Slot, sockets: &mut impl Sockets) {
+        let is_settling = self.wants(slot).is_none_or(|wants| !wants.events);
+        match sockets.take_error(slot) {
+            Some(error) => self.handle_error(slot, &error),
+            None if is_settling => {}
+            None => self.handle_error(slot, &io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    /// Closes the socket of a session that is over.
+    fn bury(&mut self, slot: Slot, sockets: &mut impl Sockets) {
+        if let Some(fate) = self.wants(slot).and_then(|wants| wants.fate) {
+            sockets.close(slot, fate);
+            self.ended(slot);
+        }
+    }
+
+    /// Writes, FIN, interest, deadline.
+    fn serve(&mut self, slot: Slot, sockets: &mut impl Sockets) {
+        let Some(wants) = self.wants(slot) else { return };
+        if wants.fate.is_some() {
+            return self.touch(slot);
+        }
+        if wants.write && !sockets.is_blocked(slot) {
+            match self.flush(slot, WRITE_BUDGET, |slices| sockets.write(slot, slices)) {
+                Flushed::All => {}
+                Flushed::More => self.touch(slot),
+                Flushed::Blocked => sockets.set_blocked(slot),
+                Flushed::Failed(error) => {
+                    // What it sent before it failed is heard.
+                    self.receive(slot, true, sockets);
+                    return self.handle_error(slot, &error);
+                }
+            }
+        }
+        self.finish(slot, sockets);
+        self.register(slot, sockets);
+        self.arm(slot);
+    }
+
+    fn finish(&mut self, slot: Slot, sockets: &mut impl Sockets) {
+        if self.wants(slot).is_some_and(|wants| wants.fin) {
+            match sockets.finish(slot) {
+                Ok(()) => self.fin_sent(slot),
+                Err(error) => self.handle_error(slot, &error),
+            }
+        }
+        if self.wants(slot).is_some_and(|wants| wants.probe) {
+            match sockets.probe(slot) {
+                Ok(send_q) => self.handle_send_q(slot, send_q),
+                Err(error) => self.handle_error(slot, &error),
+            }
+        }
+    }
+
+    /// Asks the poller for the events that the session wants.
+    fn register(&mut self, slot: Slot, sockets: &mut impl Sockets) {
+        if let Some(wants) = self.wants(slot)
+            && let Err(error) = sockets.watch(slot, wants)
+        {
+            self.handle_error(slot, &error);
+        }
+    }
+}
