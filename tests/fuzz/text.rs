@@ -107,10 +107,11 @@ fn check_graphemes(text: &str) {
         assert!(grapheme.len() <= GRAPHEME_BYTES_MAX, "{grapheme:?}");
         let mut marks = 0;
         for c in grapheme.chars() {
-            match c.general_category_group() {
-                GeneralCategoryGroup::Mark => marks += 1,
-                GeneralCategoryGroup::Letter => marks = 0,
-                _ => {}
+            match c {
+                // What joins or tints is no new base for marks.
+                '\u{200C}' | '\u{200D}' | '\u{1F3FB}'..='\u{1F3FF}' | '\u{FF9E}' | '\u{FF9F}' => {}
+                c if c.general_category_group() == GeneralCategoryGroup::Mark => marks += 1,
+                _ => marks = 0,
             }
             assert!(marks <= GRAPHEME_MARKS_MAX, "{grapheme:?}");
         }
