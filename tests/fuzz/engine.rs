@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::framer;
 use crate::framing::Framing;
 use crate::recipe::Recipe;
-use crate::stage::{Client, World};
+use crate::stage::{Client, Window, World};
 use crate::stream::chunks;
 
 /// The longest message, in bytes.
@@ -21,6 +21,9 @@ const LINE_BYTES: usize = 256;
 const REQUEST_BYTES: usize = 8_192;
 /// What delimits a message takes so much at most.
 const DELIMITER_BYTES_MAX: u64 = 4;
+/// What the kernel takes for a slow operator, and how much that one reads at a time.
+const SLOW_KERNEL_BYTES: usize = 500;
+const SLOW_READ_BYTES: usize = 100;
 /// How messages are delimited on each listener; the first is that of the witness.
 const FRAMINGS: [Framing; 4] = [Framing::Lines, Framing::Nul, Framing::Length, Framing::Fixed(64)];
 
@@ -309,14 +312,18 @@ fn is_forbidden(c: char) -> bool {
 pub(crate) fn operators(input: &[u8]) {
     let mut recipe = Recipe::new(input);
     let sizes = recipe.sizes();
+    let is_slow = recipe.below(3) == 1;
     let stream = recipe.stream(&REQUESTS);
-    let whole = answers(&[&stream]);
+    let whole = answers(&[&stream], false);
     let told = |answers: &[Value]| answers.iter().map(what_is_told).collect::<Vec<_>>();
-    expect_same("the operator", &told(&answers(&chunks(&stream, &sizes))), &told(&whole));
+    expect_same("the operator", &told(&answers(&chunks(&stream, &sizes), is_slow)), &told(&whole));
     let requests = framer::lines(&stream);
     let is_foreign = Foreign::of_bytes(&stream).is_some()
-        || requests.first().is_some_and(|first| Foreign::of_message(first).is_some());
+        || requests.first().is_some_and(|first| is_foreign_request(first));
     assert_eq!(whole.len(), if is_foreign { 1 } else { requests.len() });
+    if is_foreign {
+        return;
+    }
     for (request, answer) in requests.iter().zip(&whole) {
         let is_ok = answer["ok"].as_bool().expect("an answer says whether it went well");
         assert_eq!(is_ok, answer.get("error").is_none(), "{}: {answer}", request.escape_ascii());
@@ -326,6 +333,10 @@ pub(crate) fn operators(input: &[u8]) {
     }
 }
 
+fn is_foreign_request(request: &[u8]) -> bool {
+    request.len() <= REQUEST_BYTES && Foreign::of_message(request).is_some()
+}
+
 /// An answer without what is counted: a number is that of the turn in which it is written.
 fn what_is_told(answer: &Value) -> String {
     let fields = answer.as_object().expect("an answer is an object");
@@ -333,16 +344,24 @@ fn what_is_told(answer: &Value) -> String {
     format!("{} {} {names:?}", answer["error"], answer["message"])
 }
 
-fn answers(chunks: &[&[u8]]) -> Vec<Value> {
+/// What somebody is answered who reads everything at once, or little at a time.
+fn answers(chunks: &[&[u8]], is_slow: bool) -> Vec<Value> {
     let mut world = World::with(configure);
     let witness = world.connect();
     world.says(witness, "/nick witness");
     world.run();
     let operator = world.connect_operator();
+    if is_slow {
+        let peer = world.peer(operator);
+        peer.window = Window::Closed;
+        peer.kernel_bytes = SLOW_KERNEL_BYTES;
+    }
     for chunk in chunks {
         world.sends(operator, chunk);
         world.run();
+        world.peer(operator).takes(SLOW_READ_BYTES);
     }
+    world.peer(operator).window = Window::Open;
     world.finishes(operator);
     let text = String::from_utf8(world.bytes(operator)).expect("an answer is UTF-8");
     assert!(text.is_empty() || text.ends_with('\n'), "the last answer is whole: {text:?}");
