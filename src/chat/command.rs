@@ -170,6 +170,8 @@ fn split_word(line: &str) -> (&str, &str) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::chat::script::play;
 
@@ -292,6 +294,72 @@ mod tests {
             alice says hi
             bob sees 12:34 #lobby <alice> hi",
         );
+    }
+
+    /// Lines among which commands and white space of all kinds are frequent.
+    fn lines() -> impl Strategy<Value = String> {
+        let pieces = vec!["/", "//", " ", "\t", "\u{3000}", "msg", "bob", "é", "#a", "-"];
+        let piece = prop_oneof![
+            4 => prop::sample::select(pieces).prop_map(str::to_owned),
+            1 => any::<String>(),
+        ];
+        prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+    }
+
+    fn takes() -> impl Strategy<Value = Takes> {
+        prop::sample::select(vec![
+            Takes::Nothing,
+            Takes::OptionalPair("A", "B"),
+            Takes::OptionalText("A"),
+            Takes::OptionalWord("A"),
+            Takes::Text("A"),
+            Takes::Word("A"),
+            Takes::WordAndText("A", "B"),
+        ])
+    }
+
+    fn has_white_space(text: &str) -> bool {
+        text.contains(char::is_whitespace)
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_added_to_a_message_or_lost_of_it(line in lines()) {
+            match Message::read(&line) {
+                Message::Blank => prop_assert_eq!(line.trim(), ""),
+                Message::Text(text) => {
+                    let slash = if line.starts_with('/') { "/" } else { "" };
+                    prop_assert_eq!([slash, text].concat(), line);
+                }
+                Message::Command { name, arguments } => {
+                    prop_assert!(line.starts_with('/') && !line.starts_with("//"));
+                    prop_assert!(!has_white_space(name));
+                    prop_assert_eq!(arguments.trim(), arguments);
+                    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+                    prop_assert_eq!(words(&format!("{name} {arguments}")), words(&line[1..]));
+                }
+            }
+        }
+
+        #[test]
+        fn arguments_that_are_taken_are_those_that_were_given(takes in takes(), line in lines()) {
+            let given = line.trim();
+            match takes.split(given) {
+                Err(why) => prop_assert!(["too few", "too many"].contains(&why)),
+                Ok(Arguments { word, text }) => {
+                    prop_assert!(!has_white_space(word));
+                    let taken: String = [word, text].concat().split_whitespace().collect();
+                    prop_assert_eq!(taken, given.split_whitespace().collect::<String>());
+                }
+            }
+        }
+
+        #[test]
+        fn what_a_refusal_repeats_is_short(word in any::<String>()) {
+            let quoted = quote(&word);
+            prop_assert!(quoted.chars().count() <= QUOTE_MAX + 1);
+            prop_assert!(word.starts_with(quoted.trim_end_matches('…')) || quoted == word);
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The engine's books, counted anew: tests compare them with what is kept from day to day.
 
+use super::entry::Role;
 use super::server::Engine;
 
 /// Sums over everything that the engine holds.
@@ -21,8 +22,10 @@ pub struct Books {
     pub unparsed_bytes: usize,
     /// Of the unsent bytes, those that are never skipped.
     pub kept_bytes: usize,
-    /// The most that one connection has unsent.
+    /// The most that one client has unsent.
     pub largest_outbox: usize,
+    /// The most that one operator has unsent.
+    pub largest_answer: usize,
     /// Chunks of lines in memory.
     pub chunks: usize,
     /// The memory they take, in bytes.
@@ -53,7 +56,11 @@ impl Engine {
             books.unsent_bytes += outbox.bytes();
             books.unparsed_bytes += entry.inbox_bytes();
             books.kept_bytes += outbox.kept_bytes();
-            books.largest_outbox = books.largest_outbox.max(outbox.bytes());
+            let largest = match entry.role {
+                Role::Operator => &mut books.largest_answer,
+                Role::Client | Role::TurnedAway => &mut books.largest_outbox,
+            };
+            *largest = outbox.bytes().max(*largest);
             books.misarmed += usize::from(entry.armed != entry.session.poll_timeout());
         }
         books

@@ -238,6 +238,8 @@ fn verb_list() -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -307,6 +309,58 @@ mod tests {
         ] {
             let error = line.parse::<OperatorCommand>().unwrap_err().to_string();
             assert!(error.contains(told), "{line:?} gave {error:?}");
+        }
+    }
+
+    /// Lines of verbs, arguments that fit and that do not, and white space of all kinds.
+    fn lines() -> impl Strategy<Value = String> {
+        let verb = prop::sample::select(VERBS.map(|(name, ..)| name).to_vec()).prop_map(str::to_owned);
+        let arguments = vec![
+            "7",
+            "#7",
+            "#",
+            "0",
+            "99999999999999999999",
+            "bob",
+            "BOB",
+            "guest-3",
+            "a/b",
+            "for",
+            "10s",
+            "250ms",
+            "5 m",
+            "18446744073709551615d",
+            "read",
+            "WRITE",
+            "both",
+            "too  loud",
+            "é",
+            "\u{3000}",
+        ];
+        let argument = prop_oneof![
+            6 => prop::sample::select(arguments).prop_map(str::to_owned),
+            1 => any::<String>(),
+        ];
+        let rest = prop::collection::vec((argument, prop::sample::select(vec![" ", "  ", "\t", ""])), 0..5);
+        let rest = rest.prop_map(|parts| parts.into_iter().map(|(a, space)| a + space).collect::<String>());
+        prop_oneof![
+            8 => (verb, rest.clone()).prop_map(|(verb, rest)| format!("{verb} {rest}")),
+            1 => rest,
+        ]
+    }
+
+    /// What an error says beside the words that it repeats.
+    const ERROR_BYTES_MAX: usize = 400;
+
+    proptest! {
+        #[test]
+        fn any_line_is_a_verb_that_reads_back_or_a_short_error(line in lines()) {
+            match line.parse::<OperatorCommand>() {
+                Ok(command) => prop_assert_eq!(command.to_string().parse(), Ok(command)),
+                Err(VerbError(why)) => {
+                    prop_assert!(!why.is_empty() && why.len() <= line.len() + ERROR_BYTES_MAX, "{}", why);
+                }
+            }
         }
     }
 }

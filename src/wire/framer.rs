@@ -94,12 +94,12 @@ impl Framer {
     /// The input has ended: what is held of an unfinished message is a message where a byte ends one. Elsewhere it
     /// is no message and stays held; [`Framer::clear`] drops it.
     pub fn end(&mut self) {
-        let (is_end, end): (fn(&u8) -> bool, u8) = match &self.decoder {
-            Decoder::Lines(_) => (|byte| matches!(byte, b'\n' | b'\r'), b'\n'),
-            Decoder::Nul(_) => (|byte| *byte == 0, 0),
-            Decoder::Length(_) | Decoder::Fixed(_) => return,
+        let missing_end = match &self.decoder {
+            Decoder::Lines(lines) => lines.missing_end(self.held()),
+            Decoder::Nul(_) => nul::missing_end(self.held()),
+            Decoder::Length(_) | Decoder::Fixed(_) => None,
         };
-        if self.held().last().is_some_and(|last| !is_end(last)) {
+        if let Some(end) = missing_end {
             self.held.extend(&[end]);
         }
     }
@@ -377,6 +377,19 @@ mod tests {
     }
 
     #[test]
+    fn a_line_end_of_two_bytes_that_was_kept_unparsed_ends_one_line() {
+        for end in [&b"\r\0"[..], b"\r\n"] {
+            assert_eq!(frames_behind(Framing::Lines, end, &[]), [""], "{end:?}");
+            let mut framer = Framer::new(Framing::Lines);
+            assert_eq!(framer.next(&mut &end[..1], LIMIT), Some(Frame::Message(b"")));
+            framer.hold(&end[1..]);
+            framer.end();
+            assert_eq!(framer.next(&mut &[][..], LIMIT), None, "{end:?}");
+        }
+        assert_eq!(frames_behind(Framing::Lines, b"\0", &[]), ["\0"]);
+    }
+
+    #[test]
     fn nothing_grows_without_an_end() {
         for framing in ALL {
             let endless = [b'x'; 1000];
@@ -433,10 +446,27 @@ mod tests {
             let chunks: Vec<&[u8]> = bytes.chunks(size).collect();
             let decoded = frames(framing, &chunks);
             if let Framing::Fixed(record) = framing {
-                prop_assert_eq!(bytes.len() % record.get() as usize, 0);
+                let record = record.get() as usize;
+                prop_assert_eq!(bytes.len() % record, 0);
+                // A text takes as many records as it fills, and the padding at its end is gone.
+                let records = texts.iter().map(|text| text.len().div_ceil(record).max(1)).sum::<usize>();
+                prop_assert_eq!(decoded.len(), records);
+                prop_assert!(!(16..=LIMIT).contains(&record) || decoded == texts);
             } else {
                 prop_assert_eq!(decoded, texts);
             }
+        }
+
+        #[test]
+        fn any_bytes_kept_unparsed_first_give_the_same_messages(
+            framing in framings(),
+            bytes in prop::collection::vec(prop::sample::select(&b"\0\0\0\x02\r\n x\xff"[..]), 0..200),
+            kept in 0..200_usize,
+            size in 1..12_usize,
+        ) {
+            let (kept, rest) = bytes.split_at(kept.min(bytes.len()));
+            let chunks: Vec<&[u8]> = rest.chunks(size).collect();
+            prop_assert_eq!(frames_behind(framing, kept, &chunks), frames(framing, &[&bytes]));
         }
     }
 }

@@ -350,6 +350,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::wire::framer::{Frame, Framer};
+    use crate::wire::framing::Framing;
+    use crate::wire::text::GROWTH_MAX;
 
     const ECHO: u8 = 1;
     const SUPPRESS_GO_AHEAD: u8 = 3;
@@ -546,6 +549,34 @@ mod tests {
         assert_eq!(replies, [IAC, DO, NAWS, IAC, WONT, ECHO]);
     }
 
+    /// The longest answer: an option asked for with a subnegotiation behind it, or `-- [yes]` with its end.
+    const ANSWER_BYTES_MAX: usize = 10;
+
+    /// What a listener for lines makes of it.
+    fn lines_behind<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<String> {
+        const LIMIT: usize = 30;
+        let mut telnet = Telnet::new();
+        let mut framer = Framer::new(Framing::Lines);
+        let mut lines = Vec::new();
+        let mut take = |framer: &mut Framer, mut data: &[u8]| {
+            while let Some(frame) = framer.next(&mut data, LIMIT) {
+                lines.push(match frame {
+                    Frame::Message(bytes) => scrub(bytes).text.into_owned(),
+                    Frame::TooLong => "TOO LONG".to_owned(),
+                });
+            }
+            assert!(framer.held_bytes() <= LIMIT);
+        };
+        for chunk in chunks {
+            let mut data = Vec::new();
+            telnet.push(chunk, &mut data, &mut Vec::new());
+            take(&mut framer, &data);
+        }
+        framer.end();
+        take(&mut framer, &[]);
+        lines
+    }
+
     /// Bytes among which commands are frequent.
     fn hostile() -> impl Strategy<Value = Vec<u8>> {
         let byte = prop_oneof![
@@ -571,6 +602,27 @@ mod tests {
                 }
             }
             prop_assert_eq!(outcome_of(chunks), outcome_of([&input[..]]));
+        }
+
+        #[test]
+        fn what_is_kept_and_answered_has_its_limit(pieces in proptest::collection::vec((hostile(), 1_usize..9), 0..8)) {
+            let mut telnet = Telnet::new();
+            let (mut data, mut replies) = (Vec::new(), Vec::new());
+            for (piece, times) in &pieces {
+                telnet.push(&piece.repeat(*times), &mut data, &mut replies);
+                let kept = telnet.talk.as_ref().map_or(0, |talk| talk.subnegotiation.capacity());
+                prop_assert!(kept <= 2 * SUBNEGOTIATION_MAX, "{kept} bytes are kept");
+            }
+            let received: usize = pieces.iter().map(|(piece, times)| piece.len() * times).sum();
+            prop_assert!(data.len() <= received);
+            prop_assert!(replies.len() <= ANSWERS_MAX as usize * ANSWER_BYTES_MAX);
+            let name = telnet.terminal().map_or(0, str::len);
+            prop_assert!(name <= TERMINAL_NAME_MAX * GROWTH_MAX);
+        }
+
+        #[test]
+        fn lines_behind_telnet_are_the_same_for_any_chunking(input in hostile(), size in 1_usize..9) {
+            prop_assert_eq!(lines_behind(input.chunks(size)), lines_behind([&input[..]]));
         }
 
         #[test]

@@ -8,17 +8,21 @@ mod actor;
 #[path = "../common/framing.rs"]
 #[allow(dead_code, reason = "shared with the black-box tests, which read names of framings")]
 mod framing;
+mod operator;
 mod oracle;
 mod random;
 mod schedule;
+mod server;
 #[path = "../world/stage/mod.rs"]
 #[allow(dead_code, reason = "shared with the stories, which use another part of it")]
 mod stage;
+mod tally;
 mod transcript;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use schedule::{Schedule, Tally};
+use schedule::Schedule;
+use tally::Tally;
 
 /// The schedules that are played when nothing else is said.
 const SCHEDULES: u64 = 10_000;

@@ -44,6 +44,16 @@ pub(crate) fn check_alone(actor: &Actor, transcript: &Transcript) {
     assert!(pongs <= actor.pings);
 }
 
+/// Whoever was never let in has read nothing, or the one line to those for whom there is no descriptor: whether that.
+pub(crate) fn is_sent_away(transcript: &Transcript) -> bool {
+    let lines: Vec<&Heard> = transcript.lines.iter().collect();
+    match lines[..] {
+        [] => false,
+        [Heard::Own(text)] if text == "!! the server is full; try again later" => true,
+        _ => panic!("to somebody who was not let in: {lines:?}"),
+    }
+}
+
 /// Every ping is answered and every word heard, of those to whom nothing happened.
 pub(crate) fn check_heard(actor: &Actor, transcript: &Transcript, order: &[Heard]) {
     if actor.is_tainted || actor.is_write_shut || !transcript.is_complete {

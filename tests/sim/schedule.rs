@@ -1,57 +1,70 @@
 //! One schedule: a server configured by chance, and steps by chance until everybody is gone.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use chatops::config::settings::{self, ByteSize, Config, HalfClosePolicy, Listen, Listeners, OnFull};
+use chatops::engine::Fate;
+use chatops::engine::READ_BUDGET;
 use chatops::engine::record::Record;
-use chatops::engine::{Engine, Fate, READ_BUDGET};
 use chatops::session::CloseReason;
 
-use crate::actor::{Actor, LINE_BYTES, RECORD_BYTES};
+use crate::actor::{Actor, LINE_BYTES};
 use crate::framing::Framing;
+use crate::operator::Operator;
 use crate::oracle;
 use crate::random::Random;
+use crate::server::{FRAMINGS, configure};
 use crate::stage::{Client, Window, World};
+use crate::tally::Tally;
 use crate::transcript::{Heard, Names, Transcript};
 
 /// Rooms that the witness is in.
 const OPEN_ROOMS: [&str; 4] = ["#lobby", "#a", "#b", "#c"];
 /// Clients at most, the witness included.
 const CLIENTS_MAX: usize = 9;
+/// Operators on the control socket at most.
+const OPERATORS_MAX: usize = 3;
 /// The longest answer in these schedules: `/help`.
 const ANSWER_MAX: usize = 2_048;
 /// The longest answer where a line takes a record.
 const ANSWER_IN_RECORDS_MAX: usize = 8_192;
-/// How messages are delimited on each listener; the first is the one of the witness.
-const FRAMINGS: [Framing; 4] =
-    [Framing::Lines, Framing::Nul, Framing::Length, Framing::Fixed(RECORD_BYTES as usize)];
 /// Acts that are shown of a schedule that failed.
 const TRACE_MAX: usize = 60;
 
 /// What somebody does.
 #[derive(Clone, Copy, Debug)]
 enum Step {
+    /// An operator types requests.
+    Ask,
     Burst,
     Close,
     Connect,
+    /// The process runs out of descriptors, or has some again.
+    Descriptors,
+    /// An operator comes.
+    Enter,
     Finish,
     Kernel,
     Letter,
+    /// Something is ordered about somebody.
     Operator,
     Pass,
     Read,
     Reset,
     Say,
     Type,
+    /// Somebody puts the wall clock forward or back.
+    Wall,
     Window,
 }
 
 /// How often each happens.
-const STEPS: [(usize, Step); 13] = [
+const STEPS: [(usize, Step); 17] = [
+    (6, Step::Ask),
     (3, Step::Burst),
     (1, Step::Close),
     (8, Step::Connect),
+    (1, Step::Descriptors),
+    (1, Step::Enter),
     (3, Step::Finish),
     (4, Step::Kernel),
     (1, Step::Letter),
@@ -61,6 +74,7 @@ const STEPS: [(usize, Step); 13] = [
     (1, Step::Reset),
     (1, Step::Say),
     (55, Step::Type),
+    (1, Step::Wall),
     (6, Step::Window),
 ];
 
@@ -69,9 +83,10 @@ pub(crate) struct Schedule {
     random: Random,
     world: World,
     actors: Vec<Actor>,
+    operators: Vec<Operator>,
     /// Client 0 watches, and nothing is done to it.
     has_witness: bool,
-    names: Names,
+    is_exhausted: bool,
     accepted: BTreeSet<u64>,
     closed: BTreeMap<u64, CloseReason>,
     /// Lines that the records say were skipped, of each id.
@@ -96,59 +111,6 @@ impl Drop for Trace {
     }
 }
 
-/// What happened in one schedule or in many: whoever reads it sees that the faults did happen.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
-    schedules: u64,
-    /// Those whose streams were compared line by line.
-    compared: u64,
-    lines_read: u64,
-    /// Streams with a marker for skipped lines.
-    skipping_streams: u64,
-    /// Streams that were cut off.
-    cut_streams: u64,
-    turned_away: u64,
-    /// Messages within which the input ended.
-    incomplete: u64,
-    ends: BTreeMap<&'static str, u64>,
-}
-
-impl Tally {
-    pub(crate) fn add(&mut self, other: &Self) {
-        self.schedules += other.schedules;
-        self.compared += other.compared;
-        self.lines_read += other.lines_read;
-        self.skipping_streams += other.skipping_streams;
-        self.cut_streams += other.cut_streams;
-        self.turned_away += other.turned_away;
-        self.incomplete += other.incomplete;
-        for (word, count) in &other.ends {
-            *self.ends.entry(word).or_default() += count;
-        }
-    }
-
-    /// Everything that is to be simulated has been.
-    pub(crate) fn check(&self) {
-        assert!(self.compared * 2 > self.schedules, "most schedules are compared line by line");
-        assert!(self.skipping_streams > 0 && self.cut_streams > 0 && self.turned_away > 0);
-        assert!(self.incomplete > 0);
-        for word in [
-            "eof",
-            "half-close-timeout",
-            "kicked",
-            "outbox-full",
-            "quit",
-            "reset",
-            "reset-by-peer",
-            "server-stop",
-            "shutdown",
-            "stalled",
-        ] {
-            assert!(self.ends.contains_key(word), "nobody ended by {word}");
-        }
-    }
-}
-
 impl Schedule {
     pub(crate) fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
@@ -164,8 +126,9 @@ impl Schedule {
             random,
             world,
             actors: Vec::new(),
+            operators: Vec::new(),
             has_witness,
-            names: Names::default(),
+            is_exhausted: false,
             accepted: BTreeSet::new(),
             closed: BTreeMap::new(),
             skipped: BTreeMap::new(),
@@ -183,7 +146,6 @@ impl Schedule {
     fn seat_the_witness(&mut self) {
         let witness = self.world.connect();
         self.actors.push(Actor::new(witness, Framing::Lines, false));
-        self.names.add(1, witness.0);
         for room in OPEN_ROOMS {
             self.world.says(witness, &format!("/join {room}"));
         }
@@ -195,12 +157,14 @@ impl Schedule {
         for _ in 0..self.random.within(40, 160) {
             let step = self.random.weighted(&STEPS);
             self.take(step);
+            self.check();
             if self.random.percent(85) {
                 self.turn();
             }
             if self.random.percent(10) {
                 self.world.run();
                 self.check();
+                self.check_answered();
             }
         }
         if self.random.percent(25) {
@@ -262,54 +226,82 @@ impl Schedule {
         self.trace.0.push(step);
     }
 
-    /// Somebody who is not the witness, if there is anybody.
+    /// The number of an actor who is not the witness, if there is any.
     fn anybody(&mut self) -> Option<usize> {
         let first = usize::from(self.has_witness);
         (self.actors.len() > first).then(|| self.random.within(first, self.actors.len() - 1))
     }
 
+    /// A client or an operator who is not the witness, if there is any.
+    fn somebody(&mut self) -> Option<Client> {
+        let first = usize::from(self.has_witness);
+        let count = self.world.peers.len();
+        (count > first).then(|| Client(self.random.within(first, count - 1)))
+    }
+
+    /// From now on what this one says may go unheard, and what it asks unanswered.
+    fn taint(&mut self, client: Client) {
+        self.actors
+            .iter_mut()
+            .filter(|actor| actor.client == client)
+            .for_each(|actor| actor.is_tainted = true);
+        let operators = self.operators.iter_mut().filter(|operator| operator.client == client);
+        operators.for_each(|operator| operator.is_tainted = true);
+    }
+
     fn take(&mut self, step: Step) {
         match step {
-            Step::Connect => return self.connect(),
-            Step::Operator => return self.operate(),
-            Step::Pass => return self.pass(),
+            Step::Ask => self.ask(),
+            Step::Burst => self.type_at_length(),
+            Step::Connect => self.connect(),
+            Step::Descriptors => self.run_out_of_descriptors(),
+            Step::Enter => self.enter(),
+            Step::Letter => self.write_letter(),
+            Step::Operator => self.operate(),
+            Step::Pass => self.pass(),
             Step::Say => {
                 self.note("operator: say".to_owned());
                 self.world.operator("say a word to all").unwrap();
-                return;
             }
-            _ => {}
+            Step::Type => self.type_lines(),
+            Step::Wall => {
+                let ahead_s = self.random.pick(&[-86_400, -3_600, -1, 1, 3_600, 86_400]);
+                self.note(format!("the wall clock is put forward by {ahead_s} s"));
+                self.world.wall_ahead_s += ahead_s;
+            }
+            Step::Close | Step::Finish | Step::Kernel | Step::Read | Step::Reset | Step::Window => {
+                if let Some(client) = self.somebody() {
+                    self.note(format!("{}: {step:?}", client.0));
+                    self.meddle(client, step);
+                }
+            }
         }
-        let Some(number) = self.anybody() else { return };
-        if !matches!(step, Step::Type) {
-            self.note(format!("{number}: {step:?}"));
-        }
-        let client = Client(number);
+    }
+
+    /// Something happens between a peer and the server.
+    fn meddle(&mut self, client: Client, step: Step) {
         match step {
-            Step::Burst => self.type_at_length(number),
             Step::Close => {
-                self.actors[number].is_tainted = true;
+                self.taint(client);
                 self.world.peer(client).closes();
             }
-            Step::Finish => self.finish(number),
+            Step::Finish => self.finish(client),
             Step::Kernel => {
                 self.world.peer(client).kernel_bytes = self.random.pick(&[0, 1, 30, 200, 3_000, 100_000]);
             }
-            Step::Letter => self.write_letter(number),
             Step::Read => {
                 let count = self.random.pick(&[1, 10, 100, 1_000]);
                 self.world.peer(client).takes(count);
             }
             Step::Reset => {
-                self.actors[number].is_tainted = true;
+                self.taint(client);
                 self.world.peer(client).resets();
             }
-            Step::Type => self.type_lines(number),
             Step::Window => {
                 self.world.peer(client).window =
                     self.random.pick(&[Window::Closed, Window::Closed, Window::Open]);
             }
-            Step::Connect | Step::Operator | Step::Pass | Step::Say => {}
+            _ => unreachable!("not between a peer and the server: {step:?}"),
         }
     }
 
@@ -324,71 +316,128 @@ impl Schedule {
             self.world.answer_max = ANSWER_IN_RECORDS_MAX;
         }
         let address = if is_tcp { "192.0.2.7:1" } else { "unix" };
-        let client = self.world.connect_on(u16::try_from(listener).unwrap(), address);
+        let client = self.world.arrive_on(u16::try_from(listener).unwrap(), address);
         self.note(format!("{} connects: {framing:?}", client.0));
         self.actors.push(Actor::new(client, framing, is_tcp && framing == Framing::Lines));
+        self.equip(client);
+    }
+
+    fn enter(&mut self) {
+        if self.operators.len() == OPERATORS_MAX {
+            return;
+        }
+        let client = self.world.arrive_operator();
+        self.note(format!("{} comes as an operator", client.0));
+        self.operators.push(Operator::new(client));
+        self.equip(client);
+    }
+
+    fn equip(&mut self, client: Client) {
         let kernel_bytes = self.random.pick(&[10, 300, 3_000, 100_000]);
         let window = self.random.pick(&[Window::Closed, Window::Open, Window::Open]);
         let peer = self.world.peer(client);
         peer.kernel_bytes = kernel_bytes;
         peer.window = window;
-        if let Some(id) = peer.id {
-            self.names.add(id.get(), client.0);
-        }
     }
 
-    fn type_lines(&mut self, number: usize) {
+    fn run_out_of_descriptors(&mut self) {
+        self.is_exhausted = !self.is_exhausted;
+        self.note(format!("no descriptor left: {}", self.is_exhausted));
+        self.world.set_exhausted(self.is_exhausted);
+    }
+
+    /// An operator who can still type, if there is any.
+    fn any_operator(&mut self) -> Option<usize> {
+        let count = self.operators.len();
+        let number = (count > 0).then(|| self.random.below(count))?;
+        let operator = &self.operators[number];
+        let can_type = !operator.has_finished && !self.world.peer(operator.client).is_closed;
+        can_type.then_some(number)
+    }
+
+    fn ask(&mut self) {
+        let Some(number) = self.any_operator() else { return };
+        let id_max = self.accepted.len() as u64 + 1;
+        for _ in 0..self.random.pick(&[1, 1, 1, 3, 8]) {
+            let operator = &mut self.operators[number];
+            let line = operator.asks(&mut self.random, id_max);
+            self.trace.0.push(format!("{} asks {:?}", operator.client.0, &line[..line.len().min(40)]));
+        }
+        self.send_requests(number);
+    }
+
+    fn send_requests(&mut self, number: usize) {
+        let operator = &mut self.operators[number];
+        let bytes = operator.sends(&mut self.random);
+        self.world.sends(operator.client, &bytes);
+    }
+
+    /// The number of an actor who can still type, if the one that is looked at can.
+    fn any_typist(&mut self) -> Option<usize> {
+        let number = self.anybody()?;
+        let actor = &self.actors[number];
+        let can_type = !actor.has_finished && !self.world.peer(actor.client).is_closed;
+        can_type.then_some(number)
+    }
+
+    fn type_lines(&mut self) {
+        let Some(number) = self.any_typist() else { return };
         let rooms = if self.has_witness { &OPEN_ROOMS[..] } else { &["#lobby", "#a", "#b", "#x", "#y"][..] };
         let actor = &mut self.actors[number];
-        if actor.has_finished || self.world.peer(Client(number)).is_closed {
-            return;
-        }
         for _ in 0..self.random.pick(&[1, 1, 1, 3, 8]) {
             let line = actor.types(&mut self.random, rooms);
-            self.trace.0.push(format!("{number} types {line:?}"));
+            self.trace.0.push(format!("{} types {line:?}", actor.client.0));
         }
-        let bytes = actor.sends(&mut self.random);
-        self.world.sends(Client(number), &bytes);
+        self.send_typed(number);
     }
 
-    fn type_at_length(&mut self, number: usize) {
-        let actor = &mut self.actors[number];
-        if actor.has_finished || self.world.peer(Client(number)).is_closed {
-            return;
-        }
+    fn type_at_length(&mut self) {
+        let Some(number) = self.any_typist() else { return };
         let count = self.random.within(5, 40);
+        let actor = &mut self.actors[number];
         actor.types_at_length(&mut self.random, count);
-        let bytes = actor.sends(&mut self.random);
-        self.world.sends(Client(number), &bytes);
+        self.trace.0.push(format!("{} types at length", actor.client.0));
+        self.send_typed(number);
     }
 
-    fn write_letter(&mut self, number: usize) {
+    fn write_letter(&mut self) {
+        let Some(number) = self.any_typist() else { return };
         let Some(to) = self.anybody() else { return };
         let Some(nick) = self.actors[to].nick() else { return };
-        if self.actors[number].has_finished || self.world.peer(Client(number)).is_closed {
-            return;
-        }
         if to != number {
             self.actors[to].letters += 1;
         }
         self.actors[number].writes_to(&mut self.random, &nick);
-        let bytes = self.actors[number].sends(&mut self.random);
-        self.world.sends(Client(number), &bytes);
+        self.trace.0.push(format!("{} writes to {nick}", self.actors[number].client.0));
+        self.send_typed(number);
     }
 
-    fn finish(&mut self, number: usize) {
+    fn send_typed(&mut self, number: usize) {
         let actor = &mut self.actors[number];
-        if std::mem::replace(&mut actor.has_finished, true) || self.world.peer(Client(number)).is_closed {
+        let bytes = actor.sends(&mut self.random);
+        self.world.sends(actor.client, &bytes);
+    }
+
+    fn finish(&mut self, client: Client) {
+        if self.world.peer(client).is_closed {
             return;
         }
-        let rest = actor.sends_the_rest(&mut self.random);
-        self.world.sends(Client(number), &rest);
-        self.world.finishes(Client(number));
+        let rest = if let Some(actor) = self.actors.iter_mut().find(|actor| actor.client == client) {
+            if std::mem::replace(&mut actor.has_finished, true) {
+                return;
+            }
+            actor.sends_the_rest(&mut self.random)
+        } else {
+            let operator = self.operators.iter_mut().find(|operator| operator.client == client);
+            operator.expect("a peer is a client or an operator").sends_the_rest(&mut self.random)
+        };
+        self.world.sends(client, &rest);
+        self.world.finishes(client);
     }
 
     fn operate(&mut self) {
         let Some(number) = self.anybody() else { return };
-        let Some(id) = self.world.peer(Client(number)).id else { return };
+        let Some(id) = self.world.peer(self.actors[number].client).id else { return };
         let verb = self.random.pick(&[
             "kick",
             "reset",
@@ -400,18 +449,33 @@ impl Schedule {
             "pause",
             "resume",
         ]);
+        let is_for_all = verb == "pause" || verb == "resume";
         let line = match verb.split_once(' ') {
             Some((verb, half)) => format!("{verb} {id} {half}"),
-            None if verb == "pause" || verb == "resume" => verb.to_owned(),
+            None if is_for_all => verb.to_owned(),
             None => format!("{verb} {id}"),
         };
-        let outcome = self.world.operator(&line);
-        self.note(format!("operator: {line}: {outcome:?}"));
+        let about = if is_for_all { "accepting".to_owned() } else { id.to_string() };
+        let is_done = self.order(&line, &about);
         let actor = &mut self.actors[number];
-        if outcome.is_ok() && !["pause", "resume"].contains(&verb) {
+        if is_done && !is_for_all {
             actor.is_tainted = true;
             actor.is_write_shut |= verb == "shutdown write";
         }
+    }
+
+    /// Gives an order, on the control socket if somebody there can type. Whether it was or may be carried out.
+    fn order(&mut self, line: &str, about: &str) -> bool {
+        let operator = if self.random.percent(50) { self.any_operator() } else { None };
+        if let Some(number) = operator {
+            self.operators[number].orders(&mut self.random, line, about);
+            self.note(format!("{} orders {line}", self.operators[number].client.0));
+            self.send_requests(number);
+            return true;
+        }
+        let outcome = self.world.operator(line);
+        self.note(format!("operator: {line}: {outcome:?}"));
+        outcome.is_ok()
     }
 
     /// Time passes, deadline by deadline or in one jump over all of them.
@@ -433,29 +497,38 @@ impl Schedule {
     /// Everybody ends as they like, the witness last.
     fn everybody_leaves(&mut self) {
         self.note("everybody leaves".to_owned());
-        let mut numbers: Vec<usize> = (usize::from(self.has_witness)..self.actors.len()).collect();
-        self.random.shuffle(&mut numbers);
+        self.world.set_exhausted(false);
+        if self.random.percent(50) {
+            // It may not be paused at all.
+            let _ = self.world.operator("resume");
+        }
+        let first = usize::from(self.has_witness);
+        let mut leaving: Vec<Client> = (first..self.world.peers.len()).map(Client).collect();
+        self.random.shuffle(&mut leaving);
         self.everybody_reads();
         self.world.pass("30s");
-        for number in numbers {
-            self.finish(number);
+        self.check_answered();
+        for client in leaving {
+            self.finish(client);
             self.turn();
         }
         self.world.pass("1h");
         // Those who asked to listen are still there.
-        for number in usize::from(self.has_witness)..self.actors.len() {
-            if let Some(id) = self.world.peer(Client(number)).id.filter(|_| self.is_there(number)) {
-                assert!(self.actors[number].asked_to_listen, "{number} does not go");
+        for number in first..self.actors.len() {
+            let client = self.actors[number].client;
+            if let Some(id) = self.world.peer(client).id.filter(|_| self.is_there(client)) {
+                assert!(self.actors[number].asked_to_listen, "{} does not go", client.0);
                 self.actors[number].is_tainted = true;
                 self.world.operator(&format!("kick {id}")).unwrap();
             }
         }
         self.world.pass("10s");
         if self.has_witness {
-            self.finish(0);
+            self.finish(Client(0));
             self.world.pass("1h");
         }
-        let left: Vec<usize> = (0..self.actors.len()).filter(|number| self.is_there(*number)).collect();
+        let count = self.world.peers.len();
+        let left: Vec<Client> = (0..count).map(Client).filter(|client| self.is_there(*client)).collect();
         assert!(left.is_empty(), "{left:?} do not go");
     }
 
@@ -464,7 +537,16 @@ impl Schedule {
         for actor in &mut self.actors {
             actor.is_tainted = true;
         }
-        self.world.operator(self.random.pick(&["stop", "drain 200ms", "drain 1m"])).unwrap();
+        for operator in &mut self.operators {
+            operator.is_tainted = true;
+        }
+        let verb = self.random.pick(&["stop", "drain 200ms", "drain 1m"]);
+        self.order(verb, "");
+        self.world.run();
+        if !self.world.engine.is_stopping() {
+            // Whoever was to order it has not got so far.
+            self.world.operator(verb).unwrap();
+        }
         if self.random.percent(70) {
             self.everybody_reads();
         }
@@ -482,38 +564,61 @@ impl Schedule {
         }
     }
 
-    fn is_there(&mut self, number: usize) -> bool {
-        self.world.peer(Client(number)).slot.is_some()
+    fn is_there(&mut self, client: Client) -> bool {
+        self.world.peer(client).slot.is_some()
+    }
+
+    /// All that can happen now has happened: whoever reads everything has all its answers.
+    fn check_answered(&self) {
+        for operator in &self.operators {
+            let peer = &self.world.peers[operator.client.0];
+            if peer.window == Window::Open && peer.kernel_bytes > 0 {
+                operator.check_answered(peer);
+            }
+        }
     }
 
     fn check_streams(&mut self) {
-        let streams = self.world.peers.iter().zip(&self.actors);
-        let transcripts: Vec<Transcript> =
-            streams.map(|(peer, actor)| Transcript::of(peer, actor.framing, &self.names)).collect();
+        for operator in &self.operators {
+            self.tally.answers += operator.check(&self.world.peers[operator.client.0]) as u64;
+        }
+        let mut names = Names::default();
+        for actor in &self.actors {
+            if let Some(id) = self.world.peers[actor.client.0].id {
+                names.add(id.get(), actor.client.0);
+            }
+        }
+        let peers = &self.world.peers;
+        let transcripts: Vec<Transcript> = self
+            .actors
+            .iter()
+            .map(|actor| Transcript::of(&peers[actor.client.0], actor.framing, &names))
+            .collect();
         let is_whole = |transcript: &Transcript| {
             transcript.is_complete && !transcript.lines.iter().any(|line| matches!(line, Heard::Skipped(_)))
         };
         let order = self.has_witness.then(|| &transcripts[0]).filter(|witness| is_whole(witness));
         self.tally.compared += u64::from(order.is_some());
         for (actor, transcript) in self.actors.iter().zip(&transcripts) {
-            let markers = transcript.lines.iter().filter_map(|line| match line {
-                Heard::Skipped(count) => Some(*count as u64),
-                _ => None,
-            });
-            let marked: u64 = markers.sum();
-            self.tally.lines_read += transcript.lines.len() as u64;
-            self.tally.skipping_streams += u64::from(marked > 0);
-            self.tally.cut_streams += u64::from(!transcript.is_complete);
+            self.tally.add_stream(transcript);
             oracle::check_alone(actor, transcript);
-            let is_telnet = self.world.peers[actor.client.0].received.contains(&255);
-            assert!(!is_telnet || actor.has_spoken_telnet, "{}: telnet unasked for", actor.client.0);
-            let id = self.world.peers[actor.client.0].id;
-            let Some(id) = id.map(chatops::id::ConnId::get).filter(|id| self.accepted.contains(id)) else {
-                self.tally.turned_away += 1;
+            let peer = &self.world.peers[actor.client.0];
+            assert!(
+                !peer.received.contains(&255) || actor.has_spoken_telnet,
+                "{}: telnet unasked for",
+                actor.client.0
+            );
+            let Some(id) = peer.id.map(chatops::id::ConnId::get) else {
+                self.tally.exhausted += u64::from(oracle::is_sent_away(transcript));
                 continue;
             };
+            if !self.accepted.contains(&id) {
+                self.tally.turned_away += 1;
+                continue;
+            }
             if transcript.is_complete {
                 let skipped = self.skipped.get(&id).copied().unwrap_or(0);
+                let marked = transcript.skipped();
                 assert_eq!(marked, skipped, "{}: markers and records say the same", actor.client.0);
             }
             if let Some(order) = order.filter(|_| actor.client.0 > 0) {
@@ -533,52 +638,6 @@ impl Schedule {
             assert!(peer.slot.is_none());
             assert!(peer.id.is_none() || matches!(peer.fate, Some(Fate::Close | Fate::Reset)));
         }
-        let engine: &Engine = &self.world.engine;
-        assert_eq!(engine.slots().count(), 0);
+        assert_eq!(self.world.engine.slots().count(), 0);
     }
-}
-
-/// Listeners of every framing, in the order of [`FRAMINGS`].
-fn listeners() -> Listeners {
-    let record = std::num::NonZeroU32::new(RECORD_BYTES).unwrap();
-    let framings = [
-        settings::Framing::Lines,
-        settings::Framing::Nul,
-        settings::Framing::Length,
-        settings::Framing::Fixed(record),
-    ];
-    Listeners(framings.map(|framing| Listen { framing, ..Listen::default() }).to_vec())
-}
-
-fn configure(config: &mut Config, random: &mut Random, has_witness: bool) {
-    config.listen = listeners();
-    config.limits.line_bytes = ByteSize(LINE_BYTES as u64);
-    config.limits.outbox_bytes = ByteSize(random.pick(&[700, 1_000, 1_500, 3_000, 10_000]));
-    config.limits.stall = Duration::from_secs(random.pick(&[15, 60, 120]));
-    config.flood.enabled = random.percent(60);
-    config.flood.burst_lines = random.pick(&[2, 7, 20]);
-    config.flood.lines_per_second = random.pick(&[1, 3, 7]);
-    config.flood.burst_bytes = ByteSize(random.pick(&[300, 5_000, 100_000]));
-    config.flood.bytes_per_second = ByteSize(random.pick(&[77, 1_001, 32 * 1024]));
-    if random.percent(40) {
-        config.half_close.policy = HalfClosePolicy::Listen;
-    }
-    config.half_close.timeout = Duration::from_secs(random.pick(&[5, 60, 600]));
-    config.limits.inbox_total = ByteSize(random.pick(&[300, 2_000, 64 * 1024 * 1024]));
-    config.rooms.presence_max = 1_000;
-    if has_witness {
-        return;
-    }
-    config.limits.outbox_bytes = ByteSize(random.pick(&[600, 1_500, 5_000, 100_000]));
-    config.limits.outbox_total = ByteSize(random.pick(&[2_000, 10_000, 1_000_000]));
-    if random.percent(30) {
-        config.limits.on_full = OnFull::Disconnect;
-    }
-    if random.percent(50) {
-        config.rooms.presence_max = 2;
-    }
-    config.limits.clients = random.pick(&[3, 5, 100]);
-    config.limits.rooms = random.pick(&[2, 4, 100]);
-    config.limits.rooms_per_client = random.pick(&[1, 2, 20]);
-    config.flood.patience = Duration::from_secs(random.pick(&[10, 600]));
 }

@@ -92,6 +92,12 @@ impl Transcript {
         Self { lines, is_complete }
     }
 
+    /// How many lines its markers say were skipped.
+    pub(crate) fn skipped(&self) -> u64 {
+        let counts = self.lines.iter().map(|line| if let Heard::Skipped(count) = line { *count } else { 0 });
+        counts.map(|count| count as u64).sum()
+    }
+
     pub(crate) fn own(&self) -> impl Iterator<Item = &str> {
         self.lines
             .iter()

@@ -324,7 +324,7 @@ fn a_long_answer_is_made_as_its_reader_takes_it_and_each_row_is_true_then() {
     world.says(operator, "connections");
     world.says(operator, "status");
     world.run();
-    let waiting = world.books().largest_outbox;
+    let waiting = world.books().largest_answer;
     assert!(waiting < 72 * 1024, "{waiting} bytes are made ahead of the reader");
     world.operator("reset 2999").unwrap();
     world.operator("mute 3000").unwrap();

@@ -194,7 +194,11 @@ fn size(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::engine::record::{Entry, Record};
+    use crate::time::Now;
 
     fn error(text: &str) -> String {
         Filter::parse(text).unwrap_err().to_string()
@@ -234,6 +238,89 @@ mod tests {
         }
         for bad in ["", "k", "1.25k", "1x", "99999999999999999999", "18446744073709551615k"] {
             assert_eq!(size(bad), None, "{bad}");
+        }
+    }
+
+    /// Texts in which terms of every kind are frequent, whole and torn.
+    fn texts() -> impl Strategy<Value = String> {
+        let pieces = vec![
+            "bob",
+            "-",
+            " ",
+            "/",
+            "/fin/",
+            "/a(/",
+            r"/\//",
+            "(",
+            "[a-",
+            "{9}",
+            "*",
+            "nick:",
+            "id:",
+            "#7",
+            "ip:",
+            "10.0.0.0/8",
+            "::1/129",
+            "state:eof",
+            "flag:",
+            "outbox",
+            ">",
+            "<",
+            "=",
+            ":",
+            "10k",
+            "1.5M",
+            "5m",
+            "50%",
+            "99999999999999999999",
+            "é",
+            "\u{3000}",
+        ];
+        let piece = prop_oneof![
+            8 => prop::sample::select(pieces).prop_map(str::to_owned),
+            1 => any::<String>(),
+        ];
+        prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+    }
+
+    /// The longest error, beside the text that it repeats.
+    const ERROR_BYTES_MAX: usize = 200;
+
+    fn joined(nick: &str) -> Entry {
+        let nick = crate::engine::snapshot::Nick::parse(nick).ok();
+        let record = Record::Flow { id: "7".parse().unwrap(), nick };
+        Entry { seq: 1, at: Now::default(), record }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_filter_or_a_short_error(text in texts()) {
+            let entry = joined("bob");
+            match Filter::parse(&text) {
+                Ok(filter) => {
+                    prop_assert_eq!(filter.is_empty(), text.trim().is_empty());
+                    prop_assert!(filter.0.len() <= text.len());
+                    filter.accepts_entry(&entry);
+                }
+                Err(why) => {
+                    let why = why.to_string();
+                    prop_assert!(!why.is_empty() && why.len() <= 2 * text.len() + ERROR_BYTES_MAX, "{}", why);
+                }
+            }
+        }
+
+        #[test]
+        fn all_terms_hold_whatever_their_order_and_a_minus_turns_one_around(
+            terms in prop::collection::vec(prop::sample::select(
+                vec!["bob", "eve", "id:7", "id:8", "nick:BO", "/flow/", "/^x/", "state:eof"]), 1..6),
+        ) {
+            let entry = joined("bob");
+            let accepts = |text: &str| Filter::parse(text).unwrap().accepts_entry(&entry);
+            let each: Vec<bool> = terms.iter().map(|term| accepts(term)).collect();
+            prop_assert_eq!(accepts(&terms.join(" ")), each.iter().all(|holds| *holds));
+            for (term, holds) in terms.iter().zip(&each) {
+                prop_assert_eq!(accepts(&format!("-{term}")), !holds, "{}", term);
+            }
         }
     }
 }

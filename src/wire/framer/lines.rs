@@ -24,6 +24,16 @@ impl Lines {
         self.after_cr |= step.used().checked_sub(1).is_some_and(|last| bytes[last] == b'\r');
         step
     }
+
+    /// What ends the last line of `held`, behind which nothing comes; `None` if it is ended or there is none.
+    pub(super) fn missing_end(&self, held: &[u8]) -> Option<u8> {
+        let is_ended = match held {
+            [] | [.., b'\n' | b'\r'] | [.., b'\r', 0] => true,
+            [0] => self.after_cr,
+            _ => false,
+        };
+        (!is_ended).then_some(b'\n')
+    }
 }
 
 /// The place of the first line end.

@@ -16,6 +16,11 @@ impl Nul {
     }
 }
 
+/// What ends the last message of `held`, behind which nothing comes; `None` if it is ended or there is none.
+pub(super) fn missing_end(held: &[u8]) -> Option<u8> {
+    held.last().filter(|last| **last != 0).map(|_| 0)
+}
+
 /// The place of the first NUL.
 pub(super) fn find(bytes: &[u8]) -> Option<usize> {
     memchr(0, bytes)

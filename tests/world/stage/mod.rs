@@ -4,8 +4,9 @@
 //! [`World::turn`] is the reactor's, step for step:
 //!
 //! 1. `begin_turn(now)`: all that follows happens at one moment.
-//! 2. The operator's verbs (`handle_operator`) and newcomers (`accepted`); here [`World::operator`] and
-//!    [`World::connect`] do that, between two turns.
+//! 2. The operator's verbs (`handle_operator`) and newcomers (`accepted`, `operator_accepted`); here
+//!    [`World::operator`] and [`World::connect`] do that, between two turns. Those who arrive by
+//!    [`World::arrive_on`] wait to be accepted, and find no descriptor left if the story says so.
 //! 3. For every connection that the poller calls ready: a writable event on a blocked socket ends the blocking
 //!    and `touch`es it; if it `wants.read`, or is broken whatever it wants, `receive`.
 //! 4. `handle_timeout()`: deadlines that have passed. `answer()`: operators' answers go on.
@@ -15,6 +16,7 @@
 //!
 //! After every turn the books are checked, and when all is quiet, that no connection wants anything more.
 
+mod arrivals;
 mod kernels;
 mod peer;
 
@@ -31,6 +33,7 @@ use chatops::engine::{Admission, Books, Engine, Fate};
 use chatops::id::{ConnId, Slot};
 use chatops::time::{Moment, Now, WallTime, parse_span};
 
+use arrivals::Arrivals;
 use kernels::Kernels;
 pub(crate) use peer::{Peer, Window};
 
@@ -38,6 +41,9 @@ pub(crate) use peer::{Peer, Window};
 const IDLE_TURNS_MAX: u32 = 8;
 /// More than any answer to one line takes: 100 lines of 400 bytes.
 const ANSWER_MAX: usize = 48 * 1024;
+/// An operator's answers are made while fewer than 64 KiB of them wait, and none is longer than what it repeats of a
+/// request of 8 KiB, written as JSON.
+const OPERATOR_OUTBOX_MAX: usize = (64 + 20) * 1024;
 /// The hour at which every story begins.
 const NOON: WallTime = WallTime { unix_ms: 1_700_000_000_000, hour: 12, minute: 34, second: 0 };
 
@@ -69,8 +75,11 @@ pub(crate) struct World {
     /// In which order peers are read; by number if a story says nothing else.
     pub(crate) reading_order: Vec<usize>,
     by_slot: BTreeMap<Slot, usize>,
+    arrivals: Arrivals,
     next_id: ConnId,
     moment: Moment,
+    /// By how much somebody has put the wall clock forward; back, if it is negative.
+    pub(crate) wall_ahead_s: i64,
     told: u64,
     outbox_limit: Option<usize>,
     /// The most that an answer to one line takes, and a line of the room that was begun: by so much an outbox may
@@ -78,6 +87,8 @@ pub(crate) struct World {
     pub(crate) answer_max: usize,
     /// Whether something moved in the last turn.
     moved: bool,
+    /// Bytes in all outboxes at the end of the last turn.
+    queued_bytes: usize,
     idle_turns: u32,
 }
 
@@ -94,16 +105,19 @@ impl World {
         let skips = config.limits.on_full == chatops::config::settings::OnFull::Skip;
         let moment = Moment::START + Duration::from_secs(10);
         Self {
-            engine: Engine::new(&config, now_at(moment)),
+            engine: Engine::new(&config, now_at(moment, 0)),
             peers: Vec::new(),
             reading_order: Vec::new(),
             by_slot: BTreeMap::new(),
+            arrivals: Arrivals::new(&config),
             next_id: ConnId::FIRST,
             moment,
+            wall_ahead_s: 0,
             told: 0,
             answer_max: ANSWER_MAX,
             outbox_limit: skips.then(|| config.limits.outbox_bytes.bytes()),
             moved: false,
+            queued_bytes: 0,
             idle_turns: 0,
         }
     }
@@ -120,37 +134,47 @@ impl World {
 
     /// Somebody connects from an address to the listener with this number.
     pub(crate) fn connect_on(&mut self, listener: u16, address: &str) -> Client {
-        let from = match address {
-            "unix" => snapshot::Peer::Unix,
-            _ => snapshot::Peer::Tcp(address.parse::<SocketAddr>().unwrap()),
-        };
         self.engine.begin_turn(self.now());
-        let number = self.peers.len();
-        let mut peer = Peer::new();
-        if !self.engine.is_closed_to_newcomers()
-            && let Admission::In(slot) = self.engine.accepted(listener, from)
-        {
-            peer.admitted(slot, self.next_id);
-            self.next_id = self.next_id.next();
-            assert!(self.by_slot.insert(slot, number).is_none(), "{slot:?} is given twice");
+        let client = self.appear();
+        if !self.engine.is_closed_to_newcomers() {
+            self.admit(client, listener, peer_at(address));
         }
-        self.peers.push(peer);
-        self.reading_order.push(number);
-        Client(number)
+        client
     }
 
     /// Somebody connects to the control socket.
     pub(crate) fn connect_operator(&mut self) -> Client {
         self.engine.begin_turn(self.now());
+        let client = self.appear();
+        self.admit_operator(client);
+        client
+    }
+
+    /// One more peer, of whom the server knows nothing yet.
+    fn appear(&mut self) -> Client {
         let number = self.peers.len();
-        let mut peer = Peer::new();
-        if let Some(slot) = self.engine.operator_accepted() {
-            peer.admitted(slot, ConnId::FIRST);
-            assert!(self.by_slot.insert(slot, number).is_none(), "{slot:?} is given twice");
-        }
-        self.peers.push(peer);
+        self.peers.push(Peer::new());
         self.reading_order.push(number);
         Client(number)
+    }
+
+    fn admit(&mut self, client: Client, listener: u16, from: snapshot::Peer) {
+        if let Admission::In(slot) = self.engine.accepted(listener, from) {
+            let id = self.next_id;
+            self.next_id = id.next();
+            self.seat(client, slot, id);
+        }
+    }
+
+    fn admit_operator(&mut self, client: Client) {
+        if let Some(slot) = self.engine.operator_accepted() {
+            self.seat(client, slot, ConnId::FIRST);
+        }
+    }
+
+    fn seat(&mut self, client: Client, slot: Slot, id: ConnId) {
+        self.peer(client).admitted(slot, id);
+        assert!(self.by_slot.insert(slot, client.0).is_none(), "{slot:?} is given twice");
     }
 
     /// These people are here, and have read everything so far.
@@ -227,7 +251,7 @@ impl World {
 
     /// The clock's reading.
     pub(crate) fn now(&self) -> Now {
-        now_at(self.moment)
+        now_at(self.moment, self.wall_ahead_s)
     }
 
     /// Time passes; whatever falls due in it happens at its moment.
@@ -244,7 +268,8 @@ impl World {
 
     /// When the reactor's wait would end although nothing happened. A server that has stopped waits no more.
     fn next_deadline(&self) -> Option<Moment> {
-        self.engine.poll_timeout().filter(|_| !self.engine.is_stopped())
+        let due = [self.engine.poll_timeout(), self.arrivals.again()].into_iter().flatten().min();
+        due.filter(|_| !self.engine.is_stopped())
     }
 
     /// The clock moves on, and nothing else happens.
@@ -276,6 +301,7 @@ impl World {
         self.peers_read();
         self.engine.has_dirty()
             || self.next_deadline().is_some_and(|due| due <= self.moment)
+            || self.can_accept()
             || self.peers.iter().any(Peer::is_ready)
     }
 
@@ -304,6 +330,7 @@ impl World {
     pub(crate) fn turn(&mut self) {
         self.moved = false;
         self.engine.begin_turn(self.now());
+        self.accept();
         for number in self.reading_order.clone() {
             self.handle_ready(number);
         }
@@ -341,8 +368,22 @@ impl World {
             let most = limit + self.answer_max;
             assert!(books.largest_outbox <= most, "an outbox of {} bytes", books.largest_outbox);
         }
+        assert!(books.largest_answer <= OPERATOR_OUTBOX_MAX, "an answer of {} bytes", books.largest_answer);
+        assert_eq!(books.connections, self.by_slot.len(), "who is served has a socket");
+        assert!(books.people <= books.connections, "nobody without a connection is in a room");
+        self.check_reading();
+        // An answer that was made for somebody who reads nothing is a move as well.
+        self.moved |= std::mem::replace(&mut self.queued_bytes, books.queued_bytes) != books.queued_bytes;
         self.idle_turns = if self.moved { 0 } else { self.idle_turns + 1 };
         assert!(self.idle_turns <= IDLE_TURNS_MAX, "a busy loop: {books:?}");
+    }
+
+    /// What has ended is not read: a poller would report it again and again.
+    fn check_reading(&self) {
+        for (number, peer) in self.peers.iter().enumerate().filter(|(_, peer)| peer.is_eof_read) {
+            let wants = peer.slot.and_then(|slot| self.engine.wants(slot));
+            assert!(!wants.is_some_and(|wants| wants.read), "{number} is read after its end");
+        }
     }
 
     /// With nothing left to happen at this moment, nothing may be left undone either.
@@ -352,7 +393,6 @@ impl World {
             let wants = self.engine.wants(slot).expect("a socket that is open is somebody's");
             assert!(!wants.write || peer.blocked, "{number} is not written to");
             assert!(!wants.fin && !wants.probe && wants.fate.is_none(), "{number} is forgotten: {wants:?}");
-            assert!(!(wants.read && peer.is_eof_read), "{number} is read after its end");
             assert_eq!(peer.is_read, wants.read, "{number} is watched as it wants");
         }
         let due = self.next_deadline();
@@ -433,10 +473,18 @@ fn in_words(record: &Record) -> String {
     format!("{subject}{nick}{}: {record}", record.word())
 }
 
-fn now_at(moment: Moment) -> Now {
+/// An address, `unix` for a Unix socket.
+fn peer_at(address: &str) -> snapshot::Peer {
+    match address {
+        "unix" => snapshot::Peer::Unix,
+        _ => snapshot::Peer::Tcp(address.parse::<SocketAddr>().unwrap()),
+    }
+}
+
+fn now_at(moment: Moment, ahead_s: i64) -> Now {
     let passed_ms = moment.since(Moment::START).as_millis() - 10_000;
-    let passed_ms = i64::try_from(passed_ms).unwrap();
-    let second_of_day = (12 * 3600 + 34 * 60 + passed_ms / 1000) % 86_400;
+    let passed_ms = i64::try_from(passed_ms).unwrap() + ahead_s * 1_000;
+    let second_of_day = (12 * 3600 + 34 * 60 + passed_ms.div_euclid(1000)).rem_euclid(86_400);
     let part = |value: i64| u8::try_from(value).unwrap();
     let wall = WallTime {
         unix_ms: NOON.unix_ms + passed_ms,

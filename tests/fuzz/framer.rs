@@ -1,0 +1,195 @@
+//! Bytes into messages and back, in every framing.
+
+use std::num::NonZeroU32;
+
+use chatops::wire::framer::{Frame, Framer};
+use chatops::wire::framing::Framing;
+use chatops::wire::text::scrub;
+
+use crate::recipe::Recipe;
+use crate::stream::chunks;
+
+/// The length before a message is the longest that delimits one (`wire::framing`).
+const DELIMITER_BYTES_MAX: usize = 4;
+
+/// Pieces of streams in all framings: ends, lengths that fit and that do not, padding.
+const PIECES: [&[u8]; 20] = [
+    b"x",
+    b" ",
+    b"\n",
+    b"\r\n",
+    b"\r\0",
+    b"\r",
+    b"\0",
+    b"one\r\n",
+    b"\0\0\0\x00",
+    b"\0\0\0\x01",
+    b"\0\0\0\x03abc",
+    b"\0\0\0\x14",
+    b"\0\0\0\x15",
+    b"\0\0\x01\0",
+    b"\xff\xff\xff\xff",
+    b"twenty bytes are it.",
+    b"twenty-one are too much",
+    b"a       ",
+    "\u{e4}\u{1F469}".as_bytes(),
+    b"\0two\0",
+];
+
+/// What a stream is made of.
+#[derive(Debug, PartialEq, Eq)]
+enum Part {
+    Message(Vec<u8>),
+    TooLong,
+    /// The input ended so many bytes inside a message that is none.
+    Incomplete(usize),
+}
+
+/// Whatever the chunks, the messages are those that a reader of the whole stream finds, and what is held meanwhile is
+/// at most one of the limit.
+pub(crate) fn messages(input: &[u8]) {
+    let mut recipe = Recipe::new(input);
+    let framing = framing(&mut recipe);
+    let limit = recipe.pick(&[20, 1, 64, 4096]);
+    let sizes = recipe.sizes();
+    let kept = recipe.below(48);
+    let stream = recipe.stream(&PIECES);
+    let expected = whole(framing, &stream, limit);
+    assert_eq!(decoded(framing, limit, &[], &chunks(&stream, &sizes)), expected, "{framing:?}, {limit}");
+    let (first, rest) = stream.split_at(kept.min(stream.len()));
+    let rest = if rest.is_empty() { Vec::new() } else { chunks(rest, &sizes) };
+    assert_eq!(decoded(framing, limit, first, &rest), expected, "{framing:?}, {} kept", first.len());
+}
+
+/// What is put into a framing comes out of it.
+pub(crate) fn round_trip(input: &[u8]) {
+    let mut recipe = Recipe::new(input);
+    let framing = framing(&mut recipe);
+    let sizes = recipe.sizes();
+    let stream = recipe.stream(&PIECES);
+    // The server sends scrubbed text only, in which nothing ends a line.
+    let texts: Vec<_> = stream.split(|byte| *byte == b'x').map(scrub).collect();
+    let mut bytes = Vec::new();
+    for scrubbed in &texts {
+        let before = bytes.len();
+        framing.encode(&mut bytes, |out| out.extend_from_slice(scrubbed.text.as_bytes()));
+        if let Framing::Fixed(record) = framing {
+            check_records(&bytes[before..], record.get() as usize, scrubbed.text.as_bytes());
+        }
+    }
+    if !matches!(framing, Framing::Fixed(_)) {
+        let sent: Vec<Part> =
+            texts.iter().map(|scrubbed| Part::Message(scrubbed.text.as_bytes().to_vec())).collect();
+        assert_eq!(decoded(framing, bytes.len(), &[], &chunks(&bytes, &sizes)), sent, "{framing:?}");
+    }
+}
+
+/// Whole records, no more than it takes, and nothing in them but the text and padding.
+fn check_records(bytes: &[u8], record: usize, text: &[u8]) {
+    assert_eq!(bytes.len(), text.len().max(1).div_ceil(record) * record);
+    let padding = bytes.strip_prefix(text).expect("the text stands at the start");
+    assert!(padding.iter().all(|byte| *byte == b' '));
+}
+
+fn framing(recipe: &mut Recipe<'_>) -> Framing {
+    let fixed = |bytes| Framing::Fixed(NonZeroU32::new(bytes).unwrap());
+    recipe.pick(&[Framing::Lines, Framing::Nul, Framing::Length, fixed(8), fixed(1), fixed(20), fixed(30)])
+}
+
+fn decoded(framing: Framing, limit: usize, kept: &[u8], chunks: &[&[u8]]) -> Vec<Part> {
+    let mut framer = Framer::new(framing);
+    framer.hold(kept);
+    let mut parts = Vec::new();
+    for chunk in chunks {
+        let mut rest = *chunk;
+        take_all(&mut framer, &mut rest, limit, &mut parts);
+        assert!(rest.is_empty(), "all input is taken in");
+        let held = framer.held_bytes();
+        assert!(held <= limit + DELIMITER_BYTES_MAX, "{held} bytes are held, {framing:?}, {limit}");
+    }
+    framer.end();
+    take_all(&mut framer, &mut &[][..], limit, &mut parts);
+    if framer.held_bytes() > 0 {
+        parts.push(Part::Incomplete(framer.held_bytes()));
+    }
+    parts
+}
+
+fn take_all(framer: &mut Framer, input: &mut &[u8], limit: usize, parts: &mut Vec<Part>) {
+    while let Some(frame) = framer.next(input, limit) {
+        parts.push(match frame {
+            Frame::Message(bytes) => Part::Message(bytes.to_vec()),
+            Frame::TooLong => Part::TooLong,
+        });
+    }
+}
+
+/// The same of a stream that is there as a whole, by the plainest way.
+fn whole(framing: Framing, stream: &[u8], limit: usize) -> Vec<Part> {
+    match framing {
+        Framing::Lines => lines(stream).into_iter().map(|line| within(line, limit)).collect(),
+        Framing::Nul => ended_by_nul(stream).into_iter().map(|text| within(text, limit)).collect(),
+        Framing::Length => behind_lengths(stream, limit),
+        Framing::Fixed(record) => records(stream, record.get() as usize, limit),
+    }
+}
+
+fn within(message: &[u8], limit: usize) -> Part {
+    if message.len() > limit { Part::TooLong } else { Part::Message(message.to_vec()) }
+}
+
+/// Lines as a reader of the whole stream finds them.
+pub(crate) fn lines(stream: &[u8]) -> Vec<&[u8]> {
+    let mut lines = Vec::new();
+    let mut rest = stream;
+    while let Some(end) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+        lines.push(&rest[..end]);
+        let is_pair = rest[end] == b'\r' && matches!(rest.get(end + 1), Some(b'\n' | 0));
+        rest = &rest[end + 1 + usize::from(is_pair)..];
+    }
+    lines.extend(Some(rest).filter(|rest| !rest.is_empty()));
+    lines
+}
+
+fn ended_by_nul(stream: &[u8]) -> Vec<&[u8]> {
+    let mut texts: Vec<&[u8]> = stream.split(|byte| *byte == 0).collect();
+    // Behind the last end is a message only if there is something.
+    if texts.last().is_some_and(|last| last.is_empty()) {
+        texts.pop();
+    }
+    texts
+}
+
+fn behind_lengths(stream: &[u8], limit: usize) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let mut rest = stream;
+    while let Some((prefix, after)) = rest.split_first_chunk() {
+        let length = usize::try_from(u32::from_be_bytes(*prefix)).unwrap();
+        if length > limit {
+            parts.push(Part::TooLong);
+            rest = &after[length.min(after.len())..];
+        } else if let Some(message) = after.get(..length) {
+            parts.push(Part::Message(message.to_vec()));
+            rest = &after[length..];
+        } else {
+            break;
+        }
+    }
+    parts.extend(Some(Part::Incomplete(rest.len())).filter(|_| !rest.is_empty()));
+    parts
+}
+
+fn records(stream: &[u8], record: usize, limit: usize) -> Vec<Part> {
+    let part = |bytes: &[u8]| match bytes.len() {
+        _ if record > limit => Part::TooLong,
+        count if count < record => Part::Incomplete(count),
+        _ => Part::Message(without_padding(bytes).to_vec()),
+    };
+    stream.chunks(record).map(part).collect()
+}
+
+/// Padding is spaces and nothing else that is white.
+fn without_padding(record: &[u8]) -> &[u8] {
+    let end = record.iter().rposition(|byte| *byte != b' ').map_or(0, |last| last + 1);
+    &record[..end]
+}
