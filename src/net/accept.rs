@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::reactor::{Reactor, open_reserve};
 use super::socket::Socket;
-use super::table::{Connected, Registered, key_of};
+use super::table::{Connected, Outlet, Registered, key_of};
 use crate::config::settings::LogLevel;
 use crate::engine::Admission;
 use crate::engine::snapshot::Peer;
@@ -58,7 +58,8 @@ impl Reactor {
             self.sockets.resize_with(slot.index() + 1, || None);
         }
         let generation = self.generations;
-        self.sockets[slot.index()] = Some(Connected { socket, generation, blocked: false, idle_wakes: 0 });
+        self.sockets[slot.index()] =
+            Some(Connected { socket, generation, outlet: Outlet::Open, idle_wakes: 0 });
         if let Some(error) = failed {
             self.engine.handle_error(slot, &error);
         }

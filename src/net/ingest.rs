@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use super::reactor::{KEY_CONTROL, KEY_LISTENERS, KEY_RELOAD, KEY_STOP, READ_BUDGET, Reactor, SPECIAL};
-use super::table::connected_at;
+use super::table::{Outlet, connected_at};
 use crate::config::settings::LogLevel;
 use crate::id::Slot;
 use crate::poller::{Events, Readiness};
@@ -16,6 +16,15 @@ const TURN_READ_BUDGET: usize = 4 * 1024 * 1024;
 const TURN_TIME_BUDGET: Duration = Duration::from_millis(10);
 /// Wake-ups of one socket in a row that led to nothing; at so many there is a bug, and it is closed.
 const IDLE_WAKES_MAX: u16 = 1_000;
+
+/// What a read came to.
+pub(super) struct Heard {
+    bytes: usize,
+    /// Bytes, the end of input or an error: the event was not for nothing.
+    is_news: bool,
+    /// It came to the end of what there is, and to no error that says why.
+    is_all: bool,
+}
 
 impl Reactor {
     pub(super) fn ingest(&mut self, events: &Events, start: Moment) {
@@ -74,48 +83,54 @@ impl Reactor {
         let Some((slot, conn)) = connected_at(&mut self.sockets, ready.key) else { return 0 };
         let Some(wants) = self.engine.wants(slot) else { return 0 };
         let mut progress = 0;
-        if ready.writable && conn.blocked {
-            conn.blocked = false;
+        if let Outlet::Full { broken_promises } = conn.outlet
+            && ready.writable
+        {
+            conn.outlet = Outlet::Promised { broken_promises };
             self.engine.touch(slot);
             progress += 1;
         }
         let is_broken = ready.hangup || ready.error;
-        let read = if ready.readable && (wants.read || is_broken) { self.read(slot, is_broken) } else { 0 };
-        self.guard_against_spinning(slot, progress + read);
+        let mut read = 0;
+        if ready.readable && (wants.read || is_broken) {
+            let heard = self.read(slot, is_broken);
+            read = heard.bytes;
+            progress += usize::from(heard.is_news);
+            if is_broken && heard.is_all {
+                self.fail_broken(slot);
+            }
+        }
+        self.guard_against_spinning(slot, progress);
         read
     }
 
     /// Reads once; a broken socket is read to its end, for it will never be quiet.
-    pub(super) fn read(&mut self, slot: Slot, is_broken: bool) -> usize {
-        let mut total = 0;
+    pub(super) fn read(&mut self, slot: Slot, is_broken: bool) -> Heard {
+        let mut bytes = 0;
         loop {
-            let Some(conn) = self.sockets.get(slot.index()).and_then(Option::as_ref) else { return total };
+            let Some(conn) = self.sockets.get(slot.index()).and_then(Option::as_ref) else {
+                return Heard { bytes, is_news: bytes > 0, is_all: true };
+            };
             match conn.socket.socket().read(&mut self.buffer) {
                 Ok(0) => {
                     self.engine.handle_eof(slot);
                     self.engine.touch(slot);
-                    if is_broken {
-                        self.fail_broken(slot);
-                    }
-                    return total + 1;
+                    return Heard { bytes, is_news: true, is_all: true };
                 }
                 Ok(count) => {
                     self.engine.handle_bytes(slot, &self.buffer[..count]);
-                    total += count;
-                    if !is_broken || total >= TURN_READ_BUDGET {
-                        return total;
+                    bytes += count;
+                    if !is_broken || bytes >= TURN_READ_BUDGET {
+                        return Heard { bytes, is_news: true, is_all: false };
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if is_broken {
-                        self.fail_broken(slot);
-                    }
-                    return total;
+                    return Heard { bytes, is_news: bytes > 0, is_all: true };
                 }
                 Err(error) => {
                     self.engine.handle_error(slot, &error);
-                    return total + 1;
+                    return Heard { bytes, is_news: true, is_all: false };
                 }
             }
         }

@@ -1,7 +1,9 @@
 //! Makes sockets do what their sessions want. Idempotent: nothing can be forgotten or done twice.
 
+use std::io::IoSlice;
+
 use super::reactor::Reactor;
-use super::table::{Connected, Registered};
+use super::table::{Connected, Outlet, Registered};
 use crate::engine::{Fate, Flushed, Wants};
 use crate::id::Slot;
 use crate::poller::Interest;
@@ -53,12 +55,17 @@ impl Reactor {
         if wants.fate.is_some() {
             return self.engine.touch(slot);
         }
-        if wants.write && !conn.blocked {
+        if wants.write && is_worth_a_try(conn.outlet, wants) {
             let socket = conn.socket.socket();
-            match self.engine.flush(slot, WRITE_BUDGET, |slices| socket.write(slices)) {
-                Flushed::All => {}
-                Flushed::More => self.engine.touch(slot),
-                Flushed::Blocked => conn.blocked = true,
+            let mut took_nothing = false;
+            let write = |slices: &[IoSlice<'_>]| socket.write(slices).inspect_err(|_| took_nothing = true);
+            match self.engine.flush(slot, WRITE_BUDGET, write) {
+                Flushed::All => conn.outlet = Outlet::Open,
+                Flushed::More => {
+                    conn.outlet = Outlet::Open;
+                    self.engine.touch(slot);
+                }
+                Flushed::Blocked => conn.outlet = conn.outlet.after_short_write(took_nothing),
                 Flushed::Failed(error) => {
                     // What it sent before it failed is heard.
                     self.read(slot, true);
@@ -98,17 +105,25 @@ impl Reactor {
         let Some(conn) = entry else { return };
         if wants.events {
             if let Registered::Watched(watched) = &mut conn.socket
-                && let Err(error) = watched.set_interest(interest(wants, conn.blocked))
+                && let Err(error) = watched.set_interest(interest(wants, conn.outlet))
             {
                 self.engine.handle_error(slot, &error);
             }
-        } else if let Some(Connected { socket, generation, blocked, idle_wakes }) = entry.take() {
+        } else if let Some(Connected { socket, generation, outlet, idle_wakes }) = entry.take() {
             let socket = Registered::Apart(socket.into_socket());
-            *entry = Some(Connected { socket, generation, blocked, idle_wakes });
+            *entry = Some(Connected { socket, generation, outlet, idle_wakes });
         }
     }
 }
 
-fn interest(wants: Wants, blocked: bool) -> Interest {
-    Interest { read: wants.read, write: wants.write && blocked }
+fn is_worth_a_try(outlet: Outlet, wants: Wants) -> bool {
+    match outlet {
+        Outlet::Open | Outlet::Promised { .. } => true,
+        Outlet::Full { .. } => false,
+        Outlet::Refusing => wants.probe,
+    }
+}
+
+fn interest(wants: Wants, outlet: Outlet) -> Interest {
+    Interest { read: wants.read, write: wants.write && matches!(outlet, Outlet::Full { .. }) }
 }
