@@ -106,6 +106,8 @@ pub(crate) struct TcpSocket {
     pub(crate) send_q: u64,
     /// Recv-Q: not yet read by the process.
     pub(crate) recv_q: u64,
+    /// The number of the socket, as in `/proc/PID/fd`.
+    pub(crate) inode: u64,
 }
 
 /// The connections whose local port is `port`: the server's ends, listeners and the mere memory of ended ones
@@ -146,11 +148,18 @@ fn parse_socket(line: &str) -> Option<TcpSocket> {
     let (send_q, recv_q) = fields.next()?.split_once(':')?;
     let queue = |digits: &str| u64::from_str_radix(digits, 16).ok();
     let (send_q, recv_q) = (queue(send_q)?, queue(recv_q)?);
-    Some(TcpSocket { local_port, remote_port, state: *STATES.get(state.checked_sub(1)?)?, send_q, recv_q })
+    // Timer, retransmits, user and timeout come before it.
+    let inode = fields.nth(4)?.parse().ok()?;
+    let state = *STATES.get(state.checked_sub(1)?)?;
+    Some(TcpSocket { local_port, remote_port, state, send_q, recv_q, inode })
+}
+
+/// The server's end of the connection from the client at `client_port`.
+pub(crate) fn connection_from(server_port: u16, client_port: u16) -> Option<TcpSocket> {
+    connections_on(server_port).into_iter().find(|end| end.remote_port == client_port)
 }
 
 /// How much of what came from the client at `client_port` the process behind `server_port` has not read.
 pub(crate) fn unread_from(server_port: u16, client_port: u16) -> u64 {
-    let ends = connections_on(server_port);
-    ends.iter().find(|end| end.remote_port == client_port).map_or(0, |end| end.recv_q)
+    connection_from(server_port, client_port).map_or(0, |end| end.recv_q)
 }
