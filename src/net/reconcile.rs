@@ -87,14 +87,13 @@ impl Reactor {
                 Err(error) => self.engine.handle_error(slot, &error),
             }
         }
-        if self.engine.wants(slot).is_some_and(|wants| wants.probe) {
-            match socket.take_error() {
-                // No event tells it: who has both FINs is no longer watched.
-                Some(error) if matches!(conn.socket, Registered::Apart(_)) => {
-                    self.engine.handle_error(slot, &error);
-                }
-                _ => self.engine.handle_send_q(slot, socket.send_q()),
-            }
+        let Some(wants) = self.engine.wants(slot).filter(|wants| wants.probe) else { return };
+        // Who has both FINs is not watched, or not for much longer: no event tells of an error. For all others one
+        // does, and it must find the error: to ask for it is to take it away.
+        let error = if wants.events { None } else { socket.take_error() };
+        match error {
+            Some(error) => self.engine.handle_error(slot, &error),
+            None => self.engine.handle_send_q(slot, socket.send_q()),
         }
     }
 
