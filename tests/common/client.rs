@@ -8,6 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use rustix::net::{RecvFlags, recv};
+use socket2::{Domain, Socket, Type};
 
 use super::framing::Framing;
 use super::server::{Endpoint, Server};
@@ -56,6 +57,15 @@ impl Client {
     #[track_caller]
     pub(crate) fn connect(server: &Server) -> Self {
         Self::connect_to(&server.endpoints[0])
+    }
+
+    /// Connects to the first listener with a receive buffer of so many bytes, and reads nothing.
+    #[track_caller]
+    pub(crate) fn with_receive_buffer(server: &Server, bytes: usize) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket can be had");
+        socket.set_recv_buffer_size(bytes).expect("the socket is open");
+        socket.connect_timeout(&server.address().into(), DEADLINE).expect("the server listens");
+        Self::on_tcp(TcpStream::from(socket))
     }
 
     /// Connects to the listener with this number, in its framing, and reads nothing.
