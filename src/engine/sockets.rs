@@ -35,10 +35,11 @@ pub trait Sockets {
     /// Whether it is worth trying again is for who knows the system to say.
     fn write(&mut self, slot: Slot, slices: &[IoSlice<'_>]) -> Result<usize, WriteError>;
 
-    /// Whether [`Sockets::set_blocked`] was called and no event has said since then that the socket is writable.
-    fn is_blocked(&self, slot: Slot) -> bool;
+    /// Whether a write is not worth a try: [`Sockets::set_blocked`] was called, and no event has said since then that
+    /// the socket is writable.
+    fn is_blocked(&self, slot: Slot, wants: Wants) -> bool;
 
-    /// The kernel took less than it was offered.
+    /// The kernel took less than it was offered by the last write.
     fn set_blocked(&mut self, slot: Slot);
 
     /// Sends FIN after what the kernel holds.
@@ -49,13 +50,9 @@ pub trait Sockets {
     fn finish(&mut self, slot: Slot) -> io::Result<()>;
 
     /// Send-Q, in bytes.
-    ///
-    /// # Errors
-    ///
-    /// The error that waits on a socket of which nothing is watched any more: no event tells it.
-    fn probe(&mut self, slot: Slot) -> io::Result<u32>;
+    fn send_q(&self, slot: Slot) -> u32;
 
-    /// The error that waits on a socket, if there is one (`SO_ERROR`).
+    /// The error that waits on a socket, if there is one (`SO_ERROR`): whoever asks for it takes it away.
     fn take_error(&mut self, slot: Slot) -> Option<io::Error>;
 
     /// Asks for the events that the session wants: readable ones if it reads, writable ones if it writes and is
@@ -81,6 +78,14 @@ pub enum WriteError {
     Blocked,
     /// The socket has failed for good.
     Failed(io::Error),
+}
+
+/// What a read came to.
+struct Heard {
+    /// Bytes read, and one more for an end or an error.
+    progress: usize,
+    /// It came to the end of what there is, and to no error that says why.
+    is_all: bool,
 }
 
 impl Engine {
@@ -110,37 +115,40 @@ impl Engine {
     /// Reads once; a broken socket is read to its end, for it will never be quiet. Gives the bytes read, and one more
     /// for an end or an error.
     pub fn receive(&mut self, slot: Slot, is_broken: bool, sockets: &mut impl Sockets) -> usize {
-        let mut total = 0;
+        let heard = self.hear(slot, is_broken, sockets);
+        if is_broken && heard.is_all {
+            self.fail_broken(slot, sockets);
+        }
+        heard.progress
+    }
+
+    fn hear(&mut self, slot: Slot, is_broken: bool, sockets: &mut impl Sockets) -> Heard {
+        let mut progress = 0;
         loop {
             let most = self.read_budget(slot);
             match sockets.read(slot, most) {
                 Ok([]) => {
                     self.handle_eof(slot);
                     self.touch(slot);
-                    if is_broken {
-                        self.fail_broken(slot, sockets);
-                    } else if self.is_half_closed(slot) {
+                    if !is_broken && self.is_half_closed(slot) {
                         sockets.probe_peer_sooner(slot);
                     }
-                    return total + 1;
+                    return Heard { progress: progress + 1, is_all: true };
                 }
                 Ok(bytes) => {
-                    total += bytes.len();
+                    progress += bytes.len();
                     self.handle_bytes(slot, bytes);
-                    if !is_broken || total >= BROKEN_READ_BUDGET {
-                        return total;
+                    if !is_broken || progress >= BROKEN_READ_BUDGET {
+                        return Heard { progress, is_all: false };
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if is_broken {
-                        self.fail_broken(slot, sockets);
-                    }
-                    return total;
+                    return Heard { progress, is_all: true };
                 }
                 Err(error) => {
                     self.handle_error(slot, &error);
-                    return total + 1;
+                    return Heard { progress: progress + 1, is_all: false };
                 }
             }
         }
@@ -177,14 +185,14 @@ impl Engine {
         if wants.fate.is_some() {
             return self.touch(slot);
         }
-        if wants.write && !sockets.is_blocked(slot) {
+        if wants.write && !sockets.is_blocked(slot, wants) {
             match self.flush(slot, WRITE_BUDGET, |slices| sockets.write(slot, slices)) {
                 Flushed::All => {}
                 Flushed::More => self.touch(slot),
                 Flushed::Blocked => sockets.set_blocked(slot),
                 Flushed::Failed(error) => {
                     // What it sent before it failed is heard.
-                    self.receive(slot, true, sockets);
+                    self.hear(slot, true, sockets);
                     return self.handle_error(slot, &error);
                 }
             }
@@ -201,11 +209,13 @@ impl Engine {
                 Err(error) => self.handle_error(slot, &error),
             }
         }
-        if self.wants(slot).is_some_and(|wants| wants.probe) {
-            match sockets.probe(slot) {
-                Ok(send_q) => self.handle_send_q(slot, send_q),
-                Err(error) => self.handle_error(slot, &error),
-            }
+        let Some(wants) = self.wants(slot).filter(|wants| wants.probe) else { return };
+        // Who has both FINs is not watched, or not for much longer: no event tells of an error. For all others one
+        // does, and it must find the error: to ask for it is to take it away.
+        let error = if wants.events { None } else { sockets.take_error(slot) };
+        match error {
+            Some(error) => self.handle_error(slot, &error),
+            None => self.handle_send_q(slot, sockets.send_q(slot)),
         }
     }
 

@@ -74,8 +74,7 @@ impl Reactor {
         let Some((slot, conn)) = self.sockets.find(ready.key) else { return 0 };
         let Some(wants) = self.engine.wants(slot) else { return 0 };
         let mut progress = 0;
-        if ready.writable && conn.blocked {
-            conn.blocked = false;
+        if ready.writable && conn.outlet.promise() {
             self.engine.touch(slot);
             progress += 1;
         }

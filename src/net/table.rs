@@ -27,9 +27,46 @@ pub(super) struct Table {
 pub(super) struct Connected {
     socket: Registered,
     generation: u32,
-    /// The kernel took no more; only a writable event changes that.
-    pub(super) blocked: bool,
+    pub(super) outlet: Outlet,
     pub(super) idle_wakes: u16,
+}
+
+/// Writable events in a row after which nothing was taken all the same; after so many they are not believed.
+const BROKEN_PROMISES_MAX: u8 = 16;
+
+/// Whether a write is worth a try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outlet {
+    /// Nothing speaks against it.
+    Open,
+    /// The kernel took no more; a writable event says when it will. So many of these came for nothing.
+    Full { broken_promises: u8 },
+    /// That event came.
+    Promised { broken_promises: u8 },
+    /// The events keep coming and nothing is taken (`ENOBUFS`, or no memory left for TCP): to wait for them would be
+    /// to spin. Each look at Send-Q is a try.
+    Refusing,
+}
+
+impl Outlet {
+    /// After a write of which the kernel took nothing.
+    const fn after_nothing(self) -> Self {
+        match self {
+            Self::Open => Self::Full { broken_promises: 0 },
+            Self::Promised { broken_promises } if broken_promises < BROKEN_PROMISES_MAX => {
+                Self::Full { broken_promises: broken_promises + 1 }
+            }
+            Self::Promised { .. } | Self::Refusing => Self::Refusing,
+            Self::Full { .. } => self,
+        }
+    }
+
+    /// After a writable event; `true` if it was waited for.
+    pub(super) const fn promise(&mut self) -> bool {
+        let Self::Full { broken_promises } = *self else { return false };
+        *self = Self::Promised { broken_promises };
+        true
+    }
 }
 
 /// Whether the poller watches the socket. Once both FINs are sent it would only hang up, again and again.
@@ -76,7 +113,8 @@ impl Table {
         if self.places.len() <= slot.index() {
             self.places.resize_with(slot.index() + 1, || None);
         }
-        self.places[slot.index()] = Some(Connected { socket, generation, blocked: false, idle_wakes: 0 });
+        self.places[slot.index()] =
+            Some(Connected { socket, generation, outlet: Outlet::Open, idle_wakes: 0 });
         watched
     }
 
@@ -117,16 +155,31 @@ impl Sockets for Table {
     }
 
     fn write(&mut self, slot: Slot, slices: &[IoSlice<'_>]) -> Result<usize, WriteError> {
-        self.socket(slot).map_err(WriteError::Failed)?.write(slices)
+        let Some(conn) = self.get_mut(slot) else {
+            return Err(WriteError::Failed(io::ErrorKind::NotConnected.into()));
+        };
+        let written = conn.socket.socket().write(slices);
+        match written {
+            Ok(_) => conn.outlet = Outlet::Open,
+            Err(WriteError::Blocked) => conn.outlet = conn.outlet.after_nothing(),
+            Err(WriteError::Failed(_)) => {}
+        }
+        written
     }
 
-    fn is_blocked(&self, slot: Slot) -> bool {
-        self.get(slot).is_some_and(|conn| conn.blocked)
+    fn is_blocked(&self, slot: Slot, wants: Wants) -> bool {
+        self.get(slot).is_some_and(|conn| match conn.outlet {
+            Outlet::Open | Outlet::Promised { .. } => false,
+            Outlet::Full { .. } => true,
+            Outlet::Refusing => !wants.probe,
+        })
     }
 
     fn set_blocked(&mut self, slot: Slot) {
-        if let Some(conn) = self.get_mut(slot) {
-            conn.blocked = true;
+        if let Some(conn) = self.get_mut(slot)
+            && conn.outlet == Outlet::Open
+        {
+            conn.outlet = Outlet::Full { broken_promises: 0 };
         }
     }
 
@@ -134,12 +187,8 @@ impl Sockets for Table {
         self.socket(slot)?.finish()
     }
 
-    fn probe(&mut self, slot: Slot) -> io::Result<u32> {
-        let conn = self.get(slot).ok_or(io::ErrorKind::NotConnected)?;
-        match &conn.socket {
-            Registered::Watched(socket) => Ok(socket.send_q()),
-            Registered::Apart(socket) => socket.take_error().map_or_else(|| Ok(socket.send_q()), Err),
-        }
+    fn send_q(&self, slot: Slot) -> u32 {
+        self.socket(slot).map_or(0, Socket::send_q)
     }
 
     fn take_error(&mut self, slot: Slot) -> Option<io::Error> {
@@ -151,13 +200,13 @@ impl Sockets for Table {
         let Some(conn) = place else { return Ok(()) };
         if wants.events {
             return match &mut conn.socket {
-                Registered::Watched(watched) => watched.set_interest(interest(wants, conn.blocked)),
+                Registered::Watched(watched) => watched.set_interest(interest(wants, conn.outlet)),
                 Registered::Apart(_) => Ok(()),
             };
         }
-        if let Some(Connected { socket, generation, blocked, idle_wakes }) = place.take() {
+        if let Some(Connected { socket, generation, outlet, idle_wakes }) = place.take() {
             let socket = Registered::Apart(socket.into_socket());
-            *place = Some(Connected { socket, generation, blocked, idle_wakes });
+            *place = Some(Connected { socket, generation, outlet, idle_wakes });
         }
         Ok(())
     }
@@ -182,6 +231,30 @@ const fn key_of(slot: Slot, generation: u32) -> usize {
     (generation as usize) << 32 | slot.index()
 }
 
-fn interest(wants: Wants, blocked: bool) -> Interest {
-    Interest { read: wants.read, write: wants.write && blocked }
+fn interest(wants: Wants, outlet: Outlet) -> Interest {
+    Interest { read: wants.read, write: wants.write && matches!(outlet, Outlet::Full { .. }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FULL: Outlet = Outlet::Full { broken_promises: 0 };
+
+    /// After so many writable events that led to nothing.
+    fn after_broken_promises(count: u8) -> Outlet {
+        (0..count).fold(FULL, |outlet, _| match outlet {
+            Outlet::Full { broken_promises } => Outlet::Promised { broken_promises }.after_nothing(),
+            other => other,
+        })
+    }
+
+    #[test]
+    fn events_that_lead_to_nothing_are_not_believed_for_ever() {
+        assert_eq!(Outlet::Open.after_nothing(), FULL);
+        let last = after_broken_promises(BROKEN_PROMISES_MAX);
+        assert_eq!(last, Outlet::Full { broken_promises: BROKEN_PROMISES_MAX });
+        assert_eq!(after_broken_promises(BROKEN_PROMISES_MAX + 1), Outlet::Refusing);
+        assert_eq!(Outlet::Refusing.after_nothing(), Outlet::Refusing);
+    }
 }

@@ -1,16 +1,22 @@
 //! A client on a plain socket that reads only when told to and checks the form of every line it gets.
 
+use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use rustix::net::{RecvFlags, recv};
+use socket2::{Domain, Socket, Type};
 
 use super::framing::Framing;
 use super::server::{Endpoint, Server};
 use super::wait::{DEADLINE, now};
 use super::without_time;
+
+/// Lines kept for a report.
+const REPORTED: usize = 30;
 
 enum Stream {
     Tcp(TcpStream),
@@ -41,8 +47,8 @@ pub(crate) struct Client {
     label: String,
     /// Received and not yet looked at.
     inbox: Vec<u8>,
-    /// Every line sent and received, for reports.
-    log: Vec<String>,
+    /// The last lines sent and received, for reports.
+    log: VecDeque<String>,
     fences: u32,
 }
 
@@ -51,6 +57,15 @@ impl Client {
     #[track_caller]
     pub(crate) fn connect(server: &Server) -> Self {
         Self::connect_to(&server.endpoints[0])
+    }
+
+    /// Connects to the first listener with a receive buffer of so many bytes, and reads nothing.
+    #[track_caller]
+    pub(crate) fn with_receive_buffer(server: &Server, bytes: usize) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket can be had");
+        socket.set_recv_buffer_size(bytes).expect("the socket is open");
+        socket.connect_timeout(&server.address().into(), DEADLINE).expect("the server listens");
+        Self::on_tcp(TcpStream::from(socket))
     }
 
     /// Connects to the listener with this number, in its framing, and reads nothing.
@@ -77,7 +92,7 @@ impl Client {
 
     fn on(stream: Stream) -> Self {
         let label = "client".to_owned();
-        Self { stream, framing: Framing::Lines, label, inbox: Vec::new(), log: Vec::new(), fences: 0 }
+        Self { stream, framing: Framing::Lines, label, inbox: Vec::new(), log: VecDeque::new(), fences: 0 }
     }
 
     /// How its messages are delimited.
@@ -161,7 +176,7 @@ impl Client {
     /// Sends bytes; fails when the server does not take them within the deadline.
     #[track_caller]
     pub(crate) fn send_raw(&mut self, bytes: &[u8]) {
-        self.log.push(format!("> {}", excerpt(bytes)));
+        self.note(format!("> {}", excerpt(bytes)));
         let sent = self.with_stream(|stream| stream.write_all(bytes));
         if let Err(error) = sent {
             panic!("{} cannot send: {error}\n{}", self.label, self.report());
@@ -180,13 +195,13 @@ impl Client {
             }
         }
         self.set_write_timeout(DEADLINE);
-        self.log.push(format!("> {sent} of {} bytes taken", bytes.len()));
+        self.note(format!("> {sent} of {} bytes taken", bytes.len()));
         sent
     }
 
     /// Sends FIN.
     pub(crate) fn shutdown_write(&mut self) {
-        self.log.push("> FIN".to_owned());
+        self.note("> FIN".to_owned());
         match &self.stream {
             Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
             Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
@@ -244,7 +259,7 @@ impl Client {
 
     /// Reads on until a line has this property.
     #[track_caller]
-    pub(crate) fn skip_to(&mut self, what: &str, condition: impl Fn(&str) -> bool) -> String {
+    pub(crate) fn skip_to(&mut self, what: &str, mut condition: impl FnMut(&str) -> bool) -> String {
         let start = now();
         loop {
             match self.line_within(DEADLINE.saturating_sub(start.elapsed())) {
@@ -345,7 +360,7 @@ impl Client {
 
     fn take_line(&mut self) -> Option<String> {
         let raw = self.framing.take(&mut self.inbox)?;
-        self.log.push(format!("< {}", excerpt(&raw)));
+        self.note(format!("< {}", excerpt(&raw)));
         let line = String::from_utf8(raw).unwrap_or_else(|raw| panic!("no UTF-8: {:?}", raw.as_bytes()));
         let forbidden = |c: char| c.is_control() && c != '\t';
         assert!(!line.contains(forbidden), "a control character reached a client: {line:?}");
@@ -389,11 +404,25 @@ impl Client {
         }
     }
 
+    fn note(&mut self, what: String) {
+        self.log.truncate(REPORTED - 1);
+        self.log.push_front(what);
+    }
+
     /// The end of what this client has sent and received.
-    fn report(&self) -> String {
-        let shown = self.log.len().saturating_sub(30);
+    pub(crate) fn report(&self) -> String {
+        let log: Vec<&str> = self.log.iter().rev().map(String::as_str).collect();
         let rest = excerpt(&self.inbox);
-        format!("{} so far:\n{}\nnot a line yet: {rest:?}", self.label, self.log[shown..].join("\n"))
+        format!("{} so far:\n{}\nnot a line yet: {rest:?}", self.label, log.join("\n"))
+    }
+}
+
+impl AsFd for Client {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.stream {
+            Stream::Tcp(stream) => stream.as_fd(),
+            Stream::Unix(stream) => stream.as_fd(),
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 #![allow(dead_code, unused_imports, reason = "each test crate uses its own part of this module")]
 
+pub(crate) mod bystanders;
 pub(crate) mod client;
 pub(crate) mod framing;
 pub(crate) mod process;
@@ -15,6 +16,7 @@ pub(crate) mod server;
 pub(crate) mod transcript;
 pub(crate) mod wait;
 
+pub(crate) use bystanders::{Bystanders, Talk};
 pub(crate) use client::{Client, End, people};
 pub(crate) use framing::Framing;
 pub(crate) use real::{RealClient, installed};

@@ -108,6 +108,8 @@ pub(crate) struct TcpSocket {
     pub(crate) recv_q: u64,
     /// When the next keepalive probe is due; none while another timer of the socket runs.
     pub(crate) keepalive_in: Option<Duration>,
+    /// The number of the socket, as in `/proc/PID/fd`.
+    pub(crate) inode: u64,
 }
 
 /// The connections whose local port is `port`: the server's ends, listeners and the mere memory of ended ones
@@ -153,11 +155,17 @@ fn parse_socket(line: &str) -> Option<TcpSocket> {
     // Timer 2 is that of keepalive; times are in hundredths of a second (proc(5), `USER_HZ`).
     let keepalive_in =
         number(due).filter(|_| number(timer) == Some(2)).map(|due| Duration::from_millis(due * 10));
-    Some(TcpSocket { local_port, remote_port, state, send_q, recv_q, keepalive_in })
+    // Retransmits, user and timeout come before it.
+    let inode = fields.nth(3)?.parse().ok()?;
+    Some(TcpSocket { local_port, remote_port, state, send_q, recv_q, keepalive_in, inode })
+}
+
+/// The server's end of the connection from the client at `client_port`.
+pub(crate) fn connection_from(server_port: u16, client_port: u16) -> Option<TcpSocket> {
+    connections_on(server_port).into_iter().find(|end| end.remote_port == client_port)
 }
 
 /// How much of what came from the client at `client_port` the process behind `server_port` has not read.
 pub(crate) fn unread_from(server_port: u16, client_port: u16) -> u64 {
-    let ends = connections_on(server_port);
-    ends.iter().find(|end| end.remote_port == client_port).map_or(0, |end| end.recv_q)
+    connection_from(server_port, client_port).map_or(0, |end| end.recv_q)
 }

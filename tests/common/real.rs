@@ -4,7 +4,9 @@ use std::io::{self, Write};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use super::server::Server;
+use rustix::process::Signal;
+
+use super::server::{Server, send_signal};
 use super::transcript::Transcript;
 use super::wait::holds_within;
 
@@ -72,6 +74,10 @@ impl RealClient {
     pub(crate) fn send_all(&mut self, text: &str) {
         let mut stdin = self.stdin.take().expect("its input is open");
         stdin.write_all(text.as_bytes()).expect("the client takes input");
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        send_signal(self.child.id(), signal);
     }
 
     /// Waits for the end of the program.

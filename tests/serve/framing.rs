@@ -104,25 +104,6 @@ fn a_line_too_long_at_the_end_of_input_is_refused_too() {
 }
 
 #[test]
-fn endless_input_without_a_line_end_takes_no_memory() {
-    const MIB: usize = 1024 * 1024;
-    let server = Server::start(&[NO_FLOOD_LIMIT]);
-    let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
-    let before = process::rss(server.pid());
-    let block = vec![b'z'; MIB];
-    for _ in 0..64 {
-        alice.send_raw(&block);
-    }
-    alice.send_raw(b"\n");
-    let lines = alice.lines_until_now();
-    assert!(lines.len() == 1 && lines[0].starts_with("!! "), "{lines:?}");
-    let grown = process::rss(server.pid()).saturating_sub(before);
-    assert!(grown < 8 * MIB as u64, "grown by {grown} bytes");
-    alice.send("short again");
-    bob.expect("HH:MM #lobby <alice> short again");
-}
-
-#[test]
 fn bytes_that_are_no_utf8_are_replaced_the_same_way_for_every_cut() {
     let server = Server::start(&[NO_FLOOD_LIMIT]);
     let [mut alice, mut bob] = people(&server, ["alice", "bob"]);

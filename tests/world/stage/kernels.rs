@@ -53,7 +53,7 @@ impl Sockets for Kernels<'_> {
         Ok(taken)
     }
 
-    fn is_blocked(&self, slot: Slot) -> bool {
+    fn is_blocked(&self, slot: Slot, _: Wants) -> bool {
         self.peer(slot).blocked
     }
 
@@ -66,8 +66,8 @@ impl Sockets for Kernels<'_> {
         Ok(())
     }
 
-    fn probe(&mut self, slot: Slot) -> io::Result<u32> {
-        Ok(self.peer(slot).send_q())
+    fn send_q(&self, slot: Slot) -> u32 {
+        self.peer(slot).send_q()
     }
 
     fn take_error(&mut self, slot: Slot) -> Option<io::Error> {

@@ -1,0 +1,124 @@
+//! How clients end: by the hundred, in the middle of whatever it is, with RST, or not at all.
+
+use std::io::Write;
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+use crate::common::{Client, DEADLINE, NO_FLOOD_LIMIT, Server, process, wait_until};
+use crate::scene::Scene;
+
+fn connect(server: &Server) -> TcpStream {
+    TcpStream::connect_timeout(&server.address(), DEADLINE).expect("the server listens")
+}
+
+#[test]
+fn connections_that_come_and_go_leave_nothing() {
+    let mut scene = Scene::start(&[]);
+    for round in 0..500 {
+        let stream = connect(&scene.server);
+        match round % 4 {
+            0 => drop(stream),
+            1 => Client::on_tcp(stream).reset(),
+            2 => {
+                stream.shutdown(Shutdown::Write).unwrap();
+                drop(stream);
+            }
+            _ => {
+                stream.shutdown(Shutdown::Both).unwrap();
+                drop(stream);
+            }
+        }
+        if round % 100 == 99 {
+            scene.round();
+        }
+    }
+    scene.expect_unharmed();
+}
+
+#[test]
+fn storms_of_resets_leave_nothing() {
+    let mut scene = Scene::start(&[]);
+    for wave in 0..5 {
+        let mut crowd: Vec<Client> = (0..100).map(|_| Client::connect(&scene.server)).collect();
+        // The first wave resets what is still waiting to be accepted, the others what was greeted and has spoken.
+        if wave > 0 {
+            for client in &mut crowd {
+                client.greeting();
+                client.send_raw(b"a whole line, and\nhalf a line");
+            }
+        }
+        // SO_LINGER 0 and close(), one after the other without a pause.
+        crowd.into_iter().for_each(Client::reset);
+        scene.round();
+    }
+    scene.expect_unharmed();
+}
+
+#[test]
+fn a_reset_in_the_middle_of_a_line_or_of_an_answer_is_survived() {
+    let mut scene = Scene::start(&[NO_FLOOD_LIMIT]);
+    for round in 0..100 {
+        let mut stream = connect(&scene.server);
+        let questions = "/who\n/rooms\n/help\n".repeat(round);
+        let _ = stream.write_all(questions.as_bytes());
+        let _ = stream.write_all(b"half a li");
+        Client::on_tcp(stream).reset();
+        if round % 25 == 24 {
+            scene.round();
+        }
+    }
+    scene.expect_unharmed();
+}
+
+#[test]
+fn a_reset_with_data_that_the_server_has_not_read_is_survived() {
+    let mut scene = Scene::start(&["limits.receive_buffer=\"16 KiB\"", "rooms.presence_max=1"]);
+    let flood = "more than the server will read from one client\n".repeat(5000);
+    let mut crowd: Vec<Client> = (0..30).map(|_| Client::connect(&scene.server)).collect();
+    for client in &mut crowd {
+        client.send_some(flood.as_bytes(), Duration::from_millis(20));
+    }
+    for client in &crowd {
+        let unread = process::unread_from(scene.server.port(), client.local_port());
+        assert!(unread > 4096, "{unread} bytes unread: nothing to lose with this reset");
+    }
+    scene.rounds(2);
+    crowd.into_iter().for_each(Client::reset);
+    scene.expect_unharmed();
+}
+
+#[test]
+fn a_close_with_data_that_the_client_has_not_read_is_survived() {
+    let mut scene = Scene::start(&[NO_FLOOD_LIMIT, "limits.send_buffer=\"16 KiB\"", "rooms.presence_max=1"]);
+    let port = scene.server.port();
+    let mut crowd: Vec<Client> = (0..30).map(|_| Client::connect(&scene.server)).collect();
+    for (number, client) in crowd.iter_mut().enumerate() {
+        // Some have a greeting to read, some an answer, and some more than the kernels will hold.
+        let questions = "/help\n".repeat([0, 3, 2000][number % 3]);
+        client.send_some(questions.as_bytes(), Duration::from_millis(50));
+        let is_full =
+            || process::connection_from(port, client.local_port()).is_some_and(|end| end.send_q > 0);
+        if number % 3 == 2 {
+            wait_until(DEADLINE, "the server has more to send than is taken", is_full);
+        }
+    }
+    scene.rounds(2);
+    // To close a socket with data that nobody has read makes the kernel send RST (RFC 2525, 2.17).
+    drop(crowd);
+    scene.expect_unharmed();
+}
+
+#[test]
+fn hundreds_that_say_half_a_line_and_stay_cost_nothing() {
+    let mut scene = Scene::start(&["rooms.presence_max=1"]);
+    let mut crowd: Vec<Client> = (0..300).map(|_| Client::connect(&scene.server)).collect();
+    for (number, client) in crowd.iter_mut().enumerate() {
+        client.greeting();
+        client.send_raw(&b"GET /half a line, or nothing at all"[..number % 35]);
+    }
+    scene.round();
+    let used = scene.cpu_time_in_rounds(4);
+    assert!(used <= Duration::from_millis(300), "{used:?} of processor time for who says nothing");
+    drop(crowd);
+    scene.expect_unharmed();
+}

@@ -1,0 +1,191 @@
+//! System calls of the server that fail though nobody has done anything, by `strace --inject`. What is a matter of time
+//! costs nobody a line; what is the matter of one connection ends that one.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::common::process::TcpState;
+use crate::common::real::say_skipped;
+use crate::common::{
+    Client, DEADLINE, End, RealClient, Server, bystanders, installed, now, process, wait_until,
+};
+use crate::scene::Scene;
+
+/// Both names of the call that waits; a machine has one or both.
+const WAIT: &str = "?epoll_wait,epoll_pwait,?epoll_pwait2";
+
+/// Between two tries to accept when there is nothing to accept with; 200 ms, and as much less as clocks may differ.
+const PAUSE_MIN: Duration = Duration::from_millis(190);
+
+/// An strace that has the server's system calls fail, or take their time, until it ends.
+struct Faults {
+    strace: RealClient,
+}
+
+impl Faults {
+    /// Tampers with these calls, in a way that `strace --inject` understands. `None`, said aloud, where that is not
+    /// allowed.
+    fn everywhere(server: &Server, calls: &str, how: &str) -> Option<Self> {
+        Self::start(server, calls, how, &[])
+    }
+
+    /// The same for the calls on the connection of this client alone.
+    #[track_caller]
+    fn on(client: &Client, server: &Server, calls: &str, how: &str) -> Option<Self> {
+        let end = process::connection_from(server.port(), client.local_port()).expect("it is connected");
+        Self::start(server, calls, how, &["-P", &format!("socket:[{}]", end.inode)])
+    }
+
+    fn start(server: &Server, calls: &str, how: &str, more: &[&str]) -> Option<Self> {
+        if !installed(&["strace"]) {
+            return None;
+        }
+        let pid = server.pid().to_string();
+        let (trace, inject) = (format!("trace={calls}"), format!("inject={calls}:{how}"));
+        let arguments = [&["-f", "-p", &pid, "-e", &trace, "-e", &inject], more].concat();
+        let strace = RealClient::spawn("strace", &arguments);
+        let told = strace.stderr.wait_for("a word of strace", |text| text.contains('\n'));
+        if told.contains("not permitted") {
+            say_skipped("strace may not trace here");
+            return None;
+        }
+        assert!(told.contains("attached"), "{told}");
+        Some(Self { strace })
+    }
+
+    /// How many calls were tampered with so far.
+    fn count(&self) -> usize {
+        let trace = self.strace.stderr.text();
+        trace.matches("(INJECTED)").count() + trace.matches("(DELAYED)").count()
+    }
+
+    /// Lets the calls be; gives how many were tampered with.
+    #[track_caller]
+    fn end(mut self) -> usize {
+        self.strace.signal(Signal::INT);
+        self.strace.exit(DEADLINE);
+        self.strace.stderr.wait_for_end(DEADLINE);
+        self.count()
+    }
+}
+
+#[test]
+fn calls_that_are_put_off_cost_nobody_a_line() {
+    let mut scene = Scene::start(&[]);
+    let faults = [
+        (WAIT, "EINTR"),
+        ("recvfrom", "EINTR"),
+        ("recvfrom", "EAGAIN"),
+        ("sendmsg", "EINTR"),
+        ("sendmsg", "EAGAIN"),
+        ("sendmsg", "ENOBUFS"),
+    ];
+    for (calls, error) in faults {
+        // Every other one, whomever it hits.
+        let how = format!("error={error}:when=1+2");
+        let Some(faults) = Faults::everywhere(&scene.server, calls, &how) else { return };
+        scene.rounds(2);
+        let count = faults.end();
+        assert!(count >= 6, "{calls}: {error} has come {count} times");
+    }
+    scene.expect_unharmed();
+}
+
+#[test]
+fn a_connection_whose_every_write_is_put_off_does_not_spin_the_loop() {
+    let mut scene = Scene::start(&[]);
+    for error in ["EAGAIN", "ENOBUFS"] {
+        let mut victim = Client::named(&scene.server, "victim");
+        // The kernel says all the while that the socket can be written to.
+        let how = format!("error={error}:when=1+");
+        let Some(faults) = Faults::on(&victim, &scene.server, "sendmsg", &how) else { return };
+        scene.rounds(4);
+        let count = faults.end();
+        assert!((2..=30).contains(&count), "{error}: {count} writes in more than a second");
+        let said_last = scene.lines_of_each();
+        let mut next = [None; bystanders::NICKS.len()];
+        victim.skip_to("all that was said", |line| {
+            let Some((speaker, number)) = bystanders::spoken(line) else { return false };
+            let expected = next[speaker].replace(number + 1).unwrap_or(number);
+            assert_eq!(number, expected, "every line, in order");
+            number >= said_last
+        });
+        victim.send("/quit");
+        victim.wait_for_end(DEADLINE);
+    }
+    scene.expect_unharmed();
+}
+
+#[test]
+fn an_error_of_one_connection_ends_that_one_alone() {
+    let scene = Scene::start(&[]);
+    let mut witness = Client::named(&scene.server, "witness");
+    let faults = [
+        ("recvfrom", "ECONNRESET", "connection reset"),
+        ("recvfrom", "ETIMEDOUT", "connection failed"),
+        ("recvfrom", "EHOSTUNREACH", "connection failed"),
+        ("sendmsg", "ECONNRESET", "connection reset"),
+        ("sendmsg", "EPIPE", "connection reset"),
+        ("sendmsg", "ENETDOWN", "connection failed"),
+    ];
+    for (calls, error, reason) in faults {
+        let mut victim = Client::named(&scene.server, "victim");
+        let how = format!("error={error}:when=1");
+        let Some(faults) = Faults::on(&victim, &scene.server, calls, &how) else { return };
+        victim.send("here");
+        let gone = witness.skip_to("somebody's end", |line| line.starts_with("HH:MM #lobby <-- "));
+        assert!(gone.starts_with(&format!("HH:MM #lobby <-- victim ({reason}")), "{calls}, {error}: {gone}");
+        assert_eq!(victim.wait_for_end(DEADLINE), End::Reset);
+        assert_eq!(faults.end(), 1, "{calls}, {error}");
+    }
+    drop(witness);
+    scene.expect_unharmed();
+}
+
+#[test]
+fn accepting_that_fails_for_a_while_costs_nobody_anything_but_time() {
+    let scene = Scene::start(&[]);
+    // Which error, how often, and how many pauses that makes. Where descriptors or memory are short, the reserve is
+    // spent on a second try before each pause, which fails as well.
+    let faults = [
+        ("EMFILE", 50, 25),
+        ("ENFILE", 2, 1),
+        ("ENOBUFS", 2, 1),
+        ("ENOMEM", 2, 1),
+        ("EINTR", 3, 0),
+        ("ECONNABORTED", 100, 0),
+        ("EPROTO", 100, 0),
+    ];
+    for (error, times, pauses) in faults {
+        let how = format!("error={error}:when=1..{times}");
+        let Some(faults) = Faults::everywhere(&scene.server, "accept4", &how) else { return };
+        let start = now();
+        let mut newcomer = Client::connect(&scene.server);
+        newcomer.greeting();
+        assert_eq!(faults.end(), times, "{error}");
+        assert!(start.elapsed() >= PAUSE_MIN * pauses, "{error}: all that within {:?}", start.elapsed());
+    }
+    let told = scene.server.stderr.text().matches("cannot accept").count();
+    assert!((1..=2).contains(&told), "{}", scene.server.stderr.text());
+    scene.expect_unharmed();
+}
+
+#[test]
+fn a_reset_while_the_last_of_it_is_sent_leaves_nothing() {
+    let scene = Scene::start(&[]);
+    let port = scene.server.port();
+    let mut victim = Client::with_receive_buffer(&scene.server, 4096);
+    victim.send_raw("/help\n".repeat(8).as_bytes());
+    let state = |victim: &Client| process::connection_from(port, victim.local_port());
+    wait_until(DEADLINE, "the kernel holds more of the answers than is taken", || {
+        state(&victim).is_some_and(|end| end.recv_q == 0 && end.send_q > 1000)
+    });
+    // The reset comes between FIN and the look at what of it is acknowledged, which follows at once.
+    let Some(faults) = Faults::on(&victim, &scene.server, "shutdown", "delay_exit=500000") else { return };
+    victim.shutdown_write();
+    wait_until(DEADLINE, "FIN is sent", || state(&victim).is_some_and(|end| end.state == TcpState::LastAck));
+    victim.reset();
+    assert_eq!(faults.end(), 1);
+    scene.expect_unharmed();
+}

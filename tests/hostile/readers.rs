@@ -1,0 +1,119 @@
+//! Clients that do not read, or cannot: stopped, asleep, or only there to send.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::common::{
+    AT_ONCE, Client, DEADLINE, NO_FLOOD_LIMIT, RealClient, bystanders, installed, now, numbered, wait_until,
+};
+use crate::scene::Scene;
+
+#[test]
+fn a_crowd_that_floods_all_at_once_is_held_off() {
+    let mut scene = Scene::start(&["limits.receive_buffer=\"16 KiB\"", "rooms.presence_max=1"]);
+    let mut alice = Client::named(&scene.server, "alice");
+    let mut rude: Vec<Client> = (0..30).map(|_| Client::connect(&scene.server)).collect();
+    let flood = "more and more and more\n".repeat(20_000);
+    for client in &mut rude {
+        client.send_some(flood.as_bytes(), Duration::from_millis(20));
+    }
+    for _ in 0..10 {
+        let start = now();
+        alice.send("/ping x");
+        alice.skip_to("a pong", |line| line == "-- pong x");
+        assert!(start.elapsed() < AT_ONCE, "alice waited for {:?}", start.elapsed());
+    }
+    scene.rounds(3);
+    drop((rude, alice));
+    scene.expect_unharmed();
+}
+
+#[test]
+fn floods_from_clients_that_read_nothing_take_no_memory() {
+    let options = [NO_FLOOD_LIMIT, "limits.outbox_bytes=\"16 KiB\"", "rooms.presence_max=1"];
+    let mut scene = Scene::start(&options);
+    let mut alice = Client::named(&scene.server, "alice");
+    let mut rude: Vec<Client> = (0..10).map(|_| Client::connect(&scene.server)).collect();
+    let flood = "/help\n/who\nand some text\n".repeat(5000);
+    for client in &mut rude {
+        // Answers are not skipped, so the server must stop reading who does not take them.
+        client.send_some(flood.as_bytes(), Duration::from_millis(50));
+        alice.lines_until_now();
+    }
+    scene.round();
+    scene.expect_not_grown();
+    drop(rude);
+    wait_until(DEADLINE, "they are gone", || !alice.answer("/who").join("\n").contains("guest-"));
+    drop(alice);
+    scene.expect_unharmed();
+}
+
+/// Lines for the reader that is stopped, about 1 MB.
+const LINES: usize = 10_000;
+
+/// What a reader of the lobby and of another room got, up to a last line.
+#[derive(Default)]
+struct Account {
+    /// Of each bystander, the first line and how many are missing between the lines that came.
+    next_of_bystanders: [Option<usize>; bystanders::NICKS.len()],
+    next_of_talker: usize,
+    missing: usize,
+    skipped: usize,
+}
+
+impl Account {
+    fn take(&mut self, line: &str) {
+        if let Some((speaker, number)) = bystanders::spoken(line) {
+            let next = self.next_of_bystanders[speaker].replace(number + 1).unwrap_or(number);
+            assert!(number >= next, "not in order: {line:?} after line {next}");
+            self.missing += number - next;
+        } else if let Some((_, number)) = line.split_once(" #side <talker> line ") {
+            let number: usize = number.split(' ').next().unwrap().parse().unwrap();
+            assert!(number >= self.next_of_talker, "not in order: {line:?}");
+            self.missing += number - self.next_of_talker;
+            self.next_of_talker = number + 1;
+        } else if let Some(count) =
+            line.strip_prefix("-- ").and_then(|rest| rest.strip_suffix(" lines skipped"))
+        {
+            self.skipped += count.parse::<usize>().unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_stopped_reader_goes_on_with_what_was_kept_and_is_told_what_was_not() {
+    if !installed(&["nc.openbsd"]) {
+        return;
+    }
+    let options = [NO_FLOOD_LIMIT, "limits.outbox_bytes=\"16 KiB\"", "limits.send_buffer=\"16 KiB\""];
+    let mut scene = Scene::start(&options);
+    let mut talker = Client::named(&scene.server, "talker");
+    talker.answer("/join #side");
+    talker.answer("/leave #lobby");
+    let mut nc = RealClient::connect("nc.openbsd", &scene.server);
+    nc.send("/join #side");
+    nc.stdout.wait_for_text("-- you are in #side");
+    talker.skip_to("nc", |line| line.starts_with("HH:MM #side --> guest-"));
+    scene.rounds(2);
+    nc.signal(Signal::STOP);
+    let line = |number: usize| format!("line {number} {}", "-".repeat(80));
+    for start in (0..LINES).step_by(100) {
+        talker.send_raw(numbered(start..start + 100, line).as_bytes());
+        talker.expect_nothing();
+    }
+    scene.rounds(2);
+    nc.signal(Signal::CONT);
+    talker.send("that is all");
+    let read = nc.stdout.wait_for("the end", |text| text.contains("<talker> that is all"));
+    let mut account = Account::default();
+    for line in read.lines().take_while(|line| !line.ends_with("<talker> that is all")) {
+        account.take(line);
+    }
+    assert!(account.next_of_bystanders.iter().all(Option::is_some), "it heard all three bystanders");
+    assert_eq!(account.next_of_talker, LINES, "the newest lines are the ones that were kept");
+    assert_eq!(account.skipped, account.missing, "what it is told is what is missing");
+    assert!(account.skipped > LINES / 2, "{} lines skipped of 1 MB for 16 KiB", account.skipped);
+    drop((nc, talker));
+    scene.expect_unharmed();
+}
