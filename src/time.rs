@@ -2,33 +2,49 @@
 //!
 //! Nothing here reads a clock; [`crate::clock`] alone does. The pure layers are handed a [`Now`].
 
+use std::fmt;
+use std::num::NonZeroU64;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
 /// A point on the monotonic clock, in microseconds since the server started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Moment(u64);
+///
+/// Kept as one more than that, so that an `Option` of it takes no more room than itself.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Moment(NonZeroU64);
 
 impl Moment {
     /// The start of the run.
-    pub const START: Self = Self(0);
+    pub const START: Self = Self(NonZeroU64::MIN);
 
-    /// The moment this many microseconds after the start.
+    /// The moment this many microseconds after the start; the last moment there is, beyond it.
     #[must_use]
     pub const fn from_micros(micros: u64) -> Self {
-        Self(micros)
+        Self(NonZeroU64::MIN.saturating_add(micros))
     }
 
     /// Microseconds since the start.
     #[must_use]
     pub const fn micros(self) -> u64 {
-        self.0
+        self.0.get() - 1
     }
 
     /// How long ago `earlier` was; zero if it lies ahead.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
-        Duration::from_micros(self.0.saturating_sub(earlier.0))
+        Duration::from_micros(self.0.get().saturating_sub(earlier.0.get()))
+    }
+}
+
+impl Default for Moment {
+    fn default() -> Self {
+        Self::START
+    }
+}
+
+impl fmt::Debug for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Moment").field(&self.micros()).finish()
     }
 }
 
@@ -47,6 +63,34 @@ impl Sub for Moment {
 
     fn sub(self, earlier: Self) -> Duration {
         self.since(earlier)
+    }
+}
+
+/// A moment to the tenth of a second before it, in four bytes: for what is kept of every connection only to be shown.
+///
+/// It reaches 13 years; what lies beyond is told as that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tenth(u32);
+
+impl Tenth {
+    const MICROS: u64 = 100_000;
+
+    /// The moment at which it begins.
+    #[must_use]
+    pub const fn moment(self) -> Moment {
+        Moment::from_micros(self.0 as u64 * Self::MICROS)
+    }
+
+    /// How many tenths it is behind `earlier`; 0 if that lies ahead.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> u32 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl From<Moment> for Tenth {
+    fn from(moment: Moment) -> Self {
+        Self(u32::try_from(moment.micros() / Self::MICROS).unwrap_or(u32::MAX))
     }
 }
 
@@ -165,6 +209,20 @@ mod tests {
     #[test]
     fn moments_saturate() {
         assert_eq!(Moment::START.since(Moment::from_micros(5)), Duration::ZERO);
-        assert_eq!((Moment::from_micros(5) + Duration::MAX).micros(), u64::MAX);
+        let last = (Moment::from_micros(5) + Duration::MAX).micros();
+        assert_eq!((last, Moment::from_micros(u64::MAX).micros()), (u64::MAX - 1, u64::MAX - 1));
+    }
+
+    #[test]
+    fn a_tenth_is_rounded_down_and_saturates() {
+        let at = |micros| Tenth::from(Moment::from_micros(micros));
+        assert_eq!(at(1_299_999).moment(), Moment::from_micros(1_200_000));
+        assert_eq!((at(1_200_000).since(at(1_000_000)), at(0).since(at(1_000_000))), (2, 0));
+        assert!(at(u64::MAX).moment() > Moment::from_micros(13 * 365 * 86_400 * 1_000_000));
+    }
+
+    #[test]
+    fn an_optional_moment_takes_no_more_room() {
+        assert_eq!(size_of::<Option<Moment>>(), 8);
     }
 }

@@ -99,7 +99,7 @@ impl Hub {
     /// that is nobody's.
     pub fn message(&mut self, member: Slot, text: &str, now: Now, out: &mut impl Delivery) -> Outcome {
         let Some(person) = self.people.get_mut(member) else { return Outcome::Continue };
-        person.heard = now.moment;
+        person.heard = now.moment.into();
         let done = match Message::read(text) {
             Message::Blank => Ok(Outcome::Continue),
             Message::Command { name, arguments } => {

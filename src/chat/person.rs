@@ -1,20 +1,23 @@
 //! One person: name, style, and the rooms it is in. Kept small, for ten thousand sit idle at a time.
 
+use smallvec::SmallVec;
+
 use super::command::Refusal;
 use super::{Nick, RoomId, Style};
 use crate::id::{ConnId, Slot};
-use crate::time::{Moment, Now};
+use crate::time::{Now, Tenth};
 
 /// Somebody in the hub.
 #[derive(Debug)]
 pub(super) struct Person {
     pub(super) id: ConnId,
     pub(super) nick: Nick,
-    pub(super) since: Moment,
+    /// When the person came, to the tenth of a second.
+    pub(super) since: Tenth,
     /// Hour and minute of the server's clock at [`Person::since`], for `/whois`.
     pub(super) since_clock: [u8; 2],
-    /// When the person last sent a message.
-    pub(super) heard: Moment,
+    /// When the person last sent a message, to the tenth of a second.
+    pub(super) heard: Tenth,
     pub(super) style: Style,
     pub(super) is_muted: bool,
     /// Who last said something to this person alone, for `/reply`.
@@ -23,17 +26,17 @@ pub(super) struct Person {
 }
 
 impl Person {
-    pub(super) const fn new(id: ConnId, nick: Nick, now: Now) -> Self {
+    pub(super) fn new(id: ConnId, nick: Nick, now: Now) -> Self {
         Self {
             id,
             nick,
-            since: now.moment,
+            since: now.moment.into(),
             since_clock: [now.wall.hour, now.wall.minute],
-            heard: now.moment,
+            heard: now.moment.into(),
             style: Style { time: true, presence: true },
             is_muted: false,
             correspondent: None,
-            rooms: RoomList { active: None, others: Vec::new() },
+            rooms: RoomList::default(),
         }
     }
 
@@ -65,20 +68,16 @@ pub(super) struct Membership {
     pub(super) place: u32,
 }
 
-/// The rooms of one person, in the order in which they became active.
+/// The rooms of one person, in the order in which they became active; the last is the active one.
 ///
-/// The active one is kept apart: most people are in one room, and so need no list on the heap.
-#[derive(Debug)]
-pub(super) struct RoomList {
-    active: Option<Membership>,
-    /// Empty if there is no active room. The last became active last.
-    others: Vec<Membership>,
-}
+/// Most people are in the lobby and perhaps in one other room, and so need no list on the heap.
+#[derive(Debug, Default)]
+pub(super) struct RoomList(SmallVec<[Membership; 2]>);
 
 impl RoomList {
     /// The room that plain text goes to.
     pub(super) fn active(&self) -> Option<RoomId> {
-        self.active.map(|membership| membership.room)
+        self.0.last().map(|membership| membership.room)
     }
 
     /// The room that was active longest ago.
@@ -88,11 +87,11 @@ impl RoomList {
 
     /// All rooms, the active one last.
     pub(super) fn ids(&self) -> impl Iterator<Item = RoomId> {
-        self.others.iter().chain(&self.active).map(|membership| membership.room)
+        self.0.iter().map(|membership| membership.room)
     }
 
     pub(super) fn len(&self) -> usize {
-        self.others.len() + usize::from(self.active.is_some())
+        self.0.len()
     }
 
     pub(super) fn contains(&self, room: RoomId) -> bool {
@@ -101,18 +100,13 @@ impl RoomList {
 
     /// Adds a room that is not in the list; it becomes the active one.
     pub(super) fn add(&mut self, membership: Membership) {
-        if let Some(before) = self.active.replace(membership) {
-            self.others.push(before);
-        }
+        self.0.push(membership);
     }
 
     /// Takes a room out. After the active one, the one active before it is active.
     pub(super) fn remove(&mut self, room: RoomId) -> Option<Membership> {
-        if self.active() == Some(room) {
-            return std::mem::replace(&mut self.active, self.others.pop());
-        }
-        let index = self.others.iter().position(|membership| membership.room == room)?;
-        Some(self.others.remove(index))
+        let index = self.0.iter().position(|membership| membership.room == room)?;
+        Some(self.0.remove(index))
     }
 
     /// Makes a room of the list the active one; does nothing for another.
@@ -124,8 +118,7 @@ impl RoomList {
 
     /// Notes that the person now stands at another place in a room's list of members.
     pub(super) fn set_place(&mut self, room: RoomId, place: u32) {
-        let mut all = self.others.iter_mut().chain(&mut self.active);
-        if let Some(membership) = all.find(|membership| membership.room == room) {
+        if let Some(membership) = self.0.iter_mut().find(|membership| membership.room == room) {
             membership.place = place;
         }
     }
@@ -133,7 +126,7 @@ impl RoomList {
     /// The person's place in the list of members of `room`.
     #[cfg(test)]
     pub(super) fn place(&self, room: RoomId) -> Option<u32> {
-        let mut all = self.others.iter().chain(&self.active);
+        let mut all = self.0.iter();
         all.find(|membership| membership.room == room).map(|membership| membership.place)
     }
 }
@@ -147,7 +140,7 @@ mod tests {
     }
 
     fn list(ids: &[u32]) -> RoomList {
-        let mut list = RoomList { active: None, others: Vec::new() };
+        let mut list = RoomList::default();
         for &id in ids {
             list.add(Membership { room: RoomId(id), place: id * 10 });
         }
@@ -157,7 +150,7 @@ mod tests {
     #[test]
     fn an_idle_person_is_small() {
         let inline = size_of::<Option<Person>>();
-        assert!(inline <= 120, "{inline} bytes; somebody in one room has nothing on the heap");
+        assert!(inline <= 96, "{inline} bytes; somebody in two rooms has nothing on the heap");
     }
 
     #[test]

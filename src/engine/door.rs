@@ -190,7 +190,7 @@ impl Engine {
     /// limited rate, for who wants to know of nothing less.
     pub(super) fn warn_of_foreign(&mut self, slot: Slot, protocol: Foreign) {
         let Some(others) = self.door.foreign.happened(self.board.now.moment) else { return };
-        let Some((id, peer)) = self.board.entry(slot).map(|entry| (entry.id, entry.peer)) else { return };
+        let Some((id, peer)) = self.board.entry(slot).map(|entry| (entry.id, entry.peer())) else { return };
         let since = since_last_told(others);
         self.note(LogLevel::Warn, format!("{id} from {peer} speaks {protocol}, not chat: closed{since}"));
     }

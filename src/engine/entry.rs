@@ -1,5 +1,9 @@
 //! One connection as the engine knows it: its session, its ids, its seats in the feeds.
 
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+
+use smallvec::SmallVec;
+
 use crate::chat::{Nick, RoomId, Style};
 use crate::id::ConnId;
 use crate::session::Session;
@@ -15,6 +19,24 @@ pub(super) struct Seat {
     pub(super) room: RoomId,
     pub(super) feed: u32,
     pub(super) place: u32,
+}
+
+/// A [`Peer`] in half of its room, as long as its address is an IPv4 one.
+#[derive(Debug)]
+enum Origin {
+    Unix,
+    V4(SocketAddrV4),
+    V6(Box<SocketAddrV6>),
+}
+
+impl From<Peer> for Origin {
+    fn from(peer: Peer) -> Self {
+        match peer {
+            Peer::Unix => Self::Unix,
+            Peer::Tcp(SocketAddr::V4(address)) => Self::V4(address),
+            Peer::Tcp(SocketAddr::V6(address)) => Self::V6(Box::new(address)),
+        }
+    }
 }
 
 /// What a connection is to the server.
@@ -33,13 +55,13 @@ pub(super) enum Role {
 pub(super) struct Entry {
     pub(super) id: ConnId,
     pub(super) session: Session,
-    pub(super) peer: Peer,
+    origin: Origin,
     pub(super) listener: u16,
     /// In the dirty list.
     pub(super) dirty: bool,
     pub(super) role: Role,
     pub(super) style: Style,
-    pub(super) seats: Vec<Seat>,
+    pub(super) seats: SmallVec<[Seat; 2]>,
     /// The deadline under which it stands in the engine's set.
     pub(super) armed: Option<Moment>,
     /// The name of one who has left the hub.
@@ -60,13 +82,22 @@ impl Entry {
             id,
             role,
             session: Session::new(now, framing, telnet),
-            peer,
+            origin: peer.into(),
             listener,
             dirty: false,
             style: Style::default(),
-            seats: Vec::new(),
+            seats: SmallVec::new(),
             armed: None,
             parted: None,
+        }
+    }
+
+    /// Where it comes from.
+    pub(super) fn peer(&self) -> Peer {
+        match &self.origin {
+            Origin::Unix => Peer::Unix,
+            Origin::V4(address) => Peer::Tcp((*address).into()),
+            Origin::V6(address) => Peer::Tcp((**address).into()),
         }
     }
 

@@ -7,7 +7,7 @@ use super::record::{Entry, Record};
 use crate::time::Now;
 
 /// Records kept; the oldest go first.
-pub(super) const JOURNAL_MAX: usize = 4_096;
+pub(super) const JOURNAL_MAX: usize = 2_048;
 
 #[derive(Debug, Default)]
 pub(super) struct Journal {

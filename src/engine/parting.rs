@@ -47,7 +47,7 @@ impl Engine {
         let Some(mut entry) = self.board.remove(slot) else { return };
         self.deadlines.arm(slot, &mut entry.armed, None);
         let unsent = entry.session.end(&mut self.board.chunks) as u64;
-        self.door.left(entry.peer, entry.role);
+        self.door.left(entry.peer(), entry.role);
         if entry.role == Role::Operator {
             return self.operators.left(slot);
         }

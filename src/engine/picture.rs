@@ -123,7 +123,7 @@ impl Engine {
         Row {
             id: entry.id,
             nick: self.nick(slot),
-            peer: entry.peer,
+            peer: entry.peer(),
             listener: entry.listener,
             state: session.phase(),
             read: match session.input() {

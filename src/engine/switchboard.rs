@@ -182,8 +182,7 @@ impl Switchboard {
 
     /// Delivers what was said in the open room.
     pub(super) fn settle(&mut self) {
-        let Self { entries, chunks, limits, totals, now, dirty, crowded, feeds, .. } = self;
-        let mut desk = Desk { entries, limits, totals, now: *now, dirty, crowded };
+        let (feeds, chunks, mut desk) = self.desk();
         feeds.settle(chunks, &mut |chunks, due| desk.deliver(chunks, due));
     }
 
@@ -240,18 +239,23 @@ impl Switchboard {
         self.chunks.queued().max(self.chunks.allocated() / 2)
     }
 
+    /// What delivers, apart from what is delivered from.
+    fn desk(&mut self) -> (&mut Feeds, &mut Chunks, Desk<'_>) {
+        let Self { entries, chunks, limits, totals, now, dirty, crowded, feeds, .. } = self;
+        (feeds, chunks, Desk { entries, limits, totals, now: *now, dirty, crowded })
+    }
+
     fn queue_own(&mut self, slot: Slot, line: &Line<'_>, keep: Keep) {
         self.settle_member(slot);
-        let Self { entries, chunks, limits, totals, now, dirty, crowded, .. } = self;
-        let mut desk = Desk { entries, limits, totals, now: *now, dirty, crowded };
+        let (_, chunks, mut desk) = self.desk();
         desk.queue_own(chunks, slot, line, keep);
     }
 
     fn settle_member(&mut self, slot: Slot) {
-        let Self { entries, chunks, limits, totals, now, dirty, crowded, feeds, .. } = self;
-        let due = entries.get(slot.index()).and_then(|entry| feeds.settle_member(entry));
+        let (feeds, chunks, mut desk) = self.desk();
+        let due = desk.entries.get(slot.index()).and_then(|entry| feeds.settle_member(entry));
         if let Some(due) = due {
-            Desk { entries, limits, totals, now: *now, dirty, crowded }.deliver(chunks, due);
+            desk.deliver(chunks, due);
         }
     }
 }
@@ -269,8 +273,7 @@ impl Delivery for Switchboard {
         let wall = self.now.wall;
         let is_presence = line.is_presence();
         let own = except.and_then(|slot| self.entry(slot)).and_then(|entry| entry.seat(room));
-        let Self { entries, chunks, limits, totals, now, dirty, crowded, feeds, .. } = self;
-        let mut desk = Desk { entries, limits, totals, now: *now, dirty, crowded };
+        let (feeds, chunks, mut desk) = self.desk();
         feeds.say(
             chunks,
             room,

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use super::ending::{Ending, Fate, LastCall, Linger};
 use super::flood::Bucket;
 use super::phase::{Half, Phase, Transition};
 use super::timeline::{Milestone, Timeline};
 use super::timers::{Timer, Timers};
 use super::{CloseReason, Limits};
-use crate::time::Moment;
+use crate::time::{Moment, Tenth};
 use crate::wire::chunks::Chunks;
 use crate::wire::framer::Framer;
 use crate::wire::framing::Framing;
@@ -36,15 +37,6 @@ pub enum Output {
     Finned,
 }
 
-/// How the socket is to be closed, now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// `close()`: everything has arrived.
-    Close,
-    /// RST (`SO_LINGER` 0): nothing waits for this peer any longer.
-    Reset,
-}
-
 /// What the socket should do; the reactor makes it so after each turn.
 #[expect(clippy::struct_excessive_bools, reason = "each is asked by itself")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,35 +53,6 @@ pub struct Wants {
     pub probe: bool,
     /// The end.
     pub fate: Option<Fate>,
-}
-
-/// How long a farewell may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Linger {
-    /// In all; then the connection is reset if anything is still unsent.
-    pub total: Duration,
-    /// After our FIN, from the last bytes that came in.
-    pub idle: Duration,
-    /// What comes in is read within the flood limits, rather than as fast as it comes.
-    pub paced: bool,
-}
-
-impl Linger {
-    /// A kick, a quit, a refusal.
-    pub const FAREWELL: Self =
-        Self { total: Duration::from_secs(5), idle: Duration::from_secs(2), paced: false };
-
-    /// No other end than the peer's own and this deadline.
-    #[must_use]
-    pub const fn for_peer(total: Duration) -> Self {
-        Self { total, idle: total, paced: true }
-    }
-
-    /// The server ends: a peer that has everything is not waited for.
-    #[must_use]
-    pub fn server_stop(drain: Duration) -> Self {
-        Self { total: drain, idle: drain.min(Duration::from_millis(250)), paced: false }
-    }
 }
 
 /// What was counted.
@@ -119,9 +82,11 @@ pub struct Session {
     pub(super) input: Input,
     pub(super) output: Output,
     pub(super) framer: Framer,
-    /// On TCP `lines` listeners only.
-    pub(super) telnet: Option<Telnet>,
-    pub(super) telnet_refilled: Moment,
+    pub(super) telnet: Telnet,
+    /// Telnet may be spoken: on TCP `lines` listeners only.
+    pub(super) may_telnet: bool,
+    /// When it was last allowed more answers of telnet's.
+    pub(super) telnet_refilled: Tenth,
     pub(super) outbox: Outbox,
     pub(super) lines: Bucket,
     pub(super) bytes: Bucket,
@@ -139,8 +104,6 @@ pub struct Session {
     pub(super) answering: bool,
     /// A look at Send-Q is wanted.
     pub(super) probe: bool,
-    /// A deadline has passed: with all sent and acknowledged it is closed at the next look at Send-Q.
-    pub(super) last_call: Option<LastCall>,
     /// `/listen`: stays after half-close.
     pub(super) listens: bool,
     /// The operator shut a direction.
@@ -151,28 +114,18 @@ pub struct Session {
     pub(super) incomplete: bool,
     /// Send-Q when last seen.
     pub(super) send_q: u32,
-    /// Bytes acknowledged when Send-Q was last seen.
-    pub(super) acked: u64,
+    /// Bytes acknowledged when Send-Q was last seen, the low half of their count: only its growth is of interest.
+    pub(super) acked: u32,
     /// When more was last acknowledged, or received.
     pub(super) progress: Moment,
     /// Time until the next look at Send-Q.
     pub(super) probe_after_ms: u32,
-    pub(super) linger_idle_ms: u32,
-    pub(super) reason: Option<Box<CloseReason>>,
+    pub(super) ending: Option<Box<Ending>>,
     pub(super) fate: Option<Fate>,
     pub(super) since: Moment,
-    pub(super) heard: Moment,
-    pub(super) eof_at: Moment,
+    pub(super) heard: Tenth,
+    pub(super) eof_at: Tenth,
     pub(super) timeline: Timeline,
-}
-
-/// What happens when a last look at Send-Q finds something unacknowledged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LastCall {
-    /// It may go on until the farewell's end.
-    Patient,
-    /// It is reset.
-    Final,
 }
 
 /// A span that a session keeps in four bytes.
@@ -189,8 +142,9 @@ impl Session {
             input: Input::Open,
             output: Output::Open,
             framer: Framer::new(framing),
-            telnet: telnet.then(Telnet::new),
-            telnet_refilled: now,
+            telnet: Telnet::new(),
+            may_telnet: telnet,
+            telnet_refilled: now.into(),
             outbox: Outbox::default(),
             lines: Bucket::default(),
             bytes: Bucket::default(),
@@ -202,7 +156,6 @@ impl Session {
             gated: false,
             answering: false,
             probe: false,
-            last_call: None,
             listens: false,
             shut_by_operator: false,
             slow_told: false,
@@ -211,12 +164,11 @@ impl Session {
             acked: 0,
             progress: now,
             probe_after_ms: 0,
-            linger_idle_ms: 0,
-            reason: None,
+            ending: None,
             fate: None,
             since: now,
-            heard: now,
-            eof_at: now,
+            heard: now.into(),
+            eof_at: now.into(),
             timeline: Timeline::default(),
         }
     }
@@ -299,7 +251,7 @@ impl Session {
     /// Whether it is known why it ends: nobody's word is taken any more.
     #[must_use]
     pub const fn is_over(&self) -> bool {
-        self.reason.is_some()
+        self.ending.is_some()
     }
 
     /// Both directions end, for this reason, unless it ends for another already: what is queued is flushed, FIN sent, what comes in dropped until the
@@ -309,7 +261,7 @@ impl Session {
             return false;
         }
         self.timeline.note(now, Milestone::Farewell(reason.clone()));
-        self.reason.get_or_insert_with(|| Box::new(reason));
+        self.ending.get_or_insert_with(|| Box::new(Ending::new(reason))).linger_idle = linger.idle;
         self.paced = linger.paced;
         if self.input == Input::Open {
             self.input = Input::Discarded;
@@ -324,7 +276,6 @@ impl Session {
         for timer in [Timer::Flow, Timer::HalfClose, Timer::Patience] {
             self.timers.cancel(timer);
         }
-        self.linger_idle_ms = u32::try_from(linger.idle.as_millis()).unwrap_or(u32::MAX);
         self.timers.set(Timer::Linger, now + linger.total);
         if self.output == Output::Finned {
             self.timers.set(Timer::LingerIdle, now + linger.idle);
@@ -337,7 +288,7 @@ impl Session {
 
     /// The connection is to be reset, for this reason.
     pub fn reset(&mut self, reason: CloseReason) {
-        self.reason.get_or_insert_with(|| Box::new(reason));
+        self.ending.get_or_insert_with(|| Box::new(Ending::new(reason)));
         self.fate = Some(Fate::Reset);
     }
 
@@ -380,7 +331,9 @@ impl Session {
     }
 
     fn call(&mut self, call: LastCall) {
-        self.last_call = Some(call);
+        if let Some(ending) = &mut self.ending {
+            ending.last_call = Some(call);
+        }
         self.probe = true;
     }
 }
@@ -392,6 +345,6 @@ mod tests {
     #[test]
     fn an_idle_session_is_small() {
         let inline = size_of::<Session>();
-        assert!(inline <= 328, "{inline} bytes; an idle session has nothing on the heap");
+        assert!(inline <= 224, "{inline} bytes; an idle session has nothing on the heap");
     }
 }

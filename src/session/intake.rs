@@ -1,20 +1,18 @@
 //! The input side: bytes received, messages taken one at a time, flow control, the peer's end of input.
 
-use std::time::Duration;
-
-use super::connection::{Input, Output, Session, millis};
+use super::connection::{Input, Output, Session};
 use super::limits::{FloodLimits, Limits};
 use super::phase::Transition;
 use super::timeline::Milestone;
 use super::timers::Timer;
-use crate::time::Moment;
+use crate::time::{Moment, Tenth};
 use crate::wire::foreign::Foreign;
 use crate::wire::framer::Frame;
 use crate::wire::telnet::ANSWERS_MAX;
 use crate::wire::text::scrub;
 
-/// How often a telnet client may be given [`ANSWERS_MAX`] answers.
-const TELNET_REFILL: Duration = Duration::from_secs(1);
+/// How often a telnet client may be given [`ANSWERS_MAX`] answers: once a second.
+const TELNET_REFILL_TENTHS: u32 = 10;
 
 /// What the next piece of input is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,10 +33,10 @@ impl Session {
     /// Counts `count` bytes that were read. `true` if they are to be parsed, with [`Session::next_message`].
     pub fn received(&mut self, count: usize, now: Moment, limits: &Limits) -> bool {
         self.counters.bytes_in += count as u64;
-        self.heard = now;
+        self.heard = now.into();
         self.progress = now;
         if self.timers.is_set(Timer::LingerIdle) {
-            self.timers.set(Timer::LingerIdle, now + millis(self.linger_idle_ms));
+            self.timers.set(Timer::LingerIdle, now + self.linger_idle());
         }
         if let Some(flood) = &limits.flood {
             // A pause counts although it ends with this very read.
@@ -60,15 +58,16 @@ impl Session {
         data: &mut Vec<u8>,
         replies: &mut Vec<u8>,
     ) -> bool {
-        let Some(telnet) = self.telnet.as_mut().filter(|telnet| !telnet.is_plain(input)) else {
+        if !self.may_telnet || self.telnet.is_plain(input) {
             return false;
-        };
-        if now.since(self.telnet_refilled) >= TELNET_REFILL {
+        }
+        let now = Tenth::from(now);
+        if now.since(self.telnet_refilled) >= TELNET_REFILL_TENTHS {
             self.telnet_refilled = now;
-            telnet.allow(ANSWERS_MAX);
+            self.telnet.allow(ANSWERS_MAX);
         }
         data.clear();
-        telnet.push(input, data, replies);
+        self.telnet.push(input, data, replies);
         true
     }
 
@@ -154,7 +153,7 @@ impl Session {
         }
         self.framer.end();
         self.input = Input::Ended;
-        self.eof_at = now;
+        self.eof_at = now.into();
         self.timeline.note(now, Milestone::Eof);
         if self.output == Output::Finned && self.is_over() {
             self.settle();

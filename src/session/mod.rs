@@ -4,6 +4,7 @@
 //! do is asked (`wants_*`, `poll_*`). A session knows nobody's nick and no room.
 
 mod connection;
+mod ending;
 pub mod flood;
 mod intake;
 mod limits;
@@ -14,7 +15,8 @@ pub mod timeline;
 pub mod timers;
 mod view;
 
-pub use connection::{Counters, Fate, Input, Linger, Output, Session, Wants};
+pub use connection::{Counters, Input, Output, Session, Wants};
+pub use ending::{Fate, Linger};
 pub use intake::Incoming;
 pub use limits::{FloodLimits, Limits};
 pub use outflow::Overflow;

@@ -3,7 +3,8 @@
 use std::io::IoSlice;
 use std::time::Duration;
 
-use super::connection::{Fate, Input, LastCall, Output, Session, millis};
+use super::connection::{Input, Output, Session, millis};
+use super::ending::{Fate, LastCall};
 use super::timeline::Milestone;
 use super::timers::Timer;
 use super::{CloseReason, Limits};
@@ -146,7 +147,7 @@ impl Session {
         } else {
             self.watch_send_q(now, limits);
             if self.phase == super::Phase::Draining {
-                self.timers.set(Timer::LingerIdle, now + millis(self.linger_idle_ms));
+                self.timers.set(Timer::LingerIdle, now + self.linger_idle());
             }
         }
     }
@@ -155,8 +156,9 @@ impl Session {
     pub fn handle_send_q(&mut self, send_q: u32, now: Moment, limits: &Limits) {
         self.probe = false;
         self.send_q = send_q;
-        let acked = self.counters.bytes_out.saturating_sub(send_q.into());
-        if acked > self.acked {
+        let acked = low_half(self.counters.bytes_out.saturating_sub(send_q.into()));
+        let grown = acked.wrapping_sub(self.acked);
+        if (1..=u32::MAX / 2).contains(&grown) {
             self.progress = now;
         }
         // On a Unix socket Send-Q counts the kernel's memory and may grow by more than was written: only the last
@@ -210,15 +212,21 @@ impl Session {
         self.probe = true;
     }
 
+    /// How long it may be silent after our FIN.
+    pub(super) fn linger_idle(&self) -> Duration {
+        self.ending.as_ref().map_or(Duration::ZERO, |ending| ending.linger_idle)
+    }
+
     fn is_settling(&self) -> bool {
         self.input == Input::Ended && self.output == Output::Finned
     }
 
     /// Closes or resets where a look at Send-Q was the last thing missing.
     fn decide_end(&mut self, waiting: bool) -> bool {
-        if !waiting && (self.is_settling() || self.last_call.is_some()) {
+        let last_call = self.ending.as_ref().and_then(|ending| ending.last_call);
+        if !waiting && (self.is_settling() || last_call.is_some()) {
             self.fate = Some(Fate::Close);
-        } else if self.last_call == Some(LastCall::Final) {
+        } else if last_call == Some(LastCall::Final) {
             self.fate = Some(Fate::Reset);
         }
         self.fate.is_some()
@@ -254,6 +262,12 @@ impl Session {
         };
         self.timeline.note(now, milestone);
     }
+}
+
+/// A count that is only compared with one not long before.
+#[expect(clippy::cast_possible_truncation, reason = "the low half is what is asked for")]
+const fn low_half(count: u64) -> u32 {
+    count as u32
 }
 
 fn stamp(now: Moment) -> u32 {

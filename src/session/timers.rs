@@ -24,27 +24,37 @@ impl Timer {
         [Self::Flow, Self::HalfClose, Self::Linger, Self::LingerIdle, Self::Patience, Self::Probe];
 }
 
-const NEVER: Moment = Moment::from_micros(u64::MAX);
-
 /// At most one deadline for each [`Timer`].
-#[derive(Clone, Debug)]
-pub struct Timers([Moment; Timer::ALL.len()]);
-
-impl Default for Timers {
-    fn default() -> Self {
-        Self([NEVER; Timer::ALL.len()])
-    }
+///
+/// Whoever is written to has [`Timer::Probe`] for a while; the others are rare and need a place on the heap.
+#[derive(Clone, Debug, Default)]
+pub struct Timers {
+    probe: Option<Moment>,
+    /// By [`Timer`]; none while none of them is set.
+    rare: Option<Box<[Option<Moment>; Timer::Probe as usize]>>,
 }
 
 impl Timers {
     /// Sets or moves a deadline.
     pub fn set(&mut self, timer: Timer, at: Moment) {
-        self.0[timer as usize] = at;
+        match timer {
+            Timer::Probe => self.probe = Some(at),
+            rare => self.rare.get_or_insert_default()[rare as usize] = Some(at),
+        }
     }
 
     /// Takes a deadline away.
     pub fn cancel(&mut self, timer: Timer) {
-        self.0[timer as usize] = NEVER;
+        match (timer, &mut self.rare) {
+            (Timer::Probe, _) => self.probe = None,
+            (_, None) => {}
+            (_, Some(rare)) => {
+                rare[timer as usize] = None;
+                if rare.iter().all(Option::is_none) {
+                    self.rare = None;
+                }
+            }
+        }
     }
 
     /// Takes all deadlines away.
@@ -55,20 +65,28 @@ impl Timers {
     /// Whether this deadline is set.
     #[must_use]
     pub fn is_set(&self, timer: Timer) -> bool {
-        self.0[timer as usize] != NEVER
+        self.get(timer).is_some()
     }
 
     /// The earliest deadline.
     #[must_use]
     pub fn next(&self) -> Option<Moment> {
-        self.0.iter().copied().min().filter(|at| *at != NEVER)
+        let rare = self.rare.iter().flat_map(|rare| rare.iter().flatten());
+        rare.chain(&self.probe).min().copied()
     }
 
     /// Takes one deadline that has passed, the order of [`Timer`] deciding among several.
     pub fn take_due(&mut self, now: Moment) -> Option<Timer> {
-        let due = Timer::ALL.into_iter().find(|timer| self.0[*timer as usize] <= now)?;
+        let due = Timer::ALL.into_iter().find(|timer| self.get(*timer).is_some_and(|at| at <= now))?;
         self.cancel(due);
         Some(due)
+    }
+
+    fn get(&self, timer: Timer) -> Option<Moment> {
+        match timer {
+            Timer::Probe => self.probe,
+            rare => self.rare.as_ref()?[rare as usize],
+        }
     }
 }
 

@@ -6,7 +6,6 @@ use super::{CloseReason, Phase};
 use crate::time::Moment;
 use crate::wire::framing::Framing;
 use crate::wire::outbox::Outbox;
-use crate::wire::telnet::Telnet;
 
 impl Session {
     /// Where the connection stands.
@@ -57,16 +56,16 @@ impl Session {
         self.since
     }
 
-    /// When it last sent anything.
+    /// When it last sent anything, to the tenth of a second.
     #[must_use]
     pub const fn heard(&self) -> Moment {
-        self.heard
+        self.heard.moment()
     }
 
-    /// When its input ended, if it has.
+    /// When its input ended, if it has, to the tenth of a second.
     #[must_use]
     pub const fn eof_at(&self) -> Moment {
-        self.eof_at
+        self.eof_at.moment()
     }
 
     /// Bytes received and not yet parsed.
@@ -96,19 +95,19 @@ impl Session {
     /// Whether it has sent a telnet command.
     #[must_use]
     pub fn speaks_telnet(&self) -> bool {
-        self.telnet.as_ref().is_some_and(Telnet::spoken)
+        self.telnet.spoken()
     }
 
     /// The name of its terminal, scrubbed, if it told (RFC 1091).
     #[must_use]
     pub fn terminal(&self) -> Option<&str> {
-        self.telnet.as_ref().and_then(Telnet::terminal)
+        self.telnet.terminal()
     }
 
     /// Columns and rows of its window, if it told; 0 is "unknown" (RFC 1073).
     #[must_use]
     pub fn window(&self) -> Option<(u16, u16)> {
-        self.telnet.as_ref().and_then(Telnet::window)
+        self.telnet.window()
     }
 
     /// What happened to it, oldest first.
@@ -119,7 +118,7 @@ impl Session {
     /// Why it ends, once that is known.
     #[must_use]
     pub fn reason(&self) -> Option<&CloseReason> {
-        self.reason.as_deref()
+        self.ending.as_ref().map(|ending| &ending.reason)
     }
 
     /// Whether it asked to stay after half-close.

@@ -8,6 +8,7 @@
 mod counted;
 mod delimited;
 mod fixed;
+mod held;
 mod length;
 mod lines;
 mod nul;
@@ -16,6 +17,7 @@ use std::ops::Range;
 
 use super::framing::Framing;
 use fixed::Fixed;
+use held::Held;
 use length::Length;
 use lines::Lines;
 use nul::Nul;
@@ -35,10 +37,7 @@ pub enum Frame<'a> {
 /// The unparsed input of one connection.
 #[derive(Clone, Debug, Default)]
 pub struct Framer {
-    /// Bytes not yet given out, from `taken` on.
-    held: Vec<u8>,
-    /// Bytes at the start of `held` that were given out.
-    taken: u32,
+    held: Held,
     decoder: Decoder,
 }
 
@@ -46,7 +45,7 @@ impl Framer {
     /// A framer that has seen nothing yet.
     #[must_use]
     pub fn new(framing: Framing) -> Self {
-        Self { held: Vec::new(), taken: 0, decoder: Decoder::new(framing) }
+        Self { held: Held::default(), decoder: Decoder::new(framing) }
     }
 
     /// How messages are delimited here.
@@ -66,8 +65,8 @@ impl Framer {
     /// `limit` bytes is told as [`Frame::TooLong`] and dropped.
     pub fn next<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8], limit: usize) -> Option<Frame<'a>> {
         loop {
-            self.give_back();
-            let bytes = match &self.held[self.taken as usize..] {
+            self.held.give_back();
+            let bytes = match self.held.bytes() {
                 [] => *input,
                 held => held,
             };
@@ -84,7 +83,7 @@ impl Framer {
                     return Some(Frame::TooLong);
                 }
                 Step::Partial if input.is_empty() => {
-                    self.compact();
+                    self.held.compact();
                     return None;
                 }
                 Step::Partial => self.join(input, limit),
@@ -101,28 +100,25 @@ impl Framer {
             Decoder::Length(_) | Decoder::Fixed(_) => return,
         };
         if self.held().last().is_some_and(|last| !is_end(last)) {
-            self.held.push(end);
+            self.held.extend(&[end]);
         }
     }
 
     /// Keeps `input` for later, unparsed, behind what is held already.
     pub fn hold(&mut self, input: &[u8]) {
-        if !input.is_empty() {
-            self.give_back();
-            self.held.extend_from_slice(input);
-        }
+        self.held.extend(input);
     }
 
     /// Bytes received and not yet given out.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        self.held.len() - self.taken as usize
+        self.held.len()
     }
 
     /// What is held, up to the first message not yet given out and beyond.
     #[must_use]
     pub fn held(&self) -> &[u8] {
-        &self.held[self.taken as usize..]
+        self.held.bytes()
     }
 
     /// Drops everything held.
@@ -137,36 +133,18 @@ impl Framer {
             *input = rest;
             return taken;
         }
-        let start = self.taken as usize;
-        self.taken += count(used);
-        &self.held[start..start + used]
+        self.held.take(used)
     }
 
     /// Holds what the message under way takes of `input`, and no more than shows that it is too long.
     fn join(&mut self, input: &mut &[u8], limit: usize) {
-        self.compact();
+        self.held.compact();
         let held = self.held.len();
-        let wanted = if held == 0 { input.len() } else { self.decoder.wanted(&self.held, input) };
+        let wanted = if held == 0 { input.len() } else { self.decoder.wanted(self.held.bytes(), input) };
         let room = (limit + DELIMITER_MAX).saturating_sub(held);
         let (joined, rest) = input.split_at(wanted.min(room).min(input.len()));
-        self.held.extend_from_slice(joined);
+        self.held.extend(joined);
         *input = rest;
-    }
-
-    /// Gives the buffer back once everything in it was given out.
-    fn give_back(&mut self) {
-        if self.held_bytes() == 0 && self.taken > 0 {
-            self.held = Vec::new();
-            self.taken = 0;
-        }
-    }
-
-    /// Gives back what was given out before the message under way.
-    fn compact(&mut self) {
-        if self.taken > 0 {
-            self.held = self.held().to_vec();
-            self.taken = 0;
-        }
     }
 }
 

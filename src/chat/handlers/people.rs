@@ -78,8 +78,8 @@ pub(in crate::chat) fn whois(call: &mut Call<'_>, arguments: Arguments<'_>) -> A
 
 fn stay(person: &Person, call: &Call<'_>) -> String {
     let [hour, minute] = person.since_clock;
-    let here = span(call.now.moment - person.since);
-    let idle = span(call.now.moment - person.heard);
+    let here = span(call.now.moment - person.since.moment());
+    let idle = span(call.now.moment - person.heard.moment());
     format!("{}: connected since {hour:02}:{minute:02} ({here} ago), idle {idle}", person.nick)
 }
 

@@ -1,0 +1,68 @@
+//! How a connection ends: how long its farewell may take, and what is known meanwhile.
+
+use std::time::Duration;
+
+use super::CloseReason;
+
+/// How the socket is to be closed, now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// `close()`: everything has arrived.
+    Close,
+    /// RST (`SO_LINGER` 0): nothing waits for this peer any longer.
+    Reset,
+}
+
+/// How long a farewell may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Linger {
+    /// In all; then the connection is reset if anything is still unsent.
+    pub total: Duration,
+    /// After our FIN, from the last bytes that came in.
+    pub idle: Duration,
+    /// What comes in is read within the flood limits, rather than as fast as it comes.
+    pub paced: bool,
+}
+
+impl Linger {
+    /// A kick, a quit, a refusal.
+    pub const FAREWELL: Self =
+        Self { total: Duration::from_secs(5), idle: Duration::from_secs(2), paced: false };
+
+    /// No other end than the peer's own and this deadline.
+    #[must_use]
+    pub const fn for_peer(total: Duration) -> Self {
+        Self { total, idle: total, paced: true }
+    }
+
+    /// The server ends: a peer that has everything is not waited for.
+    #[must_use]
+    pub fn server_stop(drain: Duration) -> Self {
+        Self { total: drain, idle: drain.min(Duration::from_millis(250)), paced: false }
+    }
+}
+
+/// What is known of a connection that ends.
+#[derive(Debug)]
+pub(super) struct Ending {
+    pub(super) reason: CloseReason,
+    /// How long it may be silent after our FIN.
+    pub(super) linger_idle: Duration,
+    /// A deadline has passed: with all sent and acknowledged it is closed at the next look at Send-Q.
+    pub(super) last_call: Option<LastCall>,
+}
+
+impl Ending {
+    pub(super) const fn new(reason: CloseReason) -> Self {
+        Self { reason, linger_idle: Duration::ZERO, last_call: None }
+    }
+}
+
+/// What happens when a last look at Send-Q finds something unacknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LastCall {
+    /// It may go on until the farewell's end.
+    Patient,
+    /// It is reset.
+    Final,
+}
