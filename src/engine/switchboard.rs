@@ -12,7 +12,7 @@ use super::status::Totals;
 use crate::chat::{Delivery, Line, RoomId, Style};
 use crate::config::settings::Config;
 use crate::id::Slot;
-use crate::session::{Incoming, Limits, Output, Overflow, Session};
+use crate::session::{Incoming, Input, Limits, Output, Overflow, Session};
 use crate::time::Now;
 use crate::wire::chunks::Chunks;
 use crate::wire::framer::DELIMITER_MAX;
@@ -159,8 +159,11 @@ impl Switchboard {
         if self.inbox_bytes <= self.inbox_total {
             return None;
         }
-        let held = self.entry(slot).map_or(0, |entry| entry.session.inbox_bytes());
-        Some((self.limits.line_bytes + DELIMITER_MAX).saturating_sub(held).max(1))
+        let entry = self.entry(slot)?;
+        // What is dropped takes no room, however fast it is read.
+        let is_kept = entry.role != Role::Operator && entry.session.input() == Input::Open;
+        let ahead = self.limits.line_bytes + DELIMITER_MAX;
+        is_kept.then(|| ahead.saturating_sub(entry.session.inbox_bytes()).max(1))
     }
 
     /// Bytes for `slot` alone as they are: of the telnet protocol, between its lines, or of an answer to an operator.
