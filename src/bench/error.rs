@@ -6,7 +6,7 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
     /// The server closed a connection while lines were said.
-    #[error("{target} closed the connection of client {client}{}; its log says why", because(.error))]
+    #[error("{target} closed the connection of client {client}{}; its log says why", because(.error.as_ref()))]
     Gone {
         /// Which server.
         target: String,
@@ -85,6 +85,6 @@ impl BenchError {
     }
 }
 
-fn because(error: &Option<io::Error>) -> String {
-    error.as_ref().map_or_else(String::new, |error| format!(" ({error})"))
+fn because(error: Option<&io::Error>) -> String {
+    error.map_or_else(String::new, |error| format!(" ({error})"))
 }

@@ -4,11 +4,11 @@
 //! microsecond to an hour and more in 17 KiB.
 
 /// Buckets for each doubling; below twice as many microseconds each has a bucket of its own.
-const SUB_BUCKETS: u64 = 64;
-const SUB_BITS: u32 = SUB_BUCKETS.ilog2();
+const SUB_BUCKETS: u64 = 1 << SUB_BITS;
+const SUB_BITS: u32 = 6;
 /// Doublings above the linear part: up to 2^39 microseconds, six days.
 const DOUBLINGS: usize = 32;
-const BUCKETS: usize = (DOUBLINGS + 2) * SUB_BUCKETS as usize;
+const BUCKETS: usize = (DOUBLINGS + 2) << SUB_BITS;
 
 /// How often which latency was seen.
 #[derive(Debug)]
