@@ -98,7 +98,7 @@ impl Arrival<'_> {
         match self.stages[client] {
             Stage::Connecting => crowd.no_connection(error),
             Stage::Joining | Stage::Ready => {
-                BenchError::Gone { target: crowd.target().to_owned(), client, error: Some(error) }
+                BenchError::Dropped { target: crowd.target().to_owned(), client, error: Some(error) }
             }
         }
     }
@@ -110,7 +110,7 @@ impl Arrival<'_> {
                 target,
                 why: "it closed the connection without a greeting".to_owned(),
             },
-            Stage::Joining | Stage::Ready => BenchError::Gone { target, client, error: None },
+            Stage::Joining | Stage::Ready => BenchError::Dropped { target, client, error: None },
         }
     }
 

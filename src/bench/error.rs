@@ -5,6 +5,16 @@ use std::io;
 /// Why a run ends without a report: what happened, to what, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
+    /// The server closed a connection before its client was in the room.
+    #[error("{target} closed the connection of client {client} before it was in{}; its log says why", because(.error.as_ref()))]
+    Dropped {
+        /// Which server.
+        target: String,
+        /// Which client, from 0.
+        client: usize,
+        /// What the system said; none at an end in order.
+        error: Option<io::Error>,
+    },
     /// The server closed a connection while lines were said.
     #[error("{target} closed the connection of client {client}{}; its log says why", because(.error.as_ref()))]
     Gone {
@@ -29,6 +39,18 @@ pub enum BenchError {
     /// SIGINT, SIGTERM or SIGHUP.
     #[error("interrupted before the end; nothing was measured")]
     Interrupted,
+    /// A line was not taken.
+    #[error(
+        "{target} refused a line of client {client}: \"{said}\"; lower --bytes, or raise its limit there"
+    )]
+    LineRefused {
+        /// Which server.
+        target: String,
+        /// Which client, from 0.
+        client: usize,
+        /// Its words.
+        said: String,
+    },
     /// No connection, or none that gets in.
     #[error("cannot connect to {target}: {error}; is it running, and is the address right?")]
     NoConnection {
@@ -48,8 +70,8 @@ pub enum BenchError {
     /// The private server did not start.
     #[error("cannot start a private server: {0}; measure a running one with --target ADDR")]
     PrivateServer(String),
-    /// A client was not let in or its line was not taken.
-    #[error("{target} refused client {client}: \"{said}\"; make room there, or lower --clients or --bytes")]
+    /// A client was not let in.
+    #[error("{target} refused client {client}: \"{said}\"; make room there, or lower --clients")]
     Refused {
         /// Which server.
         target: String,
@@ -81,7 +103,19 @@ impl BenchError {
     /// Whether the run had not begun: exit code 2, not 1.
     #[must_use]
     pub const fn is_at_start(&self) -> bool {
-        !matches!(self, Self::Gone { .. } | Self::HeldBack { .. } | Self::Interrupted)
+        match self {
+            Self::Dropped { .. }
+            | Self::NoConnection { .. }
+            | Self::NotChatops { .. }
+            | Self::PrivateServer(_)
+            | Self::Refused { .. }
+            | Self::Unanswered { .. } => true,
+            Self::Gone { .. }
+            | Self::HeldBack { .. }
+            | Self::Interrupted
+            | Self::LineRefused { .. }
+            | Self::System(..) => false,
+        }
     }
 }
 

@@ -134,7 +134,7 @@ impl<'a> Talk<'a> {
             }
             Heard::Refusal => {
                 let said = String::from_utf8_lossy(line).into_owned();
-                return Err(BenchError::Refused { target: target.to_owned(), client: reader, said });
+                return Err(BenchError::LineRefused { target: target.to_owned(), client: reader, said });
             }
             Heard::Greeting | Heard::Joined | Heard::Other => {}
         }
