@@ -240,6 +240,24 @@ fn a_signal_ends_the_run_and_its_server() {
 }
 
 #[test]
+fn a_private_server_that_dies_is_a_failure_while_running() {
+    let home = Home::new();
+    let mut command = Command::new(CHATOPS);
+    command.args(["bench", "--clients", "20", "--rate", "10", "--for", "10m"]).envs(home.environment());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut run = command.spawn().unwrap();
+    let stderr = Transcript::of(run.stderr.take().unwrap());
+    wait_until(DEADLINE, "it starts a server", || !children(run.id()).is_empty());
+    let server = children(run.id())[0];
+    wait_until(DEADLINE, "clients come in", || fd_count(server) > 20);
+    send_signal(server, Signal::KILL);
+    wait_until(DEADLINE, "it ends", || run.try_wait().unwrap().is_some());
+    let said = stderr.wait_for_end(DEADLINE);
+    assert!(run.wait().unwrap().code().is_some_and(|code| code > 0), "{said}");
+    assert!(said.contains("private server"), "{said}");
+}
+
+#[test]
 fn a_target_that_goes_away_is_a_failure_while_running() {
     let server = Server::start(&[NO_FLOOD_LIMIT, "server.drain=100ms"]);
     let target = server.address().to_string();

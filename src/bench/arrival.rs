@@ -34,6 +34,8 @@ enum Stage {
 /// Who is where.
 struct Arrival<'a> {
     script: &'a Script,
+    /// The server, for errors.
+    target: String,
     stages: Vec<Stage>,
     ready: usize,
 }
@@ -47,7 +49,7 @@ pub(super) fn bring_in(
     clients: u32,
 ) -> Result<Duration, BenchError> {
     let mut progress = Progress::new();
-    let mut arrival = Arrival { script, stages: Vec::new(), ready: 0 };
+    let mut arrival = Arrival { script, target: crowd.target().to_owned(), stages: Vec::new(), ready: 0 };
     let started = ground.clock.moment();
     let mut last = Last { ready: 0, at: started };
     while arrival.ready < clients as usize {
@@ -75,11 +77,10 @@ impl Arrival<'_> {
     }
 
     fn read(&mut self, crowd: &mut Crowd, client: usize) -> Result<(), BenchError> {
-        let target = crowd.target().to_owned();
-        let (script, stage) = (self.script, &mut self.stages[client]);
+        let (script, target, stage) = (self.script, &self.target, &mut self.stages[client]);
         let before = *stage;
         let read =
-            crowd.read(client, |line| hear(script, stage, line).map_err(|no| no.of(&target, client)))?;
+            crowd.read(client, |line| hear(script, stage, line).map_err(|no| no.of(target, client)))?;
         match (before, self.stages[client]) {
             (Stage::Connecting, Stage::Joining) => {
                 crowd.say(client, |unsent| unsent.extend_from_slice(self.script.login(client).as_bytes()));

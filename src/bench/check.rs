@@ -31,7 +31,7 @@ struct Gap {
 /// What a line is to its reader.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It has come before.
+    /// It has come before, or came back to its sender, who had it already.
     Doubled,
     /// The next of its sender, perhaps after some that are missing; this one included, so many are now dealt with.
     Next(Range<u32>),
@@ -48,6 +48,10 @@ impl Checker {
 
     /// A reader has heard a line. The sender is one of those there are.
     pub(super) fn heard(&mut self, reader: usize, sender: u32, number: u32) -> Verdict {
+        if reader == sender as usize {
+            self.findings.doubled += 1;
+            return Verdict::Doubled;
+        }
         let next = &mut self.next[reader * self.senders + sender as usize];
         if number < *next {
             return self.out_of_order(reader, sender, number);
@@ -128,6 +132,14 @@ mod tests {
     fn a_doubled_line_is_found() {
         assert_eq!(found(&[0, 1, 1, 2, 3], 4), (0, 1, 0));
         assert_eq!(found(&[0, 1, 2, 3, 0], 4), (0, 1, 0));
+    }
+
+    #[test]
+    fn a_line_that_comes_back_to_its_sender_is_doubled() {
+        let mut checker = Checker::new(2, 1);
+        assert_eq!(checker.heard(0, 0, 0), Verdict::Doubled);
+        assert_eq!(checker.heard(1, 0, 0), Verdict::Next(0..1));
+        assert_eq!(checker.finish(&[1]), Findings { doubled: 1, ..Findings::default() });
     }
 
     #[test]

@@ -70,6 +70,9 @@ pub enum BenchError {
     /// The private server did not start.
     #[error("cannot start a private server: {0}; measure a running one with --target ADDR")]
     PrivateServer(String),
+    /// The private server ended while lines were said.
+    #[error("the private server ended before the run did: {0}; this is a fault of chatops, please report it")]
+    PrivateServerGone(String),
     /// A client was not let in.
     #[error("{target} refused client {client}: \"{said}\"; make room there, or lower --clients")]
     Refused {
@@ -114,6 +117,7 @@ impl BenchError {
             | Self::HeldBack { .. }
             | Self::Interrupted
             | Self::LineRefused { .. }
+            | Self::PrivateServerGone(_)
             | Self::System(..) => false,
         }
     }

@@ -60,8 +60,8 @@ impl PrivateServer {
         usage(&stat)
     }
 
-    /// Why it did not start, in its own words.
-    fn complaint(&mut self) -> String {
+    /// Why it failed, in its own words; it is ended.
+    pub(super) fn complaint(&mut self) -> String {
         self.end();
         let mut text = String::new();
         if let Some(stderr) = self.child.stderr.take() {

@@ -64,8 +64,13 @@ pub fn run(plan: &Plan) -> Result<Report, BenchError> {
     let ground = Ground::new()?;
     match &plan.target {
         Target::Private => {
-            let (server, address) = PrivateServer::start(&ground, plan.clients)?;
-            measure(&ground, plan, PRIVATE, &address.into(), Some(&server))
+            let (mut server, address) = PrivateServer::start(&ground, plan.clients)?;
+            let measured = measure(&ground, plan, PRIVATE, &address.into(), Some(&server));
+            // Nobody sees the log of a private server: what it said last goes into the error.
+            measured.map_err(|error| match error {
+                BenchError::Gone { .. } => BenchError::PrivateServerGone(server.complaint()),
+                other => other,
+            })
         }
         Target::Running { name, address } => measure(&ground, plan, name, address, None),
     }

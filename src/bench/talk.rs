@@ -33,6 +33,8 @@ pub(super) struct Talked {
 
 /// All that is known while lines are said.
 struct Talk<'a> {
+    /// The server, for errors.
+    target: String,
     script: &'a Script,
     checker: Checker,
     pacing: Pacing,
@@ -52,7 +54,7 @@ pub(super) fn talk(
     let mut progress = Progress::new();
     let started = ground.clock.moment();
     let stop_saying = started + plan.span;
-    let mut talk = Talk::new(script, plan, started);
+    let mut talk = Talk::new(script, plan, crowd.target(), started);
     let mut last_delivery = started;
     loop {
         ground.check_signals()?;
@@ -80,8 +82,9 @@ pub(super) fn talk(
 }
 
 impl<'a> Talk<'a> {
-    fn new(script: &'a Script, plan: &Plan, now: Moment) -> Self {
+    fn new(script: &'a Script, plan: &Plan, target: &str, now: Moment) -> Self {
         Self {
+            target: target.to_owned(),
             script,
             checker: Checker::new(plan.clients, plan.senders),
             pacing: Pacing::new(plan, now.micros()),
@@ -113,9 +116,8 @@ impl<'a> Talk<'a> {
                 crowd.flush(client).map_err(|error| gone(crowd, client, Some(error)))?;
                 continue;
             }
-            let target = crowd.target().to_owned();
             let now_us = ground.clock.moment().micros();
-            match crowd.read(client, |line| self.hear(&target, client, line, now_us))? {
+            match crowd.read(client, |line| self.hear(client, line, now_us))? {
                 Ok(true) => {}
                 Ok(false) => return Err(gone(crowd, client, None)),
                 Err(error) => return Err(gone(crowd, client, Some(error))),
@@ -124,17 +126,17 @@ impl<'a> Talk<'a> {
         Ok(())
     }
 
-    fn hear(&mut self, target: &str, reader: usize, line: &[u8], now_us: u64) -> Result<(), BenchError> {
+    fn hear(&mut self, reader: usize, line: &[u8], now_us: u64) -> Result<(), BenchError> {
         match self.script.hear(line) {
             Heard::Said(line) => self.delivered(reader, line, now_us),
             Heard::Skipped(lines) => self.checker.skipped(lines),
             Heard::SlowDown => {
                 let said = String::from_utf8_lossy(line).into_owned();
-                return Err(BenchError::HeldBack { target: target.to_owned(), said });
+                return Err(BenchError::HeldBack { target: self.target.clone(), said });
             }
             Heard::Refusal => {
                 let said = String::from_utf8_lossy(line).into_owned();
-                return Err(BenchError::LineRefused { target: target.to_owned(), client: reader, said });
+                return Err(BenchError::LineRefused { target: self.target.clone(), client: reader, said });
             }
             Heard::Greeting | Heard::Joined | Heard::Other => {}
         }
