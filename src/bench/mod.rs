@@ -26,5 +26,5 @@ mod talk;
 
 pub use error::BenchError;
 pub use plan::{Pace, Plan, Target};
-pub use report::{Findings, Latency, Report, ServerUse};
+pub use report::{Findings, Latency, ProcessUse, Report};
 pub use run::run;

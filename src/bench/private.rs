@@ -11,7 +11,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use super::error::BenchError;
-use super::report::ServerUse;
+use super::report::ProcessUse;
 use super::run::Ground;
 use crate::poller::{Events, Interest, Poller};
 
@@ -55,9 +55,8 @@ impl PrivateServer {
     }
 
     /// Processor time used so far and memory in use; none where the system does not tell.
-    pub(super) fn usage(&self) -> Option<ServerUse> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
-        usage(&stat)
+    pub(super) fn usage(&self) -> Option<ProcessUse> {
+        usage_of(&self.child.id().to_string())
     }
 
     /// Why it failed, in its own words; it is ended.
@@ -118,13 +117,22 @@ fn first_line(ground: &Ground, stdout: ChildStdout) -> Result<String, BenchError
     Ok(line)
 }
 
+/// Processor time and memory of this program itself; none where the system does not tell.
+pub(super) fn own_usage() -> Option<ProcessUse> {
+    usage_of("self")
+}
+
+fn usage_of(process: &str) -> Option<ProcessUse> {
+    usage(&fs::read_to_string(format!("/proc/{process}/stat")).ok()?)
+}
+
 /// Reads `/proc/PID/stat`. The name in parentheses may hold spaces: fields are counted behind it, where utime is field
 /// 14, stime 15 and rss, in pages, 24.
-fn usage(stat: &str) -> Option<ServerUse> {
+fn usage(stat: &str) -> Option<ProcessUse> {
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
     let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
     let ticks = number(14)? + number(15)?;
-    Some(ServerUse {
+    Some(ProcessUse {
         cpu: Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND),
         rss_bytes: number(24)? * rustix::param::page_size() as u64,
     })

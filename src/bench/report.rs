@@ -53,9 +53,9 @@ impl Latency {
     }
 }
 
-/// What the server's process used while lines were said.
+/// What a process used while lines were said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ServerUse {
+pub struct ProcessUse {
     /// Processor time, user and system.
     pub cpu: Duration,
     /// Resident memory at the end.
@@ -87,8 +87,11 @@ pub struct Report {
     pub latency: Latency,
     /// What was wrong.
     pub findings: Findings,
+    /// Processor time of the load itself while lines were said, where the system tells. As much of it as time passed
+    /// means that the load, not the server, was the limit.
+    pub load_cpu: Option<Duration>,
     /// Of a private server, where the system tells.
-    pub server: Option<ServerUse>,
+    pub server: Option<ProcessUse>,
 }
 
 /// The JSON form. Units are in the names; what is not known is absent.
@@ -115,6 +118,8 @@ struct Json<'a> {
     skipped: u64,
     doubled: u64,
     reordered: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    load_cpu_s: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     server_cpu_s: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -152,6 +157,7 @@ impl Report {
             skipped: findings.skipped,
             doubled: findings.doubled,
             reordered: findings.reordered,
+            load_cpu_s: self.load_cpu.map(|cpu| cpu.as_secs_f64()),
             server_cpu_s: self.server.map(|server| server.cpu.as_secs_f64()),
             server_cpu_ns_per_delivery: self.cpu_ns_per_delivery(),
             server_rss_bytes: self.server.map(|server| server.rss_bytes),
@@ -181,8 +187,12 @@ impl Report {
         if let Some(ns) = self.cpu_ns_per_delivery() {
             row("server's CPU", format!("{} ns", grouped(ns)), "a delivery");
         }
-        if let Some(ServerUse { rss_bytes, .. }) = self.server {
+        if let Some(ProcessUse { rss_bytes, .. }) = self.server {
             row("server's memory", format!("{} KiB", grouped(rss_bytes / 1024)), "resident at the end");
+        }
+        if let Some(cpu) = self.load_cpu {
+            let percent = rounded(100.0 * cpu.as_secs_f64() / self.talk.as_secs_f64().max(1e-6));
+            row("load's own CPU", format!("{percent} %"), "of one core; near 100 it is the limit");
         }
         let _ = writeln!(text, "\n{}", self.verdict());
         text
@@ -256,7 +266,7 @@ fn grouped(value: u64) -> String {
 mod tests {
     use super::*;
 
-    fn report(findings: Findings, server: Option<ServerUse>) -> Report {
+    fn report(findings: Findings, server: Option<ProcessUse>) -> Report {
         Report {
             target: "private server".to_owned(),
             clients: 1_000,
@@ -269,11 +279,12 @@ mod tests {
             deliveries: 1_998_000,
             latency: Latency { p50_us: 950, p99_us: 12_345, p999_us: 20_000, max_us: 1_234_567 },
             findings,
+            load_cpu: Some(Duration::from_secs(1)),
             server,
         }
     }
 
-    const USED: ServerUse = ServerUse { cpu: Duration::from_millis(1_998), rss_bytes: 12 * 1024 * 1024 };
+    const USED: ProcessUse = ProcessUse { cpu: Duration::from_millis(1_998), rss_bytes: 12 * 1024 * 1024 };
 
     #[test]
     fn the_table_is_aligned() {
@@ -289,6 +300,7 @@ latency                 0.950 ms  p50
                     1,234.567 ms  longest
 server's CPU            1,000 ns  a delivery
 server's memory       12,288 KiB  resident at the end
+load's own CPU              50 %  of one core; near 100 it is the limit
 
 every line came to every reader once and in order
 ";

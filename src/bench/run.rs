@@ -13,8 +13,8 @@ use super::arrival::bring_in;
 use super::crowd::Crowd;
 use super::error::BenchError;
 use super::plan::{Plan, Target};
-use super::private::PrivateServer;
-use super::report::{Report, ServerUse};
+use super::private::{PrivateServer, own_usage};
+use super::report::{ProcessUse, Report};
 use super::script::Script;
 use super::talk::talk;
 use crate::clock::Clock;
@@ -87,8 +87,10 @@ fn measure(
     let mut crowd = Crowd::new(name)?;
     let arrival = bring_in(ground, &mut crowd, &script, address, plan.clients)?;
     let before = server.and_then(PrivateServer::usage);
+    let own_before = own_usage();
     let talked = talk(ground, &mut crowd, &script, plan)?;
     let after = server.and_then(PrivateServer::usage);
+    let own = own_before.zip(own_usage()).map(|(before, after)| between(before, after));
     Ok(Report {
         target: name.to_owned(),
         clients: plan.clients,
@@ -101,11 +103,12 @@ fn measure(
         deliveries: talked.deliveries,
         latency: talked.latency,
         findings: talked.findings,
+        load_cpu: own.map(|own| own.cpu),
         server: before.zip(after).map(|(before, after)| between(before, after)),
     })
 }
 
 /// What was used from one moment to another.
-fn between(before: ServerUse, after: ServerUse) -> ServerUse {
-    ServerUse { cpu: after.cpu.saturating_sub(before.cpu), rss_bytes: after.rss_bytes }
+fn between(before: ProcessUse, after: ProcessUse) -> ProcessUse {
+    ProcessUse { cpu: after.cpu.saturating_sub(before.cpu), rss_bytes: after.rss_bytes }
 }
