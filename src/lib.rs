@@ -4,13 +4,16 @@
 //!
 //! ```text
 //! cli ──► dash ──► link ──► engine ──► chat, session ──► wire
-//!  └────► net ─────────────►─┘
+//!  ├────► net ─────────────►─┘
+//!  └────► bench
 //! ```
 //!
 //! [`wire`], [`session`], [`chat`] and [`engine`] are pure: no socket, file, thread or clock. [`net`] is the one
-//! loop that owns every socket, [`dash`] the operator's terminal, [`link`] the only way between the two.
+//! loop that owns every socket, [`dash`] the operator's terminal, [`link`] the only way between the two. [`mod@bench`] is
+//! a client, many times over: it knows the server by its socket only.
 //! [`config`]'s settings, [`id`] and [`time`] are plain data for all.
 
+pub mod bench;
 pub mod chat;
 pub mod cli;
 pub mod clock;

@@ -3,11 +3,15 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::bench::BenchError;
 use crate::config::ConfigError;
 
 /// Why nothing was started: wrong usage, bad configuration, an address that cannot be had. Exit code 2.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// No load could be put on a server.
+    #[error(transparent)]
+    Bench(BenchError),
     /// A listener could not be bound; worded where it was tried, with address and remedy.
     #[error("{0}")]
     Bind(String),

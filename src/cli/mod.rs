@@ -3,6 +3,7 @@
 //! A command returns a [`Failure`] with its exit code; only `main` prints it. Nothing here writes to the terminal
 //! while the dashboard has it.
 
+mod bench;
 mod completions;
 mod config;
 mod ctl;
@@ -47,6 +48,8 @@ enum Command {
     Serve(Options),
     /// Send one request to a running server, and print its answer
     Ctl(ctl::Ctl),
+    /// Put load on a server, and check that every line comes to every reader
+    Bench(bench::Bench),
     /// Print or check the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -70,6 +73,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         None => dashboard::run(options),
         Some(Command::Serve(after)) => serve::run(options.then(after)),
         Some(Command::Ctl(ctl)) => ctl::run(&ctl, options),
+        Some(Command::Bench(bench)) => bench::run(&bench, &options),
         Some(Command::Config(command)) => config::run(command, options),
         Some(Command::Completions { shell }) => completions::run(shell),
         Some(Command::Man) => man::run(),

@@ -1,0 +1,153 @@
+//! A server of our own: the same program as a child process, with every limit out of the way.
+//!
+//! It has a process group of its own, so that Ctrl-C reaches this program alone, which then ends it.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use super::error::BenchError;
+use super::report::ProcessUse;
+use super::run::Ground;
+use crate::poller::{Events, Interest, Poller};
+
+/// How long the server may take to listen.
+const START_MAX: Duration = Duration::from_secs(20);
+/// The longest wait before signals are looked at again.
+const PAUSE: Duration = Duration::from_millis(50);
+/// Clients that the server takes beyond those of the run.
+const CLIENTS_SPARE: u32 = 16;
+/// What is read of the server's complaints.
+const COMPLAINT_BYTES_MAX: u64 = 4 * 1024;
+/// Clock ticks a second in `/proc/PID/stat`, the same on every Linux in use (`USER_HZ`, proc(5)).
+const TICKS_PER_SECOND: u64 = 100;
+
+/// Ended, and waited for, when it is dropped.
+pub(super) struct PrivateServer {
+    child: Child,
+}
+
+impl PrivateServer {
+    /// Starts it for so many clients, and waits until it listens; gives its address too.
+    pub(super) fn start(ground: &Ground, clients: u32) -> Result<(Self, SocketAddr), BenchError> {
+        let told = |error: std::io::Error| BenchError::PrivateServer(error.to_string());
+        let program = std::env::current_exe().map_err(told)?;
+        let mut command = Command::new(program);
+        // An empty file instead of the user's: nothing but the defaults and these options is in force.
+        command.args(["serve", "-c", "/dev/null", "-l", "127.0.0.1:0"]);
+        for option in options(clients) {
+            command.args(["-o", &option]);
+        }
+        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut server = Self { child: command.spawn().map_err(told)? };
+        let stdout = server.child.stdout.take().expect("it was piped");
+        let line = first_line(ground, stdout)?;
+        let address =
+            line.strip_prefix("listening on ").and_then(|rest| rest.split(' ').next()?.parse().ok());
+        match address {
+            Some(address) => Ok((server, address)),
+            None => Err(BenchError::PrivateServer(server.complaint())),
+        }
+    }
+
+    /// Processor time used so far and memory in use; none where the system does not tell.
+    pub(super) fn usage(&self) -> Option<ProcessUse> {
+        usage_of(&self.child.id().to_string())
+    }
+
+    /// Why it failed, in its own words; it is ended.
+    pub(super) fn complaint(&mut self) -> String {
+        self.end();
+        let mut text = String::new();
+        if let Some(stderr) = self.child.stderr.take() {
+            let _ = stderr.take(COMPLAINT_BYTES_MAX).read_to_string(&mut text);
+        }
+        match text.trim() {
+            "" => "it ended without a word".to_owned(),
+            text => text.to_owned(),
+        }
+    }
+
+    /// Ends it at once: it has nothing to keep, and its clients are ours.
+    fn end(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for PrivateServer {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// The limits that would be measured instead of the server.
+fn options(clients: u32) -> Vec<String> {
+    let fixed = [
+        "flood.enabled=false",
+        "limits.outbox_bytes=64 MiB",
+        "limits.outbox_total=1 GiB",
+        "control.path=off",
+        "log.level=error",
+    ];
+    let clients = format!("limits.clients={}", clients + CLIENTS_SPARE);
+    fixed.iter().map(|option| (*option).to_owned()).chain([clients]).collect()
+}
+
+/// What the server says first; empty if it ends before that.
+fn first_line(ground: &Ground, stdout: ChildStdout) -> Result<String, BenchError> {
+    let told = |error: std::io::Error| BenchError::PrivateServer(error.to_string());
+    let poller = Poller::new().map_err(told)?;
+    let stdout = poller.watch(stdout, 0, Interest::READ).map_err(|(_, error)| told(error))?;
+    let mut events = Events::with_capacity(NonZeroUsize::MIN);
+    let deadline = ground.clock.moment() + START_MAX;
+    while poller.wait(&mut events, Some(PAUSE)).map_err(told)? == 0 {
+        ground.check_signals()?;
+        if ground.clock.moment() >= deadline {
+            let why = format!("it does not listen after {} s", START_MAX.as_secs());
+            return Err(BenchError::PrivateServer(why));
+        }
+    }
+    let mut line = String::new();
+    BufReader::new(stdout.into_inner()).read_line(&mut line).map_err(told)?;
+    Ok(line)
+}
+
+/// Processor time and memory of this program itself; none where the system does not tell.
+pub(super) fn own_usage() -> Option<ProcessUse> {
+    usage_of("self")
+}
+
+fn usage_of(process: &str) -> Option<ProcessUse> {
+    usage(&fs::read_to_string(format!("/proc/{process}/stat")).ok()?)
+}
+
+/// Reads `/proc/PID/stat`. The name in parentheses may hold spaces: fields are counted behind it, where utime is field
+/// 14, stime 15 and rss, in pages, 24.
+fn usage(stat: &str) -> Option<ProcessUse> {
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
+    let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
+    let ticks = number(14)? + number(15)?;
+    Some(ProcessUse {
+        cpu: Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND),
+        rss_bytes: number(24)? * rustix::param::page_size() as u64,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usage_is_read_whatever_the_name() {
+        let stat = "12 (a) b) S 1 2 3 4 5 6 7 8 9 10 150 25 0 0 20 0 2 0 99 1000 7 18";
+        let used = usage(stat).unwrap();
+        assert_eq!(used.cpu, Duration::from_millis(1_750));
+        assert_eq!(used.rss_bytes, 7 * rustix::param::page_size() as u64);
+        assert_eq!(usage("12 (a) S 1"), None);
+    }
+}

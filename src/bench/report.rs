@@ -1,0 +1,329 @@
+//! What a run has found, and its two forms: a table for people, JSON for programs. PURE.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::histogram::Histogram;
+use super::plan::Pace;
+
+/// What was wrong with the deliveries; all zero when nothing was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// Lines that never came to a reader, for each reader.
+    pub lost: u64,
+    /// Of them, those that the server says it skipped because the reader was slow.
+    pub skipped: u64,
+    /// Lines that came again.
+    pub doubled: u64,
+    /// Lines that came after a later one of the same sender.
+    pub reordered: u64,
+}
+
+impl Findings {
+    /// Whether every line came once and in order.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// From saying a line to reading it, in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Latency {
+    /// Half of all deliveries took no longer.
+    pub p50_us: u64,
+    /// 99 % took no longer.
+    pub p99_us: u64,
+    /// 99.9 % took no longer.
+    pub p999_us: u64,
+    /// The longest.
+    pub max_us: u64,
+}
+
+impl Latency {
+    pub(super) fn of(histogram: &Histogram) -> Self {
+        Self {
+            p50_us: histogram.per_mille(500),
+            p99_us: histogram.per_mille(990),
+            p999_us: histogram.per_mille(999),
+            max_us: histogram.max_us(),
+        }
+    }
+}
+
+/// What a process used while lines were said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProcessUse {
+    /// Processor time, user and system.
+    pub cpu: Duration,
+    /// Resident memory at the end.
+    pub rss_bytes: u64,
+}
+
+/// The outcome of one run.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Which server.
+    pub target: String,
+    /// Connections, all of them readers.
+    pub clients: u32,
+    /// Of them, those that said lines.
+    pub senders: u32,
+    /// How fast.
+    pub pace: Pace,
+    /// Bytes of each line's text.
+    pub line_bytes: usize,
+    /// Until all clients were in the room.
+    pub arrival: Duration,
+    /// From the first line to the last delivery.
+    pub talk: Duration,
+    /// Lines said.
+    pub lines: u64,
+    /// Lines that came to a reader, for each reader.
+    pub deliveries: u64,
+    /// From saying to reading.
+    pub latency: Latency,
+    /// What was wrong.
+    pub findings: Findings,
+    /// Processor time of the load itself while lines were said, where the system tells. As much of it as time passed
+    /// means that the load, not the server, was the limit.
+    pub load_cpu: Option<Duration>,
+    /// Of a private server, where the system tells.
+    pub server: Option<ProcessUse>,
+}
+
+/// The JSON form. Units are in the names; what is not known is absent.
+#[derive(Serialize)]
+struct Json<'a> {
+    target: &'a str,
+    clients: u32,
+    senders: u32,
+    line_bytes: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate_lines_per_s: Option<u32>,
+    connect_s: f64,
+    connections_per_s: f64,
+    talk_s: f64,
+    lines: u64,
+    lines_per_s: f64,
+    deliveries: u64,
+    deliveries_per_s: f64,
+    latency_p50_us: u64,
+    latency_p99_us: u64,
+    latency_p999_us: u64,
+    latency_max_us: u64,
+    lost: u64,
+    skipped: u64,
+    doubled: u64,
+    reordered: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    load_cpu_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_cpu_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_cpu_ns_per_delivery: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_rss_bytes: Option<u64>,
+}
+
+impl Report {
+    /// One JSON object on one line.
+    #[must_use]
+    pub fn json(&self) -> String {
+        let Self { latency, findings, .. } = self;
+        let json = Json {
+            target: &self.target,
+            clients: self.clients,
+            senders: self.senders,
+            line_bytes: self.line_bytes,
+            rate_lines_per_s: match self.pace {
+                Pace::Max => None,
+                Pace::Rate(rate) => Some(rate.get()),
+            },
+            connect_s: self.arrival.as_secs_f64(),
+            connections_per_s: per_second(self.clients.into(), self.arrival),
+            talk_s: self.talk.as_secs_f64(),
+            lines: self.lines,
+            lines_per_s: per_second(self.lines, self.talk),
+            deliveries: self.deliveries,
+            deliveries_per_s: per_second(self.deliveries, self.talk),
+            latency_p50_us: latency.p50_us,
+            latency_p99_us: latency.p99_us,
+            latency_p999_us: latency.p999_us,
+            latency_max_us: latency.max_us,
+            lost: findings.lost,
+            skipped: findings.skipped,
+            doubled: findings.doubled,
+            reordered: findings.reordered,
+            load_cpu_s: self.load_cpu.map(|cpu| cpu.as_secs_f64()),
+            server_cpu_s: self.server.map(|server| server.cpu.as_secs_f64()),
+            server_cpu_ns_per_delivery: self.cpu_ns_per_delivery(),
+            server_rss_bytes: self.server.map(|server| server.rss_bytes),
+        };
+        // Numbers and strings can always be written.
+        serde_json::to_string(&json).unwrap_or_default() + "\n"
+    }
+
+    /// A table for people, with a line about what was found under it.
+    #[must_use]
+    pub fn table(&self) -> String {
+        let mut text = format!("{}\n\n", self.heading());
+        let mut row = |name: &str, value: String, more: &str| {
+            let _ = writeln!(text, "{}", format!("{name:<16}{value:>16}  {more}").trim_end());
+        };
+        let rate = |count, span| format!("{} /s", grouped(rounded(per_second(count, span))));
+        let within = |count, span: Duration| format!("{} in {:.2} s", grouped(count), span.as_secs_f64());
+        let clients = u64::from(self.clients);
+        row("connections", rate(clients, self.arrival), &within(clients, self.arrival));
+        row("lines said", rate(self.lines, self.talk), &within(self.lines, self.talk));
+        row("deliveries", rate(self.deliveries, self.talk), &within(self.deliveries, self.talk));
+        let Latency { p50_us, p99_us, p999_us, max_us } = self.latency;
+        let latencies = [("latency", p50_us, "p50"), ("", p99_us, "p99"), ("", p999_us, "p99.9")];
+        for (name, us, which) in latencies.into_iter().chain([("", max_us, "longest")]) {
+            row(name, milliseconds(us), which);
+        }
+        if let Some(ns) = self.cpu_ns_per_delivery() {
+            row("server's CPU", format!("{} ns", grouped(ns)), "a delivery");
+        }
+        if let Some(ProcessUse { rss_bytes, .. }) = self.server {
+            row("server's memory", format!("{} KiB", grouped(rss_bytes / 1024)), "resident at the end");
+        }
+        if let Some(cpu) = self.load_cpu {
+            let percent = rounded(100.0 * cpu.as_secs_f64() / self.talk.as_secs_f64().max(1e-6));
+            row("load's own CPU", format!("{percent} %"), "of one core; near 100 it is the limit");
+        }
+        let _ = writeln!(text, "\n{}", self.verdict());
+        text
+    }
+
+    /// One sentence about lost, doubled and reordered lines.
+    #[must_use]
+    pub fn verdict(&self) -> String {
+        let Findings { lost, skipped, doubled, reordered } = self.findings;
+        if self.findings.is_clean() {
+            return "every line came to every reader once and in order".to_owned();
+        }
+        let (lost, doubled, reordered) = (grouped(lost), grouped(doubled), grouped(reordered));
+        let mut text = format!("not every line came once and in order: {lost} lost");
+        if skipped > 0 {
+            let _ = write!(text, " ({} skipped by the server for slow readers)", grouped(skipped));
+        }
+        let _ = write!(text, ", {doubled} doubled, {reordered} reordered");
+        text
+    }
+
+    fn heading(&self) -> String {
+        let pace = match self.pace {
+            Pace::Max => "as fast as they arrive".to_owned(),
+            Pace::Rate(rate) => format!("{} a second", grouped(rate.get().into())),
+        };
+        format!(
+            "{}: {} clients, {} of them say lines of {} bytes, {pace}",
+            self.target,
+            grouped(self.clients.into()),
+            grouped(self.senders.into()),
+            grouped(self.line_bytes as u64)
+        )
+    }
+
+    fn cpu_ns_per_delivery(&self) -> Option<u64> {
+        let ns = self.server?.cpu.as_nanos().checked_div(self.deliveries.into())?;
+        u64::try_from(ns).ok()
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate needs no more than 52 bits")]
+fn per_second(count: u64, span: Duration) -> f64 {
+    count as f64 / span.as_secs_f64().max(1e-6)
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast saturates")]
+fn rounded(value: f64) -> u64 {
+    value.round() as u64
+}
+
+/// `0.123 ms`
+fn milliseconds(us: u64) -> String {
+    format!("{}.{:03} ms", grouped(us / 1_000), us % 1_000)
+}
+
+/// `1,234,567`
+fn grouped(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(findings: Findings, server: Option<ProcessUse>) -> Report {
+        Report {
+            target: "private server".to_owned(),
+            clients: 1_000,
+            senders: 10,
+            pace: Pace::Max,
+            line_bytes: 64,
+            arrival: Duration::from_millis(250),
+            talk: Duration::from_secs(2),
+            lines: 2_000,
+            deliveries: 1_998_000,
+            latency: Latency { p50_us: 950, p99_us: 12_345, p999_us: 20_000, max_us: 1_234_567 },
+            findings,
+            load_cpu: Some(Duration::from_secs(1)),
+            server,
+        }
+    }
+
+    const USED: ProcessUse = ProcessUse { cpu: Duration::from_millis(1_998), rss_bytes: 12 * 1024 * 1024 };
+
+    #[test]
+    fn the_table_is_aligned() {
+        let expected = "\
+private server: 1,000 clients, 10 of them say lines of 64 bytes, as fast as they arrive
+
+connections             4,000 /s  1,000 in 0.25 s
+lines said              1,000 /s  2,000 in 2.00 s
+deliveries            999,000 /s  1,998,000 in 2.00 s
+latency                 0.950 ms  p50
+                       12.345 ms  p99
+                       20.000 ms  p99.9
+                    1,234.567 ms  longest
+server's CPU            1,000 ns  a delivery
+server's memory       12,288 KiB  resident at the end
+load's own CPU              50 %  of one core; near 100 it is the limit
+
+every line came to every reader once and in order
+";
+        assert_eq!(report(Findings::default(), Some(USED)).table(), expected);
+    }
+
+    #[test]
+    fn what_was_found_is_said() {
+        let findings = Findings { lost: 1_200, skipped: 1_000, doubled: 2, reordered: 3 };
+        let report = report(findings, None);
+        let expected = "not every line came once and in order: 1,200 lost (1,000 skipped by the server for slow \
+                        readers), 2 doubled, 3 reordered";
+        assert_eq!(report.verdict(), expected);
+        assert!(!report.table().contains("server's"), "{}", report.table());
+    }
+
+    #[test]
+    fn json_has_units_in_its_names_and_leaves_out_what_is_not_known() {
+        let read = |report: &Report| serde_json::from_str::<serde_json::Value>(&report.json()).unwrap();
+        let known = read(&report(Findings::default(), Some(USED)));
+        assert_eq!((&known["lost"], &known["latency_p999_us"]), (&0.into(), &20_000.into()));
+        assert_eq!(known["server_cpu_ns_per_delivery"], 1_000);
+        assert!(known.get("rate_lines_per_s").is_none());
+        assert!(read(&report(Findings::default(), None)).get("server_rss_bytes").is_none());
+    }
+}

@@ -1,0 +1,94 @@
+//! `chatops bench`: load on a server, with every delivery checked.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::error::{Failure, StartError};
+use super::open_files;
+use super::options::Options;
+use super::output::print;
+use crate::bench::{BenchError, Pace, Plan, Target, run as run_load};
+use crate::time::{NotASpan, parse_span};
+
+/// Files that are no connections: standard streams, poller, the pipes of a private server.
+const FILES_RESERVED: u64 = 32;
+
+const TARGET_HELP: &str =
+    "Measure the server that listens on HOST:PORT or unix:/PATH, not one that is started for the run";
+
+/// What is measured.
+#[derive(Args, Debug)]
+pub(super) struct Bench {
+    /// Measure this server, not one that is started for the run
+    #[arg(long, value_name = "ADDR", help = TARGET_HELP)]
+    target: Option<String>,
+
+    /// Connect so many clients; all of them read
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    clients: u32,
+
+    /// Let so many of the clients say lines [default: 10, or all if there are fewer]
+    #[arg(long, value_name = "N")]
+    senders: Option<u32>,
+
+    /// Say so many lines a second, all senders together
+    #[arg(long, value_name = "LINES", conflicts_with = "max")]
+    rate: Option<NonZeroU32>,
+
+    /// Say the next line as soon as an earlier one has come to everybody; this is the default
+    #[arg(long)]
+    max: bool,
+
+    /// Make the text of each line so many bytes long
+    #[arg(long, value_name = "BYTES", default_value_t = 64)]
+    bytes: usize,
+
+    /// Say lines for so long, such as 10s
+    #[arg(long = "for", value_name = "TIME", default_value = "10s", value_parser = span)]
+    span: Duration,
+
+    /// Print one JSON object, not a table
+    #[arg(long)]
+    json: bool,
+}
+
+fn span(text: &str) -> Result<Duration, NotASpan> {
+    parse_span(text)
+}
+
+/// Senders unless the user says otherwise.
+const SENDERS: u32 = 10;
+
+/// Runs the load and prints what it found.
+pub(super) fn run(bench: &Bench, options: &Options) -> Result<(), Failure> {
+    if !options.is_empty() {
+        let told = "-c, -l and -o are options of a server, not of `bench`: start one and give --target ADDR";
+        return Err(StartError::Usage(told.to_owned()).into());
+    }
+    let plan = plan(bench).map_err(StartError::Usage)?;
+    let report = run_load(&plan)?;
+    print(&if bench.json { report.json() } else { report.table() })?;
+    if report.findings.is_clean() { Ok(()) } else { Err(Failure::Running(report.verdict())) }
+}
+
+fn plan(bench: &Bench) -> Result<Plan, String> {
+    let target = bench.target.as_deref().map_or(Ok(Target::Private), Target::parse)?;
+    let senders = bench.senders.unwrap_or(SENDERS.min(bench.clients));
+    let pace = bench.rate.map_or(Pace::Max, Pace::Rate);
+    let plan = Plan::new(target, bench.clients, senders, pace, bench.bytes, bench.span)?;
+    match open_files::raise_limit() {
+        Some(files) if files < u64::from(plan.clients()) + FILES_RESERVED => Err(format!(
+            "--clients {} does not fit into {files} open files: lower it, or raise the hard limit (ulimit -Hn)",
+            plan.clients()
+        )),
+        _ => Ok(plan),
+    }
+}
+
+impl From<BenchError> for Failure {
+    fn from(error: BenchError) -> Self {
+        if error.is_at_start() { StartError::Bench(error).into() } else { Self::Running(error.to_string()) }
+    }
+}
