@@ -477,6 +477,9 @@ impl Schedule {
             .random
             .pick(&["1ms", "1ms", "50ms", "200ms", "200ms", "1s", "1s", "3s", "20s", "70s", "11m"]);
         let is_jump = self.random.percent(40);
+        if self.is_exhausted && self.random.percent(30) {
+            self.run_out_of_descriptors();
+        }
         self.note(format!("{span} pass, jump: {is_jump}"));
         if is_jump {
             let span = chatops::time::parse_span(span).unwrap();
