@@ -374,6 +374,7 @@ impl World {
         }
         assert!(books.largest_answer <= OPERATOR_OUTBOX_MAX, "an answer of {} bytes", books.largest_answer);
         assert_eq!(books.connections, self.by_slot.len(), "who is served has a socket");
+        assert_eq!(books.counted_clients, books.clients, "the clients are counted right");
         assert!(books.people <= books.connections, "nobody without a connection is in a room");
         self.check_reading();
         // An answer that was made for somebody who reads nothing is a move as well.
