@@ -8,6 +8,10 @@ use super::server::Engine;
 pub struct Books {
     /// Connections, those turned away included.
     pub connections: usize,
+    /// Clients let in, as counted against `limits.clients`.
+    pub counted_clients: usize,
+    /// Clients let in, one by one.
+    pub clients: usize,
     /// People in the hub.
     pub people: usize,
     /// Rooms in the hub.
@@ -42,6 +46,8 @@ impl Engine {
     pub fn books(&self) -> Books {
         let mut books = Books {
             connections: self.board.entries.len(),
+            counted_clients: self.door.clients() as usize,
+            clients: self.board.clients().count(),
             people: self.hub.people_count(),
             rooms: self.hub.room_count(),
             queued_bytes: self.board.chunks.queued(),

@@ -203,7 +203,8 @@ impl Engine {
     }
 
     fn finish(&mut self, slot: Slot, sockets: &mut impl Sockets) {
-        if self.wants(slot).is_some_and(|wants| wants.fin) {
+        if let Some(wants) = self.wants(slot).filter(|wants| wants.fin) {
+            debug_assert!(!wants.write, "FIN goes behind everything that is unsent");
             match sockets.finish(slot) {
                 Ok(()) => self.fin_sent(slot),
                 Err(error) => self.handle_error(slot, &error),

@@ -64,3 +64,15 @@ fn a_schedule_is_the_same_each_time() {
         assert_eq!(Schedule::new(seed).play(), Schedule::new(seed).play());
     }
 }
+
+#[test]
+fn who_sets_the_wall_clock_changes_the_times_that_are_read_and_nothing_else() {
+    for seed in 1..400 {
+        let (heard, ends) = Schedule::new(seed).heard();
+        let (as_ever, ends_as_ever) = Schedule::new(seed).without_wall_jumps().heard();
+        assert_eq!(ends, ends_as_ever, "schedule {seed}");
+        for (client, (heard, as_ever)) in heard.iter().zip(&as_ever).enumerate() {
+            assert_eq!(heard, as_ever, "schedule {seed}: client {client}");
+        }
+    }
+}

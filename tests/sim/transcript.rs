@@ -98,6 +98,11 @@ impl Transcript {
         counts.map(|count| count as u64).sum()
     }
 
+    /// Whether it was told that it may stay after the end of its input.
+    pub(crate) fn listens(&self) -> bool {
+        self.own().any(|text| text.starts_with("-- you stay after the end of your input"))
+    }
+
     pub(crate) fn own(&self) -> impl Iterator<Item = &str> {
         self.lines
             .iter()

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use chatops::config::settings::Config;
 use chatops::engine::control::Machine;
-use chatops::engine::record::{Entry, Record};
+use chatops::engine::record::Record;
 use chatops::engine::snapshot::{self, AcceptQueue, Flags, Kernel, Query, Row, Snapshot, Status};
 use chatops::engine::{Admission, Books, Engine, Fate};
 use chatops::id::{ConnId, Slot};
@@ -80,7 +80,9 @@ pub(crate) struct World {
     moment: Moment,
     /// By how much somebody has put the wall clock forward; back, if it is negative.
     pub(crate) wall_ahead_s: i64,
+    /// The number of the last record taken over, and the records that nobody has taken yet.
     told: u64,
+    records: Vec<Record>,
     outbox_limit: Option<usize>,
     /// The most that an answer to one line takes, and a line of the room that was begun: by so much an outbox may
     /// be over its limit.
@@ -114,6 +116,7 @@ impl World {
             moment,
             wall_ahead_s: 0,
             told: 0,
+            records: Vec::new(),
             answer_max: ANSWER_MAX,
             outbox_limit: skips.then(|| config.limits.outbox_bytes.bytes()),
             moved: false,
@@ -337,6 +340,7 @@ impl World {
         self.engine.handle_timeout();
         self.engine.answer(&FakeMachine);
         self.reconcile();
+        self.note_records();
         self.check_turn();
     }
 
@@ -370,6 +374,7 @@ impl World {
         }
         assert!(books.largest_answer <= OPERATOR_OUTBOX_MAX, "an answer of {} bytes", books.largest_answer);
         assert_eq!(books.connections, self.by_slot.len(), "who is served has a socket");
+        assert_eq!(books.counted_clients, books.clients, "the clients are counted right");
         assert!(books.people <= books.connections, "nobody without a connection is in a room");
         self.check_reading();
         // An answer that was made for somebody who reads nothing is a move as well.
@@ -455,9 +460,16 @@ impl World {
 
     /// What was recorded since this was last asked, with nothing run before.
     pub(crate) fn take_records(&mut self) -> Vec<Record> {
-        let entries: Vec<Entry> = self.engine.records_after(self.told).map(Cow::into_owned).collect();
-        self.told = entries.last().map_or(self.told, |entry| entry.seq);
-        entries.into_iter().map(|entry| entry.record).collect()
+        self.note_records();
+        std::mem::take(&mut self.records)
+    }
+
+    /// Takes over what was recorded, before the journal is full.
+    fn note_records(&mut self) {
+        for entry in self.engine.records_after(self.told).map(Cow::into_owned) {
+            self.told = entry.seq;
+            self.records.push(entry.record);
+        }
     }
 
     /// The same in words: `#1 alice close: quit`.

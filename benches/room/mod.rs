@@ -1,0 +1,104 @@
+//! A room of the engine without sockets: kernels that take everything at once.
+
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use chatops::config::settings::Config;
+use chatops::engine::snapshot::Peer;
+use chatops::engine::{Admission, Engine, Fate, Sockets, Wants, WriteError};
+use chatops::id::Slot;
+use chatops::time::Now;
+
+/// Kernels without a limit. What they take is counted.
+#[derive(Default)]
+pub(crate) struct Swallow {
+    /// Bytes taken so far.
+    pub(crate) bytes: usize,
+}
+
+impl Sockets for Swallow {
+    fn read(&mut self, _: Slot, _: usize) -> io::Result<&[u8]> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    fn write(&mut self, _: Slot, slices: &[IoSlice<'_>]) -> Result<usize, WriteError> {
+        let taken = slices.iter().map(|slice| slice.len()).sum();
+        self.bytes += taken;
+        Ok(taken)
+    }
+
+    fn is_blocked(&self, _: Slot, _: Wants) -> bool {
+        false
+    }
+
+    fn set_blocked(&mut self, _: Slot) {}
+
+    fn finish(&mut self, _: Slot) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn send_q(&self, _: Slot) -> u32 {
+        0
+    }
+
+    fn take_error(&mut self, _: Slot) -> Option<io::Error> {
+        None
+    }
+
+    fn watch(&mut self, _: Slot, _: Wants) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn probe_peer_sooner(&mut self, _: Slot) {}
+
+    fn close(&mut self, _: Slot, _: Fate) {}
+}
+
+/// Readers and one speaker in the lobby.
+pub(crate) struct Room {
+    pub(crate) engine: Engine,
+    pub(crate) kernels: Swallow,
+    speaker: Slot,
+    now: Now,
+}
+
+impl Room {
+    /// A room with so many readers; the speaker comes last.
+    pub(crate) fn of(readers: usize) -> Self {
+        let mut config = Config::default();
+        config.flood.enabled = false;
+        config.limits.clients = u32::MAX;
+        let now = Now::default();
+        let mut engine = Engine::new(&config, now);
+        let peer = Peer::Tcp(SocketAddr::from(([127, 0, 0, 1], 6677)));
+        let mut speaker = None;
+        engine.begin_turn(now);
+        for _ in 0..=readers {
+            let Admission::In(slot) = engine.accepted(0, peer) else { panic!("there is room for all") };
+            speaker = Some(slot);
+        }
+        let mut room =
+            Self { engine, kernels: Swallow::default(), speaker: speaker.expect("one at least"), now };
+        room.engine.reconcile(&mut room.kernels);
+        // Whatever was to be told about their coming is told.
+        for _ in 0..100 {
+            room.turn(&[]);
+        }
+        room
+    }
+
+    /// One turn, in which the speaker sends `input`.
+    pub(crate) fn turn(&mut self, input: &[u8]) {
+        self.now.moment = self.now.moment + Duration::from_millis(200);
+        self.engine.begin_turn(self.now);
+        self.engine.handle_bytes(self.speaker, input);
+        self.engine.handle_timeout();
+        self.engine.reconcile(&mut self.kernels);
+    }
+}
+
+/// So many lines of 64 bytes, their ends included.
+pub(crate) fn lines(count: usize) -> Vec<u8> {
+    format!("{:063}\n", 7).repeat(count).into_bytes()
+}
