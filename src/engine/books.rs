@@ -34,6 +34,8 @@ pub struct Books {
     pub chunks: usize,
     /// The memory they take, in bytes.
     pub chunk_bytes: usize,
+    /// Connections whose lines wait for company before they are written.
+    pub unhurried: usize,
     /// Connections that stand under a deadline.
     pub deadlines: usize,
     /// Connections whose deadline is not the one under which they stand; none after a whole turn.
@@ -67,6 +69,7 @@ impl Engine {
                 Role::Client | Role::TurnedAway => &mut books.largest_outbox,
             };
             *largest = outbox.bytes().max(*largest);
+            books.unhurried += usize::from(entry.unhurried);
             books.misarmed += usize::from(entry.armed != entry.session.poll_timeout());
         }
         books

@@ -59,6 +59,8 @@ pub(super) struct Entry {
     pub(super) listener: u16,
     /// In the dirty list.
     pub(super) dirty: bool,
+    /// Among those whose lines wait for company.
+    pub(super) unhurried: bool,
     pub(super) role: Role,
     pub(super) style: Style,
     pub(super) seats: SmallVec<[Seat; 2]>,
@@ -85,6 +87,7 @@ impl Entry {
             origin: peer.into(),
             listener,
             dirty: false,
+            unhurried: false,
             style: Style::default(),
             seats: SmallVec::new(),
             armed: None,

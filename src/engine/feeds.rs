@@ -12,8 +12,9 @@ use slab::Slab;
 
 use super::encoding::Encoding;
 use super::entry::{Entry, Seat};
-use crate::chat::RoomId;
+use crate::chat::{Line, RoomId};
 use crate::id::Slot;
+use crate::time::WallTime;
 use crate::wire::chunks::{ChunkId, Chunks, Span};
 
 /// Bytes from which on a feed takes a fresh chunk.
@@ -25,6 +26,8 @@ pub(super) struct Due {
     pub(super) member: Slot,
     pub(super) span: Span,
     pub(super) lines: u32,
+    /// Whether one of them may not wait.
+    pub(super) is_urgent: bool,
 }
 
 /// All rooms' feeds, by [`RoomId`].
@@ -45,6 +48,8 @@ struct Feed {
     mark: (u32, u32),
     /// Where they end.
     end: (u32, u32),
+    /// Whether one of the unsettled lines may not wait.
+    is_urgent: bool,
     /// Counts settlings: a member's own start is valid within one only.
     round: u32,
     members: Vec<Member>,
@@ -61,7 +66,15 @@ struct Member {
 
 impl Feed {
     fn new(encoding: Encoding) -> Self {
-        Self { encoding, chunk: None, mark: (0, 0), end: (0, 0), round: 1, members: Vec::new() }
+        Self {
+            encoding,
+            chunk: None,
+            mark: (0, 0),
+            end: (0, 0),
+            is_urgent: false,
+            round: 1,
+            members: Vec::new(),
+        }
     }
 
     /// What `place` has not had yet; from now on it starts at the end.
@@ -72,7 +85,8 @@ impl Feed {
         member.start = self.end;
         let chunk = self.chunk?;
         let span = Span { chunk, start: start.0, end: self.end.0 };
-        (!span.is_empty()).then_some(Due { member: member.slot, span, lines: self.end.1 - start.1 })
+        let lines = self.end.1 - start.1;
+        (!span.is_empty()).then_some(Due { member: member.slot, span, lines, is_urgent: self.is_urgent })
     }
 
     fn append(&mut self, chunks: &mut Chunks, word: impl FnOnce(&mut Vec<u8>)) {
@@ -96,15 +110,15 @@ impl Feed {
 }
 
 impl Feeds {
-    /// Says a line to a room: encoded by `encode` once for each encoding that `reads` it. The speaker, whose seat is
+    /// Says a line to a room at `wall`: encoded once for each encoding in which it is read. The speaker, whose seat is
     /// `own`, gets what came before and not this line. What becomes due for others by it is given to `deliver`.
     pub(super) fn say(
         &mut self,
         chunks: &mut Chunks,
         room: RoomId,
         own: Option<Seat>,
-        reads: impl Fn(Encoding) -> bool,
-        encode: impl Fn(Encoding, &mut Vec<u8>),
+        line: &Line<'_>,
+        wall: WallTime,
         deliver: &mut impl FnMut(&mut Chunks, Due),
     ) {
         if self.open != Some(room) {
@@ -115,8 +129,9 @@ impl Feeds {
         if feeds.iter().all(|feed| feed.chunk.is_none()) {
             self.touched.push(room);
         }
+        let is_presence = line.is_presence();
         for (index, feed) in feeds.iter_mut().enumerate() {
-            if feed.members.is_empty() || !reads(feed.encoding) {
+            if feed.members.is_empty() || (is_presence && !feed.encoding.style.presence) {
                 continue;
             }
             let own = own.filter(|seat| seat.feed as usize == index).map(|seat| seat.place as usize);
@@ -124,7 +139,8 @@ impl Feeds {
                 deliver(chunks, due);
             }
             let encoding = feed.encoding;
-            feed.append(chunks, |bytes| encode(encoding, bytes));
+            feed.append(chunks, |bytes| encoding.encode(line, wall, bytes));
+            feed.is_urgent |= !is_presence;
             if let Some(place) = own {
                 feed.members[place].start = feed.end;
             }
@@ -149,6 +165,7 @@ impl Feeds {
                 }
             }
             feed.mark = feed.end;
+            feed.is_urgent = false;
             feed.round = feed.round.wrapping_add(1);
         }
     }

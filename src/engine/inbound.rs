@@ -76,6 +76,7 @@ impl Engine {
             self.arm(slot);
             self.board.touch(slot);
         }
+        self.board.hurry();
         while let Some(slot) = self.silences.take_due(now.moment) {
             self.end_silence(slot);
         }

@@ -28,6 +28,7 @@ pub mod snapshot;
 mod sockets;
 mod status;
 mod switchboard;
+mod unhurried;
 mod verbs;
 
 pub use crate::session::{Fate, Wants};

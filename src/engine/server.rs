@@ -97,7 +97,7 @@ impl Engine {
     /// When [`Engine::handle_timeout`] is wanted next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Moment> {
-        let own = [self.deadlines.next(), self.silences.next(), self.stopping];
+        let own = [self.deadlines.next(), self.silences.next(), self.board.unhurried.next(), self.stopping];
         own.into_iter().chain([self.hub.poll_timeout()]).flatten().min()
     }
 

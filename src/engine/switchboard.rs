@@ -9,6 +9,7 @@ use super::entry::{Entry, Role};
 use super::feeds::{self, Due, Feeds};
 use super::journal::Journal;
 use super::status::Totals;
+use super::unhurried::Unhurried;
 use crate::chat::{Delivery, Line, RoomId, Style};
 use crate::config::settings::Config;
 use crate::id::Slot;
@@ -36,6 +37,7 @@ pub(super) struct Switchboard {
     pub(super) now: Now,
     /// Sessions whose socket may have to do something.
     pub(super) dirty: Vec<Slot>,
+    pub(super) unhurried: Unhurried,
     /// Those whose outbox was more than half full in this turn: bound when its writes are done, and not in the middle
     /// of a broadcast.
     pub(super) crowded: Vec<Slot>,
@@ -64,6 +66,7 @@ impl Switchboard {
             totals: Totals::default(),
             now,
             dirty: Vec::new(),
+            unhurried: Unhurried::default(),
             crowded: Vec::new(),
             held_back: Vec::new(),
             said_before: 0,
@@ -97,6 +100,16 @@ impl Switchboard {
     pub(super) fn touch(&mut self, slot: Slot) {
         if let Some(entry) = self.entries.get_mut(slot.index()) {
             mark_dirty(entry, slot, &mut self.dirty);
+        }
+    }
+
+    /// Whoever's lines have waited long enough is written to in this turn.
+    pub(super) fn hurry(&mut self) {
+        for slot in self.unhurried.take_due(self.now.moment) {
+            if let Some(entry) = self.entries.get_mut(slot.index()) {
+                entry.unhurried = false;
+                mark_dirty(entry, slot, &mut self.dirty);
+            }
         }
     }
 
@@ -241,8 +254,8 @@ impl Switchboard {
 
     /// What delivers, apart from what is delivered from.
     fn desk(&mut self) -> (&mut Feeds, &mut Chunks, Desk<'_>) {
-        let Self { entries, chunks, limits, totals, now, dirty, crowded, feeds, .. } = self;
-        (feeds, chunks, Desk { entries, limits, totals, now: *now, dirty, crowded })
+        let Self { entries, chunks, limits, totals, now, dirty, unhurried, crowded, feeds, .. } = self;
+        (feeds, chunks, Desk { entries, limits, totals, now: *now, dirty, unhurried, crowded })
     }
 
     fn queue_own(&mut self, slot: Slot, line: &Line<'_>, keep: Keep) {
@@ -271,17 +284,9 @@ impl Delivery for Switchboard {
 
     fn tell_room(&mut self, room: RoomId, except: Option<Slot>, line: &Line<'_>) {
         let wall = self.now.wall;
-        let is_presence = line.is_presence();
         let own = except.and_then(|slot| self.entry(slot)).and_then(|entry| entry.seat(room));
         let (feeds, chunks, mut desk) = self.desk();
-        feeds.say(
-            chunks,
-            room,
-            own,
-            |encoding| encoding.style.presence || !is_presence,
-            |encoding, bytes| encoding.encode(line, wall, bytes),
-            &mut |chunks, due| desk.deliver(chunks, due),
-        );
+        feeds.say(chunks, room, own, line, wall, &mut |chunks, due| desk.deliver(chunks, due));
     }
 
     fn joined(&mut self, room: RoomId, member: Slot) {
@@ -319,6 +324,7 @@ struct Desk<'a> {
     totals: &'a mut Totals,
     now: Now,
     dirty: &'a mut Vec<Slot>,
+    unhurried: &'a mut Unhurried,
     crowded: &'a mut Vec<Slot>,
 }
 
@@ -328,7 +334,11 @@ impl Desk<'_> {
         self.totals.deliveries += u64::from(due.lines);
         let is_crowded =
             entry.session.queue_shared(chunks, due.span, due.lines, self.now.moment, self.limits);
-        mark_dirty(entry, due.member, self.dirty);
+        if due.is_urgent || is_crowded {
+            mark_dirty(entry, due.member, self.dirty);
+        } else if !entry.dirty && !std::mem::replace(&mut entry.unhurried, true) {
+            self.unhurried.add(due.member, self.now.moment);
+        }
         self.note(due.member, is_crowded);
     }
 

@@ -1,5 +1,7 @@
 //! What people read: the greeting, each other's lines, in order and once, and how they want them.
 
+use std::time::Duration;
+
 use crate::stage::World;
 
 #[test]
@@ -259,4 +261,23 @@ fn a_room_ends_with_its_last_member_and_begins_anew() {
         world.run();
         assert_eq!(world.books().rooms, 1);
     }
+}
+
+#[test]
+fn who_comes_is_told_of_a_moment_later_or_with_the_next_line() {
+    let mut world = World::new();
+    let [_alice, bob] = world.people(["alice", "bob"]);
+    let received = |world: &mut World| {
+        world.turn();
+        world.peers_read();
+        String::from_utf8(world.bytes_so_far(bob)).unwrap()
+    };
+    let carol = world.connect();
+    assert_eq!(received(&mut world), "", "a line of presence waits for company");
+    world.says(carol, "hi");
+    assert_eq!(received(&mut world), "12:34 #lobby --> guest-3\r\n12:34 #lobby <guest-3> hi\r\n");
+    world.says(carol, "/nick carol");
+    assert_eq!(received(&mut world), "");
+    world.jump_to(world.now().moment + Duration::from_millis(10));
+    assert_eq!(received(&mut world), "12:34 #lobby -- guest-3 is now carol\r\n");
 }

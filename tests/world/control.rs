@@ -47,7 +47,7 @@ fn status_has_every_field_of_the_contract() {
         ("ok", json!(true)),
         ("version", json!(env!("CARGO_PKG_VERSION"))),
         ("pid", json!(42)),
-        ("uptime_s", json!(10.0)),
+        ("uptime_s", json!(10.1)),
         ("listeners", json!(["127.0.0.1:6677 (lines)"])),
         ("accept_queues", json!([{"listener": "127.0.0.1:6677 (lines)", "length": 3, "limit": 1024}])),
         ("clients", json!(2)),

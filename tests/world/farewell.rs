@@ -1,5 +1,7 @@
 //! The end of a connection by word: `/quit`, and the operator's `kick` and `reset`.
 
+use std::time::Duration;
+
 use chatops::engine::Fate;
 
 use crate::stage::{Window, World};
@@ -58,15 +60,16 @@ fn a_kicked_client_that_goes_on_sending_is_read_for_five_seconds() {
     let mut world = World::new();
     let [alice, bob] = world.people(["alice", "bob"]);
     world.operator("kick bob").unwrap();
+    let kicked = world.now().moment;
     world.everybody_has_read();
     for _ in 0..4 {
         world.says(bob, &"x".repeat(200_000));
         world.pass("1s");
         assert!(world.peer(bob).inbound.is_empty(), "what it sends is discarded");
     }
-    world.pass("999ms");
+    world.jump_to(kicked + Duration::from_millis(4_999));
     assert_eq!(world.fate(bob), None);
-    world.pass("1ms");
+    world.jump_to(kicked + Duration::from_secs(5));
     assert_eq!(world.fate(bob), Some(Fate::Close));
     world.reads(alice, []);
 }

@@ -189,6 +189,9 @@ impl World {
             client
         });
         self.everybody_has_read();
+        // The session keeps some times in tenths of a second: the story begins on a full one.
+        let tenths = self.moment.micros().div_ceil(100_000);
+        self.jump_to(Moment::from_micros(tenths * 100_000));
         people
     }
 
@@ -243,6 +246,11 @@ impl World {
     /// All that happens, has happened; then these are the bytes that a client has read since it last read.
     pub(crate) fn bytes(&mut self, client: Client) -> Vec<u8> {
         self.run();
+        self.bytes_so_far(client)
+    }
+
+    /// Everything that a client has received since this was last asked, without waiting for more.
+    pub(crate) fn bytes_so_far(&mut self, client: Client) -> Vec<u8> {
         std::mem::take(&mut self.peer(client).received)
     }
 
@@ -265,7 +273,8 @@ impl World {
             self.jump_to(due);
             self.run();
         }
-        self.jump_to(end);
+        // Lines that wait for company may have taken it a little further.
+        self.jump_to(end.max(self.moment));
         self.run();
     }
 
@@ -284,12 +293,21 @@ impl World {
         self.moment = moment;
     }
 
-    /// Turns until nothing more happens at this moment.
+    /// Turns until nothing more happens at this moment, or by itself in the next: lines that wait for company are
+    /// waited for.
     pub(crate) fn run(&mut self) {
+        self.run_now();
+        while let Some(due) = self.next_deadline().filter(|_| self.books().unhurried > 0) {
+            self.jump_to(due);
+            self.run_now();
+        }
+        self.check_quiet();
+    }
+
+    fn run_now(&mut self) {
         while self.has_work() {
             self.turn();
         }
-        self.check_quiet();
     }
 
     /// Every peer whose window is open reads what there is for it.
