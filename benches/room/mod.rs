@@ -53,6 +53,10 @@ impl Sockets for Swallow {
     fn probe_peer_sooner(&mut self, _: Slot) {}
 
     fn close(&mut self, _: Slot, _: Fate) {}
+
+    fn is_late(&mut self) -> bool {
+        false
+    }
 }
 
 /// Readers and one speaker in the lobby.

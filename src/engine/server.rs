@@ -43,6 +43,8 @@ pub struct Engine {
     pub(super) flood_rate: u32,
     /// Reads cut short because too much is unparsed.
     pub(super) full_inboxes: Seldom,
+    /// Whether the last turn had no time left for some connections.
+    pub(super) is_behind: bool,
     /// The connections under way in [`Engine::reconcile`]; kept for its memory.
     pub(super) reconciled: Vec<Slot>,
     /// The message under way; kept for its memory.
@@ -71,6 +73,7 @@ impl Engine {
             stopping: None,
             flood_rate: config.flood.lines_per_second,
             full_inboxes: Seldom::default(),
+            is_behind: false,
             reconciled: Vec::new(),
             text: String::new(),
             telnet_text: Vec::new(),
@@ -84,9 +87,13 @@ impl Engine {
 
     /// Everything until the next call happens at `now`.
     ///
-    /// Whoever was held back because enough was said in the last turn is heard first.
+    /// Whoever was held back because enough was said in the last turn is heard first. While the loop is behind with
+    /// its writes, what is said counts on: nobody's outbox fills up because the server is slow.
     pub fn begin_turn(&mut self, now: Now) {
         self.board.now = now;
+        if self.is_behind {
+            return;
+        }
         self.board.said_before = self.board.chunks.said();
         for slot in std::mem::take(&mut self.board.held_back) {
             self.parse(slot, &[]);

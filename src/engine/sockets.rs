@@ -69,6 +69,10 @@ pub trait Sockets {
 
     /// Closes the socket; the slot is free then.
     fn close(&mut self, slot: Slot, fate: Fate);
+
+    /// Whether the turn has gone on for long enough, so that what is left to do is the next turn's. Asked after each
+    /// connection that was served.
+    fn is_late(&mut self) -> bool;
 }
 
 /// Why nothing was written.
@@ -89,9 +93,10 @@ struct Heard {
 }
 
 impl Engine {
-    /// Makes every socket that may have to do something do what its session wants. The last step of a turn: what is
-    /// left unsent is held to the limits.
+    /// Makes every socket that may have to do something do what its session wants, for as long as the turn may go on.
+    /// The last step of a turn: what is left unsent is held to the limits.
     pub fn reconcile(&mut self, sockets: &mut impl Sockets) {
+        self.is_behind = false;
         let mut dirty = std::mem::take(&mut self.reconciled);
         for _ in 0..PASSES_MAX {
             self.settle();
@@ -104,12 +109,27 @@ impl Engine {
             }
             // Those who were buried leave rooms: their last lines go out with the rest.
             self.settle();
-            for slot in &dirty {
-                self.serve(*slot, sockets);
+            self.is_behind = self.serve_all(&mut dirty, sockets);
+            if self.is_behind {
+                break;
             }
         }
         self.end_turn();
         self.reconciled = dirty;
+    }
+
+    /// Serves one after the other until the turn is late. Whoever is left is first in the next one; `true` if anybody
+    /// is.
+    fn serve_all(&mut self, dirty: &mut Vec<Slot>, sockets: &mut impl Sockets) -> bool {
+        for at in 0..dirty.len() {
+            self.serve(dirty[at], sockets);
+            if sockets.is_late() && at + 1 < dirty.len() {
+                dirty.drain(..=at);
+                self.board.touch_first(dirty);
+                return true;
+            }
+        }
+        false
     }
 
     /// Reads once; a broken socket is read to its end, for it will never be quiet. Gives the bytes read, and one more

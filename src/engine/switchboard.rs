@@ -43,12 +43,15 @@ pub(super) struct Switchboard {
     pub(super) crowded: Vec<Slot>,
     /// Those whose next message waits for the next turn, because enough was said in this one.
     pub(super) held_back: Vec<Slot>,
-    /// [`Chunks::said`] when the turn began.
+    /// [`Chunks::said`] when the turn began, or the first of those in a row that were late.
     pub(super) said_before: u64,
+    /// Bytes that may be said from then on.
+    said_budget: u64,
     feeds: Feeds,
 }
 
-/// Bytes that may be said in one turn, in all encodings together; what was received beyond waits for the next.
+/// Bytes that may be said in one turn, in all encodings together, and no more than half of an outbox; what was received
+/// beyond waits for the next.
 const SAID_BUDGET: u64 = 8 * 1024 * 1024;
 
 impl Switchboard {
@@ -70,6 +73,7 @@ impl Switchboard {
             crowded: Vec::new(),
             held_back: Vec::new(),
             said_before: 0,
+            said_budget: SAID_BUDGET.min(limits.outbox_bytes as u64 / 2),
             feeds: Feeds::default(),
         }
     }
@@ -103,6 +107,15 @@ impl Switchboard {
         }
     }
 
+    /// The sockets of `slots` have something to do that comes before all else.
+    pub(super) fn touch_first(&mut self, slots: &[Slot]) {
+        let later = std::mem::take(&mut self.dirty);
+        for slot in slots {
+            self.touch(*slot);
+        }
+        self.dirty.extend(later);
+    }
+
     /// Whoever's lines have waited long enough is written to in this turn.
     pub(super) fn hurry(&mut self) {
         for slot in self.unhurried.take_due(self.now.moment) {
@@ -121,7 +134,7 @@ impl Switchboard {
     ) -> Option<Incoming> {
         let limits = self.limits_of(slot);
         let is_crowded = self.chunks.queued() > self.outbox_total / 2;
-        let is_enough = self.chunks.said() - self.said_before >= SAID_BUDGET;
+        let is_enough = self.chunks.said() - self.said_before >= self.said_budget;
         let now = self.now.moment;
         if is_enough {
             if self.change_input(slot, |session| session.hold_back(input))? {

@@ -13,7 +13,9 @@ use crate::time::Moment;
 /// Bytes read in one turn from all.
 const TURN_READ_BUDGET: usize = 4 * 1024 * 1024;
 /// Time after which a turn reads from nobody else.
-const TURN_TIME_BUDGET: Duration = Duration::from_millis(10);
+const READ_TIME_BUDGET: Duration = Duration::from_millis(10);
+/// Peers between two looks at the clock, if they send little.
+const LOOK_EVERY: usize = 64;
 /// Wake-ups of one socket in a row that led to nothing; at so many there is a bug, and it is closed.
 const IDLE_WAKES_MAX: u16 = 1_000;
 
@@ -45,8 +47,9 @@ impl Reactor {
         for at in 0..peers.len() {
             let before = read / READ_BUDGET;
             read += self.handle_ready(peers[at]);
-            // The clock is looked at after each 64 KiB, not after each peer.
-            let is_late = read / READ_BUDGET > before && self.clock.moment().since(start) >= TURN_TIME_BUDGET;
+            // Not after each peer: the clock costs as much as a short line.
+            let is_time_to_look = read / READ_BUDGET > before || at % LOOK_EVERY == LOOK_EVERY - 1;
+            let is_late = is_time_to_look && self.clock.moment().since(start) >= READ_TIME_BUDGET;
             if is_late || read >= TURN_READ_BUDGET {
                 self.read_from = peers.get(at + 1).map(|next| next.key);
                 return;

@@ -17,6 +17,7 @@ mod server;
 mod signals;
 mod socket;
 mod table;
+mod turn_time;
 
 pub use listener::BindError;
 pub use server::{End, Server, Totals};

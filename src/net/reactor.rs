@@ -1,9 +1,9 @@
 //! One turn of the loop, and the table of sockets it works on.
 //!
 //! Order of a turn: wait, read the clock once, mailbox, ingest (accept, read), deadlines, operators' answers,
-//! reconcile (close, write, FIN, interest), publish. Nobody is freed before reconcile, so nothing is closed inside a broadcast. Who has
-//! budget left over shows again: level-triggered events repeat, and what stays dirty keeps the next wait from
-//! sleeping.
+//! reconcile (close, write, FIN, interest), publish. Nobody is freed before reconcile, so nothing is closed inside a
+//! broadcast. Whoever a turn has no time left for shows again: level-triggered events repeat, and what stays dirty
+//! keeps the next wait from sleeping.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -94,12 +94,12 @@ impl Reactor {
             listeners: watched,
             control: control.map(|control| watch(&poller, control, KEY_CONTROL)).transpose()?,
             mailbox: None,
+            sockets: Table::new(keepalive, clock.clone()),
             clock,
             signals: watch(&poller, Signals::to_stop()?, KEY_STOP)?,
             reload: watch(&poller, Signals::to_reload()?, KEY_RELOAD)?,
             poller,
             stop_signals: 0,
-            sockets: Table::new(keepalive),
             reserve: open_reserve(),
             accept_again: None,
             queries: Vec::new(),
@@ -135,6 +135,7 @@ impl Reactor {
         self.poller.wait(events, timeout)?;
         let now = self.clock.now();
         self.engine.begin_turn(now);
+        self.sockets.time.begin(now.moment);
         self.read_mail();
         self.ingest(events, now.moment);
         if now.moment.since(asked) <= BUSY_WAIT {

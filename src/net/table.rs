@@ -6,6 +6,8 @@ use std::io::{self, IoSlice};
 use std::time::Duration;
 
 use super::socket::Socket;
+use super::turn_time::TurnTime;
+use crate::clock::Clock;
 use crate::config::settings::Keepalive;
 use crate::engine::snapshot::Kernel;
 use crate::engine::{Fate, READ_BUDGET, Sockets, Wants, WriteError};
@@ -20,6 +22,7 @@ pub(super) struct Table {
     /// Silence before the first keepalive probe of a peer that has sent FIN and stays.
     half_closed_idle: Duration,
     buffer: Box<[u8]>,
+    pub(super) time: TurnTime,
 }
 
 /// A socket and what the loop has to remember of it.
@@ -93,12 +96,13 @@ impl Registered {
 }
 
 impl Table {
-    pub(super) fn new(keepalive: &Keepalive) -> Self {
+    pub(super) fn new(keepalive: &Keepalive, clock: Clock) -> Self {
         Self {
             places: Vec::new(),
             generations: 0,
             half_closed_idle: keepalive.idle_half_closed.min(keepalive.idle),
             buffer: vec![0; READ_BUDGET].into_boxed_slice(),
+            time: TurnTime::new(clock),
         }
     }
 
@@ -216,6 +220,10 @@ impl Sockets for Table {
             // Without it the peer is found out later, by the idle time that it has.
             let _ = socket.set_keepalive_idle(self.half_closed_idle);
         }
+    }
+
+    fn is_late(&mut self) -> bool {
+        self.time.is_over()
     }
 
     fn close(&mut self, slot: Slot, fate: Fate) {

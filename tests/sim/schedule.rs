@@ -210,6 +210,7 @@ impl Schedule {
             peer.read_max = self.random.pick(&[1, 2, 7, 40, 64 * 1024, 64 * 1024]);
             peer.write_max = self.random.pick(&[1, 30, 500, usize::MAX, usize::MAX]);
         }
+        self.world.served_a_turn = self.random.pick(&[1, 2, 5, usize::MAX, usize::MAX]);
         self.world.turn_with(order);
         for peer in &mut self.world.peers {
             // Byte by byte until all is quiet would take too many turns.

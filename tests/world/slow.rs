@@ -273,3 +273,40 @@ fn a_slow_reader_is_recorded_once_until_it_has_caught_up() {
         world.everybody_has_read();
     }
 }
+
+#[test]
+fn whom_a_turn_has_no_time_for_comes_first_in_the_next() {
+    let mut world = World::new();
+    let [alice, others @ ..] = world.people(["alice", "bob", "carol", "dave", "erin"]);
+    world.served_a_turn = 2;
+    let mut have_it = Vec::new();
+    for number in 0..6 {
+        world.says(alice, &format!("{number}"));
+        world.turn();
+        world.peers_read();
+        have_it.push(others.map(|other| !world.bytes_so_far(other).is_empty()));
+    }
+    // Alice, who said something, is looked at as well.
+    for two in have_it.windows(4) {
+        assert!((0..4).all(|who| two.iter().any(|turn| turn[who])), "nobody is forgotten: {have_it:?}");
+    }
+}
+
+#[test]
+fn a_turn_says_no_more_than_half_of_an_outbox_even_if_it_is_late() {
+    let mut world = World::with(|config| {
+        config.limits.outbox_bytes = ByteSize(4_000);
+        config.flood.enabled = false;
+    });
+    let [alice, others @ ..] = world.people(["alice", "bob", "carol", "dave", "erin"]);
+    world.served_a_turn = 1;
+    for number in 0..1_000 {
+        world.says(alice, &format!("{number}"));
+    }
+    for other in others {
+        let heard = world.lines(other);
+        let expected: Vec<String> =
+            (0..1_000).map(|number| format!("12:34 #lobby <alice> {number}")).collect();
+        assert_eq!(heard, expected, "who reads all the time loses nothing");
+    }
+}

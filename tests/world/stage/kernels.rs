@@ -13,6 +13,8 @@ pub(super) struct Kernels<'a> {
     by_slot: &'a mut BTreeMap<Slot, usize>,
     /// Whether a byte moved, or anybody came to an end.
     moved: &'a mut bool,
+    /// How many more are served in this turn.
+    served_at_most: usize,
     /// What one read gave.
     input: Vec<u8>,
 }
@@ -22,8 +24,9 @@ impl<'a> Kernels<'a> {
         peers: &'a mut [Peer],
         by_slot: &'a mut BTreeMap<Slot, usize>,
         moved: &'a mut bool,
+        served_at_most: usize,
     ) -> Self {
-        Self { peers, by_slot, moved, input: Vec::new() }
+        Self { peers, by_slot, moved, served_at_most, input: Vec::new() }
     }
 
     fn peer(&self, slot: Slot) -> &Peer {
@@ -92,5 +95,10 @@ impl Sockets for Kernels<'_> {
         if let Some(number) = self.by_slot.remove(&slot) {
             self.peers[number].close(fate);
         }
+    }
+
+    fn is_late(&mut self) -> bool {
+        self.served_at_most = self.served_at_most.saturating_sub(1);
+        self.served_at_most == 0
     }
 }

@@ -1,0 +1,37 @@
+//! How long a turn may go on.
+
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::time::Moment;
+
+/// Time after which a turn writes to nobody else. An operator who asks for something waits no longer than that.
+const TURN_TIME_BUDGET: Duration = Duration::from_millis(16);
+/// Questions between two looks at the clock: a look costs a tenth of a short write.
+const LOOK_EVERY: u32 = 32;
+
+/// The time of the turn under way.
+#[derive(Debug)]
+pub(super) struct TurnTime {
+    clock: Clock,
+    end: Moment,
+    asked: u32,
+}
+
+impl TurnTime {
+    pub(super) const fn new(clock: Clock) -> Self {
+        Self { clock, end: Moment::START, asked: 0 }
+    }
+
+    /// The turn has begun at `now`.
+    pub(super) fn begin(&mut self, now: Moment) {
+        self.end = now + TURN_TIME_BUDGET;
+        self.asked = 0;
+    }
+
+    /// Whether its time is up. So much is always done that a late turn gets something done as well.
+    pub(super) fn is_over(&mut self) -> bool {
+        self.asked += 1;
+        self.asked.is_multiple_of(LOOK_EVERY) && self.clock.moment() >= self.end
+    }
+}
