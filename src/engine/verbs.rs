@@ -134,7 +134,7 @@ impl Engine {
         if is_over {
             self.part(slot, CloseReason::Shutdown, Linger::for_peer(timeout));
         } else {
-            // Lines that waited for answers to be read have nothing to wait for now.
+            // Lines may have waited for answers to be read: there are none any more.
             self.parse(slot, &[]);
         }
         self.board.touch(slot);

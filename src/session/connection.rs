@@ -102,6 +102,8 @@ pub struct Session {
     pub(super) gated: bool,
     /// An answer is under way that is made as its reader takes it.
     pub(super) answering: bool,
+    /// The last message has no end: the end of input ended it.
+    pub(super) cut_off: bool,
     /// A look at Send-Q is wanted.
     pub(super) probe: bool,
     /// `/listen`: stays after half-close.
@@ -154,6 +156,7 @@ impl Session {
             flow: false,
             flood_since: None,
             gated: false,
+            cut_off: false,
             answering: false,
             probe: false,
             listens: false,

@@ -151,7 +151,7 @@ impl Session {
         if self.input == Input::Discarded {
             self.framer.clear();
         }
-        self.framer.end();
+        self.cut_off = self.framer.end();
         self.input = Input::Ended;
         self.eof_at = now.into();
         self.timeline.note(now, Milestone::Eof);
@@ -165,6 +165,12 @@ impl Session {
     #[must_use]
     pub fn input_is_done(&self) -> bool {
         self.input == Input::Ended && self.framer.held_bytes() == 0 && !self.answering
+    }
+
+    /// Whether the message that was taken last was the last of all and had no end: there may have been more to it.
+    #[must_use]
+    pub fn was_cut_off(&self) -> bool {
+        self.cut_off && self.framer.held_bytes() == 0
     }
 
     /// Whether it was over its rate and has paused since.

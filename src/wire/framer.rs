@@ -92,8 +92,8 @@ impl Framer {
     }
 
     /// The input has ended: what is held of an unfinished message is a message where a byte ends one. Elsewhere it
-    /// is no message and stays held; [`Framer::clear`] drops it.
-    pub fn end(&mut self) {
+    /// is no message and stays held; [`Framer::clear`] drops it. `true` if there was such a message to end.
+    pub fn end(&mut self) -> bool {
         let missing_end = match &self.decoder {
             Decoder::Lines(lines) => lines.missing_end(self.held()),
             Decoder::Nul(_) => nul::missing_end(self.held()),
@@ -102,6 +102,7 @@ impl Framer {
         if let Some(end) = missing_end {
             self.held.extend(&[end]);
         }
+        missing_end.is_some()
     }
 
     /// Keeps `input` for later, unparsed, behind what is held already.

@@ -17,6 +17,8 @@ enum Request {
     Blank,
     /// An error with these words in it.
     Refused(String),
+    /// An order about somebody who is not there: an error with these words in it.
+    Nobody(String),
     /// An error as well, and it may come before the request's end.
     TooLong,
     /// A list of this name.
@@ -75,7 +77,10 @@ impl Operator {
             8 => (String::new(), Request::Blank),
             9 => ("x".repeat(TOO_LONG_BYTES), Request::TooLong),
             10 => (format!("frob{number} 1"), Request::Refused(format!("no such verb: frob{number};"))),
-            _ => (format!("kick {number} away"), Request::Refused(format!("nobody here is #{number}"))),
+            _ => (
+                format!("kick nobody{number} away"),
+                Request::Nobody(format!("nobody here is nobody{number}")),
+            ),
         };
         self.enters(random, &line, request);
         line
@@ -105,13 +110,24 @@ impl Operator {
 
     /// The rest of what was typed, maybe without the last line's end.
     pub(crate) fn sends_the_rest(&mut self, random: &mut Random) -> Vec<u8> {
+        let was_after_cr = self.after_cr;
         let mut rest = self.takes_typed(self.typed.len());
         let may_be_cut = rest.ends_with(b"\n") && self.asked.last() != Some(&Request::Blank);
         if may_be_cut && random.percent(50) {
             rest.pop();
+            if !rest.last().map_or(was_after_cr, |last| *last == b'\r') {
+                self.cuts_off_the_last();
+            }
         }
         self.has_finished = true;
         rest
+    }
+
+    /// The last request ends with the input: a question is answered all the same.
+    fn cuts_off_the_last(&mut self) {
+        if let Some(last @ (Request::Order(_) | Request::Nobody(_))) = self.asked.last_mut() {
+            *last = Request::Refused("the request has no line end".to_owned());
+        }
     }
 
     fn takes_typed(&mut self, count: usize) -> Vec<u8> {
@@ -163,7 +179,7 @@ fn is_answer_to(request: &Request, answer: &Value) -> bool {
     }
     match request {
         Request::Blank => error.is_some_and(|error| error.starts_with("a verb is expected")),
-        Request::Refused(words) => error.is_some_and(|error| error.contains(words)),
+        Request::Refused(words) | Request::Nobody(words) => error.is_some_and(|error| error.contains(words)),
         Request::TooLong => error == Some("a request has at most 8192 bytes"),
         Request::List(name) => is_ok && has_rows(name, &answer[*name]),
         Request::Order(about) => {

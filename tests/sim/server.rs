@@ -38,6 +38,7 @@ pub(crate) fn configure(config: &mut Config, random: &mut Random, has_witness: b
         config.half_close.policy = HalfClosePolicy::Listen;
     }
     config.half_close.timeout = Duration::from_secs(random.pick(&[5, 60, 600]));
+    config.limits.inbox_total = ByteSize(random.pick(&[300, 2_000, 64 * 1024 * 1024]));
     config.rooms.presence_max = 1_000;
     if has_witness {
         return;

@@ -77,17 +77,23 @@ pub(crate) struct Transcript {
 impl Transcript {
     pub(crate) fn of(peer: &Peer, framing: Framing, names: &Names) -> Self {
         let is_complete = peer.got_fin() && !peer.is_closed;
+        let is_fixed = matches!(framing, Framing::Fixed(_));
         let mut bytes = match framing {
             Framing::Lines => without_telnet(&peer.received),
             _ => peer.received.clone(),
         };
-        let mut lines = Vec::new();
+        let mut lines: Vec<String> = Vec::new();
         while let Some(line) = framing.take(&mut bytes) {
             let line = String::from_utf8(line).expect("only UTF-8 is sent");
             assert!(!line.chars().any(|c| c != '\t' && c.is_control()), "{line:?}");
-            // A line that was cut off behind a space has none for those who read it in a record.
-            lines.push(heard(line.trim_end_matches(' '), names));
+            match lines.last_mut() {
+                // A long line goes on in the next record, with the padding of what is typed at length.
+                Some(last) if is_fixed && line.starts_with('x') => last.push_str(&line),
+                _ => lines.push(line),
+            }
         }
+        // A line that was cut off behind a space has none for those who read it in a record.
+        let lines = lines.iter().map(|line| heard(line.trim_end_matches(' '), names)).collect();
         assert!(!is_complete || bytes.is_empty(), "the last line is not whole: {}", bytes.escape_ascii());
         Self { lines, is_complete }
     }

@@ -248,6 +248,30 @@ fn half_close_answers_everything_and_ends() {
 }
 
 #[test]
+fn an_order_without_its_line_end_is_not_carried_out() {
+    let mut world = World::new();
+    let people = world.people(["alice", "bob"]);
+    for order in ["reset 1", "kick alice because", "shutdown 1 both", "mute 1", "say hello", "pause", "stop"]
+    {
+        let operator = world.connect_operator();
+        world.sends(operator, format!("status\n{order}").as_bytes());
+        world.finishes(operator);
+        let answers = answers(&mut world, operator);
+        assert_eq!(answers.len(), 2, "{order}");
+        assert_eq!(answers[1], json!({"ok": false, "error": "the request has no line end"}), "{order}");
+        world.pass("1s");
+    }
+    for client in people {
+        assert_eq!(world.fate(client), None);
+        world.reads(client, []);
+    }
+    let operator = world.connect_operator();
+    world.sends(operator, b"reset 1\n");
+    world.finishes(operator);
+    assert_eq!(answers(&mut world, operator)[0]["ok"], true, "what stands before the end is whole");
+}
+
+#[test]
 fn an_operator_is_no_part_of_the_chat() {
     let mut world = World::new();
     let [alice] = world.people(["alice"]);

@@ -81,9 +81,9 @@ fn who_asks_to_listen_stays_for_as_long_as_it_lives() {
 fn under_the_policy_of_listening_everybody_stays_for_a_while() {
     let mut world = listening_world();
     let [alice, bob] = world.people(["alice", "bob"]);
-    world.says(bob, "bye for now");
+    world.says(bob, "see you");
     half_closed(&mut world, bob);
-    world.reads(alice, ["12:34 #lobby <bob> bye for now"]);
+    world.reads(alice, ["12:34 #lobby <bob> see you"]);
     world.pass("9m");
     world.says(alice, "hello");
     world.reads(bob, ["12:43 #lobby <alice> hello"]);

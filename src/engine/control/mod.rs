@@ -164,15 +164,23 @@ impl Engine {
             }
             Incoming::Message => match text.parse::<OperatorCommand>() {
                 Ok(OperatorCommand::Ask(question)) => self.begin(slot, question),
-                Ok(command) => {
-                    let (id, outcome) = self.order(&command);
-                    let mut line = Vec::new();
-                    json::outcome(&mut line, id, &outcome);
-                    self.board.answer_raw(slot, &line);
-                }
+                // Half of `reset 12` is `reset 1`.
+                Ok(_) if self.was_cut_off(slot) => self.refuse(slot, "the request has no line end"),
+                Ok(command) => self.obey(slot, &command),
                 Err(why) => self.refuse(slot, &why.to_string()),
             },
         }
+    }
+
+    fn was_cut_off(&self, slot: Slot) -> bool {
+        self.board.entry(slot).is_some_and(|entry| entry.session.was_cut_off())
+    }
+
+    fn obey(&mut self, slot: Slot, command: &OperatorCommand) {
+        let (id, outcome) = self.order(command);
+        let mut line = Vec::new();
+        json::outcome(&mut line, id, &outcome);
+        self.board.answer_raw(slot, &line);
     }
 
     fn begin(&mut self, slot: Slot, question: Question) {
