@@ -1,5 +1,7 @@
 //! Why a connection is as it is, in words: what an operator would have to work out from queues, windows and times.
 
+use std::time::Duration;
+
 use super::picture::{Picture, send_q};
 use super::units::{bytes, counted, grouped, span, time_of_day};
 use crate::engine::snapshot::{Flags, Phase, Row, TcpInfo};
@@ -8,6 +10,9 @@ use crate::engine::snapshot::{Flags, Phase, Row, TcpInfo};
 const FORECAST_MAX_S: u64 = 3_600;
 /// From this share of its limit an outbox is full, in hundredths: the next line may be too long for what is left.
 const FULL_FROM_PERCENT: u64 = 95;
+
+/// Bytes that nobody has acknowledged for so long are stuck: round trips and delayed acknowledgements take less.
+const STUCK_AFTER: Duration = Duration::from_secs(2);
 
 /// The words around the time of a forecast.
 const FORECAST: (&str, &str) = ("reaches its limit in ", " at this rate");
@@ -50,6 +55,7 @@ pub(crate) fn remarks(picture: &Picture, index: usize, raw: bool) -> Vec<Remark>
     say(Weight::Info, ending(row, picture));
     if row.state != Phase::Gone {
         say(Weight::Alarm, stuck(row, picture));
+        say(Weight::Info, under_way(row, picture, raw));
         if is_full(row, picture, index) {
             say(Weight::Alarm, Some(full(row)));
         } else {
@@ -95,8 +101,21 @@ fn stuck(row: &Row, picture: &Picture) -> Option<String> {
             counted(u64::from(retransmits), "retransmit", "retransmits"),
             counted(u64::from(unacked), "segment", "segments")
         )),
-        _ => since.map(|since| format!("takes nothing{since}")),
+        _ => since.filter(|_| is_late(row, picture)).map(|since| format!("takes nothing{since}")),
     }
+}
+
+/// Whether bytes wait for longer than a healthy peer on a bad line lets them.
+fn is_late(row: &Row, picture: &Picture) -> bool {
+    let since = row.stuck_since.map(|since| picture.taken().moment.since(since));
+    row.flags.has(Flags::STALLED) || since.is_some_and(|since| since >= STUCK_AFTER)
+}
+
+/// Bytes are on their way, and it is too early to make anything of it.
+fn under_way(row: &Row, picture: &Picture, raw: bool) -> Option<String> {
+    let count = row.outbox_bytes + send_q(row);
+    let is_young = row.stuck_since.is_some() && stuck(row, picture).is_none();
+    (count > 0 && is_young).then(|| format!("{} under way", bytes(count, raw)))
 }
 
 /// Whether lines to it are skipped, or the next one will be.

@@ -257,8 +257,9 @@ impl Session {
         self.ending.is_some()
     }
 
-    /// Both directions end, for this reason, unless it ends for another already: what is queued is flushed, FIN sent, what comes in dropped until the
-    /// peer's FIN, and all of that within `linger`. `false` if the connection is gone.
+    /// Both directions end: what is queued is flushed, FIN sent, what comes in dropped until the peer's FIN, and all of
+    /// that within `linger`. Of several reasons the first is kept, and of several deadlines the earliest. `false` if
+    /// the connection is gone.
     pub fn farewell(&mut self, reason: CloseReason, linger: Linger, now: Moment) -> bool {
         if !self.step(Transition::Farewell) {
             return false;
@@ -279,7 +280,7 @@ impl Session {
         for timer in [Timer::Flow, Timer::HalfClose, Timer::Patience] {
             self.timers.cancel(timer);
         }
-        self.timers.set(Timer::Linger, now + linger.total);
+        self.timers.set_earlier(Timer::Linger, now + linger.total);
         if self.output == Output::Finned {
             self.timers.set(Timer::LingerIdle, now + linger.idle);
             if self.input == Input::Ended {

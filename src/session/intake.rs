@@ -215,7 +215,22 @@ impl Session {
             && self.lines.is_rested(now, flood.lines)
             && self.bytes.is_rested(now, flood.bytes)
         {
-            self.flood_since = None;
+            self.end_flood(now);
+        }
+    }
+
+    /// A stretch of flooding begins, unless one is under way: `false` then.
+    fn begin_flood(&mut self, now: Moment) -> bool {
+        let is_new = self.flood_since.is_none();
+        if is_new {
+            self.flood_since = Some(now);
+            self.timeline.note(now, Milestone::FlowStart);
+        }
+        is_new
+    }
+
+    fn end_flood(&mut self, now: Moment) {
+        if self.flood_since.take().is_some() {
             self.timers.cancel(Timer::Patience);
             self.timeline.note(now, Milestone::FlowEnd);
         }
@@ -231,25 +246,23 @@ impl Session {
         let wait = self.lines.wait(now, flood.lines, 1).max(self.bytes.wait(now, flood.bytes, 0));
         self.flow = true;
         self.timers.set(Timer::Flow, now + wait);
-        if self.flood_since.is_some() {
-            return false;
+        let is_new = self.begin_flood(now);
+        if is_new {
+            self.timers.set(Timer::Patience, now + flood.patience);
         }
-        self.flood_since = Some(now);
-        self.timers.set(Timer::Patience, now + flood.patience);
-        self.timeline.note(now, Milestone::FlowStart);
-        true
+        is_new
     }
 
-    /// What is only dropped is read no faster than what is parsed.
+    /// What is only dropped is read no faster than what is parsed, and with endless patience.
     fn pace(&mut self, now: Moment, limits: &Limits) {
         let Some(flood) = &limits.flood else { return };
         let wait = self.bytes.wait(now, flood.bytes, 0);
         if !wait.is_zero() {
             self.flow = true;
-            self.flood_since.get_or_insert(now);
             self.timers.set(Timer::Flow, now + wait);
+            self.begin_flood(now);
         } else if self.bytes.is_rested(now, flood.bytes) {
-            self.flood_since = None;
+            self.end_flood(now);
         }
     }
 

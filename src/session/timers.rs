@@ -43,6 +43,13 @@ impl Timers {
         }
     }
 
+    /// Sets a deadline, or moves it if it is set for later.
+    pub fn set_earlier(&mut self, timer: Timer, at: Moment) {
+        if self.get(timer).is_none_or(|set| at < set) {
+            self.set(timer, at);
+        }
+    }
+
     /// Takes a deadline away.
     pub fn cancel(&mut self, timer: Timer) {
         match (timer, &mut self.rare) {
@@ -109,5 +116,15 @@ mod tests {
         timers.set(Timer::Flow, at(5));
         timers.cancel(Timer::Flow);
         assert_eq!(timers.next(), None);
+    }
+
+    #[test]
+    fn a_deadline_that_may_only_come_nearer() {
+        let at = Moment::from_micros;
+        let mut timers = Timers::default();
+        for (wanted, set) in [(20, 20), (30, 20), (10, 10)] {
+            timers.set_earlier(Timer::Linger, at(wanted));
+            assert_eq!(timers.next(), Some(at(set)));
+        }
     }
 }

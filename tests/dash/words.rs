@@ -51,6 +51,10 @@ fn the_detail_says_why_in_words() {
             Row { kernel: Some(tcp(open_window)), stuck_since: Some(seconds_ago(5)), ..plain() },
             "takes nothing since 12:03:56",
         ),
+        (
+            Row { kernel: Some(tcp(open_window)), stuck_since: Some(seconds_ago(1)), ..plain() },
+            "64.0K under way",
+        ),
         (Row { flow_since: Some(seconds_ago(6)), ..plain() }, "flow: over its rate, not read since 12:03:55"),
         (
             Row {
@@ -131,7 +135,7 @@ fn an_outbox_near_its_limit_has_no_forecast_but_says_what_is_lost() {
 
 #[test]
 fn a_stall_keeps_its_time_in_every_picture() {
-    let since = seconds_ago(41);
+    let since = seconds_ago(43);
     let mut app = App::new(&mono(), false, false).unwrap();
     app.resized(100, 30);
     for step in 0..40 {
@@ -142,7 +146,7 @@ fn a_stall_keeps_its_time_in_every_picture() {
         let response = answer(&app, Snapshot { taken, rows, ..snapshot() });
         app.handle_response(response, taken);
         let screen = lines(&mut app, 100, 30).join("\n");
-        assert!(screen.contains("takes nothing since 12:03:20"), "{screen}");
+        assert!(screen.contains("takes nothing since 12:03:18"), "{screen}");
     }
 }
 
