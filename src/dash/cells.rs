@@ -28,6 +28,7 @@ pub(crate) fn cell(placed: Placed, picture: &Picture, index: usize, raw: bool, g
         Column::Rx => number(rate.rx()),
         Column::Tx => number(rate.tx()),
         Column::RxTx => format!("{}/{}", units::short(rate.rx(), false), units::short(rate.tx(), false)),
+        Column::Idle if row.flow_since.is_some() && row.gone_at.is_none() => "-".to_owned(),
         Column::Idle => units::brief_span(idle(row, picture.taken().moment)),
         Column::Flags => flags(row, cells, glyphs),
     }
@@ -74,7 +75,7 @@ fn flags(row: &Row, cells: usize, glyphs: &Glyphs) -> String {
     text
 }
 
-/// Since when it sends nothing; of those gone, since when they are.
+/// Since when nothing was read from it; of those gone, since when they are.
 pub(crate) fn idle(row: &Row, now: Moment) -> Duration {
     now.since(row.gone_at.unwrap_or(row.heard))
 }

@@ -38,7 +38,7 @@ pub(crate) enum Column {
     Tx,
     /// Both in one cell.
     RxTx,
-    /// Since it last sent something.
+    /// Since something was last read from it.
     Idle,
     /// What is remarkable, in words.
     Flags,
@@ -127,7 +127,7 @@ impl Column {
             Self::Rx => "bytes a second from the client",
             Self::Tx => "bytes a second to the client",
             Self::RxTx => "RX/s and TX/s in one cell",
-            Self::Idle => "since the client last sent something",
+            Self::Idle => "since last read; - while it is not",
             Self::Flags => "stalled slow flow half op muted listen telnet",
         }
     }

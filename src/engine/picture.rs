@@ -133,7 +133,8 @@ impl Engine {
             },
             write: if session.output() == Output::Open { HalfState::Open } else { HalfState::Shut },
             since: session.since(),
-            heard: session.heard(),
+            // Kept in tenths of a second: whoever was heard at once was not heard before it came.
+            heard: session.heard().max(session.since()),
             eof_at: ended.then_some(session.eof_at()),
             rooms: person.map_or(0, |person| count(person.room_count())),
             bytes_in: counters.bytes_in,

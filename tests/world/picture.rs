@@ -268,3 +268,13 @@ fn the_detail_tells_a_life_in_order() {
     let times: Vec<_> = detail.timeline.iter().map(|(at, _)| at.moment).collect();
     assert!(times.is_sorted());
 }
+
+#[test]
+fn nobody_is_idle_for_longer_than_it_is_here() {
+    let mut world = World::new();
+    world.jump_to(world.now().moment + Duration::from_millis(77));
+    let alice = world.connect();
+    world.says(alice, "hi");
+    let row = world.row(alice);
+    assert!(row.heard >= row.since, "{:?} {:?}", row.heard, row.since);
+}

@@ -15,7 +15,7 @@ use crate::dash::why::{self, Weight};
 use crate::dash::{measure, units};
 use crate::engine::record::Entry;
 use crate::engine::snapshot::{Detail, Milestone, Row};
-use crate::time::Now;
+use crate::time::{Moment, Now};
 
 /// Rows from which the timeline has a title of its own.
 const TITLED_FROM: u16 = 12;
@@ -137,6 +137,12 @@ fn labelled(app: &App, pairs: &[(&'static str, String)]) -> Vec<Spans> {
     pairs.iter().map(group).collect()
 }
 
+/// Since when nothing was read from it; `-` while it is not read.
+fn idle(row: &Row, now: Moment) -> String {
+    let is_unread = row.flow_since.is_some() && row.gone_at.is_none();
+    if is_unread { "-".to_owned() } else { units::brief_span(now.since(row.heard)) }
+}
+
 fn who(app: &App, row: &Row) -> Vec<(&'static str, String)> {
     let now = app.picture().taken().moment;
     let listener = app.picture().status().listeners.get(usize::from(row.listener));
@@ -144,7 +150,7 @@ fn who(app: &App, row: &Row) -> Vec<(&'static str, String)> {
     pairs.extend(listener.map(|listener| ("on", bare_address(listener).to_owned())));
     pairs.extend([
         ("age", units::clock(now.since(row.since))),
-        ("idle", units::brief_span(now.since(row.heard))),
+        ("idle", idle(row, now)),
         ("lines", format!("{} in, {} out", units::grouped(row.lines_in), units::grouped(row.lines_out))),
     ]);
     pairs.extend(row.terminal.as_ref().map(|terminal| ("terminal", terminal.to_string())));
