@@ -109,7 +109,8 @@ impl Entry {
         self.role == Role::Client
     }
 
-    /// Received and not yet parsed, as it counts for clients together: operators are few and have a limit of their own.
+    /// Received and not yet parsed, as it counts for clients together: operators are few and have a limit of their
+    /// own.
     pub(super) fn inbox_bytes(&self) -> usize {
         if self.role == Role::Operator { 0 } else { self.session.inbox_bytes() }
     }

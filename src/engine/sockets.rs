@@ -84,12 +84,21 @@ pub enum WriteError {
     Failed(io::Error),
 }
 
-/// What a read came to.
+/// How far a socket is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ReadTo {
+    /// One read: there is a next turn.
+    Once,
+    /// All that there is: the socket is broken, and will never be quiet.
+    TheEnd,
+}
+
+/// What reading came to.
 struct Heard {
     /// Bytes read, and one more for an end or an error.
     progress: usize,
-    /// It came to the end of what there is, and to no error that says why.
-    is_all: bool,
+    /// There is no more to read, and no error has said why.
+    is_exhausted: bool,
 }
 
 impl Engine {
@@ -135,14 +144,14 @@ impl Engine {
     /// Reads once; a broken socket is read to its end, for it will never be quiet. Gives the bytes read, and one more
     /// for an end or an error.
     pub fn receive(&mut self, slot: Slot, is_broken: bool, sockets: &mut impl Sockets) -> usize {
-        let heard = self.hear(slot, is_broken, sockets);
-        if is_broken && heard.is_all {
+        let heard = self.hear(slot, if is_broken { ReadTo::TheEnd } else { ReadTo::Once }, sockets);
+        if is_broken && heard.is_exhausted {
             self.fail_broken(slot, sockets);
         }
         heard.progress
     }
 
-    fn hear(&mut self, slot: Slot, is_broken: bool, sockets: &mut impl Sockets) -> Heard {
+    fn hear(&mut self, slot: Slot, to: ReadTo, sockets: &mut impl Sockets) -> Heard {
         let mut progress = 0;
         loop {
             let most = self.read_budget(slot);
@@ -150,25 +159,25 @@ impl Engine {
                 Ok([]) => {
                     self.handle_eof(slot);
                     self.touch(slot);
-                    if !is_broken && self.is_half_closed(slot) {
+                    if to == ReadTo::Once && self.is_half_closed(slot) {
                         sockets.probe_peer_sooner(slot);
                     }
-                    return Heard { progress: progress + 1, is_all: true };
+                    return Heard { progress: progress + 1, is_exhausted: true };
                 }
                 Ok(bytes) => {
                     progress += bytes.len();
                     self.handle_bytes(slot, bytes);
-                    if !is_broken || progress >= BROKEN_READ_BUDGET {
-                        return Heard { progress, is_all: false };
+                    if to == ReadTo::Once || progress >= BROKEN_READ_BUDGET {
+                        return Heard { progress, is_exhausted: false };
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Heard { progress, is_all: true };
+                    return Heard { progress, is_exhausted: true };
                 }
                 Err(error) => {
                     self.handle_error(slot, &error);
-                    return Heard { progress: progress + 1, is_all: false };
+                    return Heard { progress: progress + 1, is_exhausted: false };
                 }
             }
         }
@@ -183,10 +192,10 @@ impl Engine {
 
     /// A hang-up without our FIN, or an error: there is nobody to write to. After both FINs it is no error.
     fn fail_broken(&mut self, slot: Slot, sockets: &mut impl Sockets) {
-        let is_settling = self.wants(slot).is_none_or(|wants| !wants.events);
+        let has_both_fins = self.wants(slot).is_none_or(|wants| !wants.events);
         match sockets.take_error(slot) {
             Some(error) => self.handle_error(slot, &error),
-            None if is_settling => {}
+            None if has_both_fins => {}
             None => self.handle_error(slot, &io::ErrorKind::BrokenPipe.into()),
         }
     }
@@ -212,16 +221,21 @@ impl Engine {
                 Flushed::Blocked => sockets.set_blocked(slot),
                 Flushed::Failed(error) => {
                     // What it sent before it failed is heard.
-                    self.hear(slot, true, sockets);
-                    return self.handle_error(slot, &error);
+                    self.hear(slot, ReadTo::TheEnd, sockets);
+                    if self.wants(slot).is_some_and(|wants| wants.fate.is_none()) {
+                        self.handle_error(slot, &error);
+                    }
+                    return;
                 }
             }
         }
         self.finish(slot, sockets);
+        self.probe(slot, sockets);
         self.register(slot, sockets);
         self.arm(slot);
     }
 
+    /// Sends FIN, if it is time.
     fn finish(&mut self, slot: Slot, sockets: &mut impl Sockets) {
         if let Some(wants) = self.wants(slot).filter(|wants| wants.fin) {
             debug_assert!(!wants.write, "FIN goes behind everything that is unsent");
@@ -230,6 +244,10 @@ impl Engine {
                 Err(error) => self.handle_error(slot, &error),
             }
         }
+    }
+
+    /// Looks at Send-Q, if it is time.
+    fn probe(&mut self, slot: Slot, sockets: &mut impl Sockets) {
         let Some(wants) = self.wants(slot).filter(|wants| wants.probe) else { return };
         // Who has both FINs is not watched, or not for much longer: no event tells of an error. For all others one
         // does, and it must find the error: to ask for it is to take it away.
