@@ -9,7 +9,7 @@ use chatops::engine::READ_BUDGET;
 use chatops::engine::record::Record;
 use chatops::session::CloseReason;
 
-use crate::actor::{Actor, LINE_BYTES};
+use crate::actor::{Actor, LINE_BYTES, RECORD_BYTES};
 use crate::framing::Framing;
 use crate::operator::Operator;
 use crate::random::Random;
@@ -222,8 +222,9 @@ impl Schedule {
 
     fn check(&mut self) {
         let books = self.world.books();
-        // What cannot be skipped: answers, and a line for each that was begun.
-        let begun = books.connections * (LINE_BYTES + 64);
+        // What cannot be skipped: answers, and a line for each that was begun. And one that the operator has said since
+        // the last turn, in two records for some.
+        let begun = books.connections * (LINE_BYTES + 64 + 2 * RECORD_BYTES as usize);
         assert!(books.queued_bytes <= self.outbox_total + books.kept_bytes + begun, "{books:?}");
         // The read that went beyond the limit, and a message that each has begun since.
         let begun = READ_BUDGET + books.connections * (LINE_BYTES + 8);
