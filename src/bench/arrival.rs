@@ -69,7 +69,7 @@ pub(super) fn bring_in(
 impl Arrival<'_> {
     fn turn(&mut self, crowd: &mut Crowd) -> Result<(), BenchError> {
         for at in 0..crowd.wait(PAUSE)? {
-            let (client, _) = crowd.ready(at);
+            let client = crowd.ready(at).key;
             self.read(crowd, client)?;
             crowd.flush(client).map_err(|error| self.broken(crowd, client, error))?;
         }

@@ -90,9 +90,9 @@ impl Crowd {
         Ok(self.ready.len())
     }
 
-    /// The `at`-th of those that are ready after [`Crowd::wait`]: the client, and whether it can be read.
-    pub(super) fn ready(&self, at: usize) -> (usize, bool) {
-        (self.ready[at].key, self.ready[at].readable)
+    /// The `at`-th of those that are ready after [`Crowd::wait`]; its key is the number of the client.
+    pub(super) fn ready(&self, at: usize) -> Readiness {
+        self.ready[at]
     }
 
     /// Reads a client once and hands out each whole line without its end. Gives false at the end of its input.

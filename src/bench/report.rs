@@ -142,13 +142,13 @@ impl Report {
                 Pace::Max => None,
                 Pace::Rate(rate) => Some(rate.get()),
             },
-            connect_s: self.arrival.as_secs_f64(),
-            connections_per_s: per_second(self.clients.into(), self.arrival),
-            talk_s: self.talk.as_secs_f64(),
+            connect_s: to_micros(self.arrival),
+            connections_per_s: to_tenths(per_second(self.clients.into(), self.arrival)),
+            talk_s: to_micros(self.talk),
             lines: self.lines,
-            lines_per_s: per_second(self.lines, self.talk),
+            lines_per_s: to_tenths(per_second(self.lines, self.talk)),
             deliveries: self.deliveries,
-            deliveries_per_s: per_second(self.deliveries, self.talk),
+            deliveries_per_s: to_tenths(per_second(self.deliveries, self.talk)),
             latency_p50_us: latency.p50_us,
             latency_p99_us: latency.p99_us,
             latency_p999_us: latency.p999_us,
@@ -237,6 +237,15 @@ impl Report {
 #[expect(clippy::cast_precision_loss, reason = "a rate needs no more than 52 bits")]
 fn per_second(count: u64, span: Duration) -> f64 {
     count as f64 / span.as_secs_f64().max(1e-6)
+}
+
+/// Seconds, without digits that nobody has measured.
+fn to_micros(span: Duration) -> f64 {
+    (span.as_secs_f64() * 1e6).round() / 1e6
+}
+
+fn to_tenths(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast saturates")]

@@ -12,6 +12,7 @@ use super::progress::Progress;
 use super::report::{Findings, Latency};
 use super::run::Ground;
 use super::script::{Heard, Line, Script};
+use crate::poller::Readiness;
 use crate::time::Moment;
 
 /// Unsent bytes of all senders above which nothing more is said.
@@ -23,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// What the measured phase gave.
 pub(super) struct Talked {
-    /// From the first line to the last delivery.
+    /// From the first line to the last delivery, and no less than was planned.
     pub(super) span: Duration,
     pub(super) lines: u64,
     pub(super) deliveries: u64,
@@ -60,7 +61,9 @@ pub(super) fn talk(
         ground.check_signals()?;
         let now = ground.clock.moment();
         let is_over = now >= stop_saying;
-        if !is_over && crowd.unsent_bytes() < UNSENT_BYTES_MAX {
+        // While too much is unsent, room to write is waited for, and not the next line's time.
+        let may_say = crowd.unsent_bytes() < UNSENT_BYTES_MAX;
+        if !is_over && may_say {
             talk.say_due(crowd, now)?;
         }
         let missing = talk.pacing.total() * u64::from(plan.readers()) - talk.dealt_with;
@@ -69,7 +72,8 @@ pub(super) fn talk(
             break;
         }
         let deliveries = talk.deliveries;
-        talk.turn(ground, crowd, talk.timeout(now, stop_saying))?;
+        let timeout = if may_say { talk.timeout(now, stop_saying) } else { PAUSE };
+        talk.turn(ground, crowd, timeout)?;
         if talk.deliveries > deliveries {
             last_delivery = ground.clock.moment();
         }
@@ -78,7 +82,8 @@ pub(super) fn talk(
             format!("{:.1} of {span:.1} s, {} deliveries", passed.min(span), talk.deliveries)
         });
     }
-    Ok(talk.finish(last_delivery.since(started)))
+    // At a rate the last line is said one interval before the end: the time until then belongs to it.
+    Ok(talk.finish(last_delivery.since(started).max(plan.span)))
 }
 
 impl<'a> Talk<'a> {
@@ -110,10 +115,11 @@ impl<'a> Talk<'a> {
 
     fn turn(&mut self, ground: &Ground, crowd: &mut Crowd, timeout: Duration) -> Result<(), BenchError> {
         for at in 0..crowd.wait(timeout)? {
-            let (client, readable) = crowd.ready(at);
-            if !readable {
-                // Room to write: the next `say_due` uses it, and here the lines that are said already do.
+            let Readiness { key: client, readable, writable, .. } = crowd.ready(at);
+            if writable {
                 crowd.flush(client).map_err(|error| gone(crowd, client, Some(error)))?;
+            }
+            if !readable {
                 continue;
             }
             let now_us = ground.clock.moment().micros();

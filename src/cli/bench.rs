@@ -34,7 +34,7 @@ pub(super) struct Bench {
     senders: Option<u32>,
 
     /// Say so many lines a second, all senders together
-    #[arg(long, value_name = "LINES", conflicts_with = "max")]
+    #[arg(long, value_name = "LINES", conflicts_with = "max", value_parser = rate)]
     rate: Option<NonZeroU32>,
 
     /// Say the next line as soon as an earlier one has come to everybody; this is the default
@@ -52,6 +52,10 @@ pub(super) struct Bench {
     /// Print one JSON object, not a table
     #[arg(long)]
     json: bool,
+}
+
+fn rate(text: &str) -> Result<NonZeroU32, &'static str> {
+    text.parse().map_err(|_| "write a number of lines from 1, or --max for as many as the server takes")
 }
 
 fn span(text: &str) -> Result<Duration, NotASpan> {
