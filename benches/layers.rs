@@ -1,13 +1,20 @@
-//! Each layer by itself, without I/O: framer, text scrubbing, fan-out through the engine, a snapshot of ten thousand.
+//! Each layer by itself, without I/O: framer, text scrubbing, fan-out through the engine, a snapshot of ten thousand
+//! and a frame of the dashboard that shows them.
 
 use std::hint::black_box;
 
+use chatops::config::settings::Dashboard;
+use chatops::dash::{App, view};
 use chatops::engine::snapshot::Query;
+use chatops::link::Response;
+use chatops::time::Now;
 use chatops::wire::framer::Framer;
 use chatops::wire::framing::Framing;
 use chatops::wire::text::scrub;
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
 
 mod room;
 
@@ -32,9 +39,18 @@ fn framer(bencher: Bencher<'_, '_>, line_bytes: usize) {
     });
 }
 
-/// A line of ordinary text, one with an emoji, and one full of control characters.
-#[divan::bench(args = ["the deploy is done, all is well", "fini \u{1F469}\u{200D}\u{1F680} à côté", "\u{1b}[2J\u{202e}\0\0\u{7f}"])]
-fn scrubbing(bencher: Bencher<'_, '_>, text: &str) {
+/// What lines are made of.
+const TEXTS: [(&str, &str); 3] = [
+    ("ordinary", "the deploy is done, all is well"),
+    ("emoji", "fini \u{1F469}\u{200D}\u{1F680} à côté"),
+    ("controls", "\u{1b}[2J\u{202e}\0\0\u{7f}"),
+];
+
+/// A line that becomes harmless, by what it is made of.
+#[divan::bench(args = TEXTS.map(|(name, _)| name))]
+fn scrubbing(bencher: Bencher<'_, '_>, name: &str) {
+    let (_, text) =
+        TEXTS.into_iter().find(|(other, _)| *other == name).expect("the names are those of the texts");
     bencher.counter(BytesCount::new(text.len())).bench_local(|| scrub(black_box(text.as_bytes())).replaced);
 }
 
@@ -51,4 +67,20 @@ fn fan_out(bencher: Bencher<'_, '_>, readers: usize) {
 fn snapshot_of_10_000(bencher: Bencher<'_, '_>) {
     let room = Room::of(10_000);
     bencher.bench_local(|| room.engine.snapshot(&Query::default(), |_| None).rows.len());
+}
+
+/// A new picture of ten thousand, and the frame that shows its first rows on a large screen.
+#[divan::bench(sample_count = 20, args = [10, 10_000])]
+fn frame(bencher: Bencher<'_, '_>, clients: usize) {
+    let room = Room::of(clients);
+    let now = Now::default();
+    let mut app = App::new(&Dashboard::default(), false, false).expect("the default keys are good");
+    let mut terminal = Terminal::new(TestBackend::new(200, 60)).expect("a backend without a device");
+    app.resized(200, 60);
+    let query = app.query();
+    let picture = || Response::Snapshot(Box::new(room.engine.snapshot(&query, |_| None)));
+    bencher.with_inputs(picture).bench_local_values(|picture| {
+        app.handle_response(picture, now);
+        terminal.draw(|frame| view::draw(frame, &mut app, now)).expect("a backend without a device");
+    });
 }

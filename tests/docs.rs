@@ -16,7 +16,7 @@ const DOCUMENTS: [&str; 5] =
     ["ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "README.md", "SECURITY.md"];
 
 /// What stands in backticks and begins like this is a file or a folder of ours.
-const FOLDERS: [&str; 4] = [".ci/", "assets/", "src/", "tests/"];
+const FOLDERS: [&str; 5] = [".ci/", "assets/", "benches/", "src/", "tests/"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
