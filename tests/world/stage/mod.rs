@@ -257,10 +257,13 @@ impl World {
         std::mem::take(&mut self.peer(client).received)
     }
 
-    /// The operator asks for something.
+    /// The operator asks for something, in a turn in which nothing else happens.
     pub(crate) fn operator(&mut self, verb: &str) -> Result<String, String> {
         self.engine.begin_turn(self.now());
-        self.engine.handle_operator(&verb.parse().unwrap())
+        let outcome = self.engine.handle_operator(&verb.parse().unwrap());
+        self.reconcile();
+        self.note_records();
+        outcome
     }
 
     /// The clock's reading.
