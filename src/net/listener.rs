@@ -8,6 +8,8 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+#[cfg(not(target_vendor = "apple"))]
+use rustix::net::SocketFlags;
 use socket2::{Domain, SockAddr, Type};
 
 use super::kernel;
@@ -148,13 +150,30 @@ impl Listener {
 
     /// The next connection that waits, and where it comes from.
     pub(super) fn accept(&self) -> io::Result<(Socket, Peer)> {
-        let (socket, from) = self.socket.accept()?;
-        let peer = match from.as_socket() {
+        let (socket, from) = accept_nonblocking(&self.socket)?;
+        let peer = match from {
             Some(address) => Peer::Tcp(SocketAddr::new(address.ip().to_canonical(), address.port())),
             None => Peer::Unix,
         };
-        Ok((Socket::new(socket, self.is_tcp)?, peer))
+        Ok((Socket::new(socket, self.is_tcp), peer))
     }
+}
+
+/// Accepts a connection that does not block from the start (accept4(2)): to make it so afterwards takes two more
+/// calls. Its address is none on a Unix socket.
+#[cfg(not(target_vendor = "apple"))]
+fn accept_nonblocking(listener: &socket2::Socket) -> io::Result<(socket2::Socket, Option<SocketAddr>)> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let (socket, from) = rustix::net::acceptfrom_with(listener, flags)?;
+    Ok((socket.into(), from.and_then(|from| SocketAddr::try_from(from).ok())))
+}
+
+/// There is no accept4(2).
+#[cfg(target_vendor = "apple")]
+fn accept_nonblocking(listener: &socket2::Socket) -> io::Result<(socket2::Socket, Option<SocketAddr>)> {
+    let (socket, from) = listener.accept()?;
+    socket.set_nonblocking(true)?;
+    Ok((socket, from.as_socket()))
 }
 
 impl AsFd for Listener {

@@ -20,10 +20,9 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// Takes an accepted socket, which has the options of its listener, and makes it non-blocking.
-    pub(super) fn new(inner: socket2::Socket, is_tcp: bool) -> io::Result<Self> {
-        inner.set_nonblocking(true)?;
-        Ok(Self { inner, is_tcp })
+    /// Takes an accepted socket, which does not block and has the options of its listener.
+    pub(super) const fn new(inner: socket2::Socket, is_tcp: bool) -> Self {
+        Self { inner, is_tcp }
     }
 
     pub(super) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -118,7 +117,7 @@ mod tests {
         let (accepted, _) = listener.accept().unwrap();
         let inner = socket2::Socket::from(accepted);
         set_tcp_options(&inner, &Config::default()).unwrap();
-        let socket = Socket::new(inner, true).unwrap();
+        let socket = Socket::new(inner, true);
         socket.set_keepalive_idle(Duration::from_secs(9)).unwrap();
         assert_eq!(socket.inner.tcp_keepalive_time().unwrap(), Duration::from_secs(9));
         let default = Config::default().keepalive;
@@ -145,7 +144,7 @@ mod tests {
     #[test]
     fn a_unix_socket_has_no_keepalive_to_set() {
         let (ours, _theirs) = std::os::unix::net::UnixStream::pair().unwrap();
-        let socket = Socket::new(ours.into(), false).unwrap();
+        let socket = Socket::new(ours.into(), false);
         socket.set_keepalive_idle(Duration::from_secs(9)).unwrap();
     }
 }
