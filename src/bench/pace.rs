@@ -113,7 +113,7 @@ mod tests {
     use crate::bench::Target;
 
     fn pacing(pace: Pace) -> Pacing {
-        let plan = Plan::new(Target::Private, 3, 2, pace, 64, Duration::from_secs(1)).unwrap();
+        let plan = Plan::new(Target::Private(None), 3, 2, pace, 64, Duration::from_secs(1)).unwrap();
         Pacing::new(&plan, 1_000)
     }
 

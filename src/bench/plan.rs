@@ -3,7 +3,7 @@
 use std::net::ToSocketAddrs;
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use socket2::SockAddr;
@@ -32,8 +32,9 @@ pub enum Pace {
 /// The server that is measured.
 #[derive(Clone, Debug)]
 pub enum Target {
-    /// One of our own, started for this run and ended with it.
-    Private,
+    /// One of our own, started for this run and ended with it: this program, or another one that is a chatops server
+    /// when it is started as one.
+    Private(Option<PathBuf>),
     /// One that runs already, outside of this program.
     Running {
         /// As the user wrote it.
@@ -128,7 +129,7 @@ mod tests {
 
     fn plan(clients: u32, senders: u32, line_bytes: usize, span_ms: u64) -> Result<Plan, String> {
         let span = Duration::from_millis(span_ms);
-        Plan::new(Target::Private, clients, senders, Pace::Max, line_bytes, span)
+        Plan::new(Target::Private(None), clients, senders, Pace::Max, line_bytes, span)
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -32,10 +33,15 @@ pub(super) struct PrivateServer {
 }
 
 impl PrivateServer {
-    /// Starts it for so many clients, and waits until it listens; gives its address too.
-    pub(super) fn start(ground: &Ground, clients: u32) -> Result<(Self, SocketAddr), BenchError> {
+    /// Starts it, or another program in its place, for so many clients, and waits until it listens; gives its address
+    /// too.
+    pub(super) fn start(
+        ground: &Ground,
+        program: Option<&Path>,
+        clients: u32,
+    ) -> Result<(Self, SocketAddr), BenchError> {
         let told = |error: std::io::Error| BenchError::PrivateServer(error.to_string());
-        let program = std::env::current_exe().map_err(told)?;
+        let program = program.map_or_else(std::env::current_exe, |path| Ok(path.to_owned())).map_err(told)?;
         let mut command = Command::new(program);
         // An empty file instead of the user's: nothing but the defaults and these options is in force.
         command.args(["serve", "-c", "/dev/null", "-l", "127.0.0.1:0"]);

@@ -63,8 +63,8 @@ impl Drop for Ground {
 pub fn run(plan: &Plan) -> Result<Report, BenchError> {
     let ground = Ground::new()?;
     match &plan.target {
-        Target::Private => {
-            let (mut server, address) = PrivateServer::start(&ground, plan.clients)?;
+        Target::Private(program) => {
+            let (mut server, address) = PrivateServer::start(&ground, program.as_deref(), plan.clients)?;
             let measured = measure(&ground, plan, PRIVATE, &address.into(), Some(&server));
             // Nobody sees the log of a private server: what it said last goes into the error.
             measured.map_err(|error| match error {

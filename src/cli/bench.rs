@@ -1,6 +1,7 @@
 //! `chatops bench`: load on a server, with every delivery checked.
 
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -24,6 +25,10 @@ pub(super) struct Bench {
     /// Measure this server, not one that is started for the run
     #[arg(long, value_name = "ADDR", help = TARGET_HELP)]
     target: Option<String>,
+
+    /// Start this program as the private server: another build of chatops, say
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "target")]
+    server: Option<PathBuf>,
 
     /// Connect so many clients; all of them read
     #[arg(long, value_name = "N", default_value_t = 100)]
@@ -78,7 +83,10 @@ pub(super) fn run(bench: &Bench, options: &Options) -> Result<(), Failure> {
 }
 
 fn plan(bench: &Bench) -> Result<Plan, String> {
-    let target = bench.target.as_deref().map_or(Ok(Target::Private), Target::parse)?;
+    let target = match &bench.target {
+        Some(target) => Target::parse(target)?,
+        None => Target::Private(bench.server.clone()),
+    };
     let senders = bench.senders.unwrap_or(SENDERS.min(bench.clients));
     let pace = bench.rate.map_or(Pace::Max, Pace::Rate);
     let plan = Plan::new(target, bench.clients, senders, pace, bench.bytes, bench.span)?;
