@@ -90,7 +90,14 @@ impl Line<'_> {
     /// [`Style::presence`] turns off.
     #[must_use]
     pub const fn is_presence(&self) -> bool {
-        matches!(self, Self::Joined { .. } | Self::Left { .. } | Self::Presence { .. } | Self::Renamed { .. })
+        self.can_wait() || matches!(self, Self::Presence { .. })
+    }
+
+    /// Whether it may be read a moment later than what is said: what one person did that many do at the same time. A
+    /// summary has waited for all of them already.
+    #[must_use]
+    pub const fn can_wait(&self) -> bool {
+        matches!(self, Self::Joined { .. } | Self::Left { .. } | Self::Renamed { .. })
     }
 }
 

@@ -140,7 +140,7 @@ impl Feeds {
             }
             let encoding = feed.encoding;
             feed.append(chunks, |bytes| encoding.encode(line, wall, bytes));
-            feed.is_urgent |= !is_presence;
+            feed.is_urgent |= !line.can_wait();
             if let Some(place) = own {
                 feed.members[place].start = feed.end;
             }

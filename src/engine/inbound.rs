@@ -80,7 +80,8 @@ impl Engine {
         while let Some(slot) = self.silences.take_due(now.moment) {
             self.end_silence(slot);
         }
-        if self.hub.poll_timeout().is_some_and(|at| at <= now.moment) {
+        // A summary goes to a whole crowd: not before all have had the last one.
+        if !self.is_behind && self.hub.poll_timeout().is_some_and(|at| at <= now.moment) {
             self.hub.handle_timeout(now, &mut self.board);
         }
     }
