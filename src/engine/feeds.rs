@@ -38,6 +38,8 @@ pub(super) struct Feeds {
     open: Option<RoomId>,
     /// Rooms whose feeds hold chunks.
     touched: Vec<RoomId>,
+    /// Bytes that were to be delivered so far, to all members together.
+    due_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -89,10 +91,12 @@ impl Feed {
         (!span.is_empty()).then_some(Due { member: member.slot, span, lines, is_urgent: self.is_urgent })
     }
 
-    fn append(&mut self, chunks: &mut Chunks, word: impl FnOnce(&mut Vec<u8>)) {
+    /// Gives the number of bytes.
+    fn append(&mut self, chunks: &mut Chunks, word: impl FnOnce(&mut Vec<u8>)) -> u32 {
         let chunk = *self.chunk.get_or_insert_with(|| chunks.open());
         let span = chunks.append(chunk, word);
         self.end = (span.end, self.end.1 + 1);
+        span.end - span.start
     }
 
     /// Gives the chunk back if nobody reads it any more, and takes leave of it if it is full.
@@ -139,12 +143,18 @@ impl Feeds {
                 deliver(chunks, due);
             }
             let encoding = feed.encoding;
-            feed.append(chunks, |bytes| encoding.encode(line, wall, bytes));
+            let bytes = feed.append(chunks, |bytes| encoding.encode(line, wall, bytes));
+            self.due_bytes += u64::from(bytes) * feed.members.len() as u64;
             feed.is_urgent |= !line.can_wait();
             if let Some(place) = own {
                 feed.members[place].start = feed.end;
             }
         }
+    }
+
+    /// Bytes that were to be delivered so far, to all members together.
+    pub(super) const fn due_bytes(&self) -> u64 {
+        self.due_bytes
     }
 
     /// How many are to get lines of the open room that they have not got yet.

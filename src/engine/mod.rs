@@ -30,6 +30,7 @@ mod status;
 mod switchboard;
 mod unhurried;
 mod verbs;
+mod volume;
 
 pub use crate::session::{Fate, Wants};
 pub use books::Books;

@@ -94,7 +94,7 @@ impl Engine {
         if self.is_behind {
             return;
         }
-        self.board.said_before = self.board.chunks.said();
+        self.board.begin_saying();
         for slot in std::mem::take(&mut self.board.held_back) {
             self.parse(slot, &[]);
             self.board.touch(slot);

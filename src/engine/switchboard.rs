@@ -10,6 +10,7 @@ use super::feeds::{self, Due, Feeds};
 use super::journal::Journal;
 use super::status::Totals;
 use super::unhurried::Unhurried;
+use super::volume::{Budget, Volume};
 use crate::chat::{Delivery, Line, RoomId, Style};
 use crate::config::settings::Config;
 use crate::id::Slot;
@@ -43,16 +44,9 @@ pub(super) struct Switchboard {
     pub(super) crowded: Vec<Slot>,
     /// Those whose next message waits for the next turn, because enough was said in this one.
     pub(super) held_back: Vec<Slot>,
-    /// [`Chunks::said`] when the turn began, or the first of those in a row that were late.
-    pub(super) said_before: u64,
-    /// Bytes that may be said from then on.
-    said_budget: u64,
+    budget: Budget,
     feeds: Feeds,
 }
-
-/// Bytes that may be said in one turn, in all encodings together, and no more than half of an outbox; what was received
-/// beyond waits for the next.
-const SAID_BUDGET: u64 = 8 * 1024 * 1024;
 
 impl Switchboard {
     pub(super) fn new(config: &Config, now: Now) -> Self {
@@ -72,8 +66,7 @@ impl Switchboard {
             unhurried: Unhurried::default(),
             crowded: Vec::new(),
             held_back: Vec::new(),
-            said_before: 0,
-            said_budget: SAID_BUDGET.min(limits.outbox_bytes as u64 / 2),
+            budget: Budget::new(&config.limits),
             feeds: Feeds::default(),
         }
     }
@@ -134,9 +127,8 @@ impl Switchboard {
     ) -> Option<Incoming> {
         let limits = self.limits_of(slot);
         let is_crowded = self.chunks.queued() > self.outbox_total / 2;
-        let is_enough = self.chunks.said() - self.said_before >= self.said_budget;
         let now = self.now.moment;
-        if is_enough {
+        if self.budget.is_used_up(self.volume()) {
             if self.change_input(slot, |session| session.hold_back(input))? {
                 self.held_back.push(slot);
             }
@@ -152,6 +144,15 @@ impl Switchboard {
             Incoming::Foreign(_) | Incoming::Message | Incoming::TooLong => self.totals.lines_in += 1,
         }
         Some(incoming)
+    }
+
+    /// Saying begins anew: the turn has, and everybody was written to.
+    pub(super) fn begin_saying(&mut self) {
+        self.budget.begin(self.volume());
+    }
+
+    fn volume(&self) -> Volume {
+        Volume { said: self.chunks.said(), due: self.feeds.due_bytes() }
     }
 
     /// Whatever may change how much input of a session is unparsed is done through here, and so the sum is known.

@@ -310,3 +310,20 @@ fn a_turn_says_no_more_than_half_of_an_outbox_even_if_it_is_late() {
         assert_eq!(heard, expected, "who reads all the time loses nothing");
     }
 }
+
+#[test]
+fn a_crowd_that_speaks_at_once_fills_no_more_than_half_of_all_outboxes() {
+    let mut world = World::with(|config| {
+        config.limits.outbox_total = ByteSize(30_000);
+        config.rooms.presence_max = 0;
+    });
+    let people: Vec<Client> = (0..30).map(|_| world.connect()).collect();
+    world.everybody_has_read();
+    world.served_a_turn = 3;
+    for (number, client) in people.iter().enumerate() {
+        world.says(*client, &format!("{number:0100}"));
+    }
+    for client in people {
+        assert_eq!(world.lines(client).len(), 29, "who reads all the time loses nothing");
+    }
+}

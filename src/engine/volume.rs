@@ -1,0 +1,47 @@
+//! How much may be said in one turn; what was received beyond waits for the next.
+//!
+//! What is said in a turn is written in it, or in the next ones if there is no time: it must fit into the outboxes until
+//! then, or whoever reads all the time would lose lines because the server is slow.
+
+use crate::config::settings::Limits;
+
+/// Bytes that may be said in one turn, in all encodings together, however large outboxes are.
+const SAID_MAX: u64 = 8 * 1024 * 1024;
+
+/// How much was said so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Volume {
+    /// In bytes, in all encodings together.
+    pub(super) said: u64,
+    /// The same, once for each who was to get it.
+    pub(super) due: u64,
+}
+
+/// What may still be said in this turn.
+#[derive(Debug)]
+pub(super) struct Budget {
+    /// When the turn began, or the first of those in a row that had no time for some.
+    before: Volume,
+    most: Volume,
+}
+
+impl Budget {
+    /// No more than half of one outbox, nor half of what all outboxes together may hold.
+    pub(super) fn new(limits: &Limits) -> Self {
+        let most = Volume {
+            said: SAID_MAX.min(limits.outbox_bytes.bytes() as u64 / 2),
+            due: limits.outbox_total.bytes() as u64 / 2,
+        };
+        Self { before: Volume::default(), most }
+    }
+
+    /// A turn begins, and everybody was written to in the one before.
+    pub(super) const fn begin(&mut self, now: Volume) {
+        self.before = now;
+    }
+
+    /// Whether enough was said.
+    pub(super) const fn is_used_up(&self, now: Volume) -> bool {
+        now.said - self.before.said >= self.most.said || now.due - self.before.due >= self.most.due
+    }
+}
