@@ -76,6 +76,10 @@ impl Reactor {
     fn handle_ready(&mut self, ready: Readiness) -> usize {
         let Some((slot, conn)) = self.sockets.find(ready.key) else { return 0 };
         let Some(wants) = self.engine.wants(slot) else { return 0 };
+        if wants.fate.is_some() {
+            // It is closed at the end of this turn.
+            return 0;
+        }
         let mut progress = 0;
         if ready.writable && conn.outlet.promise() {
             self.engine.touch(slot);

@@ -1,6 +1,6 @@
 //! One turn of the loop, and the table of sockets it works on.
 //!
-//! Order of a turn: wait, read the clock once, mailbox, ingest (accept, read), deadlines, operators' answers,
+//! Order of a turn: wait, read the clock once, ingest (accept, read), mailbox, deadlines, operators' answers,
 //! reconcile (close, write, FIN, interest), publish. Nobody is freed before reconcile, so nothing is closed inside a
 //! broadcast. Whoever a turn has no time left for shows again: level-triggered events repeat, and what stays dirty
 //! keeps the next wait from sleeping.
@@ -136,11 +136,12 @@ impl Reactor {
         let now = self.clock.now();
         self.engine.begin_turn(now);
         self.sockets.time.begin(now.moment);
-        self.read_mail();
         self.ingest(events, now.moment);
         if now.moment.since(asked) <= BUSY_WAIT {
             self.gather(events, now.moment)?;
         }
+        // Behind every wait of this turn, which may have taken in the bell that tells of mail.
+        self.read_mail();
         self.engine.handle_timeout();
         self.reopen(now.moment);
         self.answer();
