@@ -1,7 +1,7 @@
 //! How much may be said in one turn; what was received beyond waits for the next.
 //!
-//! What is said in a turn is written in it, or in the next ones if there is no time: it must fit into the outboxes until
-//! then, or whoever reads all the time would lose lines because the server is slow.
+//! What is said in a turn is written in it, or in the next ones if there is no time: it must fit into the outboxes
+//! until then, or whoever reads all the time would lose lines because the server is slow.
 
 use crate::config::settings::Limits;
 

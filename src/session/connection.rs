@@ -223,6 +223,7 @@ impl Session {
         self.shut_by_operator = true;
         self.input = Input::Discarded;
         self.paced = true;
+        self.timers.cancel(Timer::Patience);
         self.framer.clear();
         self.gated = false;
         self.timeline.note(now, Milestone::Shutdown(Half::Read));
@@ -324,7 +325,7 @@ impl Session {
                     self.flow = false;
                     return Some(timer);
                 }
-                Timer::Patience if self.is_rested(now, limits) => self.flood_since = None,
+                Timer::Patience if self.is_rested(now, limits) => self.end_flood(now),
                 Timer::HalfClose | Timer::Patience => return Some(timer),
                 Timer::Linger => self.call(LastCall::Final),
                 Timer::LingerIdle => self.call(LastCall::Patient),

@@ -229,7 +229,7 @@ impl Session {
         is_new
     }
 
-    fn end_flood(&mut self, now: Moment) {
+    pub(super) fn end_flood(&mut self, now: Moment) {
         if self.flood_since.take().is_some() {
             self.timers.cancel(Timer::Patience);
             self.timeline.note(now, Milestone::FlowEnd);

@@ -1,5 +1,7 @@
 //! The operator ends one direction of a connection, or both; mutes, pauses, speaks.
 
+use std::time::Duration;
+
 use chatops::engine::Fate;
 
 use crate::stage::World;
@@ -36,6 +38,22 @@ fn shutdown_read_discards_within_the_flood_limits() {
     world.pass("30s");
     assert!(world.peer(bob).inbound.is_empty());
     assert_eq!(world.state(bob), "rd-shut op");
+}
+
+#[test]
+fn shutdown_read_ends_the_patience_with_a_flood() {
+    let mut world = World::with(|config| config.flood.patience = Duration::from_secs(10));
+    let [_alice, bob] = world.people(["alice", "bob"]);
+    for _ in 0..1_000 {
+        world.says(bob, "x");
+    }
+    world.run();
+    world.operator("shutdown bob read").unwrap();
+    for _ in 0..30 {
+        world.sends(bob, &b"x".repeat(50_000));
+        world.pass("1s");
+    }
+    assert_eq!(world.fate(bob), None, "what is dropped annoys nobody");
 }
 
 #[test]
