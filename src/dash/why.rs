@@ -55,7 +55,6 @@ pub(crate) fn remarks(picture: &Picture, index: usize, raw: bool) -> Vec<Remark>
     say(Weight::Info, ending(row, picture));
     if row.state != Phase::Gone {
         say(Weight::Alarm, stuck(row, picture));
-        say(Weight::Info, under_way(row, picture, raw));
         if is_full(row, picture, index) {
             say(Weight::Alarm, Some(full(row)));
         } else {
@@ -63,6 +62,7 @@ pub(crate) fn remarks(picture: &Picture, index: usize, raw: bool) -> Vec<Remark>
         }
         say(Weight::Warn, flow(row, picture));
         say(Weight::Info, half_closed(row, picture, raw));
+        say(Weight::Info, under_way(row, picture, raw));
         say(Weight::Info, shut(row));
     }
     if row.state == Phase::Gone || !is_full(row, picture, index) {

@@ -44,9 +44,7 @@ fn shutdown_read_discards_within_the_flood_limits() {
 fn shutdown_read_ends_the_patience_with_a_flood() {
     let mut world = World::with(|config| config.flood.patience = Duration::from_secs(10));
     let [_alice, bob] = world.people(["alice", "bob"]);
-    for _ in 0..1_000 {
-        world.says(bob, "x");
-    }
+    world.sends(bob, &b"x\n".repeat(300_000));
     world.run();
     world.operator("shutdown bob read").unwrap();
     for _ in 0..30 {
