@@ -96,7 +96,7 @@ fn options(clients: u32) -> Vec<String> {
     let fixed = [
         "flood.enabled=false",
         "limits.outbox_bytes=64 MiB",
-        "limits.outbox_total=1 GiB",
+        "limits.outbox_total=64 GiB",
         "control.path=off",
         "log.level=error",
     ];

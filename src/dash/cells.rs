@@ -28,8 +28,7 @@ pub(crate) fn cell(placed: Placed, picture: &Picture, index: usize, raw: bool, g
         Column::Rx => number(rate.rx()),
         Column::Tx => number(rate.tx()),
         Column::RxTx => format!("{}/{}", units::short(rate.rx(), false), units::short(rate.tx(), false)),
-        Column::Idle if row.flow_since.is_some() && row.gone_at.is_none() => "-".to_owned(),
-        Column::Idle => units::brief_span(idle(row, picture.taken().moment)),
+        Column::Idle => idle(row, picture.taken().moment).map_or_else(|| "-".to_owned(), units::brief_span),
         Column::Flags => flags(row, cells, glyphs),
     }
 }
@@ -75,9 +74,13 @@ fn flags(row: &Row, cells: usize, glyphs: &Glyphs) -> String {
     text
 }
 
-/// Since when nothing was read from it; of those gone, since when they are.
-pub(crate) fn idle(row: &Row, now: Moment) -> Duration {
-    now.since(row.gone_at.unwrap_or(row.heard))
+/// Since when nothing was read from it; of those gone, since when they are. Nothing is known of who is not read.
+pub(crate) fn idle(row: &Row, now: Moment) -> Option<Duration> {
+    match (row.gone_at, row.flow_since) {
+        (Some(gone_at), _) => Some(now.since(gone_at)),
+        (None, Some(_)) => None,
+        (None, None) => Some(now.since(row.heard)),
+    }
 }
 
 /// Whether a row needs a look, and how much.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use arrayvec::ArrayString;
 use regex::Regex;
 
+use super::cells::idle;
 use super::events;
 use super::picture::{Picture, send_q};
 use crate::engine::record::Entry;
@@ -142,7 +143,7 @@ impl Quantity {
         let now = picture.taken().moment;
         match self {
             Self::Age => whole_micros(now.since(row.since)),
-            Self::Idle => whole_micros(now.since(row.heard)),
+            Self::Idle => whole_micros(idle(row, now).unwrap_or_default()),
             Self::Load => u64::from(picture.load(row)),
             Self::Outbox => row.outbox_bytes,
             Self::RecvQ => row.kernel.map_or(0, |kernel| u64::from(kernel.recv_q)),

@@ -118,6 +118,7 @@ impl Engine {
             }
             // Those who were buried leave rooms: their last lines go out with the rest.
             self.settle();
+            self.operators_first(&mut dirty);
             self.is_behind = self.serve_all(&mut dirty, sockets);
             if self.is_behind {
                 break;
@@ -125,6 +126,13 @@ impl Engine {
         }
         self.end_turn();
         self.reconciled = dirty;
+    }
+
+    /// Operators wait for no crowd.
+    fn operators_first(&self, dirty: &mut [Slot]) {
+        if self.operators.count() > 0 {
+            dirty.sort_by_key(|slot| !self.operators.has(*slot));
+        }
     }
 
     /// Serves one after the other until the turn is late. Whoever is left is first in the next one; `true` if anybody
@@ -135,7 +143,7 @@ impl Engine {
             if sockets.is_late() && at + 1 < dirty.len() {
                 dirty.drain(..=at);
                 self.board.touch_first(dirty);
-                return true;
+                return !self.board.dirty.is_empty();
             }
         }
         false

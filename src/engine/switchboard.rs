@@ -45,6 +45,8 @@ pub(super) struct Switchboard {
     /// Those whose next message waits for the next turn, because enough was said in this one.
     pub(super) held_back: Vec<Slot>,
     budget: Budget,
+    /// Pieces queued for readers so far.
+    pieces: u64,
     feeds: Feeds,
 }
 
@@ -67,6 +69,7 @@ impl Switchboard {
             crowded: Vec::new(),
             held_back: Vec::new(),
             budget: Budget::new(&config.limits),
+            pieces: 0,
             feeds: Feeds::default(),
         }
     }
@@ -128,7 +131,8 @@ impl Switchboard {
         let limits = self.limits_of(slot);
         let is_crowded = self.chunks.queued() > self.outbox_total / 2;
         let now = self.now.moment;
-        if self.budget.is_used_up(self.volume()) {
+        let is_operator = self.entry(slot)?.role == Role::Operator;
+        if !is_operator && self.budget.is_used_up(self.volume()) {
             if self.change_input(slot, |session| session.hold_back(input))? {
                 self.held_back.push(slot);
             }
@@ -138,7 +142,7 @@ impl Switchboard {
             self.change_input(slot, |session| session.next_message(input, text, now, &limits, is_crowded))??;
         match incoming {
             // What operators ask for is no line of the chat.
-            _ if self.entry(slot)?.role == Role::Operator => {}
+            _ if is_operator => {}
             Incoming::Flooding => {}
             Incoming::Incomplete => self.totals.lines_incomplete += 1,
             Incoming::Foreign(_) | Incoming::Message | Incoming::TooLong => self.totals.lines_in += 1,
@@ -152,7 +156,7 @@ impl Switchboard {
     }
 
     fn volume(&self) -> Volume {
-        Volume { said: self.chunks.said(), due: self.feeds.due_bytes() }
+        Volume { said: self.chunks.said(), due: self.feeds.due_bytes(), pieces: self.pieces }
     }
 
     /// Whatever may change how much input of a session is unparsed is done through here, and so the sum is known.
@@ -268,8 +272,9 @@ impl Switchboard {
 
     /// What delivers, apart from what is delivered from.
     fn desk(&mut self) -> (&mut Feeds, &mut Chunks, Desk<'_>) {
-        let Self { entries, chunks, limits, totals, now, dirty, unhurried, crowded, feeds, .. } = self;
-        (feeds, chunks, Desk { entries, limits, totals, now: *now, dirty, unhurried, crowded })
+        let Self { entries, chunks, limits, totals, now, dirty, unhurried, crowded, feeds, pieces, .. } =
+            self;
+        (feeds, chunks, Desk { entries, limits, totals, now: *now, dirty, unhurried, crowded, pieces })
     }
 
     fn queue_own(&mut self, slot: Slot, line: &Line<'_>, keep: Keep) {
@@ -340,12 +345,14 @@ struct Desk<'a> {
     dirty: &'a mut Vec<Slot>,
     unhurried: &'a mut Unhurried,
     crowded: &'a mut Vec<Slot>,
+    pieces: &'a mut u64,
 }
 
 impl Desk<'_> {
     fn deliver(&mut self, chunks: &mut Chunks, due: Due) {
         let Some(entry) = self.entries.get_mut(due.member.index()) else { return };
         self.totals.deliveries += u64::from(due.lines);
+        *self.pieces += 1;
         let is_crowded =
             entry.session.queue_shared(chunks, due.span, due.lines, self.now.moment, self.limits);
         if due.is_urgent || is_crowded {

@@ -11,7 +11,7 @@ use crate::time::Moment;
 /// How long a line of presence waits for others, or for a line that does not wait.
 const PRESENCE_WAIT: Duration = Duration::from_millis(10);
 
-/// Connections with lines that wait. Each is in it once; whoever left or was written to since is in it still.
+/// Connections with lines that wait. Whoever left or was written to since is in it still, until the wait is over.
 #[derive(Debug, Default)]
 pub(super) struct Unhurried {
     slots: Vec<Slot>,
@@ -39,5 +39,25 @@ impl Unhurried {
         }
         let taken = if is_over { self.slots.len() } else { 0 };
         self.slots.drain(..taken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_wait_until_the_first_has_waited_long_enough() {
+        let at = |ms| Moment::START + Duration::from_millis(ms);
+        let mut unhurried = Unhurried::default();
+        assert_eq!(unhurried.next(), None);
+        unhurried.add(Slot(1), at(5));
+        unhurried.add(Slot(2), at(12));
+        assert_eq!(unhurried.next(), Some(at(15)));
+        assert_eq!(unhurried.take_due(at(14)).count(), 0);
+        assert_eq!(unhurried.take_due(at(15)).collect::<Vec<_>>(), [Slot(1), Slot(2)]);
+        assert_eq!(unhurried.next(), None);
+        unhurried.add(Slot(2), at(20));
+        assert_eq!(unhurried.next(), Some(at(30)));
     }
 }

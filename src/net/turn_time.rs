@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::time::Moment;
 
-/// Time after which a turn writes to nobody else. An operator who asks for something waits no longer than that.
+/// Time after which a turn, its reading included, writes to nobody else: then operators are heard, who go first.
 const TURN_TIME_BUDGET: Duration = Duration::from_millis(16);
 /// Questions between two looks at the clock: a look costs a tenth of a short write.
 const LOOK_EVERY: u32 = 32;
@@ -33,5 +33,20 @@ impl TurnTime {
     pub(super) fn is_over(&mut self) -> bool {
         self.asked += 1;
         self.asked.is_multiple_of(LOOK_EVERY) && self.clock.moment() >= self.end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_turn_gets_something_done_and_then_ends() {
+        let mut time = TurnTime::new(Clock::start());
+        time.begin(Moment::START + Duration::from_secs(3_600));
+        assert!((0..10 * LOOK_EVERY).all(|_| !time.is_over()), "there is an hour left");
+        time.begin(Moment::START);
+        time.end = Moment::START;
+        assert_eq!((1..).find(|_| time.is_over()), Some(LOOK_EVERY));
     }
 }

@@ -3,6 +3,7 @@
 
 use chatops::config::settings::{ByteSize, Config, OnFull};
 use chatops::engine::Fate;
+use chatops::engine::snapshot::Query;
 
 use crate::stage::{Client, Window, World};
 
@@ -326,4 +327,50 @@ fn a_crowd_that_speaks_at_once_fills_no_more_than_half_of_all_outboxes() {
     for client in people {
         assert_eq!(world.lines(client).len(), 29, "who reads all the time loses nothing");
     }
+}
+
+#[test]
+fn an_operator_is_heard_and_answered_before_a_crowd() {
+    let mut world = World::with(|config| {
+        config.limits.outbox_bytes = ByteSize(2_000);
+        config.rooms.presence_max = 0;
+    });
+    let people: Vec<Client> = (0..50).map(|_| world.connect()).collect();
+    let operator = world.connect_operator();
+    world.everybody_has_read();
+    world.served_a_turn = 1;
+    for client in people {
+        world.says(client, &"x".repeat(100));
+    }
+    world.turn();
+    world.says(operator, "status");
+    for _ in 0..3 {
+        world.turn();
+        world.peers_read();
+    }
+    let answer = String::from_utf8(world.bytes_so_far(operator)).unwrap();
+    assert!(answer.starts_with("{\"ok\":true"), "{answer:?}");
+}
+
+#[test]
+fn what_is_said_in_ever_other_rooms_is_spread_over_turns() {
+    let mut world = World::with(|config| {
+        config.flood.enabled = false;
+        config.rooms.presence_max = 0;
+        config.limits.outbox_bytes = ByteSize::kib(64 * 1024);
+        config.limits.outbox_total = ByteSize::kib(1024 * 1024);
+    });
+    let people: Vec<Client> = (0..200).map(|_| world.connect()).collect();
+    for client in &people {
+        world.says(*client, "/join #a");
+    }
+    world.everybody_has_read();
+    let [alice, bob, ..] = people[..] else { panic!("there are 200") };
+    let deliveries = |world: &World| world.engine.snapshot(&Query::default(), |_| None).status.deliveries;
+    let before = deliveries(&world);
+    world.sends(alice, &b"/join #lobby\nx\n/join #a\nx\n".repeat(600));
+    world.turn();
+    let in_one = deliveries(&world) - before;
+    assert!((90_000..110_000).contains(&in_one), "{in_one} of about 240,000");
+    assert_eq!(world.lines(bob).len(), 1_200);
 }
