@@ -188,7 +188,7 @@ fn filters_let_through_what_they_say() {
         ("recvq>0", vec![26, 31]),
         ("load>50%", vec![17]),
         ("idle>30", vec![31, 38]),
-        ("idle<10s", vec![5, 8]),
+        ("idle<10s", vec![5, 8, 12, 26]),
         ("age>41m", vec![5, 8]),
         ("/^#(8|38) /", vec![8, 38]),
         ("/OPEN$/", vec![5]),
