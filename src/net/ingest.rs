@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use super::reactor::{KEY_CONTROL, KEY_LISTENERS, KEY_RELOAD, KEY_STOP, Reactor, SPECIAL};
+use super::table::IDLE_WAKES_MAX;
 use crate::config::settings::LogLevel;
 use crate::engine::READ_BUDGET;
 use crate::id::Slot;
@@ -16,8 +17,6 @@ const TURN_READ_BUDGET: usize = 4 * 1024 * 1024;
 const READ_TIME_BUDGET: Duration = Duration::from_millis(10);
 /// Peers between two looks at the clock, if they send little.
 const LOOK_EVERY: usize = 64;
-/// Wake-ups of one socket in a row that led to nothing; at so many there is a bug, and it is closed.
-const IDLE_WAKES_MAX: u16 = 1_000;
 
 impl Reactor {
     pub(super) fn ingest(&mut self, events: &Events, start: Moment) {
@@ -94,8 +93,7 @@ impl Reactor {
 
     fn guard_against_spinning(&mut self, slot: Slot, progress: usize) {
         let Some(conn) = self.sockets.get_mut(slot) else { return };
-        conn.idle_wakes = if progress > 0 { 0 } else { conn.idle_wakes + 1 };
-        if conn.idle_wakes >= IDLE_WAKES_MAX {
+        if conn.idle_wakes.are_too_many(progress) {
             let text =
                 format!("bug: {slot:?} woke the loop {IDLE_WAKES_MAX} times for nothing; it is closed");
             self.engine.note(LogLevel::Error, text);

@@ -151,12 +151,13 @@ impl Listener {
     /// The next connection that waits, and where it comes from.
     pub(super) fn accept(&self) -> io::Result<(Socket, Peer)> {
         let (socket, from) = accept_nonblocking(&self.socket)?;
-        let peer = match from {
-            Some(address) => Peer::Tcp(SocketAddr::new(address.ip().to_canonical(), address.port())),
-            None => Peer::Unix,
-        };
-        Ok((Socket::new(socket, self.is_tcp), peer))
+        Ok((Socket::new(socket, self.is_tcp), peer_at(from)))
     }
+}
+
+/// Who is at this address. An IPv4 address that is mapped into IPv6 (RFC 4291, section 2.5.5.2) is shown as IPv4.
+fn peer_at(from: Option<SocketAddr>) -> Peer {
+    from.map_or(Peer::Unix, |address| Peer::Tcp(SocketAddr::new(address.ip().to_canonical(), address.port())))
 }
 
 /// Accepts a connection that does not block from the start (accept4(2)): to make it so afterwards takes two more
@@ -291,6 +292,14 @@ fn greeting(address: &ListenAddr) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_ipv4_peer_is_shown_as_what_it_is() {
+        let peer = |text: &str| peer_at(Some(text.parse().unwrap()));
+        assert_eq!(peer("[::ffff:192.0.2.7]:5000"), peer("192.0.2.7:5000"));
+        assert_ne!(peer("[2001:db8::7]:5000"), peer("192.0.2.7:5000"));
+        assert_eq!(peer_at(None), Peer::Unix);
+    }
 
     #[test]
     fn accepted_sockets_have_the_options_of_their_listener() {

@@ -31,7 +31,22 @@ pub(super) struct Connected {
     socket: Registered,
     generation: u32,
     pub(super) outlet: Outlet,
-    pub(super) idle_wakes: u16,
+    pub(super) idle_wakes: IdleWakes,
+}
+
+/// Wake-ups of one socket in a row that led to nothing; at so many there is a bug, and it is closed.
+pub(super) const IDLE_WAKES_MAX: u16 = 1_000;
+
+/// Counts them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct IdleWakes(u16);
+
+impl IdleWakes {
+    /// It woke the loop, and so much came of it. `true` if there is a bug.
+    pub(super) const fn are_too_many(&mut self, progress: usize) -> bool {
+        self.0 = if progress > 0 { 0 } else { self.0.saturating_add(1) };
+        self.0 >= IDLE_WAKES_MAX
+    }
 }
 
 /// Writable events in a row after which nothing was taken all the same; after so many they are not believed.
@@ -118,7 +133,7 @@ impl Table {
             self.places.resize_with(slot.index() + 1, || None);
         }
         self.places[slot.index()] =
-            Some(Connected { socket, generation, outlet: Outlet::Open, idle_wakes: 0 });
+            Some(Connected { socket, generation, outlet: Outlet::Open, idle_wakes: IdleWakes::default() });
         watched
     }
 
@@ -255,6 +270,16 @@ mod tests {
             Outlet::Full { broken_promises } => Outlet::Promised { broken_promises }.after_nothing(),
             other => other,
         })
+    }
+
+    #[test]
+    fn a_thousand_wake_ups_for_nothing_in_a_row_are_a_bug() {
+        let mut wakes = IdleWakes::default();
+        for progress in [1, 7] {
+            assert!((1..IDLE_WAKES_MAX).all(|_| !wakes.are_too_many(0)));
+            assert!(!wakes.are_too_many(progress), "what leads to something counts from the start");
+        }
+        assert_eq!((1..2_000).find(|_| wakes.are_too_many(0)), Some(IDLE_WAKES_MAX));
     }
 
     #[test]
