@@ -4,7 +4,7 @@
 //! counts it as dropped; the thread tells how many as soon as there is room again. Failing writes are ignored.
 //! Time comes with each line; nothing here reads a clock.
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat};
 
 use crate::config::settings::LogLevel;
 use crate::engine::record::Entry;
@@ -22,6 +24,8 @@ use crate::wire::text::scrub;
 const QUEUE_LINES: usize = 1_024;
 /// The longest text of one line, in bytes; the rest is cut off.
 const TEXT_MAX: usize = 2_048;
+/// Room for the text of most lines, in bytes.
+const TEXT_USUAL: usize = 96;
 /// How long the thread waits for more after each write.
 const GATHER_FOR: Duration = Duration::from_millis(10);
 
@@ -147,19 +151,23 @@ impl Dropped {
     /// How many there are, and the line that tells it; they count as told then.
     fn report(&self) -> Option<(u64, Line)> {
         let count = self.lines.swap(0, Ordering::Relaxed);
+        if count == 0 {
+            return None;
+        }
         let unix_ms = self.last_unix_ms.load(Ordering::Relaxed);
         let text = format!("{count} log lines dropped");
-        (count > 0).then_some((count, Line { unix_ms, level: LogLevel::Warn, text }))
+        Some((count, Line { unix_ms, level: LogLevel::Warn, text }))
     }
 }
 
 fn write_all(queue: &Receiver<Line>, dropped: &Dropped, mut sink: impl Write) {
     let mut text = String::new();
+    let mut stamp = Stamp::default();
     while let Some(first) = next_line(queue, dropped) {
         text.clear();
         let rest = std::iter::from_fn(|| queue.try_recv().ok());
         for line in std::iter::once(first).chain(rest).take(QUEUE_LINES) {
-            let _ = writeln!(text, "{line}");
+            line.write_to(&mut text, &mut stamp);
         }
         // Nobody is left to be told that a log cannot be written.
         let _ = sink.write_all(text.as_bytes()).and_then(|()| sink.flush());
@@ -176,7 +184,8 @@ fn next_line(queue: &Receiver<Line>, dropped: &Dropped) -> Option<Line> {
 
 fn worded(entry: &Entry) -> String {
     let record = &entry.record;
-    let mut text = record.word().to_owned();
+    let mut text = String::with_capacity(TEXT_USUAL);
+    text.push_str(record.word());
     if let Some(id) = record.subject() {
         let _ = write!(text, " {id}");
     }
@@ -187,9 +196,8 @@ fn worded(entry: &Entry) -> String {
     text
 }
 
-impl fmt::Display for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time = chrono::DateTime::from_timestamp_millis(self.unix_ms).unwrap_or_default();
+impl Line {
+    fn write_to(&self, out: &mut String, stamp: &mut Stamp) {
         let level = match self.level {
             LogLevel::Error => "error",
             LogLevel::Warn => "warn",
@@ -198,7 +206,29 @@ impl fmt::Display for Line {
         };
         // What people typed arrives scrubbed; this is the last door, for the words of the system.
         let text = scrub(self.text.as_bytes()).text;
-        write!(f, "{} {level} {text}", time.format("%Y-%m-%dT%H:%M:%SZ"))
+        for part in [stamp.of(self.unix_ms), " ", level, " ", &text, "\n"] {
+            out.push_str(part);
+        }
+    }
+}
+
+/// The second that was last worded, and its words: in a busy hour the next line is of the same one.
+#[derive(Debug, Default)]
+struct Stamp {
+    unix_s: Option<i64>,
+    text: String,
+}
+
+impl Stamp {
+    /// The second of `unix_ms`, as RFC 3339 has it.
+    fn of(&mut self, unix_ms: i64) -> &str {
+        let unix_s = unix_ms.div_euclid(1_000);
+        if self.unix_s != Some(unix_s) {
+            let time = DateTime::from_timestamp(unix_s, 0).unwrap_or_default();
+            self.text = time.to_rfc3339_opts(SecondsFormat::Secs, true);
+            self.unix_s = Some(unix_s);
+        }
+        &self.text
     }
 }
 

@@ -1,5 +1,6 @@
 //! What comes in: bytes, the end of input, errors, deadlines that pass.
 
+use std::borrow::Cow;
 use std::io;
 
 use super::entry::Role;
@@ -52,12 +53,15 @@ impl Engine {
     /// The socket failed: it is to be closed, and whoever it was has left.
     pub fn handle_error(&mut self, slot: Slot, error: &io::Error) {
         let now = self.board.now.moment;
-        let reason = match error.kind() {
-            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => CloseReason::ResetByPeer,
-            _ => CloseReason::Error(error.to_string()),
+        let (reason, words) = match error.kind() {
+            io::ErrorKind::ConnectionReset => (CloseReason::ResetByPeer, "connection reset by peer".into()),
+            io::ErrorKind::BrokenPipe => (CloseReason::ResetByPeer, "broken pipe".into()),
+            // Of shutdown(2): a reset has been there before it.
+            io::ErrorKind::NotConnected => (CloseReason::ResetByPeer, "not connected any more".into()),
+            _ => (CloseReason::Error(error.to_string()), Cow::from(error.to_string())),
         };
         let Some(entry) = self.board.entry_mut(slot) else { return };
-        entry.session.note(now, Milestone::Error(error.to_string()));
+        entry.session.note(now, Milestone::Error(words));
         let reason = entry.session.reason().cloned().unwrap_or(reason);
         entry.session.reset(reason);
         self.board.touch(slot);

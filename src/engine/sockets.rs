@@ -239,8 +239,10 @@ impl Engine {
         }
         self.finish(slot, sockets);
         self.probe(slot, sockets);
-        self.register(slot, sockets);
-        self.arm(slot);
+        if self.wants(slot).is_some_and(|wants| wants.fate.is_none()) {
+            self.register(slot, sockets);
+            self.arm(slot);
+        }
     }
 
     /// Sends FIN, if it is time.

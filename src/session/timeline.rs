@@ -1,5 +1,6 @@
 //! The life of one socket, in order: kept only for connections to which something happened.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use super::{CloseReason, phase::Half};
@@ -54,7 +55,7 @@ pub enum Milestone {
     /// Draining began, for this reason.
     Farewell(CloseReason),
     /// An error of the socket, such as EPIPE.
-    Error(String),
+    Error(Cow<'static, str>),
 }
 
 impl std::fmt::Display for Milestone {

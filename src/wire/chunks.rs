@@ -4,6 +4,8 @@
 //! one reference; the last release frees the chunk, and a bounded pool keeps a few buffers warm. Nothing here is
 //! dropped by itself: who holds a span releases it.
 
+use super::outbox::Queue;
+
 /// Buffers kept for the next chunk.
 const POOL_MAX: usize = 16;
 /// Buffers smaller or larger than this are freed rather than pooled.
@@ -55,6 +57,8 @@ pub struct Chunks {
     allocated: usize,
     /// The line under way; kept for its memory.
     scratch: Vec<u8>,
+    /// Queues that drained outboxes gave back; kept by [`super::outbox::Outbox`].
+    pub(super) spare_queues: Vec<Box<Queue>>,
     /// Bytes written into chunks so far.
     said: u64,
     /// Σ of the bytes of all outboxes; kept by [`super::outbox::Outbox`].
