@@ -215,18 +215,18 @@ impl Line {
 /// The second that was last worded, and its words: in a busy hour the next line is of the same one.
 #[derive(Debug, Default)]
 struct Stamp {
-    unix_s: Option<i64>,
+    second: Option<i64>,
     text: String,
 }
 
 impl Stamp {
     /// The second of `unix_ms`, as RFC 3339 has it.
     fn of(&mut self, unix_ms: i64) -> &str {
-        let unix_s = unix_ms.div_euclid(1_000);
-        if self.unix_s != Some(unix_s) {
-            let time = DateTime::from_timestamp(unix_s, 0).unwrap_or_default();
+        let second = unix_ms.div_euclid(1_000);
+        if self.second != Some(second) {
+            let time = DateTime::from_timestamp(second, 0).unwrap_or_default();
             self.text = time.to_rfc3339_opts(SecondsFormat::Secs, true);
-            self.unix_s = Some(unix_s);
+            self.second = Some(second);
         }
         &self.text
     }

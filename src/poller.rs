@@ -10,13 +10,16 @@ use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
-use std::num::NonZeroUsize;
 use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use polling::PollMode;
+
+mod wait;
+
+pub use wait::Events;
 
 /// A set of watched sources that one thread waits for.
 #[derive(Debug)]
@@ -68,16 +71,14 @@ impl Poller {
         }
     }
 
-    /// Waits for the first event, a [`Waker::notify`] or the end of the timeout (`None`: for ever), whichever
-    /// comes first, and returns how many events there are. A signal does not end the wait. What `events` held
-    /// before is gone.
+    /// Waits for the first event, a [`Waker::notify`], a signal or the end of the timeout (`None`: for ever), whichever
+    /// comes first, and returns how many events there are. What `events` held before is gone.
     ///
     /// # Errors
     ///
     /// Those of `epoll_wait(2)`: none that the caller could have caused.
     pub fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<usize> {
-        events.clear();
-        self.inner.wait(&mut events.inner, timeout)
+        events.wait(&self.inner, timeout)
     }
 
     /// A handle that ends the current wait, or the next, from any thread.
@@ -213,36 +214,6 @@ impl Interest {
     }
 }
 
-/// What one wait brought: room for a fixed number of events; what does not fit comes with the next wait.
-#[derive(Debug)]
-pub struct Events {
-    inner: polling::Events,
-}
-
-impl Events {
-    /// Room for so many events a wait.
-    #[must_use]
-    pub fn with_capacity(capacity: NonZeroUsize) -> Self {
-        Self { inner: polling::Events::with_capacity(capacity) }
-    }
-
-    /// Forgets what the last wait brought. [`Poller::wait`] does it too.
-    pub fn clear(&mut self) {
-        self.inner.clear();
-    }
-
-    /// The events, in the order of the kernel. One of them may belong to a source that was taken out since.
-    pub fn iter(&self) -> impl Iterator<Item = Readiness> + '_ {
-        self.inner.iter().map(|event| Readiness {
-            key: event.key,
-            readable: event.readable,
-            writable: event.writable,
-            hangup: event.is_interrupt(),
-            error: event.is_err().unwrap_or(false),
-        })
-    }
-}
-
 /// One source that is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "the four are independent bits of epoll(7)")]
@@ -262,10 +233,12 @@ pub struct Readiness {
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
+    use std::num::NonZeroUsize;
     use std::os::unix::net::UnixStream;
     use std::thread;
 
     use super::*;
+    use crate::clock::Clock;
 
     /// Longer than anything here takes; a test that needs it fails.
     const DEADLINE: Duration = Duration::from_secs(10);
@@ -417,5 +390,37 @@ mod tests {
         other.join().expect("the other thread");
         poller.waker().notify();
         assert_eq!(poller.wait(&mut events, None).expect("wait"), 0, "a notify before the wait counts too");
+    }
+
+    #[test]
+    fn a_wake_up_beside_an_event_is_no_event_and_is_over_with_it() {
+        let poller = Poller::new().expect("poller");
+        let (ours, mut theirs) = pair();
+        let watched = poller.watch(ours, 7, Interest::READ).expect("watch");
+        theirs.write_all(b"a").expect("write");
+        for _ in 0..3 {
+            poller.waker().notify();
+            assert_eq!(at_once(&poller).iter().map(|ready| ready.key).collect::<Vec<_>>(), [7]);
+        }
+        let mut events = events();
+        assert_eq!(poller.wait(&mut events, Some(Duration::ZERO)).expect("wait"), 1, "it stays readable");
+        poller.waker().notify();
+        poller.waker().notify();
+        assert_eq!(poller.wait(&mut events, None).expect("wait"), 1);
+        let mut room = [0; 1];
+        assert_eq!((&*watched).read(&mut room).expect("read"), 1);
+        assert_eq!(poller.wait(&mut events, Some(Duration::ZERO)).expect("wait"), 0);
+    }
+
+    #[test]
+    fn a_deadline_has_passed_when_the_wait_for_it_ends() {
+        let clock = Clock::start();
+        let poller = Poller::new().expect("poller");
+        for micros in [1, 300, 1_000, 2_300] {
+            let timeout = Duration::from_micros(micros);
+            let start = clock.moment();
+            assert_eq!(poller.wait(&mut events(), Some(timeout)).expect("wait"), 0);
+            assert!(clock.moment().since(start) >= timeout, "{timeout:?}");
+        }
     }
 }

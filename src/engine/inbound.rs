@@ -56,7 +56,7 @@ impl Engine {
         let (reason, words) = match error.kind() {
             io::ErrorKind::ConnectionReset => (CloseReason::ResetByPeer, "connection reset by peer".into()),
             io::ErrorKind::BrokenPipe => (CloseReason::ResetByPeer, "broken pipe".into()),
-            // Of shutdown(2): a reset has been there before it.
+            // Of shutdown(2): a reset was there before it.
             io::ErrorKind::NotConnected => (CloseReason::ResetByPeer, "not connected any more".into()),
             _ => (CloseReason::Error(error.to_string()), Cow::from(error.to_string())),
         };

@@ -19,20 +19,22 @@ const READ_TIME_BUDGET: Duration = Duration::from_millis(10);
 const LOOK_EVERY: usize = 64;
 
 impl Reactor {
+    /// Takes in what `events` tell of. Newcomers are behind those who are here: whoever leaves is not told of them.
     pub(super) fn ingest(&mut self, events: &Events, start: Moment) {
         let mut peers = std::mem::take(&mut self.ready);
         peers.clear();
+        peers.extend(events.iter().filter(|ready| ready.key & SPECIAL == 0));
+        self.ingest_peers(&mut peers, start);
+        self.ready = peers;
         for ready in events.iter() {
             match ready.key {
                 KEY_STOP => self.take_stop_signals(),
                 KEY_RELOAD => self.take_reload_signals(),
                 KEY_CONTROL => self.accept_operators(start),
                 key if key & SPECIAL != 0 => self.accept(key - KEY_LISTENERS, start),
-                _ => peers.push(ready),
+                _ => {}
             }
         }
-        self.ingest_peers(&mut peers, start);
-        self.ready = peers;
     }
 
     /// Reads from peers until the turn's budget is used up. The next turn begins with the first who was left out:

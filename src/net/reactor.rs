@@ -1,6 +1,6 @@
 //! One turn of the loop, and the table of sockets it works on.
 //!
-//! Order of a turn: wait, read the clock once, ingest (accept, read), mailbox, deadlines, operators' answers,
+//! Order of a turn: wait, read the clock once, ingest (read, accept), mailbox, deadlines, operators' answers,
 //! reconcile (close, write, FIN, interest), publish. Nobody is freed before reconcile, so nothing is closed inside a
 //! broadcast. Whoever a turn has no time left for shows again: level-triggered events repeat, and what stays dirty
 //! keeps the next wait from sleeping.

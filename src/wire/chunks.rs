@@ -58,6 +58,7 @@ pub struct Chunks {
     /// The line under way; kept for its memory.
     scratch: Vec<u8>,
     /// Queues that drained outboxes gave back; kept by [`super::outbox::Outbox`].
+    #[expect(clippy::vec_box, reason = "an outbox has it boxed")]
     pub(super) spare_queues: Vec<Box<Queue>>,
     /// Bytes written into chunks so far.
     said: u64,

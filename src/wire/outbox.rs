@@ -42,11 +42,10 @@ pub(super) enum Piece {
 }
 
 /// The unsent output of one connection.
-#[expect(clippy::box_collection, reason = "8 bytes instead of 32 in every idle session")]
 #[derive(Debug, Default)]
 pub struct Outbox {
     first: Option<Piece>,
-    /// Behind `first`; empty while `first` is.
+    /// Behind `first`; empty while `first` is. Boxed: 8 bytes instead of 32 in every idle session.
     rest: Option<Box<Queue>>,
     bytes: u32,
     /// Of them, those that are never dropped.

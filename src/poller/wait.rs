@@ -1,0 +1,109 @@
+//! One wait, and what it brought.
+//!
+//! On Linux it is one system call on the descriptor of [`polling`]'s epoll. The crate's own wait takes five: it arms
+//! its timer and its notification anew each time. It is left to it here to take a notification in, and on other systems
+//! to wait.
+
+use std::fmt;
+use std::io;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use super::Readiness;
+
+#[cfg(target_os = "linux")]
+use rustix::event::{Timespec, epoll};
+
+/// What one wait brought: room for a fixed number of events; what does not fit comes with the next wait.
+pub struct Events {
+    #[cfg(target_os = "linux")]
+    ready: Vec<epoll::Event>,
+    /// What the crate's own wait fills.
+    inner: polling::Events,
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Events {
+    /// Room for so many events a wait.
+    #[must_use]
+    pub fn with_capacity(capacity: NonZeroUsize) -> Self {
+        let inner = polling::Events::with_capacity(NonZeroUsize::MIN);
+        Self { ready: Vec::with_capacity(capacity.get()), inner }
+    }
+
+    /// The events, in the order of the kernel. One of them may belong to a source that was taken out since.
+    pub fn iter(&self) -> impl Iterator<Item = Readiness> + '_ {
+        self.ready.iter().filter_map(|event| Some(readiness(key(event)?, event.flags)))
+    }
+
+    /// Waits for `poller`, and gives the number of events.
+    pub(super) fn wait(&mut self, poller: &polling::Poller, timeout: Option<Duration>) -> io::Result<usize> {
+        self.ready.clear();
+        // What is too long for the system is as good as for ever. Rounded up to a millisecond: a deadline has passed
+        // when the wait for it ends.
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+        match epoll::wait(poller, rustix::buffer::spare_capacity(&mut self.ready), timeout.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let count = self.iter().count();
+        if count < self.ready.len() {
+            // The other events are level-triggered, and lost by nobody.
+            self.inner.clear();
+            poller.wait(&mut self.inner, Some(Duration::ZERO))?;
+        }
+        Ok(count)
+    }
+}
+
+/// The key that a source is watched under; `None` for the crate's own notification.
+#[cfg(target_os = "linux")]
+fn key(event: &epoll::Event) -> Option<usize> {
+    usize::try_from(event.data.u64()).ok().filter(|key| *key != usize::MAX)
+}
+
+/// What the flags say (`epoll_ctl(2)`).
+#[cfg(target_os = "linux")]
+fn readiness(key: usize, flags: epoll::EventFlags) -> Readiness {
+    use epoll::EventFlags as Flag;
+    let broken = Flag::HUP | Flag::ERR;
+    Readiness {
+        key,
+        readable: flags.intersects(broken | Flag::IN | Flag::PRI),
+        writable: flags.intersects(broken | Flag::OUT),
+        hangup: flags.contains(Flag::HUP),
+        error: flags.contains(Flag::ERR),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Events {
+    /// Room for so many events a wait.
+    #[must_use]
+    pub fn with_capacity(capacity: NonZeroUsize) -> Self {
+        Self { inner: polling::Events::with_capacity(capacity) }
+    }
+
+    /// The events, in the order of the kernel. One of them may belong to a source that was taken out since.
+    pub fn iter(&self) -> impl Iterator<Item = Readiness> + '_ {
+        self.inner.iter().map(|event| Readiness {
+            key: event.key,
+            readable: event.readable,
+            writable: event.writable,
+            hangup: event.is_interrupt(),
+            error: event.is_err().unwrap_or(false),
+        })
+    }
+
+    /// Waits for `poller`, and gives the number of events.
+    pub(super) fn wait(&mut self, poller: &polling::Poller, timeout: Option<Duration>) -> io::Result<usize> {
+        self.inner.clear();
+        poller.wait(&mut self.inner, timeout)
+    }
+}
