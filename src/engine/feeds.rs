@@ -6,7 +6,8 @@
 //!
 //! Invariants: at most one room has unsettled lines, the open one, so everybody gets lines in the order in which
 //! they were said, across rooms too; whoever comes, goes, speaks or is answered in between is settled alone first.
-//! A chunk is carried over turns until [`CHUNK_FULL`], so that a slow reader's few lines do not pin a large one each.
+//! A chunk is carried over turns until [`CHUNK_FULL`], so that a slow reader's few lines do not pin a large one each; more
+//! than that goes into a fresh one, so that hardly more is pinned than what is unread: buffers grow by doubling.
 
 use slab::Slab;
 
@@ -17,8 +18,10 @@ use crate::id::Slot;
 use crate::time::WallTime;
 use crate::wire::chunks::{ChunkId, Chunks, Span};
 
-/// Bytes from which on a feed takes a fresh chunk.
-const CHUNK_FULL: u32 = 64 * 1024;
+/// Bytes from which on a feed takes a fresh chunk: the buffer is still one of 64 KiB when a usual line ends behind it.
+const CHUNK_FULL: u32 = 60 * 1024;
+/// Room for as much in one that is sure to be filled.
+const CHUNK_CAPACITY: usize = 64 * 1024;
 
 /// Lines that one member is to get now.
 #[derive(Clone, Copy, Debug)]
@@ -99,6 +102,18 @@ impl Feed {
         span.end - span.start
     }
 
+    /// Gives every member what it has not had yet.
+    fn settle(&mut self, chunks: &mut Chunks, deliver: &mut impl FnMut(&mut Chunks, Due)) {
+        for place in 0..self.members.len() {
+            if let Some(due) = self.take(place) {
+                deliver(chunks, due);
+            }
+        }
+        self.mark = self.end;
+        self.is_urgent = false;
+        self.round = self.round.wrapping_add(1);
+    }
+
     /// Gives the chunk back if nobody reads it any more, and takes leave of it if it is full.
     fn release_chunk(&mut self, chunks: &mut Chunks) {
         let Some(chunk) = self.chunk else { return };
@@ -138,6 +153,11 @@ impl Feeds {
             if feed.members.is_empty() || (is_presence && !feed.encoding.style.presence) {
                 continue;
             }
+            if feed.end.0 >= CHUNK_FULL {
+                feed.settle(chunks, deliver);
+                feed.release_chunk(chunks);
+                feed.chunk = Some(chunks.open_with_room(CHUNK_CAPACITY));
+            }
             let own = own.filter(|seat| seat.feed as usize == index).map(|seat| seat.place as usize);
             if let Some(due) = own.and_then(|place| feed.take(place)) {
                 deliver(chunks, due);
@@ -169,14 +189,7 @@ impl Feeds {
         let Some(room) = self.open.take() else { return };
         let Some(feeds) = self.rooms.get_mut(room.0 as usize) else { return };
         for feed in feeds.iter_mut().filter(|feed| feed.end != feed.mark) {
-            for place in 0..feed.members.len() {
-                if let Some(due) = feed.take(place) {
-                    deliver(chunks, due);
-                }
-            }
-            feed.mark = feed.end;
-            feed.is_urgent = false;
-            feed.round = feed.round.wrapping_add(1);
+            feed.settle(chunks, deliver);
         }
     }
 

@@ -75,6 +75,13 @@ impl Chunks {
         self.open_with(buffers)
     }
 
+    /// A new empty chunk as [`Chunks::open`] makes one, with room for `capacity` bytes from the start.
+    pub fn open_with_room(&mut self, capacity: usize) -> ChunkId {
+        let (mut bytes, line_ends) = self.pool.pop().unwrap_or_default();
+        bytes.reserve_exact(capacity);
+        self.open_with((bytes, line_ends))
+    }
+
     /// A new chunk with a single line, written by `word` (its end included), and one reference, the caller's. The
     /// line may wait for long, so it takes no more memory than it needs.
     pub fn open_for_one(&mut self, word: impl FnOnce(&mut Vec<u8>)) -> Span {

@@ -77,6 +77,28 @@ fn whole_lines_are_skipped_the_oldest_first_and_told_in_their_place() {
 }
 
 #[test]
+fn what_is_said_in_one_turn_may_be_large_and_keeps_hardly_more_memory_than_its_bytes() {
+    let mut world = World::with(|config| {
+        config.flood.enabled = false;
+        config.limits.outbox_bytes = ByteSize::kib(8 * 1024);
+    });
+    let [alice, bob, carol] = world.people(["alice", "bob", "carol"]);
+    stops_reading(&mut world, bob, 1_000);
+    for number in 0..40_000 {
+        world.says(alice, &format!("line {number:04}"));
+    }
+    world.run();
+    let books = world.books();
+    assert!(books.queued_bytes > 1_000_000, "{books:?}");
+    assert!(books.chunk_bytes * 10 < books.queued_bytes * 12, "{books:?}");
+    reads_again(&mut world, bob);
+    for reader in [bob, carol] {
+        let (read, skipped) = read_and_skipped(&world.lines(reader), 0);
+        assert_eq!((read.len(), skipped), (40_000, 0));
+    }
+}
+
+#[test]
 fn nobody_else_is_slowed_down() {
     let mut world = World::with(narrow);
     let [alice, bob, carol] = world.people(["alice", "bob", "carol"]);
