@@ -281,6 +281,19 @@ mod tests {
     }
 
     #[test]
+    fn each_line_has_the_second_of_its_own() {
+        let at = |ms| Now { wall: WallTime { unix_ms: AT.wall.unix_ms + ms, ..AT.wall }, ..AT };
+        let text = logged(LogLevel::Info, |log| {
+            for ms in [0, 999, 1_000, 86_400_000, 0] {
+                log.write(at(ms), LogLevel::Info, "x");
+            }
+        });
+        let stamps: Vec<_> = text.lines().filter_map(|line| line.split_once(' ')).map(|(at, _)| at).collect();
+        let first = "2026-11-24T18:40:12Z";
+        assert_eq!(stamps, [first, first, "2026-11-24T18:40:13Z", "2026-11-25T18:40:12Z", first]);
+    }
+
+    #[test]
     fn what_matters_less_than_the_level_is_left_out() {
         let text = logged(LogLevel::Warn, |log| {
             log.write(AT, LogLevel::Info, "less");
