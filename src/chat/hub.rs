@@ -5,6 +5,7 @@
 //! order in which they happen. Each message that is refused gets one `!!` line and changes nothing.
 
 use super::command::{self, Call, Message, Refusal};
+use super::leavers::Leavers;
 use super::people::People;
 use super::person::{Contact, Membership, Person};
 use super::presence::Deadlines;
@@ -56,13 +57,20 @@ pub struct Hub {
     pub(super) people: People,
     pub(super) rooms: Rooms,
     pub(super) deadlines: Deadlines,
+    pub(super) leavers: Leavers,
 }
 
 impl Hub {
     /// A hub with nobody in it.
     #[must_use]
     pub fn new(rules: Rules) -> Self {
-        Self { rules, people: People::default(), rooms: Rooms::default(), deadlines: Deadlines::new() }
+        Self {
+            rules,
+            people: People::default(),
+            rooms: Rooms::default(),
+            deadlines: Deadlines::new(),
+            leavers: Leavers::default(),
+        }
     }
 
     /// Other rules from now on. Nobody is thrown out: who is over a limit only gets no further.
@@ -76,6 +84,7 @@ impl Hub {
     ///
     /// When the slot still belongs to somebody, or the id to another: ids are given once.
     pub fn enter(&mut self, member: Slot, id: ConnId, now: Now, out: &mut impl Delivery) {
+        self.announce_leavers(now, out);
         let nick = Nick::guest(id);
         self.people.insert(member, Person::new(id, nick, now));
         for line in &self.rules.motd {
@@ -98,6 +107,7 @@ impl Hub {
     /// One message of a person: plain text or a command, scrubbed and without its end. Does nothing for a slot
     /// that is nobody's.
     pub fn message(&mut self, member: Slot, text: &str, now: Now, out: &mut impl Delivery) -> Outcome {
+        self.announce_leavers(now, out);
         let Some(person) = self.people.get_mut(member) else { return Outcome::Continue };
         person.heard = now.moment.into();
         let done = match Message::read(text) {
@@ -124,15 +134,6 @@ impl Hub {
         Ok(Outcome::Continue)
     }
 
-    /// Somebody is gone, for a reason that the rooms read: out of every room, and the name is free. Returns the
-    /// name, or nothing for a slot that is nobody's.
-    pub fn leave(&mut self, member: Slot, reason: &str, now: Now, out: &mut impl Delivery) -> Option<Nick> {
-        while let Some(room) = self.people.get(member)?.rooms.first() {
-            self.part(member, room, reason, now, out);
-        }
-        self.people.remove(member).map(|person| person.nick)
-    }
-
     /// A `!!` line to one person, for what is refused outside of chat.
     pub fn refuse(&self, member: Slot, text: &str, out: &mut impl Delivery) {
         if self.people.get(member).is_some() {
@@ -141,7 +142,8 @@ impl Hub {
     }
 
     /// The operator speaks to everybody.
-    pub fn operator_says(&mut self, text: &str, out: &mut impl Delivery) {
+    pub fn operator_says(&mut self, text: &str, now: Now, out: &mut impl Delivery) {
+        self.announce_leavers(now, out);
         for member in self.people.slots() {
             out.tell(member, &Line::Operator(text));
         }
@@ -208,24 +210,30 @@ impl Hub {
         id
     }
 
-    /// Takes somebody out of a room it is in, tells the others, and ends the room after its last member.
+    /// Takes somebody out of a room it is in and tells the others.
     pub(super) fn part(&mut self, member: Slot, id: RoomId, reason: &str, now: Now, out: &mut dyn Delivery) {
-        let person = &mut self.people[member];
-        let Some(membership) = person.rooms.remove(id) else { return };
-        let (who, by) = (person.nick, Contact { id: person.id, slot: member });
+        let person = &self.people[member];
+        let (who, by, name) = (person.nick, Contact { id: person.id, slot: member }, self.rooms[id].name);
+        let crowd = self.take_out(member, id, out);
+        if crowd > 1 {
+            self.announce(id, &Line::Left { room: &name, who: &who, reason }, by, crowd, now, out);
+        }
+    }
+
+    /// Takes somebody out of a room it is in, and ends the room after its last member. Gives how many were in it.
+    pub(super) fn take_out(&mut self, member: Slot, id: RoomId, out: &mut dyn Delivery) -> usize {
+        let Some(membership) = self.people[member].rooms.remove(id) else { return 0 };
         let room = &mut self.rooms[id];
-        let (name, crowd) = (room.name, room.members.len());
-        let moved = room.remove(membership.place);
-        if let Some(moved) = moved {
+        let crowd = room.members.len();
+        if let Some(moved) = room.remove(membership.place) {
             self.people[moved].rooms.set_place(id, membership.place);
         }
         out.left(id, member);
-        if crowd > 1 {
-            self.announce(id, &Line::Left { room: &name, who: &who, reason }, by, crowd, now, out);
-        } else {
+        if crowd == 1 {
             self.forget_tally(id);
             self.rooms.close(id);
         }
+        crowd
     }
 }
 
@@ -348,8 +356,8 @@ mod tests {
             bob says /rooms
             bob sees -- 2 rooms: #lobby (1) #ops (1)",
         );
-        assert_eq!(stage.hub.leave(Slot(0), "", stage.now, &mut stage.ears), None);
-        let nick = stage.hub.leave(stage.slot("bob"), "", stage.now, &mut stage.ears);
+        assert_eq!(stage.hub.leave(Slot(0), String::new(), &mut stage.ears), None);
+        let nick = stage.hub.leave(stage.slot("bob"), String::new(), &mut stage.ears);
         assert_eq!(nick, Some(Nick::parse("Alice").unwrap()));
         assert_eq!((stage.hub.people_count(), stage.hub.room_count()), (0, 0));
     }
@@ -415,7 +423,7 @@ mod tests {
         let more = lines[100].strip_prefix("-- and ").unwrap().strip_suffix(" more").unwrap();
         assert_eq!(named.count() + more.parse::<usize>().unwrap(), count as usize);
         for number in (1..=count).rev().step_by(2).chain((1..=count).step_by(2)) {
-            stage.hub.leave(Slot(number), "", stage.now, &mut stage.ears);
+            stage.hub.leave(Slot(number), String::new(), &mut stage.ears);
         }
         assert_eq!((stage.hub.people_count(), stage.hub.room_count()), (0, 0));
     }
@@ -459,7 +467,7 @@ mod tests {
         match act {
             Act::Enter if stage.hub.people_count() < SLOTS as usize => drop(stage.enter("somebody")),
             Act::Enter => {}
-            Act::Leave(slot) => drop(stage.hub.leave(Slot(slot), "gone", stage.now, &mut stage.ears)),
+            Act::Leave(slot) => drop(stage.hub.leave(Slot(slot), "gone".to_owned(), &mut stage.ears)),
             Act::Mute(slot, on) => stage.hub.mute(Slot(slot), on),
             Act::Pass(seconds) => stage.pass(Duration::from_secs(seconds)),
             Act::Say(slot, text) => {
@@ -470,6 +478,7 @@ mod tests {
 
     /// A refused line gets exactly one `!!` line, and nobody hears anything else.
     fn say_and_check(stage: &mut Stage, slot: Slot, text: &str) {
+        stage.hub.announce_leavers(stage.now, &mut stage.ears);
         (0..SLOTS).for_each(|slot| drop(stage.ears.take(Slot(slot))));
         stage.hub.message(slot, text, stage.now, &mut stage.ears);
         let heard: Vec<_> = (0..SLOTS).map(|slot| stage.ears.take(Slot(slot))).collect();

@@ -5,12 +5,13 @@
 //!
 //! [`Hub`] is the way in. A message is told apart in `command`, a command is done by one function of
 //! `handlers`, and what it changes is in `people` and `room`; `presence` decides whether a coming or going is
-//! announced or counted.
+//! announced or counted, `leavers` when a going is.
 
 mod command;
 pub mod delivery;
 mod handlers;
 pub mod hub;
+mod leavers;
 pub mod line;
 pub mod names;
 mod people;

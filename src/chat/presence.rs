@@ -100,6 +100,7 @@ impl Hub {
 
     /// Tells every room whose time has come what it has counted.
     pub fn handle_timeout(&mut self, now: Now, out: &mut impl Delivery) {
+        self.announce_leavers(now, out);
         while let Some(&(due, room)) = self.deadlines.first() {
             if due > now.moment {
                 return;

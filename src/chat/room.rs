@@ -69,6 +69,10 @@ impl Rooms {
         self.by_name.remove(&room.name.folded());
     }
 
+    pub(super) fn get(&self, id: RoomId) -> Option<&Room> {
+        self.slab.get(id.0 as usize)
+    }
+
     pub(super) fn named(&self, name: &RoomName) -> Option<RoomId> {
         self.by_name.get(&name.folded()).copied()
     }

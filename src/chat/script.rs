@@ -134,6 +134,11 @@ impl Stage {
         slot
     }
 
+    /// Somebody goes, and nothing else happens before the next one does.
+    pub(super) fn goes_with_others(&mut self, who: &str, reason: &str) {
+        self.hub.leave(self.slot(who), reason.to_owned(), &mut self.ears);
+    }
+
     /// Somebody says something.
     pub(super) fn say(&mut self, who: &str, text: &str) -> Outcome {
         self.hub.message(self.slot(who), text, self.now, &mut self.ears)
@@ -174,6 +179,13 @@ impl Stage {
             return;
         }
         self.expect_silence(place);
+        self.act(line);
+    }
+
+    /// Somebody does something, or time passes.
+    pub(super) fn act(&mut self, line: &str) {
+        let (who, act) = line.split_once(' ').unwrap_or((line, ""));
+        let (verb, text) = act.split_once(' ').unwrap_or((act, ""));
         match (who, verb, text) {
             (_, "is", "here") => {
                 self.enter(who);
@@ -183,11 +195,14 @@ impl Stage {
             (_, "is", "muted") => self.hub.mute(self.slot(who), true),
             (_, "is", "unmuted") => self.hub.mute(self.slot(who), false),
             (_, "enters", "") => drop(self.enter(who)),
-            ("operator", "says", _) => self.hub.operator_says(text, &mut self.ears),
+            ("operator", "says", _) => self.hub.operator_says(text, self.now, &mut self.ears),
             (_, "says", _) => drop(self.say(who, text)),
-            (_, "goes", _) => drop(self.hub.leave(self.slot(who), text, self.now, &mut self.ears)),
+            (_, "goes", _) => {
+                self.goes_with_others(who, text);
+                self.hub.announce_leavers(self.now, &mut self.ears);
+            }
             (_, "s", "pass") => self.pass(Duration::from_secs(who.parse().unwrap())),
-            _ => panic!("{place}: no such act"),
+            _ => panic!("{line}: no such act"),
         }
     }
 

@@ -29,6 +29,7 @@ pub(super) enum Flushed {
 impl Engine {
     /// Delivers what was said since the last call.
     pub(super) fn settle(&mut self) {
+        self.hub.announce_leavers(self.board.now, &mut self.board);
         self.board.settle();
     }
 
@@ -115,13 +116,13 @@ impl Engine {
     /// The turn's writes are done: what is left waits, and is held to the limits.
     pub(super) fn end_turn(&mut self) {
         // A write may have set free lines that waited to be parsed: what they said is written in the next turn.
-        self.board.settle();
+        self.settle();
         while let Some(slot) = self.board.crowded.pop() {
             self.bound(slot);
         }
         self.board.bound_total();
         // Whoever was closed for its outbox has left its rooms.
-        self.board.settle();
+        self.settle();
         self.board.release_chunks();
         self.see_to_operators();
     }
@@ -140,7 +141,7 @@ impl Engine {
         let Some(entry) = self.board.entry(slot) else { return };
         if overflow.disconnect && !entry.session.is_over() {
             self.part_with(slot, "you read too slowly: goodbye", CloseReason::OutboxFull);
-            self.board.settle();
+            self.settle();
         } else if overflow.slow {
             let outbox = entry.session.outbox().bytes() as u64;
             let limit = self.board.limits.outbox_bytes as u64;

@@ -27,8 +27,7 @@ impl Engine {
 
     /// Out of the hub and the feeds; the name stays known for the records.
     pub(super) fn depart(&mut self, slot: Slot, reason: &CloseReason) {
-        let now = self.board.now;
-        let nick = self.hub.leave(slot, &reason.to_string(), now, &mut self.board);
+        let nick = self.hub.leave(slot, reason.to_string(), &mut self.board);
         self.board.unseat(slot);
         if let Some(nick) = nick
             && let Some(entry) = self.board.entry_mut(slot)
@@ -72,12 +71,9 @@ impl Engine {
         }
         let within = within.unwrap_or(self.drain);
         self.stopping = Some(self.board.now.moment + within);
-        self.hub.operator_says(&format!("{} is stopping", self.name), &mut self.board);
+        self.hub.operator_says(&format!("{} is stopping", self.name), self.board.now, &mut self.board);
         let slots: Vec<Slot> = self.slots().filter(|slot| !self.operators.has(*slot)).collect();
-        for slot in &slots {
-            // Nobody is told of each other's leaving: all leave.
-            self.board.unseat(*slot);
-        }
+        // Nobody is told of anybody's leaving: all leave together.
         for slot in slots {
             // Who was on the way out already goes for the reason it has.
             let reason = self.board.entry(slot).and_then(|entry| entry.session.reason().cloned());

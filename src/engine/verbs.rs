@@ -116,7 +116,7 @@ impl Engine {
         let now = self.board.now.moment;
         let timeout = self.board.limits.half_close_timeout;
         // What was said until now is still sent.
-        self.board.settle();
+        self.settle();
         let is_done = self.board.change_input(slot, |session| match half {
             Half::Read => session.shut_read(now),
             Half::Write => session.shut_write(now),
@@ -180,7 +180,7 @@ impl Engine {
 
     fn say(&mut self, text: &str) -> String {
         let text = scrub(text.as_bytes()).text;
-        self.hub.operator_says(&text, &mut self.board);
+        self.hub.operator_says(&text, self.board.now, &mut self.board);
         counted("told", self.hub.people_count(), "person", "people")
     }
 

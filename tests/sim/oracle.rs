@@ -3,12 +3,14 @@
 //! One client, the witness, is in every room from the first, reads everything at once and says nothing. As the
 //! server keeps the order in which things were said, across rooms too, the witness's stream is that order; what
 //! it read of who came and went says who was where. Every other stream has to be that order, with the client's own
-//! acts left out and nothing else, but for whole lines in whose very place a marker counts them.
+//! acts left out and nothing else, but for whole lines in whose very place a marker counts them, and for the goings of
+//! those who went together with it.
 //!
 //! Where the witness missed something itself, or there is none, it is still checked that nothing comes twice, out
 //! of order, from a room one is not in, or from oneself.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use crate::actor::Actor;
 use crate::transcript::{Act, Heard, Told, Transcript};
@@ -107,16 +109,18 @@ fn mismatch(actor: &Actor, transcript: &Transcript, due: &[Due], at: &Heard, pla
 #[derive(Debug)]
 struct Due {
     line: String,
-    /// It may as well be absent: the client has turned such lines off at some time, or may have left before.
+    /// It may as well be absent: the client has turned such lines off at some time, or may have left before, or at
+    /// the same time.
     is_optional: bool,
 }
 
 fn due_to(actor: &Actor, order: &[Heard]) -> Vec<Due> {
     let me = Some(actor.client.0);
+    let goes_with = going_with(order, actor.client.0);
     let mut rooms: BTreeSet<&str> = BTreeSet::new();
     let mut was_here = false;
     let mut due = Vec::new();
-    for line in order {
+    for (at, line) in order.iter().enumerate() {
         match line {
             Heard::Told(told) if told.by == me => {
                 match told.act {
@@ -127,7 +131,8 @@ fn due_to(actor: &Actor, order: &[Heard]) -> Vec<Due> {
                 was_here = true;
             }
             Heard::Told(told) if rooms.contains(told.room.as_str()) => {
-                let is_optional = actor.is_presence_mixed && told.act.is_presence();
+                let is_mixed = actor.is_presence_mixed && told.act.is_presence();
+                let is_optional = is_mixed || goes_with.contains(&at);
                 due.push(Due { line: told.line.clone(), is_optional });
             }
             Heard::Operator(line) if was_here => {
@@ -137,6 +142,19 @@ fn due_to(actor: &Actor, order: &[Heard]) -> Vec<Due> {
         }
     }
     due
+}
+
+/// The goings, one right after the other, among which is the one of `client`: those who go together are not told of
+/// each other.
+fn going_with(order: &[Heard], client: usize) -> Range<usize> {
+    let has_gone = |told: &Told| told.act == Act::Went && !told.line.ends_with("(left)");
+    let goes = |line: &Heard| matches!(line, Heard::Told(told) if has_gone(told));
+    let is_own =
+        |line: &Heard| matches!(line, Heard::Told(told) if has_gone(told) && told.by == Some(client));
+    let Some(own) = order.iter().position(is_own) else { return 0..0 };
+    let before = order[..own].iter().rev().take_while(|line| goes(line)).count();
+    let after = order[own..].iter().take_while(|line| goes(line)).count();
+    own - before..own + after
 }
 
 /// Where in what is due a stream may be, with how many lines to the client alone skipped until there: of those

@@ -41,6 +41,35 @@ fn a_script_posts_its_lines_is_answered_and_ends() {
 }
 
 #[test]
+fn those_who_end_in_one_turn_go_together() {
+    let mut world = World::new();
+    let [alice, bob, carol, dave] = world.people(["alice", "bob", "carol", "dave"]);
+    world.finishes(alice);
+    world.finishes(bob);
+    world.says(carol, "still here");
+    world.finishes(dave);
+    world.reads(
+        carol,
+        [
+            "12:34 #lobby <-- alice (end of input)",
+            "12:34 #lobby <-- bob (end of input)",
+            "12:34 #lobby <-- dave (end of input)",
+        ],
+    );
+    world.reads(alice, []);
+    // Neither is told of the other: both had gone when it was told.
+    world.reads(bob, []);
+    world.reads(
+        dave,
+        [
+            "12:34 #lobby <-- alice (end of input)",
+            "12:34 #lobby <-- bob (end of input)",
+            "12:34 #lobby <carol> still here",
+        ],
+    );
+}
+
+#[test]
 fn who_reads_late_still_gets_every_answer() {
     let mut world = World::new();
     let [alice] = world.people(["alice"]);

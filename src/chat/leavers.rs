@@ -1,0 +1,120 @@
+//! Those who have gone and whose rooms have not read of it yet.
+//!
+//! Whoever goes is out of its rooms and gives up its name at once; the rooms are told before anything else happens in
+//! the hub. So people whose connections end one right after the other go together: each room reads of all of them in
+//! a row, in the order in which they went, and none of them is told of the others.
+
+use super::person::Contact;
+use super::{Delivery, Hub, Line, Nick, RoomId};
+use crate::id::Slot;
+use crate::time::Now;
+
+/// Who is to be told of, at most everybody. Kept for its memory.
+#[derive(Debug, Default)]
+pub(super) struct Leavers {
+    people: Vec<Leaver>,
+    /// A room, the index of somebody who was in it, and how many were in it then.
+    rooms: Vec<(RoomId, usize, usize)>,
+}
+
+#[derive(Debug)]
+struct Leaver {
+    who: Nick,
+    by: Contact,
+    reason: String,
+}
+
+impl Hub {
+    /// Somebody is gone, for a reason that the rooms are to read: out of every room, and the name is free. Returns the
+    /// name, or nothing for a slot that is nobody's. The rooms are told by [`Hub::announce_leavers`].
+    pub fn leave(&mut self, member: Slot, reason: String, out: &mut impl Delivery) -> Option<Nick> {
+        while let Some(room) = self.people.get(member)?.rooms.first() {
+            let crowd = self.take_out(member, room, out);
+            self.leavers.rooms.push((room, self.leavers.people.len(), crowd));
+        }
+        let person = self.people.remove(member)?;
+        let by = Contact { id: person.id, slot: member };
+        self.leavers.people.push(Leaver { who: person.nick, by, reason });
+        Some(person.nick)
+    }
+
+    /// Tells the rooms who has left since the last call. Whatever else is said by way of the hub comes behind it; the
+    /// caller sees to it that it is not put off for longer than a turn.
+    pub fn announce_leavers(&mut self, now: Now, out: &mut impl Delivery) {
+        if self.leavers.people.is_empty() {
+            return;
+        }
+        let Leavers { mut people, mut rooms } = std::mem::take(&mut self.leavers);
+        // Room by room: each one's lines are delivered at one go.
+        rooms.sort_by_key(|(room, ..)| *room);
+        for (room, leaver, crowd) in rooms.drain(..) {
+            // None was opened since then, so it is the same room, or one that ended with the last of them.
+            let Some(name) = self.rooms.get(room).map(|room| room.name) else { continue };
+            let Leaver { who, by, reason } = &people[leaver];
+            self.announce(room, &Line::Left { room: &name, who, reason }, *by, crowd, now, out);
+        }
+        people.clear();
+        self.leavers = Leavers { people, rooms };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::chat::script::{Stage, rules};
+
+    #[test]
+    fn those_who_go_together_are_not_told_of_each_other() {
+        let mut stage = Stage::new(rules());
+        stage.play(
+            "alice is here
+            bob is here
+            carol is here
+            alice says /join #ops
+            alice sees -- you are in #ops (1 here)
+            carol says /join #ops
+            alice sees 12:34 #ops --> carol
+            carol sees -- you are in #ops (2 here)",
+        );
+        stage.goes_with_others("alice", "reset");
+        stage.goes_with_others("bob", "quit");
+        stage.play(
+            "carol says /nick Alice
+            carol sees 12:34 #lobby <-- alice (reset)
+            carol sees 12:34 #lobby <-- bob (quit)
+            carol sees 12:34 #ops <-- alice (reset)
+            carol sees -- you are now Alice",
+        );
+    }
+
+    #[test]
+    fn a_room_that_ends_with_them_is_told_nothing() {
+        let mut stage = Stage::new(rules());
+        stage.play(
+            "alice is here
+            bob is here
+            carol is here
+            carol says /leave
+            alice sees 12:34 #lobby <-- carol (left)
+            bob sees 12:34 #lobby <-- carol (left)
+            carol sees -- you left #lobby; you are in no room: /join #ROOM",
+        );
+        stage.goes_with_others("alice", "quit");
+        stage.goes_with_others("bob", "quit");
+        stage.play(
+            "carol says /join #new
+            carol sees -- you are in #new (1 here)",
+        );
+    }
+
+    #[test]
+    fn all_that_the_hub_says_comes_behind_them() {
+        for act in ["dave enters", "operator says hello", "bob says hi"] {
+            let mut stage = Stage::new(rules());
+            stage.play("alice is here\n bob is here\n carol is here");
+            stage.goes_with_others("alice", "quit");
+            stage.act(act);
+            let first = stage.read("carol").into_iter().next();
+            assert_eq!(first.as_deref(), Some("12:34 #lobby <-- alice (quit)"), "{act}");
+        }
+    }
+}
