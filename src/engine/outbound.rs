@@ -9,9 +9,7 @@ use super::sockets::WriteError;
 use crate::id::Slot;
 use crate::session::{CloseReason, Limits, Wants};
 use crate::time::Moment;
-
-/// Slices in one vectored write.
-const SLICES_MAX: usize = 64;
+use crate::wire::outbox::Slices;
 
 /// What became of a write.
 #[derive(Debug)]
@@ -76,16 +74,18 @@ impl Engine {
     ) -> Flushed {
         let (now, limits) = (self.board.now, self.board.limits_of(slot));
         let Some(entry) = self.board.entries.get_mut(slot.index()) else { return Flushed::All };
-        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
         let framing = entry.session.framing();
         let mut told = 0;
-        let (count, offered) =
-            entry.session.gather(&mut self.board.chunks, budget, &mut slices, |lines, bytes| {
-                told = lines;
-                let text = format!("-- {lines} lines skipped");
-                framing.encode(bytes, |out| out.extend_from_slice(text.as_bytes()));
-            });
-        let written = write(&slices[..count]);
+        let (offered, written) = {
+            let mut slices = Slices::new();
+            let offered =
+                entry.session.gather(&mut self.board.chunks, budget, &mut slices, |lines, bytes| {
+                    told = lines;
+                    let text = format!("-- {lines} lines skipped");
+                    framing.encode(bytes, |out| out.extend_from_slice(text.as_bytes()));
+                });
+            (offered, write(&slices))
+        };
         let id = entry.id;
         let flushed = self.take_written(slot, written, offered, now.moment, &limits);
         if told > 0 {

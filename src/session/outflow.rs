@@ -1,6 +1,5 @@
 //! The output side: lines queued, writes continued, Send-Q watched, FIN, and the decision that a peer takes nothing.
 
-use std::io::IoSlice;
 use std::time::Duration;
 
 use super::connection::{Input, Output, Session, millis};
@@ -11,7 +10,7 @@ use super::{CloseReason, Limits};
 use crate::config::settings::OnFull;
 use crate::time::Moment;
 use crate::wire::chunks::{Chunks, Span};
-use crate::wire::outbox::Keep;
+use crate::wire::outbox::{Keep, Slices};
 
 /// The first look at Send-Q after a write.
 const PROBE_AFTER: Duration = Duration::from_millis(400);
@@ -105,9 +104,9 @@ impl Session {
         &mut self,
         chunks: &'a mut Chunks,
         budget: usize,
-        out: &mut [IoSlice<'a>],
+        out: &mut Slices<'a>,
         word_gap: impl FnOnce(u32, &mut Vec<u8>),
-    ) -> (usize, usize) {
+    ) -> usize {
         self.outbox.word_gap(chunks, word_gap);
         self.outbox.gather(chunks, budget, out)
     }

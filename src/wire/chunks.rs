@@ -4,6 +4,8 @@
 //! one reference; the last release frees the chunk, and a bounded pool keeps a few buffers warm. Nothing here is
 //! dropped by itself: who holds a span releases it.
 
+use smallvec::{SmallVec, smallvec};
+
 use super::outbox::Queue;
 
 /// Buffers kept for the next chunk.
@@ -40,11 +42,13 @@ impl Span {
     }
 }
 
+/// Offsets behind each line, ascending. Those of an answer need no memory of their own.
+type LineEnds = SmallVec<[u32; 4]>;
+
 #[derive(Debug, Default)]
 struct Chunk {
     bytes: Vec<u8>,
-    /// Offsets behind each line, ascending.
-    line_ends: Vec<u32>,
+    line_ends: LineEnds,
     references: u32,
 }
 
@@ -53,7 +57,7 @@ struct Chunk {
 pub struct Chunks {
     places: Vec<Chunk>,
     free: Vec<u32>,
-    pool: Vec<(Vec<u8>, Vec<u32>)>,
+    pool: Vec<(Vec<u8>, LineEnds)>,
     allocated: usize,
     /// The line under way; kept for its memory.
     scratch: Vec<u8>,
@@ -90,12 +94,12 @@ impl Chunks {
         word(&mut scratch);
         let end = offset(scratch.len());
         self.said += u64::from(end);
-        let chunk = self.open_with((scratch.as_slice().to_vec(), vec![end]));
+        let chunk = self.open_with((scratch.as_slice().to_vec(), smallvec![end]));
         self.scratch = scratch;
         Span { chunk, start: 0, end }
     }
 
-    fn open_with(&mut self, (bytes, line_ends): (Vec<u8>, Vec<u32>)) -> ChunkId {
+    fn open_with(&mut self, (bytes, line_ends): (Vec<u8>, LineEnds)) -> ChunkId {
         self.allocated += bytes.capacity();
         let chunk = Chunk { bytes, line_ends, references: 1 };
         if let Some(index) = self.free.pop() {

@@ -8,6 +8,8 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
+use arrayvec::ArrayVec;
+
 use super::chunks::{Chunks, Span};
 
 /// Pieces that are older than their neighbour by no more than this many stamps are merged with it.
@@ -24,6 +26,9 @@ pub enum Keep {
     /// Dropped whole, oldest first, when the outbox is full.
     WhileRoom,
 }
+
+/// What one vectored write sends.
+pub type Slices<'a> = ArrayVec<IoSlice<'a>, 64>;
 
 /// Queues kept for the next outboxes that need one.
 const SPARE_QUEUES_MAX: usize = 256;
@@ -146,23 +151,26 @@ impl Outbox {
         }
     }
 
-    /// The bytes to send next, in order, as at most `out.len()` slices and about `budget` bytes, up to the next gap.
-    /// Gives the number of slices and of bytes.
-    pub fn gather<'a>(&self, chunks: &'a Chunks, budget: usize, out: &mut [IoSlice<'a>]) -> (usize, usize) {
-        let mut slices = 0;
+    /// The bytes to send next, in order, up to the next gap: as many slices as `out` has room for, and about `budget`
+    /// bytes. Gives the number of bytes.
+    pub fn gather<'a, const N: usize>(
+        &self,
+        chunks: &'a Chunks,
+        budget: usize,
+        out: &mut ArrayVec<IoSlice<'a>, N>,
+    ) -> usize {
         let mut bytes = 0;
         for piece in self.first.iter().chain(self.rest.iter().flat_map(|rest| rest.iter())) {
             let Piece::Bytes { span, .. } = piece else { break };
-            if slices == out.len() || bytes >= budget {
+            if out.is_full() || bytes >= budget {
                 break;
             }
             let part = chunks.bytes(*span);
             let part = &part[..part.len().min(budget - bytes)];
-            out[slices] = IoSlice::new(part);
-            slices += 1;
+            out.push(IoSlice::new(part));
             bytes += part.len();
         }
-        (slices, bytes)
+        bytes
     }
 
     /// `sent` bytes from the head are the kernel's now.
@@ -314,11 +322,13 @@ mod tests {
         let mut sent = Vec::new();
         while !outbox.is_empty() {
             outbox.word_gap(chunks, |lines, out| out.extend_from_slice(format!("<{lines}>").as_bytes()));
-            let mut slices = [IoSlice::new(&[]); 3];
-            let (count, bytes) = outbox.gather(chunks, size, &mut slices);
+            let bytes = {
+                let mut slices = ArrayVec::<_, 3>::new();
+                let bytes = outbox.gather(chunks, size, &mut slices);
+                sent.extend(slices.iter().flat_map(|slice| slice.iter()));
+                bytes
+            };
             assert!((1..=size).contains(&bytes));
-            let gathered: Vec<u8> = slices[..count].iter().flat_map(|slice| slice.iter().copied()).collect();
-            sent.extend_from_slice(&gathered);
             outbox.advance(chunks, bytes);
         }
         assert_eq!((outbox.bytes(), outbox.kept_bytes(), chunks.queued()), (0, 0, 0));
