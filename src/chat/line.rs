@@ -85,7 +85,27 @@ pub enum Line<'a> {
     },
 }
 
-impl Line<'_> {
+impl<'a> Line<'a> {
+    /// Bytes that wording adds to [`Line::text`] at most: names, signs, numbers, the time, and the
+    /// line's end or the length before it.
+    pub const WORDS_MAX: usize = 96;
+
+    /// The one part that may be long; nothing where there is none.
+    #[must_use]
+    pub const fn text(&self) -> &'a str {
+        match self {
+            Self::Action { text, .. }
+            | Self::Left { reason: text, .. }
+            | Self::Notice(text)
+            | Self::Operator(text)
+            | Self::Private { text, .. }
+            | Self::Refused(text)
+            | Self::Say { text, .. }
+            | Self::Topic { text, .. } => text,
+            Self::Joined { .. } | Self::Presence { .. } | Self::Renamed { .. } => "",
+        }
+    }
+
     /// Whether the line tells only that somebody came, went or took another name: what
     /// [`Style::presence`] turns off.
     #[must_use]

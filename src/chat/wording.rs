@@ -108,6 +108,31 @@ mod tests {
     }
 
     #[test]
+    fn what_is_added_to_a_text_is_bounded() {
+        let longest = "x".repeat(24);
+        let room = &RoomName::parse(&longest).unwrap();
+        let nick = &Nick::parse(&longest).unwrap();
+        let (text, many) = ("kicked: loud", u32::MAX);
+        for line in [
+            Line::Action { room, from: nick, text },
+            Line::Joined { room, who: nick },
+            Line::Left { room, who: nick, reason: text },
+            Line::Notice(text),
+            Line::Operator(text),
+            Line::Presence { room, joined: many, left: many, renamed: many },
+            Line::Private { from: nick, to: nick, text },
+            Line::Refused(text),
+            Line::Renamed { room, old: nick, new: nick },
+            Line::Say { room, from: nick, text },
+            Line::Topic { room, by: nick, text },
+        ] {
+            // Four bytes are the length in front of a message, the longest of the framings' ends.
+            let added = worded(&line, Style::default()).len() + 4 - line.text().len();
+            assert!(added <= Line::WORDS_MAX, "{added}: {line:?}");
+        }
+    }
+
+    #[test]
     fn a_summary_leaves_out_what_did_not_happen() {
         let room = &RoomName::parse("lobby").unwrap();
         for ((joined, left, renamed), told) in [

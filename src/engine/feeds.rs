@@ -6,8 +6,8 @@
 //!
 //! Invariants: at most one room has unsettled lines, the open one, so everybody gets lines in the order in which
 //! they were said, across rooms too; whoever comes, goes, speaks or is answered in between is settled alone first.
-//! A chunk is carried over turns until [`CHUNK_FULL`], so that a slow reader's few lines do not pin a large one each; more
-//! than that goes into a fresh one, so that hardly more is pinned than what is unread: buffers grow by doubling.
+//! A chunk is carried over turns until it is full, so that a slow reader's few lines do not pin a large one each; what
+//! does not fit goes into a fresh one, so that hardly more is pinned than what is unread.
 
 use slab::Slab;
 
@@ -18,10 +18,8 @@ use crate::id::Slot;
 use crate::time::WallTime;
 use crate::wire::chunks::{ChunkId, Chunks, Span};
 
-/// Bytes from which on a feed takes a fresh chunk: the buffer is still one of 64 KiB when a usual line ends behind it.
-const CHUNK_FULL: u32 = 60 * 1024;
-/// Room for as much in one that is sure to be filled.
-const CHUNK_CAPACITY: usize = 64 * 1024;
+/// Bytes of a chunk. One line may be longer.
+const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Lines that one member is to get now.
 #[derive(Clone, Copy, Debug)]
@@ -94,10 +92,11 @@ impl Feed {
         (!span.is_empty()).then_some(Due { member: member.slot, span, lines, is_urgent: self.is_urgent })
     }
 
-    /// Gives the number of bytes.
-    fn append(&mut self, chunks: &mut Chunks, word: impl FnOnce(&mut Vec<u8>)) -> u32 {
+    /// Says a line. Gives the number of bytes.
+    fn append(&mut self, chunks: &mut Chunks, line: &Line<'_>, wall: WallTime) -> u32 {
         let chunk = *self.chunk.get_or_insert_with(|| chunks.open());
-        let span = chunks.append(chunk, word);
+        chunks.make_room(chunk, bytes_max(line));
+        let span = chunks.append(chunk, |bytes| self.encoding.encode(line, wall, bytes));
         self.end = (span.end, self.end.1 + 1);
         span.end - span.start
     }
@@ -114,18 +113,33 @@ impl Feed {
         self.round = self.round.wrapping_add(1);
     }
 
-    /// Gives the chunk back if nobody reads it any more, and takes leave of it if it is full.
+    /// Gives the chunk back if nobody reads it any more.
     fn release_chunk(&mut self, chunks: &mut Chunks) {
-        let Some(chunk) = self.chunk else { return };
-        debug_assert_eq!(self.mark, self.end, "everybody was given all before the memory goes");
-        if chunks.references(chunk) == 1 || self.end.0 >= CHUNK_FULL {
-            chunks.release(chunk);
-            self.chunk = None;
-            self.mark = (0, 0);
-            self.end = (0, 0);
-            self.round = self.round.wrapping_add(1);
+        if self.chunk.is_some_and(|chunk| chunks.references(chunk) == 1) {
+            self.take_leave(chunks);
         }
     }
+
+    /// The chunk is for those who have not read it yet, and the next line goes into another.
+    fn take_leave(&mut self, chunks: &mut Chunks) {
+        debug_assert_eq!(self.mark, self.end, "everybody was given all before the memory goes");
+        if let Some(chunk) = self.chunk.take() {
+            chunks.release(chunk);
+        }
+        self.mark = (0, 0);
+        self.end = (0, 0);
+        self.round = self.round.wrapping_add(1);
+    }
+
+    /// Whether there is a chunk that has no room for `line`.
+    fn is_full_for(&self, line: &Line<'_>) -> bool {
+        self.end.0 > 0 && self.end.0 as usize + bytes_max(line) > CHUNK_BYTES
+    }
+}
+
+/// The most bytes that a line takes, but for the padding of `fixed` records.
+fn bytes_max(line: &Line<'_>) -> usize {
+    line.text().len() + Line::WORDS_MAX
 }
 
 impl Feeds {
@@ -153,17 +167,15 @@ impl Feeds {
             if feed.members.is_empty() || (is_presence && !feed.encoding.style.presence) {
                 continue;
             }
-            if feed.end.0 >= CHUNK_FULL {
+            if feed.is_full_for(line) {
                 feed.settle(chunks, deliver);
-                feed.release_chunk(chunks);
-                feed.chunk = Some(chunks.open_with_room(CHUNK_CAPACITY));
+                feed.take_leave(chunks);
             }
             let own = own.filter(|seat| seat.feed as usize == index).map(|seat| seat.place as usize);
             if let Some(due) = own.and_then(|place| feed.take(place)) {
                 deliver(chunks, due);
             }
-            let encoding = feed.encoding;
-            let bytes = feed.append(chunks, |bytes| encoding.encode(line, wall, bytes));
+            let bytes = feed.append(chunks, line, wall);
             self.due_bytes += u64::from(bytes) * feed.members.len() as u64;
             feed.is_urgent |= !line.can_wait();
             if let Some(place) = own {

@@ -79,13 +79,6 @@ impl Chunks {
         self.open_with(buffers)
     }
 
-    /// A new empty chunk as [`Chunks::open`] makes one, with room for `capacity` bytes from the start.
-    pub fn open_with_room(&mut self, capacity: usize) -> ChunkId {
-        let (mut bytes, line_ends) = self.pool.pop().unwrap_or_default();
-        bytes.reserve_exact(capacity);
-        self.open_with((bytes, line_ends))
-    }
-
     /// A new chunk with a single line, written by `word` (its end included), and one reference, the caller's. The
     /// line may wait for long, so it takes no more memory than it needs.
     pub fn open_for_one(&mut self, word: impl FnOnce(&mut Vec<u8>)) -> Span {
@@ -108,6 +101,17 @@ impl Chunks {
         }
         self.places.push(chunk);
         ChunkId(offset(self.places.len() - 1))
+    }
+
+    /// Makes room for a line of `most` bytes at most. Buffers have a power of two, so that the next one that is full can
+    /// take the place of one that is freed.
+    pub fn make_room(&mut self, id: ChunkId, most: usize) {
+        let Chunk { bytes, .. } = &mut self.places[id.0 as usize];
+        let (capacity, needed) = (bytes.capacity(), bytes.len() + most);
+        if capacity < needed {
+            bytes.reserve_exact(needed.next_power_of_two() - bytes.len());
+            self.allocated += bytes.capacity() - capacity;
+        }
     }
 
     /// Appends one line, written by `word` (its end included), and gives where it stands.
