@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice, Read};
 use std::net::Shutdown;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use socket2::TcpKeepalive;
@@ -38,9 +38,9 @@ impl Socket {
         self.inner.shutdown(Shutdown::Write)
     }
 
-    /// Closes with RST: what the kernel holds is dropped and no FIN-WAIT-1 is left behind (`SO_LINGER` 0).
-    pub(super) fn reset(self) {
-        // Should the option fail, the close below is an orderly one, which is all that is left to do.
+    /// Makes closing it send RST: what the kernel holds is dropped and no FIN-WAIT-1 is left behind (`SO_LINGER` 0).
+    pub(super) fn reset_when_closed(&self) {
+        // Should the option fail, the close is an orderly one, which is all that is left to do.
         let _ = self.inner.set_linger(Some(Duration::ZERO));
     }
 
@@ -71,6 +71,12 @@ impl Socket {
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.inner.as_fd()
+    }
+}
+
+impl From<Socket> for OwnedFd {
+    fn from(socket: Socket) -> Self {
+        socket.inner.into()
     }
 }
 

@@ -102,6 +102,13 @@ impl Registered {
         }
     }
 
+    fn close(self) {
+        match self {
+            Self::Watched(watched) => watched.close(),
+            Self::Apart(socket) => drop(socket),
+        }
+    }
+
     fn into_socket(self) -> Socket {
         match self {
             Self::Watched(watched) => watched.into_inner(),
@@ -243,10 +250,10 @@ impl Sockets for Table {
 
     fn close(&mut self, slot: Slot, fate: Fate) {
         let Some(conn) = self.places.get_mut(slot.index()).and_then(Option::take) else { return };
-        let socket = conn.socket.into_socket();
         if fate == Fate::Reset {
-            socket.reset();
+            conn.socket.socket().reset_when_closed();
         }
+        conn.socket.close();
     }
 }
 
