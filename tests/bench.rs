@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use common::process::{fd_count, lives};
@@ -214,6 +214,26 @@ fn children(pid: u32) -> Vec<u32> {
     listed.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
 }
 
+/// Starts a run that goes on until it is ended.
+fn long_run(home: &Home) -> Child {
+    let mut command = Command::new(CHATOPS);
+    command.args(["bench", "--clients", "20", "--rate", "10", "--for", "10m"]).envs(home.environment());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+#[test]
+fn a_run_that_is_killed_leaves_no_server_behind() {
+    let home = Home::new();
+    let mut run = long_run(&home);
+    wait_until(DEADLINE, "it starts a server", || !children(run.id()).is_empty());
+    let server = children(run.id())[0];
+    wait_until(DEADLINE, "clients come in", || fd_count(server) > 20);
+    send_signal(run.id(), Signal::KILL);
+    run.wait().unwrap();
+    wait_until(DEADLINE, "the server ends too", || !lives(server));
+}
+
 #[test]
 fn a_signal_ends_the_run_and_its_server() {
     // While the server starts, and once all clients are in.
@@ -221,10 +241,7 @@ fn a_signal_ends_the_run_and_its_server() {
         [(Signal::INT, false), (Signal::INT, true), (Signal::TERM, true), (Signal::HUP, true)]
     {
         let home = Home::new();
-        let mut command = Command::new(CHATOPS);
-        command.args(["bench", "--clients", "20", "--for", "10m"]).envs(home.environment());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut run = command.spawn().unwrap();
+        let mut run = long_run(&home);
         let stderr = Transcript::of(run.stderr.take().unwrap());
         wait_until(DEADLINE, "it starts a server", || !children(run.id()).is_empty());
         let server = children(run.id())[0];
@@ -242,10 +259,7 @@ fn a_signal_ends_the_run_and_its_server() {
 #[test]
 fn a_private_server_that_dies_is_a_failure_while_running() {
     let home = Home::new();
-    let mut command = Command::new(CHATOPS);
-    command.args(["bench", "--clients", "20", "--rate", "10", "--for", "10m"]).envs(home.environment());
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut run = command.spawn().unwrap();
+    let mut run = long_run(&home);
     let stderr = Transcript::of(run.stderr.take().unwrap());
     wait_until(DEADLINE, "it starts a server", || !children(run.id()).is_empty());
     let server = children(run.id())[0];

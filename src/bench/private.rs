@@ -1,6 +1,7 @@
 //! A server of our own: the same program as a child process, with every limit out of the way.
 //!
-//! It has a process group of its own, so that Ctrl-C reaches this program alone, which then ends it.
+//! It has a process group of its own, so that Ctrl-C reaches this program alone, which then ends it. Should this program
+//! be killed, the server ends with it.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -45,6 +46,7 @@ impl PrivateServer {
         let mut command = Command::new(program);
         // An empty file instead of the user's: nothing but the defaults and these options is in force.
         command.args(["serve", "-c", "/dev/null", "-l", "127.0.0.1:0"]);
+        command.args(["--with-parent", &std::process::id().to_string()]);
         for option in options(clients) {
             command.args(["-o", &option]);
         }

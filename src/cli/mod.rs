@@ -45,7 +45,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the server alone, in the foreground; logs go to stderr
-    Serve(Options),
+    Serve(serve::Serve),
     /// Send one request to a running server, and print its answer
     Ctl(ctl::Ctl),
     /// Put load on a server, and check that every line comes to every reader
@@ -71,7 +71,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
     let Cli { options, command } = cli;
     match command {
         None => dashboard::run(options),
-        Some(Command::Serve(after)) => serve::run(options.then(after)),
+        Some(Command::Serve(serve)) => serve::run(serve, options),
         Some(Command::Ctl(ctl)) => ctl::run(&ctl, options),
         Some(Command::Bench(bench)) => bench::run(&bench, &options),
         Some(Command::Config(command)) => config::run(command, options),

@@ -4,6 +4,8 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
+use clap::Args;
+
 use super::error::{Failure, StartError};
 use super::options::Options;
 use super::start::{Prepared, prepare, warn};
@@ -11,9 +13,23 @@ use crate::clock::Clock;
 use crate::log::Log;
 use crate::net::{End, Server};
 
-/// Runs until it is told to stop.
-pub(super) fn run(options: Options) -> Result<(), Failure> {
-    let Prepared { config, warnings } = prepare(options)?;
+/// `serve` and its options.
+#[derive(Args, Debug)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    options: Options,
+
+    /// End when the process with this number, which has started this one, ends in whatever way
+    #[arg(long, value_name = "PID", hide = true)]
+    with_parent: Option<i32>,
+}
+
+/// Runs until it is told to stop. `before` are the options that were given before the command.
+pub(super) fn run(serve: Serve, before: Options) -> Result<(), Failure> {
+    if let Some(parent) = serve.with_parent {
+        end_with(parent)?;
+    }
+    let Prepared { config, warnings } = prepare(before.then(serve.options))?;
     let mut server =
         Server::bind(&config, Clock::start()).map_err(|error| StartError::Bind(error.to_string()))?;
     let log = Log::stderr(config.log.level)
@@ -29,6 +45,17 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
         Ok(End::AtOnce) => Err(Failure::Running("stopped at once by a second signal".to_owned())),
         Err(error) => Err(Failure::Running(format!("the server failed: {error}"))),
     }
+}
+
+/// Ends this process when its parent does, even if that is killed (`PR_SET_PDEATHSIG`, prctl(2)). Elsewhere than on
+/// Linux a parent that is killed leaves it behind.
+fn end_with(parent: i32) -> Result<(), Failure> {
+    #[cfg(target_os = "linux")]
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+        .map_err(|error| Failure::Running(format!("cannot end with process {parent}: {error}")))?;
+    // It may have ended before it was asked for: then somebody else is the parent.
+    let is_there = rustix::process::getppid().is_some_and(|pid| pid.as_raw_nonzero().get() == parent);
+    is_there.then_some(()).ok_or_else(|| Failure::Running(format!("process {parent} is not the parent")))
 }
 
 /// `listening on 127.0.0.1:6677 (lines)`, one line for each listener.
