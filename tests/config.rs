@@ -153,7 +153,7 @@ fn mistakes_in_options_are_told_with_the_option() {
         (
             "limits.line_bytes=512 KiB",
             "-o limits.line_bytes: limits.outbox_bytes: 262144 bytes do not hold one line: \
-             at least 524416 for limits.line_bytes = 524288",
+             at least 557192 for limits.line_bytes = 524288",
         ),
     ] {
         assert_eq!(options(&[option]).unwrap_err().to_string(), expected);

@@ -17,17 +17,17 @@ pub(super) struct Broken {
 /// The rules that `config` breaks.
 pub(super) fn broken(config: &Config) -> Vec<Broken> {
     let limits = &config.limits;
+    let least = limits.line_bytes.0 + LINE_OVERHEAD;
     [
-        holds_a_line("limits.outbox_bytes", limits.outbox_bytes, limits.line_bytes),
-        holds_a_line("limits.outbox_total", limits.outbox_total, limits.line_bytes),
+        holds_a_line("limits.outbox_bytes", limits.outbox_bytes, outbox_for(least), limits.line_bytes),
+        holds_a_line("limits.outbox_total", limits.outbox_total, least, limits.line_bytes),
     ]
     .into_iter()
     .flatten()
     .collect()
 }
 
-fn holds_a_line(key: &'static str, size: ByteSize, line: ByteSize) -> Option<Broken> {
-    let least = line.0 + LINE_OVERHEAD;
+fn holds_a_line(key: &'static str, size: ByteSize, least: u64, line: ByteSize) -> Option<Broken> {
     (size.0 < least).then(|| Broken {
         keys: [key, "limits.line_bytes"],
         message: format!(
@@ -35,6 +35,12 @@ fn holds_a_line(key: &'static str, size: ByteSize, line: ByteSize) -> Option<Bro
             size.0, line.0
         ),
     })
+}
+
+/// A size that an outbox of so many unsent bytes needs, one byte more at most: [`Limits::unsent_max`] the other way
+/// round.
+const fn outbox_for(unsent: u64) -> u64 {
+    (unsent * 17).div_ceil(16)
 }
 
 /// What a listener's framing breaks: every record is a message within the limit, and an outbox holds the longest
@@ -51,11 +57,11 @@ pub(super) fn check_framing(framing: Framing, limits: &Limits) -> Result<(), Str
             "{framing} has more than limits.line_bytes = {line} bytes: raise that, or take less"
         ));
     }
-    let least = (line + LINE_OVERHEAD).next_multiple_of(record);
+    let least = outbox_for((line + LINE_OVERHEAD).next_multiple_of(record));
     if least > limits.outbox_bytes.0 {
         let outbox = limits.outbox_bytes.0;
         return Err(format!(
-            "the longest line fills {least} bytes of {framing}: limits.outbox_bytes is {outbox}"
+            "the longest line needs an outbox of {least} bytes with {framing}: limits.outbox_bytes is {outbox}"
         ));
     }
     Ok(())
@@ -66,12 +72,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_outbox_is_as_large_as_it_has_to_be() {
+        for unsent in [256_u64, 4_224, 4_225, 65_664] {
+            let held = |size: u64| Limits::unsent_max(usize::try_from(size).unwrap()) as u64;
+            assert!(held(outbox_for(unsent)) >= unsent && held(outbox_for(unsent) - 2) < unsent, "{unsent}");
+        }
+    }
+
+    #[test]
     fn an_outbox_holds_the_longest_line() {
         let mut config = Config::default();
         assert_eq!(broken(&config), []);
-        config.limits.outbox_bytes = ByteSize(4096 + LINE_OVERHEAD);
+        config.limits.outbox_bytes = ByteSize(outbox_for(4096 + LINE_OVERHEAD));
         assert_eq!(broken(&config), []);
-        config.limits.outbox_bytes = ByteSize(4096 + LINE_OVERHEAD - 1);
+        config.limits.outbox_bytes = ByteSize(outbox_for(4096 + LINE_OVERHEAD) - 1);
         assert_eq!(broken(&config)[0].keys[0], "limits.outbox_bytes");
     }
 

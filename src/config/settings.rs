@@ -179,7 +179,7 @@ pub struct Limits {
     pub per_ip_loopback: bool,
     /// The longest message, in bytes.
     pub line_bytes: ByteSize,
-    /// Unsent bytes that one client may have waiting.
+    /// Memory for the unsent bytes of one client; see [`Limits::unsent_max`].
     pub outbox_bytes: ByteSize,
     /// Unsent bytes of all clients together.
     pub outbox_total: ByteSize,
@@ -197,6 +197,15 @@ pub struct Limits {
     pub send_buffer: ByteSize,
     /// Kernel receive buffer asked for each client (`SO_RCVBUF`).
     pub receive_buffer: ByteSize,
+}
+
+impl Limits {
+    /// Unsent bytes that an outbox of `outbox_bytes` holds. A seventeenth is for what is kept beside them: four bytes
+    /// for each line's end, a sixteenth of a line of 64 bytes, and the ends of buffers.
+    #[must_use]
+    pub const fn unsent_max(outbox_bytes: usize) -> usize {
+        outbox_bytes - outbox_bytes / 17
+    }
 }
 
 impl Default for Limits {

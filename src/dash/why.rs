@@ -9,7 +9,7 @@ use crate::engine::snapshot::{Flags, Phase, Row, TcpInfo};
 /// Farther away than this the time at which an outbox is full is not worth telling, in seconds.
 const FORECAST_MAX_S: u64 = 3_600;
 /// From this share of its limit an outbox is full, in hundredths: the next line may be too long for what is left.
-const FULL_FROM_PERCENT: u64 = 95;
+const FULL_FROM_PERCENT: u64 = 90;
 
 /// Bytes that nobody has acknowledged for so long are stuck: round trips and delayed acknowledgements take less.
 const STUCK_AFTER: Duration = Duration::from_secs(2);

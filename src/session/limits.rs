@@ -42,6 +42,12 @@ const REQUEST_BYTES: usize = 8 * 1024;
 const OPERATOR_OUTBOX_BYTES: usize = 128 * 1024;
 
 impl Limits {
+    /// Unsent bytes that an outbox holds.
+    #[must_use]
+    pub const fn unsent_max(&self) -> usize {
+        settings::Limits::unsent_max(self.outbox_bytes)
+    }
+
     /// Those of an operator's connection: no flood limits, and bounds of its own on what it holds.
     #[must_use]
     pub const fn for_operator(self) -> Self {

@@ -74,7 +74,7 @@ impl Session {
     /// however much one turn brought.
     pub fn bound(&mut self, chunks: &mut Chunks, now: Moment, limits: &Limits) -> Overflow {
         let mut overflow = Overflow::default();
-        let excess = self.outbox.bytes().saturating_sub(limits.outbox_bytes);
+        let excess = self.outbox.bytes().saturating_sub(limits.unsent_max());
         if excess > 0 && limits.on_full == OnFull::Disconnect {
             overflow.disconnect = true;
         } else if excess > 0 {
@@ -246,7 +246,7 @@ impl Session {
 
     fn queued(&mut self, now: Moment, limits: &Limits) -> bool {
         // What is over the limit is written or dropped before the turn ends: it never waits.
-        let held = u32::try_from(self.outbox.bytes().min(limits.outbox_bytes)).unwrap_or(u32::MAX);
+        let held = u32::try_from(self.outbox.bytes().min(limits.unsent_max())).unwrap_or(u32::MAX);
         self.counters.outbox_max = self.counters.outbox_max.max(held);
         self.watch_send_q(now, limits);
         self.is_slow(limits)

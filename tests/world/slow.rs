@@ -99,6 +99,24 @@ fn what_is_said_in_one_turn_may_be_large_and_keeps_hardly_more_memory_than_its_b
 }
 
 #[test]
+fn who_reads_nothing_costs_no_more_memory_than_its_outbox() {
+    let mut world = World::with(|config| {
+        config.flood.enabled = false;
+        config.limits.outbox_bytes = ByteSize::kib(1024);
+    });
+    let [alice, bob] = world.people(["alice", "bob"]);
+    stops_reading(&mut world, bob, 1_000);
+    for number in 0..6_000 {
+        world.says(alice, &format!("{number:04} {:0400}", 0));
+        world.run();
+    }
+    let books = world.books();
+    assert!(books.largest_outbox > 960 * 1024, "{books:?}");
+    // The chunk that is written to may be new.
+    assert!(books.chunk_bytes <= (1024 + 64) * 1024, "{books:?}");
+}
+
+#[test]
 fn nobody_else_is_slowed_down() {
     let mut world = World::with(narrow);
     let [alice, bob, carol] = world.people(["alice", "bob", "carol"]);
