@@ -203,7 +203,7 @@ impl Limits {
     /// Unsent bytes that an outbox of `outbox_bytes` holds. A seventeenth is for what is kept beside them: four bytes
     /// for each line's end, a sixteenth of a line of 64 bytes, and the ends of buffers.
     #[must_use]
-    pub const fn unsent_max(outbox_bytes: usize) -> usize {
+    pub const fn unsent_max(outbox_bytes: u64) -> u64 {
         outbox_bytes - outbox_bytes / 17
     }
 }

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use super::picture::{Picture, send_q};
 use super::units::{bytes, counted, grouped, span, time_of_day};
+use crate::config::settings::Limits;
 use crate::engine::snapshot::{Flags, Phase, Row, TcpInfo};
 
 /// Farther away than this the time at which an outbox is full is not worth telling, in seconds.
 const FORECAST_MAX_S: u64 = 3_600;
-/// From this share of its limit an outbox is full, in hundredths: the next line may be too long for what is left.
-const FULL_FROM_PERCENT: u64 = 90;
+/// From this share of what it holds an outbox is full, in hundredths: the next line may be too long for what is left.
+const FULL_FROM_PERCENT: u64 = 95;
 
 /// Bytes that nobody has acknowledged for so long are stuck: round trips and delayed acknowledgements take less.
 const STUCK_AFTER: Duration = Duration::from_secs(2);
@@ -118,10 +119,15 @@ fn under_way(row: &Row, picture: &Picture, raw: bool) -> Option<String> {
     (count > 0 && is_young).then(|| format!("{} under way", bytes(count, raw)))
 }
 
+/// Unsent bytes that an outbox holds.
+fn unsent_max(picture: &Picture) -> u64 {
+    Limits::unsent_max(picture.status().outbox_limit)
+}
+
 /// Whether lines to it are skipped, or the next one will be.
 fn is_full(row: &Row, picture: &Picture, index: usize) -> bool {
-    let limit = u128::from(picture.status().outbox_limit);
-    let near = u128::from(row.outbox_bytes) * 100 >= limit * u128::from(FULL_FROM_PERCENT);
+    let room = u128::from(unsent_max(picture));
+    let near = u128::from(row.outbox_bytes) * 100 >= room * u128::from(FULL_FROM_PERCENT);
     row.outbox_bytes > 0 && (near || picture.rate(index).is_skipping())
 }
 
@@ -134,9 +140,9 @@ fn full(row: &Row) -> String {
 
 /// When the outbox is full at the rate at which it grows.
 fn forecast(row: &Row, picture: &Picture, index: usize) -> Option<String> {
-    let limit = picture.status().outbox_limit;
+    let room = unsent_max(picture);
     let growth = u64::try_from(picture.rate(index).outbox_growth()).ok().filter(|growth| *growth > 0)?;
-    let seconds = (limit.saturating_sub(row.outbox_bytes) / growth).max(1);
+    let seconds = (room.saturating_sub(row.outbox_bytes) / growth).max(1);
     (row.outbox_bytes > 0 && seconds <= FORECAST_MAX_S)
         .then(|| format!("{}{}{}", FORECAST.0, counted_seconds(seconds), FORECAST.1))
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::flood::Rate;
-use crate::config::settings::{self, Config, HalfClosePolicy, OnFull};
+use crate::config::settings::{self, ByteSize, Config, HalfClosePolicy, OnFull};
 use crate::wire::framing::Framing;
 
 /// Limits of every connection.
@@ -44,8 +44,8 @@ const OPERATOR_OUTBOX_BYTES: usize = 128 * 1024;
 impl Limits {
     /// Unsent bytes that an outbox holds.
     #[must_use]
-    pub const fn unsent_max(&self) -> usize {
-        settings::Limits::unsent_max(self.outbox_bytes)
+    pub fn unsent_max(&self) -> usize {
+        ByteSize(settings::Limits::unsent_max(self.outbox_bytes as u64)).bytes()
     }
 
     /// Those of an operator's connection: no flood limits, and bounds of its own on what it holds.
