@@ -98,19 +98,19 @@ impl Hub {
         self.deadlines.first().map(|(due, _)| *due)
     }
 
-    /// Tells every room whose time has come what it has counted.
+    /// Tells a room whose time has come what it has counted. One at a call: most people are in the lobby and another
+    /// room, and what a crowd is to get should be on its way before the next line for it takes memory of its own.
     pub fn handle_timeout(&mut self, now: Now, out: &mut impl Delivery) {
         self.announce_leavers(now, out);
-        while let Some(&(due, room)) = self.deadlines.first() {
-            if due > now.moment {
-                return;
-            }
-            self.deadlines.pop_first();
-            if let Some(tally) = self.rooms[room].tally.take() {
-                self.rooms[room].presence_told = Some(now.moment);
-                let except = tally.sole.and_then(|contact| self.slot_of(contact));
-                out.tell_room(room, except, &tally.line(&self.rooms[room].name));
-            }
+        let Some(&(due, room)) = self.deadlines.first() else { return };
+        if due > now.moment {
+            return;
+        }
+        self.deadlines.pop_first();
+        if let Some(tally) = self.rooms[room].tally.take() {
+            self.rooms[room].presence_told = Some(now.moment);
+            let except = tally.sole.and_then(|contact| self.slot_of(contact));
+            out.tell_room(room, except, &tally.line(&self.rooms[room].name));
         }
     }
 

@@ -229,6 +229,26 @@ fn a_crowd_is_told_in_sum_who_comes_and_goes() {
 }
 
 #[test]
+fn crowds_whose_time_has_come_together_are_told_one_a_turn() {
+    let mut world = World::with(|config| config.rooms.presence_max = 2);
+    let [alice, bob, carol] = world.people(["alice", "bob", "carol"]);
+    for client in [alice, bob, carol] {
+        world.says(client, "/join #ops");
+    }
+    world.pass("20s");
+    world.everybody_has_read();
+    let dave = world.connect();
+    world.says(dave, "/join #ops");
+    world.run();
+    world.jump_to(world.now().moment + Duration::from_secs(1));
+    for told in ["12:34 #lobby -- 1 joined\r\n", "12:34 #ops -- 1 joined\r\n"] {
+        world.turn();
+        world.peers_read();
+        assert_eq!(String::from_utf8(world.bytes_so_far(alice)).unwrap(), told);
+    }
+}
+
+#[test]
 fn private_lines_are_read_by_two() {
     let mut world = World::new();
     let [alice, bob, carol] = world.people(["alice", "bob", "carol"]);
