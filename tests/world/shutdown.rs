@@ -247,3 +247,16 @@ fn verbs_are_recorded_with_what_came_of_them() {
         ]
     );
 }
+
+#[test]
+fn a_fin_that_finds_nobody_is_a_reset_by_the_peer() {
+    let mut world = World::new();
+    let [alice, bob] = world.people(["alice", "bob"]);
+    // Its machine has started anew: the first that it hears of the connection is answered with RST.
+    world.peer(bob).is_closed = true;
+    world.operator("say one more").unwrap();
+    assert_eq!(world.operator("shutdown bob write").unwrap(), "shut down write of #2 bob");
+    // The line is taken, its RST comes at once, and the FIN behind the line fails (shutdown(2): ENOTCONN).
+    world.reads(alice, ["12:34 *** one more", "12:34 #lobby <-- bob (connection reset)"]);
+    assert_eq!(world.fate(bob), Some(Fate::Reset));
+}

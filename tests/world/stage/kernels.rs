@@ -65,8 +65,7 @@ impl Sockets for Kernels<'_> {
     }
 
     fn finish(&mut self, slot: Slot) -> io::Result<()> {
-        self.peer_mut(slot).finish();
-        Ok(())
+        self.peer_mut(slot).finish()
     }
 
     fn send_q(&self, slot: Slot) -> u32 {

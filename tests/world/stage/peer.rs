@@ -181,10 +181,14 @@ impl Peer {
         Ok(room - left)
     }
 
-    /// The server sends FIN.
-    pub(crate) fn finish(&mut self) {
+    /// The server sends FIN; there is nobody to send it to behind an RST.
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
         assert!(!self.server_fin, "FIN is sent once");
+        if self.rst {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
         self.server_fin = true;
+        Ok(())
     }
 
     /// Bytes that were written and not acknowledged.
