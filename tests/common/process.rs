@@ -73,6 +73,17 @@ pub(crate) fn lives(pid: u32) -> bool {
     stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
 }
 
+/// Whether every thread of the process is stopped (signal(7): `SIGSTOP`).
+pub(crate) fn is_stopped(pid: u32) -> bool {
+    let mut threads = fs::read_dir(format!("/proc/{pid}/task")).expect("the process lives");
+    threads.all(|thread| {
+        let stat = thread.map(|thread| fs::read_to_string(thread.path().join("stat")).unwrap_or_default());
+        stat.is_ok_and(|stat| {
+            stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
+        })
+    })
+}
+
 fn status_number(path: &str, field: &str) -> Option<u64> {
     let status = fs::read_to_string(path).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(field))?;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rustix::process::Signal;
+
 use crate::common::{
     AT_ONCE, Client, DEADLINE, End, NO_FLOOD_LIMIT, Server, let_pass, now, numbered, people, process,
     wait_until,
@@ -155,4 +157,20 @@ fn clients_that_were_answered_leave_nothing_behind() {
     bob.lines_until_now();
     let who = bob.answer("/who").join("\n");
     assert!(!who.contains("guest-"), "{who}");
+}
+
+#[test]
+fn a_newcomer_is_not_told_of_who_had_left_before_it_was_let_in() {
+    let server = Server::start(&[]);
+    let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
+    server.signal(Signal::STOP);
+    wait_until(DEADLINE, "the server stands still", || process::is_stopped(server.pid()));
+    // The server hears of both at once, and of the newcomer first.
+    let mut carol = Client::connect(&server);
+    bob.shutdown_write();
+    server.signal(Signal::CONT);
+    carol.expect("-- chatops: you are guest-3 in #lobby (2 here). /help lists the commands.");
+    carol.expect_nothing();
+    alice.expect("HH:MM #lobby <-- bob (end of input)");
+    alice.expect("HH:MM #lobby --> guest-3");
 }
