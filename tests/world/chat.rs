@@ -249,6 +249,33 @@ fn crowds_whose_time_has_come_together_are_told_one_a_turn() {
 }
 
 #[test]
+fn a_crowd_is_not_told_in_sum_before_all_have_what_was_said() {
+    let mut world = World::with(|config| config.rooms.presence_max = 2);
+    let [alice, bob, carol] = world.people(["alice", "bob", "carol"]);
+    world.pass("20s");
+    let dave = world.connect();
+    world.run();
+    world.everybody_has_read();
+    world.says(alice, "hi");
+    world.served_a_turn = 1;
+    world.turn();
+    world.jump_to(world.now().moment + Duration::from_secs(1));
+    let others = [bob, carol, dave];
+    let mut texts = others.map(|_| String::new());
+    for _ in 0..20 {
+        world.turn();
+        world.peers_read();
+        for (text, other) in texts.iter_mut().zip(others) {
+            text.push_str(&String::from_utf8(world.bytes_so_far(other)).unwrap());
+        }
+        let is_summed_up = texts.iter().any(|text| text.contains("1 joined"));
+        assert!(!is_summed_up || texts.iter().all(|text| text.contains("<alice> hi")), "{texts:?}");
+    }
+    let both = "12:34 #lobby <alice> hi\r\n12:34 #lobby -- 1 joined\r\n";
+    assert_eq!(texts, [both, both, "12:34 #lobby <alice> hi\r\n"]);
+}
+
+#[test]
 fn private_lines_are_read_by_two() {
     let mut world = World::new();
     let [alice, bob, carol] = world.people(["alice", "bob", "carol"]);
