@@ -58,7 +58,10 @@ impl Engine {
             io::ErrorKind::BrokenPipe => (CloseReason::ResetByPeer, "broken pipe".into()),
             // Of shutdown(2): a reset was there before it.
             io::ErrorKind::NotConnected => (CloseReason::ResetByPeer, "not connected any more".into()),
-            _ => (CloseReason::Error(error.to_string()), Cow::from(error.to_string())),
+            _ => {
+                let words = error.to_string();
+                (CloseReason::Error(words.clone()), Cow::Owned(words))
+            }
         };
         let Some(entry) = self.board.entry_mut(slot) else { return };
         entry.session.note(now, Milestone::Error(words));
