@@ -75,7 +75,8 @@ impl Poller {
     }
 
     /// Waits for the first event, a [`Waker::notify`], a signal or the end of the timeout (`None`: for ever), whichever
-    /// comes first, and returns how many events there are. What `events` held before is gone.
+    /// comes first, and returns how many events there are. What `events` held before is gone. A timeout of more than
+    /// an hour may end after one.
     ///
     /// # Errors
     ///

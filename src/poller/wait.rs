@@ -14,6 +14,12 @@ use super::Readiness;
 #[cfg(target_os = "linux")]
 use rustix::event::{Timespec, epoll};
 
+/// The longest sleep; who waits for longer wakes up and waits again. Up to 24 days every kernel knows how to wait, in
+/// milliseconds (`epoll_pwait(2)`, rounded up: a deadline has passed when the wait for it ends). What is longer asks for
+/// `epoll_pwait2(2)`, which is not everywhere, nor allowed in every sandbox.
+#[cfg(target_os = "linux")]
+const SLEEP_MAX: Duration = Duration::from_secs(3_600);
+
 /// What one wait brought: room for a fixed number of events; what does not fit comes with the next wait.
 pub struct Events {
     #[cfg(target_os = "linux")]
@@ -45,9 +51,7 @@ impl Events {
     /// Waits for `poller`, and gives the number of events.
     pub(super) fn wait(&mut self, poller: &polling::Poller, timeout: Option<Duration>) -> io::Result<usize> {
         self.ready.clear();
-        // What is too long for the system is as good as for ever. Rounded up to a millisecond: a deadline has passed
-        // when the wait for it ends.
-        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout.min(SLEEP_MAX)).ok());
         match epoll::wait(poller, rustix::buffer::spare_capacity(&mut self.ready), timeout.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
