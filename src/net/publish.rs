@@ -14,7 +14,7 @@ use crate::poller::Watched;
 impl Reactor {
     /// Gives the onlooker the pictures it asked for, and the log its records.
     pub(super) fn publish(&mut self) {
-        while let Some(query) = self.queries.pop() {
+        for query in std::mem::take(&mut self.queries) {
             let outside = Outside { sockets: &self.sockets, listeners: &self.listeners, gauge: &self.gauge };
             let mut snapshot = self.engine.snapshot(&query, |slot| outside.kernel(slot));
             outside.complete(&mut snapshot.status);
