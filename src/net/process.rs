@@ -8,9 +8,23 @@ use crate::engine::snapshot::AcceptLosses;
 
 /// Open descriptors and how many there may be. The first is 0 where the system does not tell.
 pub(super) fn descriptors() -> (u32, u32) {
-    let open = fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count().saturating_sub(1));
     let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    (u32::try_from(open).unwrap_or(u32::MAX), u32::try_from(most).unwrap_or(u32::MAX))
+    let small = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+    (small(open_descriptors()), small(most))
+}
+
+/// The size of `/proc/self/fd` is their number, since Linux 6.2: to list them takes milliseconds when there are ten
+/// thousand. Before that it is 0, and they are counted.
+fn open_descriptors() -> u64 {
+    match fs::metadata("/proc/self/fd").map_or(0, |found| found.len()) {
+        0 => count_descriptors(),
+        open => open,
+    }
+}
+
+/// All but the one that the counting takes.
+fn count_descriptors() -> u64 {
+    fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count().saturating_sub(1) as u64)
 }
 
 /// Resident memory in bytes (`/proc/self/statm`, proc(5)); 0 where the system does not tell.
