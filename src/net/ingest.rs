@@ -18,14 +18,38 @@ const READ_TIME_BUDGET: Duration = Duration::from_millis(10);
 /// Peers between two looks at the clock, if they send little.
 const LOOK_EVERY: usize = 64;
 
+/// The peers that are ready, in the order in which they are read. Whoever a turn has no budget left for is first in
+/// the next: the kernel alone would name the same ones first again and again, of more than one wait reports.
+#[derive(Debug, Default)]
+pub(super) struct ReadingOrder {
+    peers: Vec<Readiness>,
+    /// How many of them were left out of an earlier turn.
+    left_out: usize,
+}
+
+impl ReadingOrder {
+    /// A wait has reported these. Whoever is left out already may be among them: to be read twice is no harm.
+    fn add(&mut self, ready: impl Iterator<Item = Readiness>) {
+        self.left_out = self.peers.len();
+        self.peers.extend(ready);
+    }
+
+    /// The first `served` have been read. The others are kept, but none of the last wait while any of an earlier one
+    /// is left: they are reported again, and so one wait's events are the most that is ever kept.
+    fn drop_first(&mut self, served: usize) {
+        if served < self.left_out {
+            self.peers.truncate(self.left_out);
+        }
+        self.peers.drain(..served);
+    }
+}
+
 impl Reactor {
     /// Takes in what `events` tell of. Newcomers are behind those who are here: whoever leaves is not told of them.
     pub(super) fn ingest(&mut self, events: &Events, start: Moment) {
-        let mut peers = std::mem::take(&mut self.ready);
-        peers.clear();
-        peers.extend(events.iter().filter(|ready| ready.key & SPECIAL == 0));
-        self.ingest_peers(&mut peers, start);
-        self.ready = peers;
+        self.reading.add(events.iter().filter(|ready| ready.key & SPECIAL == 0));
+        let served = self.ingest_peers(start);
+        self.reading.drop_first(served);
         for ready in events.iter() {
             match ready.key {
                 KEY_STOP => self.take_stop_signals(),
@@ -37,25 +61,22 @@ impl Reactor {
         }
     }
 
-    /// Reads from peers until the turn's budget is used up. The next turn begins with the first who was left out:
-    /// the kernel names the same ones in the same order each time.
-    fn ingest_peers(&mut self, peers: &mut [Readiness], start: Moment) {
-        if let Some(first) = peers.iter().position(|ready| Some(ready.key) == self.read_from) {
-            peers.rotate_left(first);
-        }
-        self.read_from = None;
+    /// Reads from peers until the turn's budget is used up, and gives the number of peers.
+    fn ingest_peers(&mut self, start: Moment) -> usize {
         let mut read = 0;
-        for at in 0..peers.len() {
+        let mut served = 0;
+        while let Some(ready) = self.reading.peers.get(served).copied() {
             let before = read / READ_BUDGET;
-            read += self.handle_ready(peers[at]);
+            read += self.handle_ready(ready);
+            served += 1;
             // Not after each peer: the clock costs as much as a short line.
-            let is_time_to_look = read / READ_BUDGET > before || at % LOOK_EVERY == LOOK_EVERY - 1;
+            let is_time_to_look = read / READ_BUDGET > before || served.is_multiple_of(LOOK_EVERY);
             let is_late = is_time_to_look && self.clock.moment().since(start) >= READ_TIME_BUDGET;
             if is_late || read >= TURN_READ_BUDGET {
-                self.read_from = peers.get(at + 1).map(|next| next.key);
-                return;
+                break;
             }
         }
+        served
     }
 
     fn take_stop_signals(&mut self) {
@@ -101,5 +122,45 @@ impl Reactor {
             self.engine.note(LogLevel::Error, text);
             self.engine.handle_error(slot, &io::Error::other("woke the loop for nothing"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn readable(key: usize) -> Readiness {
+        Readiness { key, readable: true, writable: false, hangup: false, error: false }
+    }
+
+    #[test]
+    fn of_more_than_a_wait_reports_each_is_read_before_any_is_read_again() {
+        const WAIT: usize = 1_024;
+        const SERVED: usize = 64;
+        let mut order = ReadingOrder::default();
+        let mut reads = vec![0; 2 * WAIT];
+        for turn in 0..reads.len() / SERVED {
+            // The kernel moves those whom it has reported to the end of its list.
+            let half = turn % 2 * WAIT;
+            order.add((half..half + WAIT).map(readable));
+            for ready in &order.peers[..SERVED] {
+                reads[ready.key] += 1;
+            }
+            order.drop_first(SERVED);
+            assert!(order.peers.len() <= WAIT, "what is kept is bounded");
+        }
+        assert!(reads.iter().all(|count| *count == 1), "{reads:?}");
+    }
+
+    #[test]
+    fn nobody_is_kept_when_there_is_budget_for_all() {
+        let mut order = ReadingOrder::default();
+        order.add((0..3).map(readable));
+        order.drop_first(2);
+        assert_eq!(order.peers, [readable(2)]);
+        order.add([readable(0), readable(2)].into_iter());
+        assert_eq!(order.peers, [readable(2), readable(0), readable(2)]);
+        order.drop_first(3);
+        assert_eq!(order.peers, []);
     }
 }

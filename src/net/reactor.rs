@@ -10,6 +10,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::gauge::Gauge;
+use super::ingest::ReadingOrder;
 use super::listener::Listener;
 use super::server::Sink;
 use super::signals::Signals;
@@ -20,7 +21,7 @@ use crate::engine::snapshot::Query;
 use crate::engine::{Engine, Fate, Sockets};
 use crate::link::local::Mailbox;
 use crate::link::{Request, Response};
-use crate::poller::{Events, Interest, Poller, Readiness, Watched};
+use crate::poller::{Events, Interest, Poller, Watched};
 use crate::time::{Moment, Now};
 
 /// Events taken in one turn.
@@ -66,10 +67,7 @@ pub(super) struct Reactor {
     pub(super) reserve: Option<std::fs::File>,
     pub(super) accept_again: Option<Moment>,
     pub(super) queries: Vec<Query>,
-    /// The peers that are ready; kept for its memory.
-    pub(super) ready: Vec<Readiness>,
-    /// Whom the last turn had no budget left for.
-    pub(super) read_from: Option<usize>,
+    pub(super) reading: ReadingOrder,
     pub(super) gauge: Gauge,
     pub(super) logged: u64,
     pub(super) sink: Sink,
@@ -103,8 +101,7 @@ impl Reactor {
             reserve: open_reserve(),
             accept_again: None,
             queries: Vec::new(),
-            ready: Vec::new(),
-            read_from: None,
+            reading: ReadingOrder::default(),
             gauge: Gauge::new(),
             logged: 0,
             sink: Box::new(|_| {}),
