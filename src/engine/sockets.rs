@@ -113,9 +113,7 @@ impl Engine {
             if dirty.is_empty() {
                 break;
             }
-            for slot in &dirty {
-                self.bury(*slot, sockets);
-            }
+            self.bury_all(&dirty, sockets);
             // Those who were buried leave rooms: their last lines go out with the rest.
             self.settle();
             self.operators_first(&mut dirty);
@@ -208,11 +206,16 @@ impl Engine {
         }
     }
 
-    /// Closes the socket of a session that is over.
-    fn bury(&mut self, slot: Slot, sockets: &mut impl Sockets) {
-        if let Some(fate) = self.wants(slot).and_then(|wants| wants.fate) {
-            sockets.close(slot, fate);
-            self.ended(slot);
+    /// Closes the sockets of sessions that are over, until the turn is late. Whoever is left comes in the next one.
+    fn bury_all(&mut self, dirty: &[Slot], sockets: &mut impl Sockets) {
+        for slot in dirty {
+            if let Some(fate) = self.wants(*slot).and_then(|wants| wants.fate) {
+                sockets.close(*slot, fate);
+                self.ended(*slot);
+                if sockets.is_late() {
+                    return;
+                }
+            }
         }
     }
 

@@ -334,6 +334,20 @@ fn whom_a_turn_has_no_time_for_comes_first_in_the_next() {
 }
 
 #[test]
+fn a_turn_closes_no_more_sockets_than_it_has_the_time_for() {
+    let mut world = World::new();
+    let [alice, others @ ..] = world.people(["alice", "bob", "carol", "dave", "erin", "frank"]);
+    for other in others {
+        world.peer(other).resets();
+    }
+    world.served_a_turn = 2;
+    world.turn();
+    let closed = others.iter().filter(|other| world.peers[other.0].fate.is_some()).count();
+    assert_eq!(closed, 2);
+    assert_eq!(world.lines(alice).len(), others.len(), "and none is forgotten");
+}
+
+#[test]
 fn a_turn_says_no_more_than_half_of_an_outbox_even_if_it_is_late() {
     let mut world = World::with(|config| {
         config.limits.outbox_bytes = ByteSize(4_000);
