@@ -50,7 +50,7 @@ impl Engine {
         self.board.entry(slot).is_some_and(|entry| entry.session.phase() == Phase::Eof)
     }
 
-    /// The socket failed: it is to be closed, and whoever it was has left.
+    /// The socket failed: it is to be closed, and whoever it was has left, as soon as all that it sent is heard.
     pub fn handle_error(&mut self, slot: Slot, error: &io::Error) {
         let now = self.board.now.moment;
         let (reason, words) = match error.kind() {
@@ -65,8 +65,12 @@ impl Engine {
         };
         let Some(entry) = self.board.entry_mut(slot) else { return };
         entry.session.note(now, Milestone::Error(words));
-        let reason = entry.session.reason().cloned().unwrap_or(reason);
-        entry.session.reset(reason);
+        if entry.is_client() {
+            entry.session.break_off(reason, now);
+            self.parse(slot, &[]);
+        } else {
+            entry.session.reset(reason);
+        }
         self.board.touch(slot);
     }
 
@@ -180,11 +184,14 @@ impl Engine {
         }
     }
 
-    /// Everything that a peer sent before its FIN is answered.
+    /// Everything that a peer sent before its FIN is answered; or is heard, if there is nobody to answer.
     fn input_done(&mut self, slot: Slot) {
         let limits = self.board.limits_of(slot);
         let now = self.board.now.moment;
         let Some(entry) = self.board.entry_mut(slot) else { return };
+        if entry.session.is_broken() {
+            return entry.session.reset(CloseReason::ResetByPeer);
+        }
         match entry.session.phase() {
             Phase::Eof if entry.session.listens() => {}
             Phase::Eof if limits.half_close == HalfClosePolicy::Listen => {

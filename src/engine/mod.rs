@@ -3,8 +3,8 @@
 //! Pure: bytes, ends, errors and time come in; what each socket should do comes out. It runs the same under the
 //! reactor, under the tests' virtual clock and under the fault simulator.
 //!
-//! Invariants: nobody is freed but by [`Engine::ended`], when the socket is closed; a session that is over is
-//! never in the hub; each accepted id ends in exactly one record.
+//! Invariants: nobody is freed but by [`Engine::ended`], when the socket is closed; a session that has said
+//! farewell is never in the hub; each accepted id ends in exactly one record.
 
 mod books;
 mod briefs;

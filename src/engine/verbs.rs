@@ -200,8 +200,9 @@ impl Engine {
         Ok(counted("draining", self.door.clients() as usize, "client", "clients"))
     }
 
+    /// Whether nobody hears its word any more.
     fn is_leaving(&self, slot: Slot) -> bool {
-        self.board.entry(slot).is_none_or(|entry| entry.session.is_over())
+        self.board.entry(slot).is_none_or(|entry| entry.session.is_over() && !entry.session.is_broken())
     }
 
     /// `#7 alice`

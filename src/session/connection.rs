@@ -114,6 +114,8 @@ pub struct Session {
     pub(super) slow_told: bool,
     /// Its input ended inside a message, which was dropped.
     pub(super) incomplete: bool,
+    /// The socket failed while something received was not parsed.
+    pub(super) broken: bool,
     /// Send-Q when last seen.
     pub(super) send_q: u32,
     /// Bytes acknowledged when Send-Q was last seen, the low half of their count: only its growth is of interest.
@@ -163,6 +165,7 @@ impl Session {
             shut_by_operator: false,
             slow_told: false,
             incomplete: false,
+            broken: false,
             send_q: 0,
             acked: 0,
             progress: now,
@@ -266,6 +269,10 @@ impl Session {
             return false;
         }
         self.timeline.note(now, Milestone::Farewell(reason.clone()));
+        if self.broken {
+            self.reset(reason);
+            return true;
+        }
         self.ending.get_or_insert_with(|| Box::new(Ending::new(reason))).linger_idle = linger.idle;
         self.paced = linger.paced;
         if self.input == Input::Open {
@@ -291,7 +298,35 @@ impl Session {
         true
     }
 
-    /// The connection is to be reset, for this reason.
+    /// The socket failed, for this reason: nothing more comes, and nothing can be sent. What was received and is not
+    /// parsed yet still is, unless nobody's word is taken any more; then the connection is to be reset.
+    pub fn break_off(&mut self, reason: CloseReason, now: Moment) {
+        if self.is_over() || self.input == Input::Discarded || self.framer.held_bytes() == 0 {
+            return self.reset(reason);
+        }
+        self.broken = true;
+        self.ending = Some(Box::new(Ending::new(reason)));
+        for transition in [Transition::PeerEof, Transition::ShutWrite] {
+            self.step(transition);
+        }
+        if self.input == Input::Open {
+            self.eof_at = now.into();
+        }
+        self.input = Input::Ended;
+        self.output = Output::Finned;
+        self.gated = false;
+        self.probe = false;
+        self.timers.cancel(Timer::Probe);
+        self.timers.cancel(Timer::HalfClose);
+    }
+
+    /// Whether its socket has failed, and what was received before is still to be heard.
+    #[must_use]
+    pub const fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// The connection is to be reset, for this reason if none is known.
     pub fn reset(&mut self, reason: CloseReason) {
         self.ending.get_or_insert_with(|| Box::new(Ending::new(reason)));
         self.fate = Some(Fate::Reset);

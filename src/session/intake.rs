@@ -114,6 +114,10 @@ impl Session {
                 self.timeline.note(now, Milestone::TooLong);
                 Incoming::TooLong
             }
+            None if self.broken => {
+                self.framer.clear();
+                return None;
+            }
             None if self.input == Input::Ended => {
                 return self.drop_incomplete(now).then_some(Incoming::Incomplete);
             }

@@ -166,6 +166,46 @@ fn a_client_that_resets_has_left() {
 }
 
 #[test]
+fn what_a_client_sent_before_it_reset_is_heard_at_its_rate() {
+    let mut world = World::new();
+    let [alice, bob] = world.people(["alice", "bob"]);
+    for number in 1..=30 {
+        world.says(bob, &format!("{number}"));
+    }
+    world.sends(bob, b"half a li");
+    world.peer(bob).resets();
+    let said = |numbers: std::ops::RangeInclusive<u32>| {
+        numbers.map(|number| format!("12:34 #lobby <bob> {number}")).collect::<Vec<_>>()
+    };
+    // Its name was the first line of a burst of 20.
+    assert_eq!(world.lines(alice), said(1..=19));
+    assert_eq!(world.state(bob), "draining flow");
+    assert_eq!(world.fate(bob), None);
+    world.pass("3s");
+    let mut expected = said(20..=30);
+    expected.push("12:34 #lobby <-- bob (connection reset)".to_owned());
+    assert_eq!(world.lines(alice), expected);
+    assert_eq!(world.fate(bob), Some(Fate::Reset));
+}
+
+#[test]
+fn who_has_reset_and_is_still_heard_can_be_kicked() {
+    for verb in ["kick bob", "reset bob"] {
+        let mut world = World::new();
+        let [alice, bob] = world.people(["alice", "bob"]);
+        for number in 0..100 {
+            world.says(bob, &format!("{number}"));
+        }
+        world.peer(bob).resets();
+        assert_eq!(world.lines(alice).len(), 19);
+        world.operator(verb).unwrap();
+        let lines = world.lines(alice);
+        assert!(lines.len() == 1 && lines[0].contains("<-- bob"), "{lines:?}");
+        assert_eq!(world.fate(bob), Some(Fate::Reset));
+    }
+}
+
+#[test]
 fn whoever_was_kicked_has_a_name_in_all_that_is_recorded_of_it() {
     let mut world = World::new();
     let [_alice, bob] = world.people(["alice", "bob"]);
