@@ -1,10 +1,11 @@
 //! Back-pressure: who floods is not read, who does not read is skipped, and nobody else notices either.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::common::{
-    AT_ONCE, Client, DEADLINE, End, NO_FLOOD_LIMIT, Server, now, numbered, people, process, wait_until,
+    AT_ONCE, Client, DEADLINE, End, Home, NO_FLOOD_LIMIT, Server, now, numbered, people, process, wait_until,
     without_time,
 };
 
@@ -280,4 +281,22 @@ fn order_and_number_hold_for_many_senders() {
         assert!(seen.insert((sender, number)), "twice: {line}");
     }
     drop(senders);
+}
+
+#[test]
+fn what_a_client_sent_before_it_closed_its_unix_socket_is_heard_at_its_rate() {
+    let home = Arc::new(Home::new());
+    let unix = format!("unix:{}", home.path().join("chat.sock").display());
+    let options = ["flood.burst_lines=5", "flood.lines_per_second=50"];
+    let server = Server::in_home(&home, &["127.0.0.1:0", &unix], &options);
+    let mut bob = Client::named(&server, "bob");
+    let mut alice = Client::named_on(&server, 1, "alice");
+    bob.skip_to("alice", |line| line.ends_with(" is now alice"));
+    alice.send_raw(numbered(0..30, |number| format!("line {number}")).as_bytes());
+    // Of a Unix socket this is a hang-up in both directions.
+    drop(alice);
+    for number in 0..30 {
+        bob.expect(&format!("HH:MM #lobby <alice> line {number}"));
+    }
+    bob.expect_line("that alice has left", |line| line.starts_with("HH:MM #lobby <-- alice ("));
 }
