@@ -11,7 +11,7 @@ use super::crowd::Crowd;
 use super::error::BenchError;
 use super::progress::Progress;
 use super::run::Ground;
-use super::script::{Heard, Script};
+use super::script::{Heard, Script, excerpt};
 use crate::time::Moment;
 
 /// Clients on their way at once.
@@ -20,8 +20,6 @@ const UNDER_WAY_MAX: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest wait before signals are looked at again.
 const PAUSE: Duration = Duration::from_millis(50);
-/// What of a line an error repeats, in characters.
-const EXCERPT_CHARS: usize = 120;
 
 /// How far a client is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,11 +174,6 @@ fn hear(script: &Script, stage: &mut Stage, line: &[u8]) -> Result<(), No> {
         _ => {}
     }
     Ok(())
-}
-
-/// The start of a line, safe to be shown.
-fn excerpt(line: &[u8]) -> String {
-    String::from_utf8_lossy(line).chars().take(EXCERPT_CHARS).flat_map(char::escape_debug).collect()
 }
 
 #[cfg(test)]

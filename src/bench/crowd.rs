@@ -39,7 +39,9 @@ struct Client {
     socket: Watched<Socket>,
     /// The start of a line that is not whole yet.
     rest: Vec<u8>,
-    unsent: Vec<u8>,
+    /// What it has said, of which the kernel has taken the first `sent` bytes.
+    said: Vec<u8>,
+    sent: usize,
 }
 
 impl Crowd {
@@ -77,7 +79,7 @@ impl Crowd {
         let socket = connect(address).map_err(|error| self.no_connection(error))?;
         let watched = self.poller.watch(socket, self.clients.len(), Interest::READ);
         let socket = watched.map_err(|(_, error)| BenchError::System("watch a socket", error))?;
-        self.clients.push(Client { socket, rest: Vec::new(), unsent: Vec::new() });
+        self.clients.push(Client { socket, rest: Vec::new(), said: Vec::new(), sent: 0 });
         Ok(())
     }
 
@@ -132,30 +134,34 @@ impl Crowd {
 
     /// Has a client say what `word` appends. It is sent by [`Crowd::flush`].
     pub(super) fn say(&mut self, client: usize, word: impl FnOnce(&mut Vec<u8>)) {
-        let unsent = &mut self.clients[client].unsent;
-        let before = unsent.len();
-        word(unsent);
-        self.unsent_bytes += unsent.len() - before;
+        let said = &mut self.clients[client].said;
+        let before = said.len();
+        word(said);
+        self.unsent_bytes += said.len() - before;
     }
 
     /// Whether the kernel has not taken all that a client has said.
     pub(super) fn has_unsent(&self, client: usize) -> bool {
-        !self.clients[client].unsent.is_empty()
+        !self.clients[client].said.is_empty()
     }
 
     /// Sends what a client has said, as far as the kernel takes it; the rest goes when there is room again.
     pub(super) fn flush(&mut self, client: usize) -> io::Result<()> {
-        let Client { socket, unsent, .. } = &mut self.clients[client];
-        if !unsent.is_empty() {
-            let taken = match (&**socket).write(unsent) {
+        let Client { socket, said, sent, .. } = &mut self.clients[client];
+        if !said.is_empty() {
+            let taken = match (&**socket).write(&said[*sent..]) {
                 Ok(taken) => taken,
                 Err(error) if is_passing(&error) => 0,
                 Err(error) => return Err(error),
             };
-            unsent.drain(..taken);
+            *sent += taken;
             self.unsent_bytes -= taken;
         }
-        socket.set_interest(if unsent.is_empty() { Interest::READ } else { Interest::BOTH })
+        // Half of it at a time: what is moved up is never more than what is given back.
+        if *sent * 2 >= said.len() {
+            said.drain(..std::mem::take(sent));
+        }
+        socket.set_interest(if said.is_empty() { Interest::READ } else { Interest::BOTH })
     }
 
     /// No way to the server.

@@ -70,7 +70,7 @@ pub enum BenchError {
     /// The private server did not start.
     #[error("cannot start a private server: {0}; measure a running one with --target ADDR")]
     PrivateServer(String),
-    /// The private server ended while lines were said.
+    /// The private server closed a connection, or is not there any more.
     #[error("the private server ended before the run did: {0}; this is a fault of chatops, please report it")]
     PrivateServerGone(String),
     /// A client was not let in.

@@ -64,18 +64,23 @@ impl Pacing {
         }
     }
 
-    /// Has everybody who may say lines now say them. At a rate a line bears the time at which it was due, so that a
-    /// late one counts as slow.
-    pub(super) fn take_due(&mut self, now_us: u64, say: &mut impl FnMut(Line)) {
+    /// Has everybody who may say lines now say them, for as long as `say` tells that there is room for one more. At a
+    /// rate a line bears the time at which it was due, so that a late one counts as slow.
+    pub(super) fn take_due(&mut self, now_us: u64, say: &mut impl FnMut(Line) -> bool) {
         while let Some(due_us) = self.next_due_us().filter(|due_us| *due_us <= now_us) {
-            self.take_rated(due_us, say);
+            if !self.take_rated(due_us, say) {
+                return;
+            }
         }
         if let Mode::Windows(windows) = &mut self.mode {
             for (sender, (window, said)) in (0..).zip(windows.iter_mut().zip(&mut self.said)) {
                 while *said - window.oldest < WINDOW_LINES {
                     window.waiting[(*said % WINDOW_LINES) as usize] = window.readers;
-                    say(Line { sender, number: *said, said_us: now_us });
+                    let has_room = say(Line { sender, number: *said, said_us: now_us });
                     *said += 1;
+                    if !has_room {
+                        return;
+                    }
                 }
             }
         }
@@ -94,14 +99,15 @@ impl Pacing {
         }
     }
 
-    fn take_rated(&mut self, due_us: u64, say: &mut impl FnMut(Line)) {
-        let Mode::Rate { total, .. } = &mut self.mode else { return };
+    fn take_rated(&mut self, due_us: u64, say: &mut impl FnMut(Line) -> bool) -> bool {
+        let Mode::Rate { total, .. } = &mut self.mode else { return false };
         let senders = self.said.len() as u64;
         let sender = u32::try_from(*total % senders).expect("there are less than 2^32 senders");
         let said = &mut self.said[sender as usize];
-        say(Line { sender, number: *said, said_us: due_us });
+        let has_room = say(Line { sender, number: *said, said_us: due_us });
         *said += 1;
         *total += 1;
+        has_room
     }
 }
 
@@ -119,8 +125,26 @@ mod tests {
 
     fn due(pacing: &mut Pacing, now_us: u64) -> Vec<(u32, u32, u64)> {
         let mut lines = Vec::new();
-        pacing.take_due(now_us, &mut |line| lines.push((line.sender, line.number, line.said_us)));
+        pacing.take_due(now_us, &mut |line| {
+            lines.push((line.sender, line.number, line.said_us));
+            true
+        });
         lines
+    }
+
+    #[test]
+    fn a_backlog_is_said_no_faster_than_there_is_room_for_it() {
+        for pace in [Pace::Rate(NonZeroU32::new(1_000_000).unwrap()), Pace::Max] {
+            let mut pacing = pacing(pace);
+            for round in 1..=3 {
+                let mut room = 5;
+                pacing.take_due(1_000_000, &mut |_| {
+                    room -= 1;
+                    room > 0
+                });
+                assert_eq!((room, pacing.total()), (0, round * 5));
+            }
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! be killed, the server ends with it.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::os::unix::process::CommandExt;
@@ -23,6 +23,8 @@ const START_MAX: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(50);
 /// Clients that the server takes beyond those of the run.
 const CLIENTS_SPARE: u32 = 16;
+/// The longest that the server's first line may be.
+const LINE_BYTES_MAX: usize = 4 * 1024;
 /// What is read of the server's complaints.
 const COMPLAINT_BYTES_MAX: u64 = 4 * 1024;
 /// Clock ticks a second in `/proc/PID/stat`, the same on every Linux in use (`USER_HZ`, proc(5)).
@@ -106,23 +108,31 @@ fn options(clients: u32) -> Vec<String> {
     fixed.iter().map(|option| (*option).to_owned()).chain([clients]).collect()
 }
 
-/// What the server says first; empty if it ends before that.
+/// What the server says first, up to its line end or [`LINE_BYTES_MAX`]; less if it ends before that.
 fn first_line(ground: &Ground, stdout: ChildStdout) -> Result<String, BenchError> {
     let told = |error: std::io::Error| BenchError::PrivateServer(error.to_string());
     let poller = Poller::new().map_err(told)?;
     let stdout = poller.watch(stdout, 0, Interest::READ).map_err(|(_, error)| told(error))?;
     let mut events = Events::with_capacity(NonZeroUsize::MIN);
     let deadline = ground.clock.moment() + START_MAX;
-    while poller.wait(&mut events, Some(PAUSE)).map_err(told)? == 0 {
+    let mut line = Vec::new();
+    let mut buffer = [0; LINE_BYTES_MAX];
+    loop {
         ground.check_signals()?;
         if ground.clock.moment() >= deadline {
             let why = format!("it does not listen after {} s", START_MAX.as_secs());
             return Err(BenchError::PrivateServer(why));
         }
+        if poller.wait(&mut events, Some(PAUSE)).map_err(told)? == 0 {
+            continue;
+        }
+        // There is something, or the end: to read it does not block.
+        let count = rustix::io::read(&*stdout, &mut buffer).map_err(|error| told(error.into()))?;
+        line.extend_from_slice(&buffer[..count]);
+        if count == 0 || line.contains(&b'\n') || line.len() >= LINE_BYTES_MAX {
+            return Ok(String::from_utf8_lossy(&line).into_owned());
+        }
     }
-    let mut line = String::new();
-    BufReader::new(stdout.into_inner()).read_line(&mut line).map_err(told)?;
-    Ok(line)
 }
 
 /// Processor time and memory of this program itself; none where the system does not tell.

@@ -68,7 +68,9 @@ pub fn run(plan: &Plan) -> Result<Report, BenchError> {
             let measured = measure(&ground, plan, PRIVATE, &address.into(), Some(&server));
             // Nobody sees the log of a private server: what it said last goes into the error.
             measured.map_err(|error| match error {
-                BenchError::Gone { .. } => BenchError::PrivateServerGone(server.complaint()),
+                BenchError::Dropped { .. } | BenchError::Gone { .. } | BenchError::NoConnection { .. } => {
+                    BenchError::PrivateServerGone(server.complaint())
+                }
                 other => other,
             })
         }

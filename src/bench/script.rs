@@ -5,6 +5,8 @@
 
 use memchr::memmem;
 
+/// What of a line an error repeats, in characters.
+const EXCERPT_CHARS: usize = 120;
 /// Where the load is said.
 const ROOM: &str = "#bench";
 /// Before each room line: `HH:MM `.
@@ -135,6 +137,11 @@ fn push_number(mut value: u64, out: &mut Vec<u8>) {
         }
     }
     out[start..].reverse();
+}
+
+/// The start of what a server said, safe to be shown.
+pub(super) fn excerpt(line: &[u8]) -> String {
+    String::from_utf8_lossy(line).chars().take(EXCERPT_CHARS).flat_map(char::escape_debug).collect()
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::plan::Plan;
 use super::progress::Progress;
 use super::report::{Findings, Latency};
 use super::run::Ground;
-use super::script::{Heard, Line, Script};
+use super::script::{Heard, Line, Script, excerpt};
 use crate::poller::Readiness;
 use crate::time::Moment;
 
@@ -104,6 +104,7 @@ impl<'a> Talk<'a> {
         let script = self.script;
         self.pacing.take_due(now.micros(), &mut |line| {
             crowd.say(line.sender as usize, |unsent| script.say(line, unsent));
+            crowd.unsent_bytes() < UNSENT_BYTES_MAX
         });
         for sender in 0..self.pacing.said().len() {
             if crowd.has_unsent(sender) {
@@ -137,11 +138,11 @@ impl<'a> Talk<'a> {
             Heard::Said(line) => self.delivered(reader, line, now_us),
             Heard::Skipped(lines) => self.checker.skipped(lines),
             Heard::SlowDown => {
-                let said = String::from_utf8_lossy(line).into_owned();
+                let said = excerpt(line);
                 return Err(BenchError::HeldBack { target: self.target.clone(), said });
             }
             Heard::Refusal => {
-                let said = String::from_utf8_lossy(line).into_owned();
+                let said = excerpt(line);
                 return Err(BenchError::LineRefused { target: self.target.clone(), client: reader, said });
             }
             Heard::Greeting | Heard::Joined | Heard::Other => {}

@@ -16,14 +16,11 @@ use crate::time::{NotASpan, parse_span};
 /// Files that are no connections: standard streams, poller, the pipes of a private server.
 const FILES_RESERVED: u64 = 32;
 
-const TARGET_HELP: &str =
-    "Measure the server that listens on HOST:PORT or unix:/PATH, not one that is started for the run";
-
 /// What is measured.
 #[derive(Args, Debug)]
 pub(super) struct Bench {
-    /// Measure this server, not one that is started for the run
-    #[arg(long, value_name = "ADDR", help = TARGET_HELP)]
+    /// Measure the server that listens on HOST:PORT or unix:/PATH, not one that is started for the run
+    #[arg(long, value_name = "ADDR")]
     target: Option<String>,
 
     /// Start this program as the private server: another build of chatops, say
