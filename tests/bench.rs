@@ -5,6 +5,7 @@ mod common;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
@@ -254,6 +255,22 @@ fn a_signal_ends_the_run_and_its_server() {
         assert!(stderr.wait_for_end(DEADLINE).contains("interrupted"), "{}", stderr.text());
         assert!(!lives(server), "its server goes on after {signal:?}");
     }
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_a_program_that_does_not_get_to_the_end_of_its_first_line() {
+    let home = Home::new();
+    let program = home.path().join("talker");
+    fs::write(&program, "#!/bin/sh\nprintf 'starting... '\n: >\"$HOME/talking\"\nexec sleep 600\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+    let mut command = Command::new(CHATOPS);
+    command.args(["bench", "--server"]).arg(&program).envs(home.environment());
+    let mut run = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let stderr = Transcript::of(run.stderr.take().unwrap());
+    wait_until(DEADLINE, "the program talks", || home.path().join("talking").exists());
+    send_signal(run.id(), Signal::INT);
+    assert!(stderr.wait_for_end(DEADLINE).contains("interrupted"), "{}", stderr.text());
+    assert_eq!(run.wait().unwrap().code(), Some(1));
 }
 
 #[test]
