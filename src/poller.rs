@@ -3,8 +3,8 @@
 //! A thin layer over [`polling`], always level-triggered: what is not taken is reported again. It knows nothing
 //! of what the sockets carry. With `net/kernel.rs` it is the only place with `unsafe` code.
 //!
-//! Invariants: a source is in the poller exactly as long as its [`Watched`] lives, and is taken out before it can
-//! be closed. One thread waits; any thread may wake it.
+//! Invariants: a source is in the poller exactly as long as its [`Watched`] lives, and is taken out before it is closed,
+//! or by that. One thread waits; any thread may wake it.
 
 use std::cell::Cell;
 use std::fmt;
@@ -49,7 +49,7 @@ impl Poller {
     ///
     /// Gives the source back: when it is watched already (`EEXIST`), can never be waited for (`EPERM`, a regular
     /// file), the key is `usize::MAX`, or the kernel has no room (`ENOSPC`, `ENOMEM`); see `epoll_ctl(2)`.
-    pub fn watch<S: AsFd>(
+    pub fn watch<S: AsFd + 'static>(
         &self,
         source: S,
         key: usize,
@@ -59,7 +59,9 @@ impl Poller {
         // SAFETY: `fd` is open, since `source` is borrowed. It has to be deleted before it is closed: `source`
         // moves into a `Watched`, whose registration deletes it when dropped, which comes before the source is
         // dropped and before `into_inner` hands it out. It is lent only by shared reference, so that it can be
-        // neither replaced nor moved out. A leaked `Watched` leaks the source with it: the fd stays open.
+        // neither replaced nor moved out. A leaked `Watched` leaks the source with it: the fd stays open, for the
+        // source borrows from nobody who could close it (`'static`). [`Watched::close`] leaves the deletion to
+        // close(2), which does it (epoll(7)).
         #[expect(unsafe_code, reason = "the argument is above")]
         let added = unsafe { self.inner.add_with_mode(fd, interest.event(key), PollMode::Level) };
         match added {
@@ -156,7 +158,7 @@ impl<S: AsFd> Watched<S> {
     }
 
     /// Closes the source. Its descriptor must have no duplicate: then epoll(7) takes it out of the poller by itself,
-    /// and a system call is saved.
+    /// and a system call is saved. With one, events under its key go on until the last duplicate is closed.
     pub fn close(mut self)
     where
         S: Into<OwnedFd>,
@@ -371,8 +373,9 @@ mod tests {
     fn a_source_that_cannot_be_watched_comes_back() {
         let poller = Poller::new().expect("poller");
         let (ours, mut theirs) = pair();
-        let first = poller.watch(&ours, 1, Interest::READ).expect("watch");
-        let (back, why) = poller.watch(&ours, 2, Interest::READ).expect_err("watched twice");
+        let ours = Arc::new(ours);
+        let first = poller.watch(Arc::clone(&ours), 1, Interest::READ).expect("watch");
+        let (back, why) = poller.watch(ours, 2, Interest::READ).expect_err("watched twice");
         assert_eq!(why.kind(), io::ErrorKind::AlreadyExists);
         theirs.write_all(b"a").expect("write");
         assert_eq!(at_once(&poller)[0].key, first.key(), "the first stays as it was");

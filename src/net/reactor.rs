@@ -202,7 +202,7 @@ impl Reactor {
 }
 
 /// Adds a source to the poller.
-fn watch<S: std::os::fd::AsFd>(poller: &Poller, source: S, key: usize) -> io::Result<Watched<S>> {
+fn watch<S: std::os::fd::AsFd + 'static>(poller: &Poller, source: S, key: usize) -> io::Result<Watched<S>> {
     poller.watch(source, key, Interest::READ).map_err(|(_, error)| error)
 }
 
