@@ -134,11 +134,11 @@ impl Hub {
         Ok(Outcome::Continue)
     }
 
-    /// A `!!` line to one person, for what is refused outside of chat.
-    pub fn refuse(&self, member: Slot, text: &str, out: &mut impl Delivery) {
-        if self.people.get(member).is_some() {
-            out.answer(member, &Line::Refused(text));
-        }
+    /// How many are in the room that somebody speaks to; 0 for one who is in none.
+    #[must_use]
+    pub fn audience(&self, member: Slot) -> usize {
+        let room = self.people.get(member).and_then(|person| person.active_room().ok());
+        room.and_then(|room| self.rooms.get(room)).map_or(0, |room| room.members.len())
     }
 
     /// The operator speaks to everybody.
@@ -393,16 +393,6 @@ mod tests {
         assert_eq!(names, ["Dev", "lobby", "ops"]);
         assert!(!stage.hub.is_muted(alice));
         assert!(stage.hub.person(Slot(77)).is_none());
-    }
-
-    #[test]
-    fn a_refusal_of_the_engine_reads_like_any_other() {
-        let mut stage = Stage::new(rules());
-        stage.enter("alice");
-        stage.read("alice");
-        stage.hub.refuse(stage.slot("alice"), "too long", &mut stage.ears);
-        stage.hub.refuse(Slot(9), "nobody", &mut stage.ears);
-        assert_eq!(stage.read("alice"), ["!! too long"]);
     }
 
     #[test]

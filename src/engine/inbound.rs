@@ -115,7 +115,9 @@ impl Engine {
     pub(super) fn parse(&mut self, slot: Slot, mut input: &[u8]) {
         let mut text = std::mem::take(&mut self.text);
         let is_operator = self.board.entry(slot).is_some_and(|entry| entry.role == Role::Operator);
-        while let Some(incoming) = self.board.next_message(slot, &mut input, &mut text) {
+        loop {
+            let audience = self.hub.audience(slot);
+            let Some(incoming) = self.board.next_message(slot, &mut input, &mut text, audience) else { break };
             if is_operator {
                 self.take_request(slot, incoming, &text);
             } else {

@@ -60,7 +60,8 @@ impl Engine {
         self.board.entry(slot).map(|entry| entry.session.wants())
     }
 
-    /// `slot` goes on being looked at in the next turn.
+    /// The socket of `slot` may have something to do: it is looked at by the next [`Engine::reconcile`], or by the one
+    /// under way.
     pub fn touch(&mut self, slot: Slot) {
         self.board.touch(slot);
     }

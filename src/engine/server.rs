@@ -1,4 +1,4 @@
-//! The engine itself: what comes in, and what each socket should do.
+//! The engine itself: what it consists of, how a turn begins, and when it wants the next one.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -55,7 +55,6 @@ pub struct Engine {
 
 impl Engine {
     /// A server with nobody in it.
-    ///
     #[must_use]
     pub fn new(config: &Config, now: Now) -> Self {
         Self {

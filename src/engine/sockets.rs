@@ -10,9 +10,9 @@ use super::server::Engine;
 use crate::id::Slot;
 use crate::session::{Fate, Wants};
 
-/// Bytes read from one peer in one turn.
+/// Bytes read from one peer at each look of a turn.
 pub const READ_BUDGET: usize = 64 * 1024;
-/// Bytes written to one peer in one turn.
+/// Bytes offered to one peer in one write, of which a turn may do [`PASSES_MAX`].
 const WRITE_BUDGET: usize = 64 * 1024;
 /// How often one turn goes over what became dirty by its own work; the rest is the next turn's.
 const PASSES_MAX: usize = 4;
@@ -35,8 +35,9 @@ pub trait Sockets {
     /// Whether it is worth trying again is for who knows the system to say.
     fn write(&mut self, slot: Slot, slices: &[IoSlice<'_>]) -> Result<usize, WriteError>;
 
-    /// Whether a write is not worth a try: [`Sockets::set_blocked`] was called, and no event has said since then that
-    /// the socket is writable.
+    /// Whether a write is not worth a try: the last one was blocked, or [`Sockets::set_blocked`] was called, and no
+    /// event has said since then that the socket is writable. If such events lead to nothing again and again they are
+    /// not to be believed: then a write is worth a try only where `wants` asks for a look at Send-Q.
     fn is_blocked(&self, slot: Slot, wants: Wants) -> bool;
 
     /// The kernel took less than it was offered by the last write.

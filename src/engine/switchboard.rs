@@ -1,7 +1,7 @@
 //! Sessions, feeds and chunks together: what carries chat's lines into outboxes.
 //!
-//! It is the engine without the hub, so that the hub can be handed it as its [`Delivery`]. Nobody is freed here
-//! and nothing is closed: who overflows for good is put on a list.
+//! It is the engine without the hub, so that the hub can be handed it as its [`Delivery`]. No socket is closed
+//! here, and none written to: whose outbox is too full is put on a list.
 
 use slab::Slab;
 
@@ -122,17 +122,19 @@ impl Switchboard {
         }
     }
 
+    /// The next message of one who speaks to `audience`; see [`Session::next_message`].
     pub(super) fn next_message(
         &mut self,
         slot: Slot,
         input: &mut &[u8],
         text: &mut String,
+        audience: usize,
     ) -> Option<Incoming> {
         let limits = self.limits_of(slot);
         let is_crowded = self.chunks.queued() > self.outbox_total / 2;
         let now = self.now.moment;
         let is_operator = self.entry(slot)?.role == Role::Operator;
-        if !is_operator && self.budget.is_used_up(self.volume()) {
+        if !is_operator && self.budget.is_used_up(self.volume(), audience) {
             if self.change_input(slot, |session| session.hold_back(input))? {
                 self.held_back.push(slot);
             }
@@ -238,6 +240,7 @@ impl Switchboard {
     /// Holds the outbox of `slot` to its limit.
     pub(super) fn bound(&mut self, slot: Slot) -> Option<Overflow> {
         let entry = self.entries.get_mut(slot.index())?;
+        debug_assert!(entry.role != Role::Operator, "an operator's answers are made as they are taken");
         let overflow = entry.session.bound(&mut self.chunks, self.now.moment, &self.limits);
         self.totals.lines_skipped += u64::from(overflow.skipped);
         Some(overflow)

@@ -206,7 +206,8 @@ impl Engine {
     }
 
     /// `#7 alice`
-    pub(super) fn label(&self, slot: Slot) -> String {
+    #[must_use]
+    pub fn label(&self, slot: Slot) -> String {
         let id = self.board.entry(slot).map(|entry| entry.id.to_string()).unwrap_or_default();
         match self.nick(slot) {
             Some(nick) => format!("{id} {nick}"),

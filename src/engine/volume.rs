@@ -2,7 +2,8 @@
 //!
 //! What is said in a turn is written in it, or in the next ones if there is no time: it must fit into the outboxes
 //! until then, or whoever reads all the time would lose lines because the server is slow. Operators are heard all the
-//! same.
+//! same. A part is kept for those who speak to few: a crowd that speaks to a crowd has more to say than the server can
+//! write in seconds, and is no reason for others to wait.
 
 use crate::config::settings::Limits;
 
@@ -11,6 +12,9 @@ const SAID_MAX: u64 = 8 * 1024 * 1024;
 /// Pieces that may be queued for readers in one turn, each about a tenth of a microsecond: one a reader if all is said
 /// in one room, one a reader and line if every line is said in another.
 const PIECES_MAX: u64 = 100_000;
+
+/// Who speaks to so many at most speaks to few.
+const FEW: usize = 64;
 
 /// How much was said so far.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,10 +51,13 @@ impl Budget {
         self.before = now;
     }
 
-    /// Whether enough was said.
-    pub(super) const fn is_used_up(&self, now: Volume) -> bool {
-        now.said - self.before.said >= self.most.said
-            || now.due - self.before.due >= self.most.due
-            || now.pieces - self.before.pieces >= self.most.pieces
+    /// Whether enough was said for one who speaks to `audience`: the last quarter is for those who speak to few.
+    pub(super) const fn is_used_up(&self, now: Volume, audience: usize) -> bool {
+        const fn is_over(said: u64, most: u64, audience: usize) -> bool {
+            said >= if audience <= FEW { most } else { most - most / 4 }
+        }
+        is_over(now.said - self.before.said, self.most.said, audience)
+            || is_over(now.due - self.before.due, self.most.due, audience)
+            || is_over(now.pieces - self.before.pieces, self.most.pieces, audience)
     }
 }

@@ -12,7 +12,7 @@ use crate::id::Slot;
 use crate::poller::Interest;
 use crate::time::Moment;
 
-/// Connections accepted on one listener in one turn.
+/// Connections accepted on one listener at each look of a turn.
 const ACCEPT_BUDGET: usize = 64;
 /// How long accepting pauses when descriptors or memory have run out.
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(200);

@@ -11,9 +11,9 @@ use crate::id::Slot;
 use crate::poller::{Events, Readiness};
 use crate::time::Moment;
 
-/// Bytes read in one turn from all.
+/// Bytes read from all at each look of a turn.
 const TURN_READ_BUDGET: usize = 4 * 1024 * 1024;
-/// Time after which a turn reads from nobody else.
+/// How old a turn may be when it reads from anybody else.
 const READ_TIME_BUDGET: Duration = Duration::from_millis(10);
 /// Peers between two looks at the clock, if they send little.
 const LOOK_EVERY: usize = 64;
@@ -117,8 +117,8 @@ impl Reactor {
     fn guard_against_spinning(&mut self, slot: Slot, progress: usize) {
         let Some(conn) = self.sockets.get_mut(slot) else { return };
         if conn.idle_wakes.are_too_many(progress) {
-            let text =
-                format!("bug: {slot:?} woke the loop {IDLE_WAKES_MAX} times for nothing; it is closed");
+            let who = self.engine.label(slot);
+            let text = format!("bug: {who} woke the loop {IDLE_WAKES_MAX} times for nothing; it is closed");
             self.engine.note(LogLevel::Error, text);
             self.engine.handle_error(slot, &io::Error::other("woke the loop for nothing"));
         }

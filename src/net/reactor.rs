@@ -1,6 +1,6 @@
-//! One turn of the loop, and the table of sockets it works on.
+//! One turn of the loop.
 //!
-//! Order of a turn: wait, read the clock once, ingest (read, accept), mailbox, deadlines, operators' answers,
+//! Order of a turn: wait, read the clock once, ingest (read, accept; again if the loop is busy), mailbox, deadlines, operators' answers,
 //! reconcile (close, write, FIN, interest), publish. Nobody is freed before reconcile, so nothing is closed inside a
 //! broadcast. Whoever a turn has no time left for shows again: level-triggered events repeat, and what stays dirty
 //! keeps the next wait from sleeping.
@@ -30,7 +30,7 @@ const EVENTS_MAX: NonZeroUsize = NonZeroUsize::new(1024).expect("1024 is not 0")
 const BUSY_WAIT: Duration = Duration::from_micros(15);
 /// How long a busy loop goes on looking for more before it writes.
 const GATHER_FOR: Duration = Duration::from_micros(50);
-/// The least audience for which that pays: a look costs as much as two writes.
+/// The least number of recipients for whom it does: each that shares a write saves one, and a look costs two.
 const GATHER_AUDIENCE: usize = 32;
 /// Requests of the onlooker answered in one turn.
 const MAILBOX_BUDGET: usize = 64;

@@ -18,7 +18,7 @@ const PROBE_AFTER: Duration = Duration::from_millis(400);
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// The first look at Send-Q when only the peer's acknowledgement is missing.
 const SETTLE_AFTER: Duration = Duration::from_millis(5);
-/// A peer that took nothing for so long is called stalled.
+/// A peer that took and sent nothing for so long is called stalled.
 const STALLED_AFTER: Duration = Duration::from_secs(10);
 /// Time stamps of an outbox count tenths of a second.
 const STAMP_MICROS: u64 = 100_000;
@@ -178,7 +178,7 @@ impl Session {
         }
     }
 
-    /// Whether bytes wait, and since when not one more was acknowledged.
+    /// Whether bytes wait, and since when not one more was acknowledged and nothing was received.
     #[must_use]
     pub fn stuck_since(&self) -> Option<Moment> {
         (self.timers.is_set(Timer::Probe) && (self.send_q > 0 || !self.outbox.is_empty()))

@@ -127,9 +127,8 @@ impl Chunks {
         Span { chunk: id, start, end }
     }
 
-    /// Bytes and lines in a chunk so far.
-    #[must_use]
-    pub fn extent(&self, id: ChunkId) -> (u32, u32) {
+    #[cfg(test)]
+    pub(super) fn extent(&self, id: ChunkId) -> (u32, u32) {
         let chunk = &self.places[id.0 as usize];
         (offset(chunk.bytes.len()), offset(chunk.line_ends.len()))
     }
@@ -195,7 +194,8 @@ impl Chunks {
         (end, offset(last + 1 - first))
     }
 
-    /// Memory that the chunks hold.
+    /// Memory that the bytes of all chunks take, in bytes, room for more included. What is kept beside them (4 bytes a
+    /// line, some for each chunk) is not counted.
     #[must_use]
     pub const fn allocated(&self) -> usize {
         self.allocated

@@ -116,7 +116,7 @@ impl Framer {
         self.held.len()
     }
 
-    /// What is held, up to the first message not yet given out and beyond.
+    /// The bytes received and not yet given out: the first is that of the next message.
     #[must_use]
     pub fn held(&self) -> &[u8] {
         self.held.bytes()

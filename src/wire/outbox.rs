@@ -12,7 +12,7 @@ use arrayvec::ArrayVec;
 
 use super::chunks::{Chunks, Span};
 
-/// Pieces that are older than their neighbour by no more than this many stamps are merged with it.
+/// A piece gets no more lines once it is so many stamps old.
 const MERGE_STAMPS: u32 = 10;
 
 /// Bytes from which on a chunk of a connection's own lines gets no more of them.
@@ -46,7 +46,8 @@ pub(super) enum Piece {
     Gap { lines: u32, stamp: u32 },
 }
 
-/// The unsent output of one connection.
+/// The unsent output of one connection. To be emptied with [`Outbox::clear`] before it is dropped: until then its chunks
+/// are kept, and its bytes count among those of all.
 #[derive(Debug, Default)]
 pub struct Outbox {
     first: Option<Piece>,
@@ -93,7 +94,7 @@ impl Outbox {
         self.count_in(chunks, span, keep);
         if let Some(Piece::Bytes { span: last, keep: kept, stamp: since }) = self.last_mut()
             && (last.chunk, last.end, *kept) == (span.chunk, span.start, keep)
-            && stamp.saturating_sub(*since) < MERGE_STAMPS
+            && is_recent(*since, stamp)
         {
             last.end = span.end;
             return;
@@ -108,7 +109,7 @@ impl Outbox {
     pub fn push_own(&mut self, chunks: &mut Chunks, keep: Keep, stamp: u32, word: impl FnOnce(&mut Vec<u8>)) {
         if let Some(Piece::Bytes { span: last, keep: kept, stamp: since }) = self.last_mut()
             && *kept == keep
-            && stamp.saturating_sub(*since) < MERGE_STAMPS
+            && is_recent(*since, stamp)
             && last.end < OWN_CHUNK_FULL
             && chunks.ends_alone(*last)
         {
@@ -306,6 +307,11 @@ impl Skipper {
         self.pieces.insert(self.at, Piece::Gap { lines: dropped, stamp: since });
         self.at += 1;
     }
+}
+
+/// Whether lines queued at `stamp` may join a piece that began at `since`.
+const fn is_recent(since: u32, stamp: u32) -> bool {
+    stamp.saturating_sub(since) < MERGE_STAMPS
 }
 
 /// Byte counts of an outbox fit in 32 bits: its limit does.

@@ -334,6 +334,41 @@ fn whom_a_turn_has_no_time_for_comes_first_in_the_next() {
 }
 
 #[test]
+fn who_speaks_to_few_does_not_wait_for_a_crowd_that_speaks_to_a_crowd() {
+    let mut world = World::with(|config| {
+        config.limits.outbox_bytes = ByteSize(4_000);
+        config.rooms.presence_max = 0;
+    });
+    let crowd: Vec<Client> = (0..100).map(|_| world.connect()).collect();
+    let aside = world.people(["alice", "bob"]);
+    for client in aside {
+        world.says(client, "/join #aside");
+        world.says(client, "/leave #lobby");
+    }
+    world.pass("1m");
+    world.everybody_has_read();
+    for client in crowd {
+        for _ in 0..10 {
+            world.says(client, &"x".repeat(100));
+        }
+    }
+    // A turn says a dozen of the thousand lines, and serves a quarter of those who read them.
+    world.served_a_turn = 25;
+    world.turn();
+    let [alice, bob] = aside;
+    for number in 0..10 {
+        world.says(alice, &format!("{number}"));
+        let turns = (1..100).find(|_| {
+            world.turn();
+            world.peers_read();
+            !world.bytes_so_far(bob).is_empty()
+        });
+        assert!(turns.is_some_and(|turns| turns <= 5), "heard after {turns:?} turns");
+    }
+    assert!(world.engine.has_dirty(), "the crowd is not done");
+}
+
+#[test]
 fn a_turn_closes_no_more_sockets_than_it_has_the_time_for() {
     let mut world = World::new();
     let [alice, others @ ..] = world.people(["alice", "bob", "carol", "dave", "erin", "frank"]);
