@@ -116,7 +116,7 @@ impl Arrival<'_> {
     fn unanswered(&self, crowd: &Crowd, clients: u32) -> BenchError {
         let target = crowd.target().to_owned();
         if self.stages.iter().all(|stage| *stage == Stage::Connecting) {
-            let why = format!("it did not greet within {} s", PATIENCE.as_secs());
+            let why = format!("it did not greet within {} s (is accepting paused?)", PATIENCE.as_secs());
             return BenchError::NotChatops { target, why };
         }
         BenchError::Unanswered { target, ready: self.ready, clients, waited_s: PATIENCE.as_secs() }

@@ -6,7 +6,7 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
     /// The server closed a connection before its client was in the room.
-    #[error("{target} closed the connection of client {client} before it was in{}; its log says why", because(.error.as_ref()))]
+    #[error("{target} closed the connection of client {client} before it was in{}; its log may say why", because(.error.as_ref()))]
     Dropped {
         /// Which server.
         target: String,
@@ -16,12 +16,17 @@ pub enum BenchError {
         error: Option<io::Error>,
     },
     /// The server closed a connection while lines were said.
-    #[error("{target} closed the connection of client {client}{}; its log says why", because(.error.as_ref()))]
+    #[error(
+        "{target} closed the connection of client {client}{}{}; its log may say why",
+        because(.error.as_ref()), .notice.as_ref().map_or_else(String::new, |notice| format!(", after \"{notice}\""))
+    )]
     Gone {
         /// Which server.
         target: String,
         /// Which client, from 0.
         client: usize,
+        /// The last notice that it sent to this client, if that was the last notice of all.
+        notice: Option<String>,
         /// What the system said; none at an end in order.
         error: Option<io::Error>,
     },
@@ -40,9 +45,7 @@ pub enum BenchError {
     #[error("interrupted before the end; nothing was measured")]
     Interrupted,
     /// A line was not taken.
-    #[error(
-        "{target} refused a line of client {client}: \"{said}\"; lower --bytes, or raise its limit there"
-    )]
+    #[error("{target} refused a line of client {client}: \"{said}\"; lower --bytes if it was too long")]
     LineRefused {
         /// Which server.
         target: String,
@@ -60,7 +63,9 @@ pub enum BenchError {
         error: io::Error,
     },
     /// Somebody answers who does not greet as chatops does.
-    #[error("{target} is no chatops: {why}; --target needs a listener with framing \"lines\"")]
+    #[error(
+        "{target} is no chatops that takes clients in: {why}; --target needs a listener with framing \"lines\""
+    )]
     NotChatops {
         /// Which server.
         target: String,
@@ -71,10 +76,10 @@ pub enum BenchError {
     #[error("cannot start a private server: {0}; measure a running one with --target ADDR")]
     PrivateServer(String),
     /// The private server closed a connection, or is not there any more.
-    #[error("the private server ended before the run did: {0}; this is a fault of chatops, please report it")]
+    #[error("the private server ended before the run did: {0}")]
     PrivateServerGone(String),
     /// A client was not let in.
-    #[error("{target} refused client {client}: \"{said}\"; make room there, or lower --clients")]
+    #[error("{target} refused client {client}: \"{said}\"; lower --clients if there is no room for them")]
     Refused {
         /// Which server.
         target: String,

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use socket2::SockAddr;
 
+use crate::time::write_span;
+
 /// Most clients of one run: so many source ports has one address.
 const CLIENTS_MAX: u32 = 20_000;
 /// Most senders of one run; a count is kept for each pair of a client and a sender.
@@ -106,7 +108,7 @@ impl Plan {
             in_range("--rate", rate.get().into(), 1..=RATE_MAX.into())?;
         }
         if !SPAN.contains(&span) {
-            return Err("--for is out of range: 100ms to 1h".to_owned());
+            return Err(format!("--for {} is out of range: 100ms to 1h", write_span(span)));
         }
         Ok(Self { target, clients, senders, pace, line_bytes, span })
     }
@@ -140,7 +142,7 @@ mod tests {
             (plan(20, 21, 64, 1_000), "--senders 21 is out of range: 1 to 20"),
             (plan(20, 0, 64, 1_000), "--senders 0 is out of range: 1 to 20"),
             (plan(20, 1, 23, 1_000), "--bytes 23 is out of range: 24 to 4096"),
-            (plan(20, 1, 64, 99), "--for is out of range: 100ms to 1h"),
+            (plan(20, 1, 64, 99), "--for 99ms is out of range: 100ms to 1h"),
         ] {
             assert_eq!(refused.unwrap_err(), why);
         }

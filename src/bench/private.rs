@@ -4,7 +4,6 @@
 //! be killed, the server ends with it.
 
 use std::fs;
-use std::io::Read;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::os::unix::process::CommandExt;
@@ -15,6 +14,7 @@ use std::time::Duration;
 use super::error::BenchError;
 use super::report::ProcessUse;
 use super::run::Ground;
+use super::script::excerpt;
 use crate::poller::{Events, Interest, Poller};
 
 /// How long the server may take to listen.
@@ -23,10 +23,12 @@ const START_MAX: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(50);
 /// Clients that the server takes beyond those of the run.
 const CLIENTS_SPARE: u32 = 16;
+/// How long a server that has closed its connections or its output may take to end.
+const ENDING_MAX: Duration = Duration::from_millis(500);
 /// The longest that the server's first line may be.
 const LINE_BYTES_MAX: usize = 4 * 1024;
 /// What is read of the server's complaints.
-const COMPLAINT_BYTES_MAX: u64 = 4 * 1024;
+const COMPLAINT_BYTES_MAX: usize = 4 * 1024;
 /// Clock ticks a second in `/proc/PID/stat`, the same on every Linux in use (`USER_HZ`, proc(5)).
 const TICKS_PER_SECOND: u64 = 100;
 
@@ -60,7 +62,12 @@ impl PrivateServer {
             line.strip_prefix("listening on ").and_then(|rest| rest.split(' ').next()?.parse().ok());
         match address {
             Some(address) => Ok((server, address)),
-            None => Err(BenchError::PrivateServer(server.complaint())),
+            None if line.is_empty() => Err(BenchError::PrivateServer(server.complaint())),
+            None => {
+                let said = excerpt(line.trim_end().as_bytes());
+                let why = format!("it said \"{said}\", and not where it listens");
+                Err(BenchError::PrivateServer(why))
+            }
         }
     }
 
@@ -69,17 +76,38 @@ impl PrivateServer {
         usage_of(&self.child.id().to_string())
     }
 
-    /// Why it failed, in its own words; it is ended.
+    /// Why it failed, in its own words and those of the system; it is ended.
     pub(super) fn complaint(&mut self) -> String {
-        self.end();
-        let mut text = String::new();
-        if let Some(stderr) = self.child.stderr.take() {
-            let _ = stderr.take(COMPLAINT_BYTES_MAX).read_to_string(&mut text);
+        let (said, has_ended) = self.last_words();
+        let _ = self.child.kill();
+        let end = match self.child.wait() {
+            Ok(status) if has_ended => status.to_string(),
+            _ => "it went on".to_owned(),
+        };
+        match String::from_utf8_lossy(&said).trim() {
+            "" => format!("{end}, and it said nothing"),
+            said => format!("{end}, and it said \"{}\"", excerpt(said.as_bytes())),
         }
-        match text.trim() {
-            "" => "it ended without a word".to_owned(),
-            text => text.to_owned(),
+    }
+
+    /// What it complains of, and whether it comes to an end by that.
+    fn last_words(&mut self) -> (Vec<u8>, bool) {
+        let mut said = Vec::new();
+        let Some(stderr) = self.child.stderr.take() else { return (said, false) };
+        let Ok(poller) = Poller::new() else { return (said, false) };
+        let Ok(stderr) = poller.watch(stderr, 0, Interest::READ) else { return (said, false) };
+        let mut events = Events::with_capacity(NonZeroUsize::MIN);
+        let mut buffer = [0; LINE_BYTES_MAX];
+        while said.len() < COMPLAINT_BYTES_MAX
+            && poller.wait(&mut events, Some(ENDING_MAX)).is_ok_and(|ready| ready > 0)
+        {
+            match rustix::io::read(&*stderr, &mut buffer) {
+                Ok(0) => return (said, true),
+                Ok(count) => said.extend_from_slice(&buffer[..count]),
+                Err(_) => break,
+            }
         }
+        (said, false)
     }
 
     /// Ends it at once: it has nothing to keep, and its clients are ours.

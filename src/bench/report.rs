@@ -128,6 +128,9 @@ struct Json<'a> {
     server_rss_bytes: Option<u64>,
 }
 
+/// A load that was busy for so much of the time may have been slower than the server.
+const LOAD_BUSY_PERCENT: u64 = 90;
+
 impl Report {
     /// One JSON object on one line.
     #[must_use]
@@ -190,8 +193,7 @@ impl Report {
         if let Some(ProcessUse { rss_bytes, .. }) = self.server {
             row("server's memory", format!("{} KiB", grouped(rss_bytes / 1024)), "resident at the end");
         }
-        if let Some(cpu) = self.load_cpu {
-            let percent = rounded(100.0 * cpu.as_secs_f64() / self.talk.as_secs_f64().max(1e-6));
+        if let Some(percent) = self.load_percent() {
             row("load's own CPU", format!("{percent} %"), "of one core; near 100 it is the limit");
         }
         let _ = writeln!(text, "\n{}", self.verdict());
@@ -211,6 +213,12 @@ impl Report {
             let _ = write!(text, " ({} skipped by the server for slow readers)", grouped(skipped));
         }
         let _ = write!(text, ", {doubled} doubled, {reordered} reordered");
+        if let Some(percent) = self.load_percent().filter(|percent| *percent >= LOAD_BUSY_PERCENT) {
+            let _ = write!(
+                text,
+                "; the load was busy itself for {percent} % of the time: it may be the slow reader"
+            );
+        }
         text
     }
 
@@ -226,6 +234,12 @@ impl Report {
             grouped(self.senders.into()),
             grouped(self.line_bytes as u64)
         )
+    }
+
+    /// How much of the time the load itself was busy.
+    fn load_percent(&self) -> Option<u64> {
+        let cpu = self.load_cpu?.as_secs_f64();
+        Some(rounded(100.0 * cpu / self.talk.as_secs_f64().max(1e-6)))
     }
 
     fn cpu_ns_per_delivery(&self) -> Option<u64> {
@@ -319,11 +333,14 @@ every line came to every reader once and in order
     #[test]
     fn what_was_found_is_said() {
         let findings = Findings { lost: 1_200, skipped: 1_000, doubled: 2, reordered: 3 };
-        let report = report(findings, None);
+        let mut report = report(findings, None);
         let expected = "not every line came once and in order: 1,200 lost (1,000 skipped by the server for slow \
                         readers), 2 doubled, 3 reordered";
         assert_eq!(report.verdict(), expected);
         assert!(!report.table().contains("server's"), "{}", report.table());
+        report.load_cpu = Some(report.talk);
+        let blamed = "; the load was busy itself for 100 % of the time: it may be the slow reader";
+        assert_eq!(report.verdict(), format!("{expected}{blamed}"));
     }
 
     #[test]

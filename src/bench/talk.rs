@@ -1,5 +1,6 @@
 //! The measured phase: senders say lines, and every line is checked at every reader.
 
+use std::io;
 use std::time::Duration;
 
 use super::check::{Checker, Verdict};
@@ -43,6 +44,8 @@ struct Talk<'a> {
     deliveries: u64,
     /// Pairs of a line and a reader that are over: delivered, or given up.
     dealt_with: u64,
+    /// What the server last told a client: why it closes it, perhaps.
+    notice: Option<(usize, String)>,
 }
 
 /// Says lines for as long as planned and waits until all have come, or nothing comes any more.
@@ -96,6 +99,7 @@ impl<'a> Talk<'a> {
             histogram: Histogram::new(),
             deliveries: 0,
             dealt_with: 0,
+            notice: None,
         }
     }
 
@@ -108,7 +112,7 @@ impl<'a> Talk<'a> {
         });
         for sender in 0..self.pacing.said().len() {
             if crowd.has_unsent(sender) {
-                crowd.flush(sender).map_err(|error| gone(crowd, sender, Some(error)))?;
+                crowd.flush(sender).map_err(|error| self.gone(sender, Some(error)))?;
             }
         }
         Ok(())
@@ -118,7 +122,7 @@ impl<'a> Talk<'a> {
         for at in 0..crowd.wait(timeout)? {
             let Readiness { key: client, readable, writable, .. } = crowd.ready(at);
             if writable {
-                crowd.flush(client).map_err(|error| gone(crowd, client, Some(error)))?;
+                crowd.flush(client).map_err(|error| self.gone(client, Some(error)))?;
             }
             if !readable {
                 continue;
@@ -126,8 +130,8 @@ impl<'a> Talk<'a> {
             let now_us = ground.clock.moment().micros();
             match crowd.read(client, |line| self.hear(client, line, now_us))? {
                 Ok(true) => {}
-                Ok(false) => return Err(gone(crowd, client, None)),
-                Err(error) => return Err(gone(crowd, client, Some(error))),
+                Ok(false) => return Err(self.gone(client, None)),
+                Err(error) => return Err(self.gone(client, Some(error))),
             }
         }
         Ok(())
@@ -145,6 +149,7 @@ impl<'a> Talk<'a> {
                 let said = excerpt(line);
                 return Err(BenchError::LineRefused { target: self.target.clone(), client: reader, said });
             }
+            Heard::Other if line.starts_with(b"-- ") => self.notice = Some((reader, excerpt(line))),
             Heard::Greeting | Heard::Joined | Heard::Other => {}
         }
         Ok(())
@@ -176,14 +181,15 @@ impl<'a> Talk<'a> {
         due.min(stop_saying).since(now).min(PAUSE)
     }
 
+    fn gone(&self, client: usize, error: Option<io::Error>) -> BenchError {
+        let notice = self.notice.clone().filter(|(reader, _)| *reader == client).map(|(_, notice)| notice);
+        BenchError::Gone { target: self.target.clone(), client, notice, error }
+    }
+
     fn finish(self, span: Duration) -> Talked {
         let lines = self.pacing.total();
         let findings = self.checker.finish(self.pacing.said());
         let latency = Latency::of(&self.histogram);
         Talked { span, lines, deliveries: self.deliveries, findings, latency }
     }
-}
-
-fn gone(crowd: &Crowd, client: usize, error: Option<std::io::Error>) -> BenchError {
-    BenchError::Gone { target: crowd.target().to_owned(), client, error }
 }

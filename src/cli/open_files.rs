@@ -27,8 +27,8 @@ pub(super) fn clients_that_fit(clients: u32, listeners: usize, files: Option<u64
 /// What the operator is told when [`clients_that_fit`] cut the number.
 pub(super) fn told(clients: u32, fit: u32, files: u64) -> String {
     format!(
-        "limits.clients = {clients} does not fit into {files} open files: at most {fit} clients are taken; \
-         raise the hard limit (ulimit -Hn, LimitNOFILE) or lower limits.clients"
+        "limits.clients = {clients} does not fit into {files} open files: no more than {fit} are taken in, for the server \
+         keeps {FILES_RESERVED} for itself; raise the hard limit (ulimit -Hn, LimitNOFILE) or lower limits.clients"
     )
 }
 

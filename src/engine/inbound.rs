@@ -117,7 +117,9 @@ impl Engine {
         let is_operator = self.board.entry(slot).is_some_and(|entry| entry.role == Role::Operator);
         loop {
             let audience = self.hub.audience(slot);
-            let Some(incoming) = self.board.next_message(slot, &mut input, &mut text, audience) else { break };
+            let Some(incoming) = self.board.next_message(slot, &mut input, &mut text, audience) else {
+                break;
+            };
             if is_operator {
                 self.take_request(slot, incoming, &text);
             } else {
