@@ -139,9 +139,10 @@ fn push_number(mut value: u64, out: &mut Vec<u8>) {
     out[start..].reverse();
 }
 
-/// The start of what a server said, safe to be shown.
+/// The start of what a server said, safe to be shown in double quotes.
 pub(super) fn excerpt(line: &[u8]) -> String {
-    String::from_utf8_lossy(line).chars().take(EXCERPT_CHARS).flat_map(char::escape_debug).collect()
+    let start: String = String::from_utf8_lossy(line).chars().take(EXCERPT_CHARS).collect();
+    start.escape_debug().to_string().replace("\\'", "'")
 }
 
 #[cfg(test)]
