@@ -299,7 +299,8 @@ impl Session {
     }
 
     /// The socket failed, for this reason: nothing more comes, and nothing can be sent. What was received and is not
-    /// parsed yet still is, unless nobody's word is taken any more; then the connection is to be reset.
+    /// parsed yet still is, for as long as a farewell may take, unless nobody's word is taken any more; then the
+    /// connection is to be reset.
     pub fn break_off(&mut self, reason: CloseReason, now: Moment) {
         if self.is_over() || self.input == Input::Discarded || self.framer.held_bytes() == 0 {
             return self.reset(reason);
@@ -318,6 +319,7 @@ impl Session {
         self.probe = false;
         self.timers.cancel(Timer::Probe);
         self.timers.cancel(Timer::HalfClose);
+        self.timers.set(Timer::Linger, now + Linger::FAREWELL.total);
     }
 
     /// Whether its socket has failed, and what was received before is still to be heard.

@@ -189,6 +189,24 @@ fn what_a_client_sent_before_it_reset_is_heard_at_its_rate() {
 }
 
 #[test]
+fn a_flooder_that_resets_is_heard_for_five_seconds_more() {
+    let mut world = World::new();
+    let [alice, bob] = world.people(["alice", "bob"]);
+    for number in 0..1_000 {
+        world.says(bob, &format!("{number}"));
+    }
+    world.peer(bob).resets();
+    world.pass("4999ms");
+    assert_eq!(world.fate(bob), None);
+    world.pass("1ms");
+    assert_eq!(world.fate(bob), Some(Fate::Reset));
+    let lines = world.lines(alice);
+    // The rest of the burst, and 5 a second.
+    assert!((19 + 24..=19 + 27).contains(&lines.len()), "{} lines", lines.len());
+    assert_eq!(lines.last().unwrap(), "12:34 #lobby <-- bob (connection reset)");
+}
+
+#[test]
 fn who_has_reset_and_is_still_heard_can_be_kicked() {
     for verb in ["kick bob", "reset bob"] {
         let mut world = World::new();
