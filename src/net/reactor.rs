@@ -1,9 +1,9 @@
 //! One turn of the loop.
 //!
-//! Order of a turn: wait, read the clock once, ingest (read, accept; again if the loop is busy), mailbox, deadlines, operators' answers,
-//! reconcile (close, write, FIN, interest), publish. Nobody is freed before reconcile, so nothing is closed inside a
-//! broadcast. Whoever a turn has no time left for shows again: level-triggered events repeat, and what stays dirty
-//! keeps the next wait from sleeping.
+//! Order of a turn: wait, read the clock once, ingest (read, accept; again if the loop is busy), mailbox, deadlines,
+//! operators' answers, reconcile (close, write, FIN, interest), publish. Nobody is freed before reconcile, so nothing is
+//! closed inside a broadcast. Whoever a turn has no time left for shows again: level-triggered events repeat, and what
+//! stays dirty keeps the next wait from sleeping.
 
 use std::io;
 use std::num::NonZeroUsize;
