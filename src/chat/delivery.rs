@@ -18,8 +18,8 @@ pub trait Delivery {
     /// A line to one member that somebody else caused: skipped when its outbox is full.
     fn tell(&mut self, member: Slot, line: &Line<'_>);
 
-    /// A line to all of a room but `except`, who need not be in it.
-    fn tell_room(&mut self, room: RoomId, except: Option<Slot>, line: &Line<'_>);
+    /// A line to all of a room but those of `except`, who need not be in it.
+    fn tell_room(&mut self, room: RoomId, except: &[Slot], line: &Line<'_>);
 
     /// `member` receives what is told to `room` from now on.
     fn joined(&mut self, room: RoomId, member: Slot);

@@ -4,10 +4,15 @@
 //! a room has a member; names are unique without case; [`Delivery`] is told of every joining and leaving, in the
 //! order in which they happen. Each message that is refused gets one `!!` line and changes nothing.
 
+use std::collections::BTreeMap;
+
+use smallvec::SmallVec;
+
 use super::command::{self, Call, Message, Refusal};
+use super::ignores::Ignores;
 use super::leavers::Leavers;
 use super::people::People;
-use super::person::{Contact, Membership, Person};
+use super::person::{Absence, Contact, Membership, Person};
 use super::presence::Deadlines;
 use super::room::{Room, Rooms};
 use super::{Delivery, Line, Nick, RoomId, RoomName, Style};
@@ -27,6 +32,8 @@ pub struct Rules {
     pub rooms_max: u32,
     /// Rooms that one person may be in.
     pub rooms_per_client: u32,
+    /// People that one person may ignore.
+    pub ignores_per_client: u32,
     /// Above so many members joins, leaves and renames are summed up.
     pub presence_max: u32,
 }
@@ -58,6 +65,9 @@ pub struct Hub {
     pub(super) rooms: Rooms,
     pub(super) deadlines: Deadlines,
     pub(super) leavers: Leavers,
+    pub(super) ignores: Ignores,
+    /// Those who are away.
+    pub(super) absences: BTreeMap<Slot, Absence>,
 }
 
 impl Hub {
@@ -70,6 +80,8 @@ impl Hub {
             rooms: Rooms::default(),
             deadlines: Deadlines::new(),
             leavers: Leavers::default(),
+            ignores: Ignores::default(),
+            absences: BTreeMap::new(),
         }
     }
 
@@ -123,15 +135,21 @@ impl Hub {
         })
     }
 
-    /// Plain text, to the active room. This is the path of nearly every message: two look-ups by index, nothing
-    /// on the heap.
+    /// Plain text, to the active room. This is the path of nearly every message: two look-ups by index, and nothing
+    /// on the heap unless the speaker is ignored by several.
     fn say(&self, member: Slot, text: &str, out: &mut impl Delivery) -> Result<Outcome, Refusal> {
         let person = &self.people[member];
         person.check_voice()?;
         let id = person.active_room()?;
         let line = Line::Say { room: &self.rooms[id].name, from: &person.nick, text };
-        out.tell_room(id, Some(member), &line);
+        out.tell_room(id, &self.deaf_to(member), &line);
         Ok(Outcome::Continue)
+    }
+
+    /// Who does not read what a person says to a room: itself, and whoever ignores it, in whatever rooms they are.
+    pub(super) fn deaf_to(&self, speaker: Slot) -> SmallVec<[Slot; 4]> {
+        let listeners = self.ignores.listeners(&self.people[speaker].nick);
+        std::iter::once(speaker).chain(listeners).collect()
     }
 
     /// How many are in the room that somebody speaks to; 0 for one who is in none.
@@ -294,7 +312,7 @@ impl<'a> From<&'a Room> for RoomSummary<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeSet;
     use std::time::Duration;
 
     use proptest::prelude::*;
@@ -435,7 +453,7 @@ mod tests {
         ]);
         let command = prop::sample::select(vec![
             "help", "nick", "join", "leave", "rooms", "who", "whois", "msg", "reply", "me", "topic", "set",
-            "ping", "listen", "quit", "jion", "", "/",
+            "ping", "listen", "quit", "ignore", "unignore", "away", "jion", "", "/",
         ]);
         let say = prop_oneof![
             6 => (command, name.clone(), name).prop_map(|(command, a, b)| format!("/{command} {a} {b}")),
@@ -491,12 +509,15 @@ mod tests {
             assert!(names.insert(person.nick.folded()), "{} twice", person.nick);
             assert_eq!(hub.by_nick(&person.nick), Some(slot));
             assert!(person.rooms.len() <= hub.rules.rooms_per_client as usize);
+            assert!(hub.ignores.of(slot).len() <= hub.rules.ignores_per_client as usize);
             for room in person.rooms.ids() {
                 assert!(members.entry(room).or_default().insert(slot), "{slot:?} is in {room:?} twice");
                 let place = person.rooms.place(room).unwrap() as usize;
                 assert_eq!(hub.rooms[room].members[place], slot);
             }
         }
+        hub.ignores.check();
+        assert!(hub.absences.keys().all(|slot| hub.people.get(*slot).is_some()));
         assert_eq!(names.len(), hub.people_count());
         assert_eq!(members, stage.ears.members);
         assert_eq!(members.len(), hub.room_count());

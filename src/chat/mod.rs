@@ -5,12 +5,13 @@
 //!
 //! [`Hub`] is the way in. A message is told apart in `command`, a command is done by one function of
 //! `handlers`, and what it changes is in `people` and `room`; `presence` decides whether a coming or going is
-//! announced or counted, `leavers` when a going is.
+//! announced or counted, `leavers` when a going is, `ignores` who does not hear whom.
 
 mod command;
 pub mod delivery;
 mod handlers;
 pub mod hub;
+mod ignores;
 mod leavers;
 pub mod line;
 pub mod names;

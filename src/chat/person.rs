@@ -7,6 +7,9 @@ use super::{Nick, RoomId, Style};
 use crate::id::{ConnId, Slot};
 use crate::time::{Now, Tenth};
 
+/// The longest text of `/away`, in bytes: with the words around it, it fits on one line of an answer.
+pub(super) const AWAY_BYTES_MAX: usize = 200;
+
 /// Somebody in the hub.
 #[derive(Debug)]
 pub(super) struct Person {
@@ -52,6 +55,15 @@ impl Person {
     pub(super) fn active_room(&self) -> Result<RoomId, Refusal> {
         self.rooms.active().ok_or_else(|| "you are in no room; /join #ROOM first".into())
     }
+}
+
+/// What a person who is away has said of it (`/away`). Kept apart from people, for few are away.
+#[derive(Debug)]
+pub(super) struct Absence {
+    /// Why, in up to [`AWAY_BYTES_MAX`] bytes.
+    pub(super) text: String,
+    /// Since when, to the tenth of a second.
+    pub(super) since: Tenth,
 }
 
 /// A person remembered beyond its stay: the slot may be somebody else's by now, so the id is kept with it.

@@ -71,7 +71,7 @@ impl Hub {
             return;
         }
         if crowd <= self.rules.presence_max as usize {
-            out.tell_room(room, Some(by.slot), line);
+            out.tell_room(room, &[by.slot], line);
             return;
         }
         let not_before = self.rooms[room].presence_told.map_or(now.moment, |told| told + PRESENCE_PERIOD);
@@ -110,7 +110,7 @@ impl Hub {
         if let Some(tally) = self.rooms[room].tally.take() {
             self.rooms[room].presence_told = Some(now.moment);
             let except = tally.sole.and_then(|contact| self.slot_of(contact));
-            out.tell_room(room, except, &tally.line(&self.rooms[room].name));
+            out.tell_room(room, except.as_slice(), &tally.line(&self.rooms[room].name));
         }
     }
 

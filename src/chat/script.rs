@@ -25,6 +25,7 @@ pub(super) fn rules() -> Rules {
         lobby: RoomName::parse("lobby").unwrap(),
         rooms_max: 5,
         rooms_per_client: 3,
+        ignores_per_client: 2,
         presence_max: 4,
     }
 }
@@ -73,9 +74,9 @@ impl Delivery for Ears {
         self.hear(member, line);
     }
 
-    fn tell_room(&mut self, room: RoomId, except: Option<Slot>, line: &Line<'_>) {
+    fn tell_room(&mut self, room: RoomId, except: &[Slot], line: &Line<'_>) {
         let members = self.members.get(&room).cloned().unwrap_or_default();
-        for member in members.into_iter().filter(|member| Some(*member) != except) {
+        for member in members.into_iter().filter(|member| !except.contains(member)) {
             self.hear(member, line);
         }
     }

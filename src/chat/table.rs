@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::command::{Answer, Arguments, Call, Refusal, Takes, quote};
-use super::handlers::{guide, people, rooms, session, talk};
+use super::handlers::{guide, ignore, people, rooms, session, talk};
 
 /// A row of the table.
 pub(super) struct Command {
@@ -44,7 +44,7 @@ const fn command(
 }
 
 /// Every command, in the order in which help shows them.
-pub(super) static COMMANDS: [Command; 15] = [
+pub(super) static COMMANDS: [Command; 18] = [
     command(
         "help",
         Takes::OptionalWord("COMMAND"),
@@ -122,6 +122,25 @@ pub(super) static COMMANDS: [Command; 15] = [
         rooms::topic,
         "show the active room's topic, or set it; /topic - clears it",
         &["A topic has up to 300 bytes and stays as long as the room.", "Whoever joins is shown it."],
+    )
+    .heard(),
+    command(
+        "ignore",
+        Takes::OptionalWord("NICK"),
+        ignore::ignore,
+        "hear somebody no more, or list whom you ignore",
+        &[
+            "What they say, to a room or to you alone, is not shown; they are not told.",
+            "It stays when they take another name, or leave and come again.",
+        ],
+    ),
+    command("unignore", Takes::Word("NICK"), ignore::unignore, "hear somebody again", &[]),
+    command(
+        "away",
+        Takes::OptionalText("TEXT"),
+        people::away,
+        "say why you are away; /away alone: you are back",
+        &["/who and /whois show it; what is said still reaches you.", "The text has up to 200 bytes."],
     )
     .heard(),
     command(
@@ -224,6 +243,7 @@ pub fn command_table_markdown() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::person::AWAY_BYTES_MAX;
     use crate::chat::room::TOPIC_BYTES_MAX;
 
     #[test]
@@ -242,6 +262,9 @@ mod tests {
             ("reply", "/reply TEXT"),
             ("me", "/me TEXT"),
             ("topic", "/topic [TEXT]"),
+            ("ignore", "/ignore [NICK]"),
+            ("unignore", "/unignore NICK"),
+            ("away", "/away [TEXT]"),
             ("set", "/set [KEY VALUE]"),
             ("ping", "/ping [TOKEN]"),
             ("listen", "/listen"),
@@ -263,7 +286,8 @@ mod tests {
     }
 
     #[test]
-    fn the_topics_help_tells_their_limit() {
+    fn the_help_of_what_is_kept_tells_its_limit() {
+        assert!(find("away").unwrap().detail[1].contains(&format!(" {AWAY_BYTES_MAX} bytes")));
         assert!(find("topic").unwrap().detail[0].contains(&format!(" {TOPIC_BYTES_MAX} bytes")));
     }
 

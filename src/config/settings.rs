@@ -189,6 +189,8 @@ pub struct Limits {
     pub rooms: u32,
     /// Rooms that one client may be in.
     pub rooms_per_client: u32,
+    /// People that one client may ignore.
+    pub ignores_per_client: u32,
     /// What happens to a client whose outbox is full.
     pub on_full: OnFull,
     /// Bytes waiting, none acknowledged and nothing received for so long: reset.
@@ -220,6 +222,7 @@ impl Default for Limits {
             inbox_total: ByteSize::mib(64),
             rooms: 10_000,
             rooms_per_client: 20,
+            ignores_per_client: 100,
             on_full: OnFull::Skip,
             stall: Duration::from_secs(120),
             send_buffer: ByteSize::kib(64),

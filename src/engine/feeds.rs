@@ -143,13 +143,13 @@ fn bytes_max(line: &Line<'_>) -> usize {
 }
 
 impl Feeds {
-    /// Says a line to a room at `wall`: encoded once for each encoding in which it is read. The speaker, whose seat is
-    /// `own`, gets what came before and not this line. What becomes due for others by it is given to `deliver`.
+    /// Says a line to a room at `wall`: encoded once for each encoding in which it is read. Those in the seats `deaf`,
+    /// the speaker for one, get what came before and not this line. What becomes due by it is given to `deliver`.
     pub(super) fn say(
         &mut self,
         chunks: &mut Chunks,
         room: RoomId,
-        own: Option<Seat>,
+        deaf: &[Seat],
         line: &Line<'_>,
         wall: WallTime,
         deliver: &mut impl FnMut(&mut Chunks, Due),
@@ -171,14 +171,16 @@ impl Feeds {
                 feed.settle(chunks, deliver);
                 feed.take_leave(chunks);
             }
-            let own = own.filter(|seat| seat.feed as usize == index).map(|seat| seat.place as usize);
-            if let Some(due) = own.and_then(|place| feed.take(place)) {
-                deliver(chunks, due);
+            let deaf = deaf.iter().filter(|seat| seat.feed as usize == index).map(|seat| seat.place as usize);
+            for place in deaf.clone() {
+                if let Some(due) = feed.take(place) {
+                    deliver(chunks, due);
+                }
             }
             let bytes = feed.append(chunks, line, wall);
             self.due_bytes += u64::from(bytes) * feed.members.len() as u64;
             feed.is_urgent |= !line.can_wait();
-            if let Some(place) = own {
+            for place in deaf {
                 feed.members[place].start = feed.end;
             }
         }

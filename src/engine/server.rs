@@ -160,6 +160,7 @@ fn rules(config: &Config) -> Rules {
         lobby: RoomName::parse(&config.rooms.lobby).expect("a Config that exists is legal"),
         rooms_max: config.limits.rooms,
         rooms_per_client: config.limits.rooms_per_client,
+        ignores_per_client: config.limits.ignores_per_client,
         presence_max: config.rooms.presence_max,
     }
 }

@@ -4,8 +4,9 @@
 //! here, and none written to: whose outbox is too full is put on a list.
 
 use slab::Slab;
+use smallvec::SmallVec;
 
-use super::entry::{Entry, Role};
+use super::entry::{Entry, Role, Seat};
 use super::feeds::{self, Due, Feeds};
 use super::journal::Journal;
 use super::status::Totals;
@@ -304,11 +305,12 @@ impl Delivery for Switchboard {
         self.queue_own(member, line, Keep::WhileRoom);
     }
 
-    fn tell_room(&mut self, room: RoomId, except: Option<Slot>, line: &Line<'_>) {
+    fn tell_room(&mut self, room: RoomId, except: &[Slot], line: &Line<'_>) {
         let wall = self.now.wall;
-        let own = except.and_then(|slot| self.entry(slot)).and_then(|entry| entry.seat(room));
+        let seats = except.iter().filter_map(|slot| self.entry(*slot)?.seat(room));
+        let deaf: SmallVec<[Seat; 4]> = seats.collect();
         let (feeds, chunks, mut desk) = self.desk();
-        feeds.say(chunks, room, own, line, wall, &mut |chunks, due| desk.deliver(chunks, due));
+        feeds.say(chunks, room, &deaf, line, wall, &mut |chunks, due| desk.deliver(chunks, due));
     }
 
     fn joined(&mut self, room: RoomId, member: Slot) {

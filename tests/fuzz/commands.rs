@@ -11,7 +11,7 @@ use chatops::wire::text::scrub;
 use crate::recipe::Recipe;
 
 /// Lines, and what ends one, so that a recipe is a talk of many.
-const PIECES: [&str; 40] = [
+const PIECES: [&str; 43] = [
     "\n",
     "\n",
     "\n/",
@@ -26,6 +26,9 @@ const PIECES: [&str; 40] = [
     "\n/reply ",
     "\n/me ",
     "\n/topic ",
+    "\n/ignore ",
+    "\n/unignore ",
+    "\n/away ",
     "\n/set ",
     "\n/ping ",
     "\n/listen",
@@ -84,6 +87,7 @@ impl Talk {
             lobby: RoomName::parse("lobby").unwrap(),
             rooms_max: 3,
             rooms_per_client: 2,
+            ignores_per_client: 1,
             presence_max: 50,
         };
         let mut talk = Self { hub: Hub::new(rules), ears: Ears::default(), now: Now::default() };
@@ -155,9 +159,9 @@ impl Delivery for Ears {
         self.hear(member, line);
     }
 
-    fn tell_room(&mut self, room: RoomId, except: Option<Slot>, line: &Line<'_>) {
+    fn tell_room(&mut self, room: RoomId, except: &[Slot], line: &Line<'_>) {
         let members = self.members.get(&room).cloned().unwrap_or_default();
-        for member in members.into_iter().filter(|member| Some(*member) != except) {
+        for member in members.into_iter().filter(|member| !except.contains(member)) {
             self.hear(member, line);
         }
     }

@@ -28,7 +28,7 @@ const SLOW_READ_BYTES: usize = 100;
 const FRAMINGS: [Framing; 4] = [Framing::Lines, Framing::Nul, Framing::Length, Framing::Fixed(64)];
 
 /// Commands, ends of messages, what looks like a line of the server, telnet, and what harms a screen.
-const PIECES: [&[u8]; 48] = [
+const PIECES: [&[u8]; 51] = [
     b"\n",
     b"\r\n",
     b"\r\0",
@@ -58,6 +58,9 @@ const PIECES: [&[u8]; 48] = [
     b"\n/leave ",
     b"\n/topic ",
     b"\n/topic -",
+    b"\n/ignore witness",
+    b"\n/unignore ",
+    b"\n/away ",
     b"\n/msg witness ",
     b"\n/reply ",
     b"\n/who",

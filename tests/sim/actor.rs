@@ -1,6 +1,6 @@
 //! Somebody with a client: what they type, and what the oracle has to know of it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use crate::framing::Framing;
 use crate::random::Random;
@@ -36,6 +36,8 @@ pub(crate) struct Actor {
     pub(crate) letters: usize,
     /// Lines about who comes and goes may be missing: it has turned them off at some time.
     pub(crate) is_presence_mixed: bool,
+    /// Clients whose words may be missing: it has ignored them at some time, if they had the name then.
+    pub(crate) ignored: BTreeSet<usize>,
     pub(crate) may_speak_telnet: bool,
     pub(crate) has_spoken_telnet: bool,
     /// It has asked to stay after the end of its input.
@@ -58,6 +60,7 @@ impl Actor {
             names: 0,
             letters: 0,
             is_presence_mixed: false,
+            ignored: BTreeSet::new(),
             may_speak_telnet,
             has_spoken_telnet: false,
             asked_to_listen: false,
@@ -126,6 +129,14 @@ impl Actor {
     pub(crate) fn writes_to(&mut self, random: &mut Random, nick: &str) {
         let line = format!("/msg {nick} a letter");
         self.enter(random, &line);
+    }
+
+    /// Types that it does not want to hear `nick`, a name of the client `whom`, or that it does.
+    pub(crate) fn ignores(&mut self, random: &mut Random, whom: usize, nick: &str) -> String {
+        self.ignored.insert(whom);
+        let line = format!("{} {nick}", random.pick(&["/ignore", "/ignore", "/unignore"]));
+        self.enter(random, &line);
+        line
     }
 
     /// Words that are not said twice.

@@ -13,18 +13,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use crate::actor::Actor;
-use crate::transcript::{Act, Heard, Told, Transcript};
+use crate::transcript::{Act, Heard, Told, Transcript, owner_of_chosen};
 
 /// What nobody may break, whatever else is known.
 pub(crate) fn check_alone(actor: &Actor, transcript: &Transcript) {
     let me = actor.client.0;
     let mut rooms = BTreeSet::new();
+    let mut ignored = BTreeSet::new();
     let mut latest: BTreeMap<usize, u32> = BTreeMap::new();
     let mut pongs = 0;
     for line in &transcript.lines {
         match line {
             Heard::Own(text) => {
                 note_rooms(text, &mut rooms);
+                note_ignored(text, &mut ignored);
                 if let Some(number) = text.strip_prefix("-- pong ") {
                     let number: u32 =
                         number.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap();
@@ -34,6 +36,8 @@ pub(crate) fn check_alone(actor: &Actor, transcript: &Transcript) {
             }
             Heard::Told(told) => {
                 assert_ne!(told.by, Some(me), "{me} reads of its own act: {}", told.line);
+                let is_deaf = told.act == Act::Spoke && told.by.is_some_and(|by| ignored.contains(&by));
+                assert!(!is_deaf, "{me} reads of one whom it ignores: {}", told.line);
                 assert!(rooms.contains(&told.room), "{me} is not in {} and reads {}", told.room, told.line);
                 if let Some((by, number)) = utterance(&told.line) {
                     let before = latest.insert(by, number).unwrap_or(0);
@@ -109,8 +113,8 @@ fn mismatch(actor: &Actor, transcript: &Transcript, due: &[Due], at: &Heard, pla
 #[derive(Debug)]
 struct Due {
     line: String,
-    /// It may as well be absent: the client has turned such lines off at some time, or may have left before, or at
-    /// the same time.
+    /// It may as well be absent: the client has turned such lines off or ignored the speaker at some time, or may have
+    /// left before, or at the same time.
     is_optional: bool,
 }
 
@@ -126,13 +130,15 @@ fn due_to(actor: &Actor, order: &[Heard]) -> Vec<Due> {
                 match told.act {
                     Act::Came => rooms.insert(&told.room),
                     Act::Went => rooms.remove(told.room.as_str()),
-                    Act::Counted | Act::Renamed | Act::Spoke => false,
+                    Act::Counted | Act::Renamed | Act::SetTopic | Act::Spoke => false,
                 };
                 was_here = true;
             }
             Heard::Told(told) if rooms.contains(told.room.as_str()) => {
                 let is_mixed = actor.is_presence_mixed && told.act.is_presence();
-                let is_optional = is_mixed || goes_with.contains(&at);
+                let is_ignored =
+                    told.act == Act::Spoke && told.by.is_some_and(|by| actor.ignored.contains(&by));
+                let is_optional = is_mixed || is_ignored || goes_with.contains(&at);
                 due.push(Due { line: told.line.clone(), is_optional });
             }
             Heard::Operator(line) if was_here => {
@@ -210,6 +216,15 @@ fn note_rooms(answer: &str, rooms: &mut BTreeSet<String>) {
         rooms.insert(room(rest));
     } else if let Some(rest) = answer.strip_prefix("-- you left #") {
         rooms.remove(&room(rest));
+    }
+}
+
+/// Whom somebody ignores, as the answers to it say.
+fn note_ignored(answer: &str, ignored: &mut BTreeSet<usize>) {
+    if let Some((name, _)) = answer.strip_prefix("-- you ignore ").and_then(|rest| rest.split_once(';')) {
+        ignored.insert(owner_of_chosen(name));
+    } else if let Some(name) = answer.strip_prefix("-- you no longer ignore ") {
+        ignored.remove(&owner_of_chosen(name));
     }
 }
 

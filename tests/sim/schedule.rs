@@ -44,6 +44,8 @@ enum Step {
     /// An operator comes.
     Enter,
     Finish,
+    /// Somebody ignores another, or no longer.
+    Ignore,
     Kernel,
     Letter,
     /// Something is ordered about somebody.
@@ -59,7 +61,7 @@ enum Step {
 }
 
 /// How often each happens.
-const STEPS: [(usize, Step); 17] = [
+const STEPS: [(usize, Step); 18] = [
     (6, Step::Ask),
     (3, Step::Burst),
     (1, Step::Close),
@@ -68,6 +70,7 @@ const STEPS: [(usize, Step); 17] = [
     (1, Step::Enter),
     (3, Step::Finish),
     (4, Step::Kernel),
+    (1, Step::Ignore),
     (1, Step::Letter),
     (3, Step::Operator),
     (9, Step::Pass),
@@ -277,6 +280,7 @@ impl Schedule {
             Step::Connect => self.connect(),
             Step::Descriptors => self.run_out_of_descriptors(),
             Step::Enter => self.enter(),
+            Step::Ignore => self.ignore(),
             Step::Letter => self.write_letter(),
             Step::Operator => self.operate(),
             Step::Pass => self.pass(),
@@ -430,6 +434,15 @@ impl Schedule {
         }
         self.actors[number].writes_to(&mut self.random, &nick);
         self.trace.0.push(format!("{} writes to {nick}", self.actors[number].client.0));
+        self.send_typed(number);
+    }
+
+    fn ignore(&mut self) {
+        let Some(number) = self.any_typist() else { return };
+        let Some(whom) = self.anybody() else { return };
+        let Some(nick) = self.actors[whom].nick() else { return };
+        let line = self.actors[number].ignores(&mut self.random, whom, &nick);
+        self.trace.0.push(format!("{} types {line:?}", self.actors[number].client.0));
         self.send_typed(number);
     }
 

@@ -36,12 +36,13 @@ pub(crate) enum Act {
     Went,
     Renamed,
     Spoke,
+    SetTopic,
     Counted,
 }
 
 impl Act {
     pub(crate) fn is_presence(self) -> bool {
-        self != Self::Spoke
+        !matches!(self, Self::Spoke | Self::SetTopic)
     }
 }
 
@@ -60,10 +61,14 @@ impl Names {
         if let Some(id) = nick.strip_prefix("guest-") {
             return self.by_id[&id.parse::<u64>().unwrap()];
         }
-        // A name begins with its client's number, even if it was cut off while it was typed.
-        let digits = nick.find(|c: char| !c.is_ascii_digit()).expect(nick);
-        nick[..digits].parse().unwrap()
+        owner_of_chosen(nick)
     }
+}
+
+/// A name that was taken begins with its client's number, even if it was cut off while it was typed.
+pub(crate) fn owner_of_chosen(nick: &str) -> usize {
+    let digits = nick.find(|c: char| !c.is_ascii_digit()).expect(nick);
+    nick[..digits].parse().unwrap()
 }
 
 /// One client's stream.
@@ -165,7 +170,8 @@ fn told(line: &str, rest: &str, names: &Names) -> Option<Told> {
         "<--" => (Act::Went, Some(first)),
         "--" if is_counted && first.bytes().all(|byte| byte.is_ascii_digit()) => (Act::Counted, None),
         "--" if rest.contains(" is now ") => (Act::Renamed, Some(first)),
-        "*" | "--" => (Act::Spoke, Some(first)),
+        "--" => (Act::SetTopic, Some(first)),
+        "*" => (Act::Spoke, Some(first)),
         nick => (Act::Spoke, Some(nick.strip_prefix('<')?.strip_suffix('>')?)),
     };
     let by = nick.map(|nick| names.owner(nick));

@@ -311,6 +311,31 @@ fn a_room_ends_with_its_last_member_and_begins_anew() {
 }
 
 #[test]
+fn whoever_ignores_the_speaker_reads_the_rest_in_order() {
+    let mut world = World::new();
+    let [alice, bob, mallory] = world.people(["alice", "bob", "mallory"]);
+    for client in [alice, bob, mallory] {
+        world.says(client, "/join #ops");
+    }
+    world.says(alice, "/ignore mallory");
+    world.run();
+    for client in [alice, bob] {
+        world.lines(client);
+    }
+    // In one turn: what she ignores stands before, between and behind what she reads, in two rooms.
+    for (client, text) in [(mallory, "one"), (bob, "two"), (mallory, "three"), (bob, "/join #lobby")] {
+        world.says(client, text);
+    }
+    for (client, text) in [(bob, "four"), (mallory, "five"), (mallory, "/join #lobby"), (mallory, "six")] {
+        world.says(client, text);
+    }
+    world.reads(alice, ["12:34 #ops <bob> two", "12:34 #lobby <bob> four"]);
+    let heard = world.lines(bob);
+    let said = heard.iter().filter_map(|line| line.split_once("<mallory> ")).map(|(_, text)| text);
+    assert_eq!(said.collect::<Vec<_>>(), ["one", "three", "five", "six"]);
+}
+
+#[test]
 fn who_comes_is_told_of_a_moment_later_or_with_the_next_line() {
     let mut world = World::new();
     let [_alice, bob] = world.people(["alice", "bob"]);

@@ -203,7 +203,7 @@ fn one_answer_may_be_longer_than_the_outbox() {
     talks(&mut world, alice, 0..10);
     reads_again(&mut world, bob);
     let lines = world.lines(bob);
-    assert_eq!(lines.iter().filter(|line| line.starts_with("-- /")).count(), 15);
+    assert_eq!(lines.iter().filter(|line| line.starts_with("-- /")).count(), 18);
     assert_eq!(lines.iter().filter(|line| *line == "-- pong").count(), 1);
 }
 

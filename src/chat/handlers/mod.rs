@@ -6,6 +6,7 @@
 #![expect(clippy::unnecessary_wraps, reason = "all handlers have the one signature of the table")]
 
 pub(super) mod guide;
+pub(super) mod ignore;
 mod listing;
 pub(super) mod people;
 pub(super) mod rooms;

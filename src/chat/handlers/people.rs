@@ -1,10 +1,11 @@
-//! `/nick`, `/who`, `/whois`: names and the people who have them.
+//! `/nick`, `/who`, `/whois`, `/away`: names and the people who have them.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::listing::{self, InOrder};
 use crate::chat::command::{Answer, Arguments, Call, Refusal, quote};
-use crate::chat::person::{Contact, Person};
+use crate::chat::person::{AWAY_BYTES_MAX, Absence, Contact, Person};
 use crate::chat::{Line, Nick, Outcome, RoomId, RoomName};
 use crate::id::Slot;
 
@@ -17,6 +18,7 @@ pub(in crate::chat) fn nick(call: &mut Call<'_>, arguments: Arguments<'_>) -> An
     }
     let new = free_nick(call, arguments.word)?;
     call.hub.people.rename(call.member, new);
+    call.hub.ignores.rename(&old, new);
     call.answer(&format!("you are now {new}"));
     announce_rename(call, &old, &new);
     Ok(Outcome::Renamed { old, new })
@@ -49,11 +51,17 @@ pub(in crate::chat) fn who(call: &mut Call<'_>, arguments: Arguments<'_>) -> Ans
     let id = if arguments.word.is_empty() { call.active_room()? } else { known_room(call, arguments.word)? };
     let room = &call.hub.rooms[id];
     let head = format!("{} in {}:", room.members.len(), room.name);
-    let nick = |slot: Slot| &call.hub.people[slot].nick;
+    let nick = |slot: Slot| call.hub.people[slot].nick;
     let by_name: InOrder<_> = room.members.iter().map(|slot| (nick(*slot).folded(), *slot)).collect();
-    let lines = listing::lines(&head, by_name.map(|(_, slot)| nick(slot).as_str()));
+    let lines = listing::lines(&head, by_name.map(|(_, slot)| listed(call, slot)));
     listing::answer(call, &lines);
     Ok(Outcome::Continue)
+}
+
+/// A name, and whether its owner is away.
+fn listed<'a>(call: &'a Call<'_>, slot: Slot) -> Cow<'a, str> {
+    let nick = call.hub.people[slot].nick.as_str();
+    if call.hub.absences.contains_key(&slot) { format!("{nick} (away)").into() } else { nick.into() }
 }
 
 fn known_room(call: &Call<'_>, word: &str) -> Result<RoomId, Refusal> {
@@ -66,13 +74,17 @@ fn known_room(call: &Call<'_>, word: &str) -> Result<RoomId, Refusal> {
 
 /// `/whois NICK`: since when, how long idle, in which rooms; never from where.
 pub(in crate::chat) fn whois(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answer {
-    let person = &call.hub.people[known_person(call, arguments.word)?];
-    let presence = stay(person, call);
+    let slot = known_person(call, arguments.word)?;
+    let person = &call.hub.people[slot];
     let rooms: Vec<String> = person.rooms.ids().map(|room| call.hub.rooms[room].name.to_string()).collect();
     let head = format!("{} is in{}", person.nick, if rooms.is_empty() { " no room" } else { "" });
-    let rooms = listing::lines(&head, rooms.iter());
-    call.answer(&presence);
-    listing::answer(call, &rooms);
+    let mut lines = vec![stay(person, call)];
+    if let Some(absence) = call.hub.absences.get(&slot) {
+        let away = span(call.now.moment - absence.since.moment());
+        lines.push(format!("{} is away ({away}): {}", person.nick, absence.text));
+    }
+    lines.extend(listing::lines(&head, rooms.iter()));
+    listing::answer(call, &lines);
     Ok(Outcome::Continue)
 }
 
@@ -81,6 +93,24 @@ fn stay(person: &Person, call: &Call<'_>) -> String {
     let here = span(call.now.moment - person.since.moment());
     let idle = span(call.now.moment - person.heard.moment());
     format!("{}: connected since {hour:02}:{minute:02} ({here} ago), idle {idle}", person.nick)
+}
+
+/// `/away [TEXT]`: says that the person is away, and why, to whoever asks; without a text it is back.
+pub(in crate::chat) fn away(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answer {
+    let text = arguments.text;
+    if text.is_empty() {
+        let was_away = call.hub.absences.remove(&call.member).is_some();
+        call.answer(if was_away { "you are back" } else { "you are not away; /away TEXT says that you are" });
+        return Ok(Outcome::Continue);
+    }
+    if text.len() > AWAY_BYTES_MAX {
+        let (most, long) = (AWAY_BYTES_MAX, text.len());
+        return Err(format!("what /away says has up to {most} bytes, yours has {long}; shorten it").into());
+    }
+    let absence = Absence { text: text.to_owned(), since: call.now.moment.into() };
+    call.hub.absences.insert(call.member, absence);
+    call.answer(&format!("you are away: {text}"));
+    Ok(Outcome::Continue)
 }
 
 /// Whoever has a name, whether a guest or not.
@@ -127,6 +157,58 @@ mod tests {
             alice sees 12:34 #lobby -- carol is now alice
             bob sees 12:34 #lobby -- carol is now alice",
         );
+    }
+
+    #[test]
+    fn whoever_is_away_says_so_to_those_who_ask() {
+        play(
+            "alice is here
+            bob is here
+            bob says /away
+            bob sees -- you are not away; /away TEXT says that you are
+            bob says /away  lunch,  back at 2
+            bob sees -- you are away: lunch,  back at 2
+            60 s pass
+            alice says /who
+            alice sees -- 2 in #lobby: alice bob (away)
+            alice says /whois bob
+            alice sees -- bob: connected since 12:34 (1m ago), idle 1m
+            alice sees -- bob is away (1m): lunch,  back at 2
+            alice sees -- bob is in #lobby
+            alice says /msg bob hi
+            alice sees 12:34 [alice -> bob] hi
+            bob sees 12:34 [alice -> bob] hi
+            bob says /away dinner
+            bob sees -- you are away: dinner
+            alice says /whois bob
+            alice sees -- bob: connected since 12:34 (1m ago), idle 0s
+            alice sees -- bob is away (0s): dinner
+            alice sees -- bob is in #lobby
+            bob says /away
+            bob sees -- you are back
+            alice says /who
+            alice sees -- 2 in #lobby: alice bob",
+        );
+    }
+
+    #[test]
+    fn a_reason_to_be_away_is_short_and_not_for_the_muted() {
+        let mut stage = Stage::new(rules());
+        stage.play("alice is here");
+        let long = "x".repeat(AWAY_BYTES_MAX + 1);
+        stage.play(&format!(
+            "alice says /away {long}
+            alice sees !! what /away says has up to 200 bytes, yours has 201; shorten it
+            alice says /away {}
+            alice sees -- you are away: {}
+            alice is muted
+            alice says /away psst
+            alice sees !! the operator has muted you; wait until they let you speak again
+            alice says /away
+            alice sees -- you are back",
+            &long[1..],
+            &long[1..],
+        ));
     }
 
     #[test]

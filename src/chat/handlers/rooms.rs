@@ -123,7 +123,7 @@ fn set_topic(call: &mut Call<'_>, id: RoomId, text: &str) {
         "" => format!("topic of {room} cleared"),
         _ => format!("topic of {room} set: {text}"),
     };
-    call.out.tell_room(id, Some(call.member), &Line::Topic { room: &room, by: &by, text });
+    call.out.tell_room(id, &[call.member], &Line::Topic { room: &room, by: &by, text });
     call.answer(&answer);
 }
 

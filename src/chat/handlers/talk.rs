@@ -21,13 +21,14 @@ pub(in crate::chat) fn reply(call: &mut Call<'_>, arguments: Arguments<'_>) -> A
     Ok(Outcome::Continue)
 }
 
-/// Both read the same line. To oneself it comes once.
+/// Both read the same line. To oneself it comes once, and to one who ignores the sender not at all: the sender does not
+/// learn of it.
 fn whisper(call: &mut Call<'_>, to: Slot, text: &str) {
     let person = call.person();
     let (from, sender) = (person.nick, Contact { id: person.id, slot: call.member });
     let line = Line::Private { from: &from, to: &call.hub.people[to].nick, text };
     call.out.answer(call.member, &line);
-    if to != call.member {
+    if to != call.member && !call.hub.ignores.has(to, &from) {
         call.out.tell(to, &line);
         call.hub.people[to].correspondent = Some(sender);
     }
@@ -38,7 +39,7 @@ pub(in crate::chat) fn me(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answ
     let id = call.active_room()?;
     let from = call.person().nick;
     let line = Line::Action { room: &call.hub.rooms[id].name, from: &from, text: arguments.text };
-    call.out.tell_room(id, Some(call.member), &line);
+    call.out.tell_room(id, &call.hub.deaf_to(call.member), &line);
     Ok(Outcome::Continue)
 }
 
