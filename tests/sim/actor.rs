@@ -132,8 +132,8 @@ impl Actor {
     }
 
     /// Types that it does not want to hear `nick`, a name of the client `whom`, or that it does.
-    pub(crate) fn ignores(&mut self, random: &mut Random, whom: usize, nick: &str) -> String {
-        self.ignored.insert(whom);
+    pub(crate) fn ignores(&mut self, random: &mut Random, whom: Client, nick: &str) -> String {
+        self.ignored.insert(whom.0);
         let line = format!("{} {nick}", random.pick(&["/ignore", "/ignore", "/unignore"]));
         self.enter(random, &line);
         line

@@ -441,6 +441,7 @@ impl Schedule {
         let Some(number) = self.any_typist() else { return };
         let Some(whom) = self.anybody() else { return };
         let Some(nick) = self.actors[whom].nick() else { return };
+        let whom = self.actors[whom].client;
         let line = self.actors[number].ignores(&mut self.random, whom, &nick);
         self.trace.0.push(format!("{} types {line:?}", self.actors[number].client.0));
         self.send_typed(number);
