@@ -148,8 +148,11 @@ impl Hub {
 
     /// Who does not read what a person says to a room: itself, and whoever ignores it, in whatever rooms they are.
     pub(super) fn deaf_to(&self, speaker: Slot) -> SmallVec<[Slot; 4]> {
-        let listeners = self.ignores.listeners(&self.people[speaker].nick);
-        std::iter::once(speaker).chain(listeners).collect()
+        let mut deaf = SmallVec::from_slice(&[speaker]);
+        if let Some(listeners) = self.ignores.listeners(&self.people[speaker].nick) {
+            deaf.extend(listeners.iter().copied());
+        }
+        deaf
     }
 
     /// How many are in the room that somebody speaks to; 0 for one who is in none.

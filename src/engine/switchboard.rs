@@ -307,8 +307,10 @@ impl Delivery for Switchboard {
 
     fn tell_room(&mut self, room: RoomId, except: &[Slot], line: &Line<'_>) {
         let wall = self.now.wall;
-        let seats = except.iter().filter_map(|slot| self.entry(*slot)?.seat(room));
-        let deaf: SmallVec<[Seat; 4]> = seats.collect();
+        let mut deaf: SmallVec<[Seat; 4]> = SmallVec::new();
+        for seat in except.iter().filter_map(|slot| self.entry(*slot)?.seat(room)) {
+            deaf.push(seat);
+        }
         let (feeds, chunks, mut desk) = self.desk();
         feeds.say(chunks, room, &deaf, line, wall, &mut |chunks, due| desk.deliver(chunks, due));
     }
