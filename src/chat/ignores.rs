@@ -1,158 +1,241 @@
 //! Who does not want to hear whom (`/ignore`).
 //!
-//! A name is ignored, not a connection: whoever goes and comes again under it stays ignored, and whoever takes another
-//! name is followed to it. Kept apart from people, for few ignore anybody.
+//! Somebody is ignored as a person and as a name: to take another name is no way out, nor is it to come again under the
+//! same one. Kept apart from people, for few ignore anybody.
 //!
-//! Invariant: somebody is a listener of a name here exactly if the name is in its list.
+//! Invariant: somebody is among the ignorers of a name, or of a person who is here, exactly if its own list says so.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::Nick;
 use super::names::Folded;
-use crate::id::Slot;
+use super::person::{Contact, Person};
+use crate::id::{ConnId, Slot};
+
+/// An entry of somebody's list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ignored {
+    /// The name that was asked for. Whoever has it is ignored.
+    pub(super) name: Nick,
+    /// Who had it then, and is ignored by whatever name it goes.
+    pub(super) person: Contact,
+}
+
+/// What somebody can be ignored as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Whom {
+    Named(Folded),
+    Person(ConnId),
+}
+
+impl Ignored {
+    fn whom(&self) -> [Whom; 2] {
+        [Whom::Named(self.name.folded()), Whom::Person(self.person.id)]
+    }
+
+    fn is_named(&self, name: &Nick) -> bool {
+        self.name.folded() == name.folded()
+    }
+
+    fn covers(&self, person: &Person) -> bool {
+        self.person.id == person.id || self.is_named(&person.nick)
+    }
+}
 
 /// All that is ignored, from both sides.
 #[derive(Debug, Default)]
 pub(super) struct Ignores {
-    /// The names that somebody ignores, in their order without case. Nobody here ignores none.
-    names: BTreeMap<Slot, BTreeMap<Folded, Nick>>,
-    /// Who ignores a name. No name here is ignored by none.
-    listeners: BTreeMap<Folded, BTreeSet<Slot>>,
+    /// What somebody ignores, in the order of names without case. No list is empty.
+    lists: BTreeMap<Slot, Vec<Ignored>>,
+    /// Who ignores somebody, in the order of slots. No list is empty.
+    ignorers: BTreeMap<Whom, Vec<Slot>>,
 }
 
 impl Ignores {
-    /// The names that `listener` ignores, in their order without case.
-    pub(super) fn of(&self, listener: Slot) -> impl ExactSizeIterator<Item = &Nick> {
-        static NONE: BTreeMap<Folded, Nick> = BTreeMap::new();
-        self.names.get(&listener).unwrap_or(&NONE).values()
+    /// What `listener` ignores, in the order of names without case.
+    pub(super) fn of(&self, listener: Slot) -> &[Ignored] {
+        self.lists.get(&listener).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether `listener` ignores `name`.
-    pub(super) fn has(&self, listener: Slot, name: &Nick) -> bool {
-        self.names.get(&listener).is_some_and(|names| names.contains_key(&name.folded()))
+    /// Whether `listener` ignores `person`.
+    pub(super) fn has(&self, listener: Slot, person: &Person) -> bool {
+        self.of(listener).iter().any(|ignored| ignored.covers(person))
     }
 
-    /// Everybody who ignores `name`, if anybody does. Costs next to nothing while nobody ignores anybody.
-    pub(super) fn listeners(&self, name: &Nick) -> Option<&BTreeSet<Slot>> {
-        if self.listeners.is_empty() { None } else { self.listeners.get(&name.folded()) }
+    /// Whether nobody ignores anybody.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lists.is_empty()
     }
 
-    /// `listener` ignores `name` from now on.
-    pub(super) fn add(&mut self, listener: Slot, name: Nick) {
-        self.names.entry(listener).or_default().insert(name.folded(), name);
-        self.listeners.entry(name.folded()).or_default().insert(listener);
+    /// Who ignores `person`: by its name, and as the person. Both in the order of slots; some may be in both.
+    pub(super) fn ignorers(&self, person: &Person) -> [&[Slot]; 2] {
+        [Whom::Named(person.nick.folded()), Whom::Person(person.id)]
+            .map(|whom| self.ignorers.get(&whom).map_or(&[][..], Vec::as_slice))
     }
 
-    /// `listener` hears `name` again. Gives the name as it was last written, if it was ignored.
-    pub(super) fn remove(&mut self, listener: Slot, name: &Nick) -> Option<Nick> {
-        let name = name.folded();
-        let names = self.names.get_mut(&listener)?;
-        let removed = names.remove(&name)?;
-        if names.is_empty() {
-            self.names.remove(&listener);
+    /// Whether the list of `listener` has this very entry, in whatever letter case.
+    pub(super) fn lists(&self, listener: Slot, name: &Nick, person: Contact) -> bool {
+        self.of(listener).iter().any(|ignored| ignored.person == person && ignored.is_named(name))
+    }
+
+    /// `listener` ignores `person` from now on, and whoever else has its present `name`.
+    pub(super) fn add(&mut self, listener: Slot, name: Nick, person: Contact) {
+        if self.lists(listener, &name, person) {
+            return;
         }
-        self.strike(&name, listener);
-        Some(removed)
-    }
-
-    /// Whoever was called `old` is `new` now: who ignored the one ignores the other instead.
-    pub(super) fn rename(&mut self, old: &Nick, new: Nick) {
-        for listener in self.listeners.remove(&old.folded()).unwrap_or_default() {
-            if let Some(names) = self.names.get_mut(&listener) {
-                names.remove(&old.folded());
-            }
-            self.add(listener, new);
-        }
-    }
-
-    /// `listener` is gone, and ignores nobody.
-    pub(super) fn forget(&mut self, listener: Slot) {
-        for name in self.names.remove(&listener).unwrap_or_default().into_keys() {
-            self.strike(&name, listener);
-        }
-    }
-
-    /// Takes `listener` out of those who ignore `name`.
-    fn strike(&mut self, name: &Folded, listener: Slot) {
-        if let Some(listeners) = self.listeners.get_mut(name) {
-            listeners.remove(&listener);
-            if listeners.is_empty() {
-                self.listeners.remove(name);
+        let ignored = Ignored { name, person };
+        let list = self.lists.entry(listener).or_default();
+        let place = list.partition_point(|other| other.name.folded() <= name.folded());
+        list.insert(place, ignored);
+        for whom in ignored.whom() {
+            let ignorers = self.ignorers.entry(whom).or_default();
+            if let Err(place) = ignorers.binary_search(&listener) {
+                ignorers.insert(place, listener);
             }
         }
     }
 
-    /// Both sides agree, and neither has an empty row.
+    /// `listener` hears again whoever has `name` or was ignored by it, and `person`. `false` if none was ignored.
+    pub(super) fn remove(&mut self, listener: Slot, name: &Nick, person: Option<ConnId>) -> bool {
+        self.remove_all(listener, |ignored| ignored.is_named(name) || Some(ignored.person.id) == person)
+    }
+
+    /// `listener`, who is `person`, is gone: it ignores nobody, and nobody can hear it.
+    pub(super) fn forget(&mut self, listener: Slot, person: ConnId) {
+        self.remove_all(listener, |_| true);
+        self.ignorers.remove(&Whom::Person(person));
+    }
+
+    fn remove_all(&mut self, listener: Slot, is_meant: impl Fn(&Ignored) -> bool) -> bool {
+        let Some(list) = self.lists.get_mut(&listener) else { return false };
+        let removed: Vec<Ignored> = list.extract_if(.., |ignored| is_meant(ignored)).collect();
+        // A person, or a name, may be in a list twice.
+        let kept: Vec<Whom> = list.iter().flat_map(Ignored::whom).collect();
+        if list.is_empty() {
+            self.lists.remove(&listener);
+        }
+        for whom in removed.iter().flat_map(Ignored::whom).filter(|whom| !kept.contains(whom)) {
+            self.strike(whom, listener);
+        }
+        !removed.is_empty()
+    }
+
+    /// Takes `listener` out of those who ignore somebody.
+    fn strike(&mut self, whom: Whom, listener: Slot) {
+        if let Some(ignorers) = self.ignorers.get_mut(&whom) {
+            ignorers.retain(|other| *other != listener);
+            if ignorers.is_empty() {
+                self.ignorers.remove(&whom);
+            }
+        }
+    }
+
+    /// Both sides agree, and neither has an empty list. `is_here` tells who is.
     #[cfg(test)]
-    pub(super) fn check(&self) {
-        let mut pairs = BTreeSet::new();
-        for (listener, names) in &self.names {
-            assert!(!names.is_empty(), "{listener:?} ignores nobody");
-            pairs.extend(names.iter().map(|(name, nick)| {
-                assert_eq!(nick.folded(), *name);
-                (*listener, *name)
-            }));
-        }
-        let others = self.listeners.iter().flat_map(|(name, listeners)| {
-            assert!(!listeners.is_empty(), "{name:?} is ignored by nobody");
-            listeners.iter().map(|listener| (*listener, *name))
-        });
-        assert_eq!(pairs, others.collect());
+    pub(super) fn check(&self, is_here: impl Fn(ConnId) -> bool) {
+        use std::collections::BTreeSet;
+        let listed: BTreeSet<(Whom, Slot)> = self
+            .lists
+            .iter()
+            .inspect(|(listener, list)| assert!(!list.is_empty(), "{listener:?} ignores nobody"))
+            .flat_map(|(listener, list)| list.iter().flat_map(Ignored::whom).map(|whom| (whom, *listener)))
+            .filter(|(whom, _)| !matches!(whom, Whom::Person(person) if !is_here(*person)))
+            .collect();
+        let indexed: BTreeSet<(Whom, Slot)> = self
+            .ignorers
+            .iter()
+            .inspect(|(whom, ignorers)| assert!(!ignorers.is_empty(), "nobody ignores {whom:?}"))
+            .inspect(|(_, ignorers)| assert!(ignorers.is_sorted()))
+            .flat_map(|(whom, ignorers)| ignorers.iter().map(|listener| (*whom, *listener)))
+            .collect();
+        assert_eq!(listed, indexed);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Now;
 
     const ALICE: Slot = Slot(1);
     const BOB: Slot = Slot(2);
+    const NOBODY: &[Slot] = &[];
 
     fn nick(name: &str) -> Nick {
         Nick::parse(name).unwrap()
     }
 
-    fn ignored_by(ignores: &Ignores, listener: Slot) -> Vec<&str> {
-        ignores.check();
-        ignores.of(listener).map(Nick::as_str).collect()
+    fn id(number: u64) -> ConnId {
+        ConnId::new(number).unwrap()
+    }
+
+    /// Whoever has this number, under this name.
+    fn person(number: u64, name: &str) -> Person {
+        Person::new(id(number), nick(name), Now::default())
+    }
+
+    fn add(ignores: &mut Ignores, listener: Slot, number: u64, name: &str) {
+        ignores.add(listener, nick(name), Contact { id: id(number), slot: Slot(0) });
+    }
+
+    fn listed(ignores: &Ignores, listener: Slot) -> Vec<&str> {
+        ignores.check(|_| true);
+        ignores.of(listener).iter().map(|ignored| ignored.name.as_str()).collect()
     }
 
     #[test]
-    fn names_are_ignored_without_case_and_listed_as_last_written() {
+    fn names_are_ignored_without_case() {
         let mut ignores = Ignores::default();
-        for name in ["zoe", "Mallory", "ZOE"] {
-            ignores.add(ALICE, nick(name));
+        for (number, name) in [(7, "zoe"), (8, "Mallory"), (7, "ZOE")] {
+            add(&mut ignores, ALICE, number, name);
         }
-        assert_eq!(ignored_by(&ignores, ALICE), ["Mallory", "ZOE"]);
-        assert!(ignores.has(ALICE, &nick("mallory")) && !ignores.has(BOB, &nick("mallory")));
-        assert_eq!(ignores.remove(ALICE, &nick("zoe")), Some(nick("ZOE")));
-        assert_eq!(ignores.remove(ALICE, &nick("zoe")), None);
-        assert_eq!(ignored_by(&ignores, ALICE), ["Mallory"]);
+        assert_eq!(listed(&ignores, ALICE), ["Mallory", "zoe"]);
+        assert!(ignores.has(ALICE, &person(70, "mallory")) && !ignores.has(BOB, &person(8, "mallory")));
+        assert!(ignores.remove(ALICE, &nick("ZOE"), None));
+        assert!(!ignores.remove(ALICE, &nick("zoe"), None));
+        assert_eq!(listed(&ignores, ALICE), ["Mallory"]);
     }
 
     #[test]
-    fn who_ignores_a_name_is_known_until_it_goes() {
+    fn a_person_is_ignored_by_any_name_and_a_name_whoever_has_it() {
         let mut ignores = Ignores::default();
-        ignores.add(ALICE, nick("mallory"));
-        ignores.add(BOB, nick("MALLORY"));
-        ignores.add(BOB, nick("zoe"));
-        assert_eq!(ignores.listeners(&nick("Mallory")), Some(&BTreeSet::from([ALICE, BOB])));
-        ignores.forget(BOB);
-        assert_eq!(ignores.listeners(&nick("Mallory")), Some(&BTreeSet::from([ALICE])));
-        assert_eq!(ignored_by(&ignores, BOB), [""; 0]);
+        add(&mut ignores, ALICE, 8, "mallory");
+        add(&mut ignores, BOB, 8, "eve");
+        assert_eq!(ignores.ignorers(&person(8, "mallory")), [&[ALICE][..], &[ALICE, BOB]]);
+        assert_eq!(ignores.ignorers(&person(8, "yves")), [NOBODY, &[ALICE, BOB]]);
+        assert_eq!(ignores.ignorers(&person(9, "EVE")), [&[BOB][..], NOBODY]);
+        assert_eq!(ignores.ignorers(&person(9, "zoe")), [NOBODY, NOBODY]);
     }
 
     #[test]
-    fn whoever_takes_another_name_is_followed() {
+    fn what_two_entries_have_in_common_stays_until_both_are_taken_back() {
         let mut ignores = Ignores::default();
-        for (listener, name) in [(ALICE, "mallory"), (BOB, "mallory"), (BOB, "eve")] {
-            ignores.add(listener, nick(name));
-        }
-        ignores.rename(&nick("mallory"), nick("eve"));
-        assert_eq!((ignored_by(&ignores, ALICE), ignored_by(&ignores, BOB)), (vec!["eve"], vec!["eve"]));
-        ignores.rename(&nick("eve"), nick("EVE"));
-        assert_eq!((ignored_by(&ignores, ALICE), ignored_by(&ignores, BOB)), (vec!["EVE"], vec!["EVE"]));
-        ignores.rename(&nick("zoe"), nick("yves"));
-        assert_eq!(ignores.listeners(&nick("yves")), None);
+        add(&mut ignores, ALICE, 8, "mallory");
+        add(&mut ignores, ALICE, 8, "eve");
+        add(&mut ignores, ALICE, 9, "eve");
+        assert_eq!(listed(&ignores, ALICE), ["eve", "eve", "mallory"]);
+        ignores.remove(ALICE, &nick("mallory"), None);
+        assert!(ignores.has(ALICE, &person(8, "yves")));
+        assert_eq!(ignores.ignorers(&person(8, "yves")), [NOBODY, &[ALICE]]);
+        assert!(ignores.remove(ALICE, &nick("yves"), Some(id(8))));
+        assert_eq!(listed(&ignores, ALICE), ["eve"]);
+        assert_eq!(ignores.ignorers(&person(8, "eve")), [&[ALICE][..], NOBODY]);
+        ignores.remove(ALICE, &nick("eve"), None);
+        assert!(ignores.is_empty() && ignores.ignorers.is_empty());
+    }
+
+    #[test]
+    fn whoever_is_gone_ignores_nobody_and_its_name_is_ignored_still() {
+        let mut ignores = Ignores::default();
+        add(&mut ignores, ALICE, 8, "mallory");
+        add(&mut ignores, BOB, 8, "mallory");
+        ignores.forget(BOB, id(2));
+        assert_eq!(listed(&ignores, BOB), [""; 0]);
+        assert_eq!(ignores.ignorers(&person(8, "mallory")), [&[ALICE][..], &[ALICE]]);
+        ignores.forget(Slot(3), id(8));
+        ignores.check(|person| person != id(8));
+        assert_eq!(ignores.ignorers(&person(9, "mallory")), [&[ALICE][..], NOBODY]);
+        ignores.forget(ALICE, id(1));
+        assert!(ignores.is_empty() && ignores.ignorers.is_empty());
     }
 }

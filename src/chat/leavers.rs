@@ -33,8 +33,8 @@ impl Hub {
             self.leavers.rooms.push((room, self.leavers.people.len(), crowd));
         }
         let person = self.people.remove(member)?;
-        self.ignores.forget(member);
         self.absences.remove(&member);
+        self.ignores.forget(member, person.id);
         let by = Contact { id: person.id, slot: member };
         self.leavers.people.push(Leaver { who: person.nick, by, reason });
         Some(person.nick)

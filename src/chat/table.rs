@@ -131,7 +131,8 @@ pub(super) static COMMANDS: [Command; 18] = [
         "hear somebody no more, or list whom you ignore",
         &[
             "What they say, to a room or to you alone, is not shown; they are not told.",
-            "It stays when they take another name, or leave and come again.",
+            "Another name is no way out; whoever else takes theirs is not heard either.",
+            "Comings, goings and topics are shown all the same.",
         ],
     ),
     command("unignore", Takes::Word("NICK"), ignore::unignore, "hear somebody again", &[]),

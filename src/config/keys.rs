@@ -107,7 +107,7 @@ pub(super) static KEYS: &[Key<Config>] = &[
     key!(limits.receive_buffer in ByteSize(1)..=BUFFER_MAX),
     key!(limits.rooms in 1..=CLIENTS_MAX),
     key!(limits.rooms_per_client in 1..=CLIENTS_MAX),
-    key!(limits.ignores_per_client in 0..=CLIENTS_MAX),
+    key!(limits.ignores_per_client in 1..=1_000),
     key!(flood.enabled),
     key!(flood.burst_lines => |lines| rate(lines, &(1..=CLIENTS_MAX))),
     key!(flood.lines_per_second => |lines| rate(lines, &(1..=CLIENTS_MAX))),

@@ -222,7 +222,7 @@ impl Default for Limits {
             inbox_total: ByteSize::mib(64),
             rooms: 10_000,
             rooms_per_client: 20,
-            ignores_per_client: 100,
+            ignores_per_client: 20,
             on_full: OnFull::Skip,
             stall: Duration::from_secs(120),
             send_buffer: ByteSize::kib(64),

@@ -311,6 +311,8 @@ impl Delivery for Switchboard {
         for seat in except.iter().filter_map(|slot| self.entry(*slot)?.seat(room)) {
             deaf.push(seat);
         }
+        // For each of them the others' lines are cut in two.
+        self.pieces += deaf.len() as u64;
         let (feeds, chunks, mut desk) = self.desk();
         feeds.say(chunks, room, &deaf, line, wall, &mut |chunks, due| desk.deliver(chunks, due));
     }

@@ -27,6 +27,12 @@ pub(crate) fn check_alone(actor: &Actor, transcript: &Transcript) {
             Heard::Own(text) => {
                 note_rooms(text, &mut rooms);
                 note_ignored(text, &mut ignored);
+                let writer =
+                    text.strip_prefix('[').and_then(|rest| rest.split_once(" -> ")).map(|(nick, _)| nick);
+                // Who is ignored has a name of its own.
+                let writer = writer.filter(|nick| !nick.starts_with("guest-")).map(owner_of_chosen);
+                let is_deaf = writer.is_some_and(|writer| writer != me && ignored.contains(&writer));
+                assert!(!is_deaf, "{me} gets a letter of one whom it ignores: {text}");
                 if let Some(number) = text.strip_prefix("-- pong ") {
                     let number: u32 =
                         number.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap();

@@ -15,6 +15,8 @@ pub(crate) struct Tally {
     pub(crate) skipping_streams: u64,
     /// Streams that were cut off.
     pub(crate) cut_streams: u64,
+    /// Streams in which somebody is ignored.
+    pub(crate) ignoring_streams: u64,
     pub(crate) turned_away: u64,
     /// Those who came when no descriptor was left, and were told.
     pub(crate) exhausted: u64,
@@ -32,6 +34,7 @@ impl Tally {
         self.lines_read += other.lines_read;
         self.skipping_streams += other.skipping_streams;
         self.cut_streams += other.cut_streams;
+        self.ignoring_streams += other.ignoring_streams;
         self.turned_away += other.turned_away;
         self.exhausted += other.exhausted;
         self.answers += other.answers;
@@ -45,12 +48,15 @@ impl Tally {
         self.lines_read += transcript.lines.len() as u64;
         self.skipping_streams += u64::from(transcript.skipped() > 0);
         self.cut_streams += u64::from(!transcript.is_complete);
+        let ignores = transcript.own().any(|text| text.starts_with("-- you ignore "));
+        self.ignoring_streams += u64::from(ignores);
     }
 
     /// Everything that is to be simulated has been.
     pub(crate) fn check(&self) {
         assert!(self.compared * 2 > self.schedules, "most schedules are compared line by line");
         assert!(self.skipping_streams > 0 && self.cut_streams > 0 && self.turned_away > 0);
+        assert!(self.ignoring_streams > 0);
         assert!(self.incomplete > 0 && self.exhausted > 0 && self.answers > self.schedules);
         for word in [
             "eof",

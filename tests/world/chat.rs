@@ -311,28 +311,38 @@ fn a_room_ends_with_its_last_member_and_begins_anew() {
 }
 
 #[test]
-fn whoever_ignores_the_speaker_reads_the_rest_in_order() {
-    let mut world = World::new();
-    let [alice, bob, mallory] = world.people(["alice", "bob", "mallory"]);
-    for client in [alice, bob, mallory] {
-        world.says(client, "/join #ops");
+fn whoever_ignores_speakers_reads_the_others_in_order() {
+    // More than one chunk of lines is said in one turn, and what is ignored stands before, between and behind the rest.
+    let mut world = World::with(|config| config.flood.enabled = false);
+    let [alice, dave, frank, mallory, bob, eve, carol] =
+        world.people(["alice", "dave", "frank", "mallory", "bob", "eve", "carol"]);
+    world.says(dave, "/set time off");
+    for client in [alice, dave] {
+        world.says(client, "/ignore mallory");
+        world.says(client, "/ignore eve");
     }
-    world.says(alice, "/ignore mallory");
     world.run();
-    for client in [alice, bob] {
-        world.lines(client);
+    world.everybody_has_read();
+    let speakers = [(mallory, "mallory"), (bob, "bob"), (eve, "eve"), (carol, "carol")];
+    let said = |name: &str, number: usize| format!("{name} {number} {}", "x".repeat(3_000));
+    for (client, name) in speakers {
+        for number in 0..8 {
+            world.says(client, &said(name, number));
+        }
     }
-    // In one turn: what she ignores stands before, between and behind what she reads, in two rooms.
-    for (client, text) in [(mallory, "one"), (bob, "two"), (mallory, "three"), (bob, "/join #lobby")] {
-        world.says(client, text);
+    world.turn_with(speakers.map(|(client, _)| client.0).to_vec());
+    let words_of = |names: &[&str]| {
+        let line = |name: &&str, number| format!("#lobby <{name}> {}", said(name, number));
+        names.iter().flat_map(|name| (0..8).map(move |number| line(name, number))).collect::<Vec<_>>()
+    };
+    let without_time = |lines: Vec<String>| {
+        lines.iter().map(|line| line.trim_start_matches("12:34 ").to_owned()).collect::<Vec<_>>()
+    };
+    for client in [alice, dave] {
+        assert_eq!(without_time(world.lines(client)), words_of(&["bob", "carol"]));
     }
-    for (client, text) in [(bob, "four"), (mallory, "five"), (mallory, "/join #lobby"), (mallory, "six")] {
-        world.says(client, text);
-    }
-    world.reads(alice, ["12:34 #ops <bob> two", "12:34 #lobby <bob> four"]);
-    let heard = world.lines(bob);
-    let said = heard.iter().filter_map(|line| line.split_once("<mallory> ")).map(|(_, text)| text);
-    assert_eq!(said.collect::<Vec<_>>(), ["one", "three", "five", "six"]);
+    assert_eq!(without_time(world.lines(frank)), words_of(&["mallory", "bob", "eve", "carol"]));
+    assert_eq!(without_time(world.lines(bob)), words_of(&["mallory", "eve", "carol"]));
 }
 
 #[test]

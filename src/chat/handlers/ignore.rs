@@ -3,7 +3,9 @@
 use super::listing;
 use super::people::known_person;
 use crate::chat::command::{Answer, Arguments, Call, Refusal, quote};
-use crate::chat::{Nick, Outcome};
+use crate::chat::ignores::Ignored;
+use crate::chat::person::Contact;
+use crate::chat::{Hub, Nick, Outcome};
 
 /// `/ignore [NICK]`: lists whom the person ignores, or adds one. Whoever is ignored is not told.
 pub(in crate::chat) fn ignore(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answer {
@@ -11,44 +13,54 @@ pub(in crate::chat) fn ignore(call: &mut Call<'_>, arguments: Arguments<'_>) -> 
         list(call);
         return Ok(Outcome::Continue);
     }
-    let name = ignorable(call, arguments.word)?;
-    call.hub.ignores.add(call.member, name);
+    let (name, person) = ignorable(call, arguments.word)?;
+    call.hub.ignores.add(call.member, name, person);
     call.answer(&format!("you ignore {name}; /unignore {name} ends it"));
     Ok(Outcome::Continue)
 }
 
 fn list(call: &mut Call<'_>) {
-    let names = call.hub.ignores.of(call.member);
-    let head = match names.len() {
+    let ignored = call.hub.ignores.of(call.member);
+    let head = match ignored.len() {
         0 => "you ignore nobody".to_owned(),
         count => format!("you ignore {count}:"),
     };
-    let lines = listing::lines(&head, names.map(Nick::as_str));
+    let lines = listing::lines(&head, ignored.iter().map(|ignored| listed(call.hub, ignored)));
     listing::answer(call, &lines);
 }
 
-/// The name of somebody who is here and whom the person may ignore.
-fn ignorable(call: &Call<'_>, word: &str) -> Result<Nick, Refusal> {
+/// The name that was asked for, and by what name that person goes now.
+fn listed(hub: &Hub, ignored: &Ignored) -> String {
+    let now = hub.slot_of(ignored.person).map(|slot| hub.people[slot].nick);
+    match now {
+        Some(now) if now != ignored.name => format!("{} (now {now})", ignored.name),
+        _ => ignored.name.to_string(),
+    }
+}
+
+/// Somebody who is here and whom the person may ignore.
+fn ignorable(call: &Call<'_>, word: &str) -> Result<(Nick, Contact), Refusal> {
     let slot = known_person(call, word)?;
     if slot == call.member {
         return Err("you cannot ignore yourself; /ignore NICK takes the name of another".into());
     }
-    let name = call.hub.people[slot].nick;
+    let person = &call.hub.people[slot];
+    let (name, person) = (person.nick, Contact { id: person.id, slot });
     let (ignores, most) = (&call.hub.ignores, call.hub.rules.ignores_per_client);
-    if ignores.of(call.member).len() >= most as usize && !ignores.has(call.member, &name) {
+    if ignores.of(call.member).len() >= most as usize && !ignores.lists(call.member, &name, person) {
         return Err(format!("you may ignore {most} at a time; /unignore one first").into());
     }
-    Ok(name)
+    Ok((name, person))
 }
 
-/// `/unignore NICK`: hears somebody again, who need not be here.
+/// `/unignore NICK`: hears somebody again, who need not be here, by a name that is listed or the present one.
 pub(in crate::chat) fn unignore(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answer {
-    let name = Nick::of_anybody(arguments.word).ok();
-    let removed = name.and_then(|name| call.hub.ignores.remove(call.member, &name));
-    let Some(name) = removed else {
-        let word = quote(arguments.word);
-        return Err(format!("you do not ignore {word}; /ignore lists whom you do").into());
-    };
+    let unknown = || format!("you do not ignore {}; /ignore lists whom you do", quote(arguments.word)).into();
+    let name = Nick::of_anybody(arguments.word).map_err(|_| unknown())?;
+    let person = call.hub.by_nick(&name).map(|slot| call.hub.people[slot].id);
+    if !call.hub.ignores.remove(call.member, &name, person) {
+        return Err(unknown());
+    }
     call.answer(&format!("you no longer ignore {name}"));
     Ok(Outcome::Continue)
 }
@@ -104,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn another_name_or_another_connection_is_no_way_out() {
+    fn another_name_is_no_way_out_nor_is_another_connection() {
         play(
             "alice is here
             mallory is here
@@ -115,18 +127,87 @@ mod tests {
             alice sees 12:34 #lobby -- mallory is now eve
             mallory says it is me
             alice says /ignore
-            alice sees -- you ignore 1: eve
+            alice sees -- you ignore 1: mallory (now eve)
+            second enters
+            alice sees 12:34 #lobby --> guest-3
+            mallory sees 12:34 #lobby --> guest-3
+            second sees -- chatops: you are guest-3 in #lobby (3 here). /help lists the commands.
+            second says who am I?
+            alice sees 12:34 #lobby <guest-3> who am I?
+            mallory sees 12:34 #lobby <guest-3> who am I?
+            second says /nick MALLORY
+            second sees -- you are now MALLORY
+            alice sees 12:34 #lobby -- guest-3 is now MALLORY
+            mallory sees 12:34 #lobby -- guest-3 is now MALLORY
+            second says it is me again
+            mallory sees 12:34 #lobby <MALLORY> it is me again
+            second says /msg alice psst
+            second sees 12:34 [MALLORY -> alice] psst",
+        );
+    }
+
+    #[test]
+    fn a_name_that_was_borrowed_is_free_again() {
+        play(
+            "alice is here
+            mallory is here
+            alice says /ignore mallory
+            alice sees -- you ignore mallory; /unignore mallory ends it
+            mallory says /nick bob
+            mallory sees -- you are now bob
+            alice sees 12:34 #lobby -- mallory is now bob
+            mallory goes quit
+            alice sees 12:34 #lobby <-- bob (quit)
+            bob is here
+            bob says hi
+            alice sees 12:34 #lobby <bob> hi",
+        );
+    }
+
+    #[test]
+    fn whoever_had_an_ignored_name_for_a_while_is_heard_by_another() {
+        play(
+            "alice is here
+            mallory is here
+            alice says /ignore mallory
+            alice sees -- you ignore mallory; /unignore mallory ends it
+            mallory goes quit
+            alice sees 12:34 #lobby <-- mallory (quit)
+            carol is here
+            carol says /nick mallory
+            carol sees -- you are now mallory
+            alice sees 12:34 #lobby -- carol is now mallory
+            carol says do you hear me?
+            carol says /nick carol
+            carol sees -- you are now carol
+            alice sees 12:34 #lobby -- mallory is now carol
+            carol says and now?
+            alice sees 12:34 #lobby <carol> and now?",
+        );
+    }
+
+    #[test]
+    fn somebody_is_heard_again_by_the_listed_name_or_the_present_one() {
+        play(
+            "alice is here
+            mallory is here
+            alice says /ignore mallory
+            alice sees -- you ignore mallory; /unignore mallory ends it
+            mallory says /nick eve
+            mallory sees -- you are now eve
+            alice sees 12:34 #lobby -- mallory is now eve
+            alice says /unignore eve
+            alice sees -- you no longer ignore eve
+            mallory says hi
+            alice sees 12:34 #lobby <eve> hi
+            alice says /ignore eve
+            alice sees -- you ignore eve; /unignore eve ends it
             mallory goes quit
             alice sees 12:34 #lobby <-- eve (quit)
-            eve enters
-            alice sees 12:34 #lobby --> guest-3
-            eve sees -- chatops: you are guest-3 in #lobby (2 here). /help lists the commands.
-            eve says who am I?
-            alice sees 12:34 #lobby <guest-3> who am I?
-            eve says /nick EVE
-            eve sees -- you are now EVE
-            alice sees 12:34 #lobby -- guest-3 is now EVE
-            eve says it is me again",
+            alice says /unignore EVE
+            alice sees -- you no longer ignore EVE
+            alice says /ignore
+            alice sees -- you ignore nobody",
         );
     }
 

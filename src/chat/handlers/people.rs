@@ -18,7 +18,6 @@ pub(in crate::chat) fn nick(call: &mut Call<'_>, arguments: Arguments<'_>) -> An
     }
     let new = free_nick(call, arguments.word)?;
     call.hub.people.rename(call.member, new);
-    call.hub.ignores.rename(&old, new);
     call.answer(&format!("you are now {new}"));
     announce_rename(call, &old, &new);
     Ok(Outcome::Renamed { old, new })

@@ -28,7 +28,7 @@ fn whisper(call: &mut Call<'_>, to: Slot, text: &str) {
     let (from, sender) = (person.nick, Contact { id: person.id, slot: call.member });
     let line = Line::Private { from: &from, to: &call.hub.people[to].nick, text };
     call.out.answer(call.member, &line);
-    if to != call.member && !call.hub.ignores.has(to, &from) {
+    if to != call.member && !call.hub.ignores.has(to, call.person()) {
         call.out.tell(to, &line);
         call.hub.people[to].correspondent = Some(sender);
     }
@@ -39,7 +39,7 @@ pub(in crate::chat) fn me(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answ
     let id = call.active_room()?;
     let from = call.person().nick;
     let line = Line::Action { room: &call.hub.rooms[id].name, from: &from, text: arguments.text };
-    call.out.tell_room(id, &call.hub.deaf_to(call.member), &line);
+    call.out.tell_room(id, &call.hub.deaf_to(call.member, id), &line);
     Ok(Outcome::Continue)
 }
 
