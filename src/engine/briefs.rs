@@ -17,20 +17,19 @@ impl Engine {
             Question::Connections => {
                 let status = self.status();
                 let (clients, half, slow) = (status.clients, status.half_closed, status.slow);
-                let word = if clients == 1 { "connection" } else { "connections" };
-                Ok(format!("{clients} {word}, {half} half-closed, {slow} slow"))
+                let connections = counted(clients as usize, "connection", "connections");
+                Ok(format!("{connections}, {half} half-closed, {slow} slow"))
             }
             Question::Rooms => Ok(self.rooms_in_brief()),
             Question::Status => {
                 let status = self.status();
                 let up = in_words(status.uptime);
                 Ok(format!(
-                    "up {up}: {} {}, {} accepted, {} refused, {} rooms, {} lines in, {} skipped",
-                    status.clients,
-                    if status.clients == 1 { "client" } else { "clients" },
+                    "up {up}: {}, {} accepted, {} refused, {}, {} lines in, {} skipped",
+                    counted(status.clients as usize, "client", "clients"),
                     status.accepted,
                     status.refused,
-                    status.rooms,
+                    counted(status.rooms as usize, "room", "rooms"),
                     status.lines_in,
                     status.lines_skipped
                 ))
@@ -83,6 +82,11 @@ impl Engine {
             (false, more) => format!("{} and {more} more", named.join(", ")),
         }
     }
+}
+
+/// `1 person`, `2 people`
+pub(super) fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// `#7 alice (quit)`

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::briefs::counted;
 use super::operator::{OperatorCommand, Who};
 use super::record::Record;
 use super::server::Engine;
@@ -181,7 +182,7 @@ impl Engine {
     fn say(&mut self, text: &str) -> String {
         let text = scrub(text.as_bytes()).text;
         self.hub.operator_says(&text, self.board.now, &mut self.board);
-        counted("told", self.hub.people_count(), "person", "people")
+        format!("told {}", counted(self.hub.people_count(), "person", "people"))
     }
 
     fn pause(&mut self, on: bool) -> Outcome {
@@ -197,7 +198,7 @@ impl Engine {
             return Err("the server is stopping already".to_owned());
         }
         self.stop(within);
-        Ok(counted("draining", self.door.clients() as usize, "client", "clients"))
+        Ok(format!("draining {}", counted(self.door.clients() as usize, "client", "clients")))
     }
 
     /// Whether nobody hears its word any more.
@@ -214,9 +215,4 @@ impl Engine {
             None => id,
         }
     }
-}
-
-/// `told 1 person`, `told 2 people`
-fn counted(done: &str, count: usize, one: &str, many: &str) -> String {
-    format!("{done} {count} {}", if count == 1 { one } else { many })
 }
