@@ -1,9 +1,10 @@
 //! Who does not want to hear whom (`/ignore`).
 //!
-//! Somebody is ignored as a person and as a name: to take another name is no way out, nor is it to come again under the
-//! same one. Kept apart from people, for few ignore anybody.
+//! A name is ignored, whoever has it, and the person who has it when that is asked for, by whatever name it goes until
+//! it leaves. Kept apart from people, for few ignore anybody.
 //!
-//! Invariant: somebody is among the ignorers of a name, or of a person who is here, exactly if its own list says so.
+//! Invariants: somebody is among the ignorers of a name or a person exactly if its own list says so, and all persons in
+//! lists are here.
 
 use std::collections::BTreeMap;
 
@@ -17,8 +18,8 @@ use crate::id::{ConnId, Slot};
 pub(super) struct Ignored {
     /// The name that was asked for. Whoever has it is ignored.
     pub(super) name: Nick,
-    /// Who had it then, and is ignored by whatever name it goes.
-    pub(super) person: Contact,
+    /// Who had it then, while it is here.
+    pub(super) person: Option<Contact>,
 }
 
 /// What somebody can be ignored as.
@@ -29,16 +30,17 @@ enum Whom {
 }
 
 impl Ignored {
-    fn whom(&self) -> [Whom; 2] {
-        [Whom::Named(self.name.folded()), Whom::Person(self.person.id)]
+    fn whom(&self) -> impl Iterator<Item = Whom> + use<> {
+        let person = self.person.map(|person| Whom::Person(person.id));
+        std::iter::once(Whom::Named(self.name.folded())).chain(person)
     }
 
     fn is_named(&self, name: &Nick) -> bool {
         self.name.folded() == name.folded()
     }
 
-    fn covers(&self, person: &Person) -> bool {
-        self.person.id == person.id || self.is_named(&person.nick)
+    fn is_of(&self, id: ConnId) -> bool {
+        self.person.is_some_and(|person| person.id == id)
     }
 }
 
@@ -59,7 +61,12 @@ impl Ignores {
 
     /// Whether `listener` ignores `person`.
     pub(super) fn has(&self, listener: Slot, person: &Person) -> bool {
-        self.of(listener).iter().any(|ignored| ignored.covers(person))
+        self.of(listener).iter().any(|ignored| ignored.is_of(person.id) || ignored.is_named(&person.nick))
+    }
+
+    /// Whether the list of `listener` has `name`.
+    pub(super) fn has_name(&self, listener: Slot, name: &Nick) -> bool {
+        self.of(listener).iter().any(|ignored| ignored.is_named(name))
     }
 
     /// Whether nobody ignores anybody.
@@ -73,16 +80,12 @@ impl Ignores {
             .map(|whom| self.ignorers.get(&whom).map_or(&[][..], Vec::as_slice))
     }
 
-    /// Whether the list of `listener` has this very entry, in whatever letter case.
-    pub(super) fn lists(&self, listener: Slot, name: &Nick, person: Contact) -> bool {
-        self.of(listener).iter().any(|ignored| ignored.person == person && ignored.is_named(name))
-    }
-
-    /// `listener` ignores `person` from now on, and whoever else has its present `name`.
-    pub(super) fn add(&mut self, listener: Slot, name: Nick, person: Contact) {
-        if self.lists(listener, &name, person) {
-            return;
-        }
+    /// `listener` ignores `name` from now on, and `person`, who has it, if anybody does.
+    pub(super) fn add(&mut self, listener: Slot, name: Nick, person: Option<Contact>) {
+        // An entry that says no more than this one makes room for it.
+        self.remove_all(listener, |other| {
+            other.is_named(&name) && (other.person.is_none() || other.person == person)
+        });
         let ignored = Ignored { name, person };
         let list = self.lists.entry(listener).or_default();
         let place = list.partition_point(|other| other.name.folded() <= name.folded());
@@ -97,13 +100,25 @@ impl Ignores {
 
     /// `listener` hears again whoever has `name` or was ignored by it, and `person`. `false` if none was ignored.
     pub(super) fn remove(&mut self, listener: Slot, name: &Nick, person: Option<ConnId>) -> bool {
-        self.remove_all(listener, |ignored| ignored.is_named(name) || Some(ignored.person.id) == person)
+        self.remove_all(listener, |ignored| {
+            ignored.is_named(name) || person.is_some_and(|person| ignored.is_of(person))
+        })
     }
 
-    /// `listener`, who is `person`, is gone: it ignores nobody, and nobody can hear it.
+    /// `listener`, who is `person`, is gone: it ignores nobody, and of itself only the name is ignored.
     pub(super) fn forget(&mut self, listener: Slot, person: ConnId) {
         self.remove_all(listener, |_| true);
-        self.ignorers.remove(&Whom::Person(person));
+        for ignorer in self.ignorers.remove(&Whom::Person(person)).unwrap_or_default() {
+            let Some(list) = self.lists.get_mut(&ignorer) else { continue };
+            while let Some(at) = list.iter().position(|ignored| ignored.is_of(person)) {
+                let name = list[at].name;
+                if list.iter().filter(|ignored| ignored.is_named(&name)).count() > 1 {
+                    list.remove(at);
+                } else {
+                    list[at].person = None;
+                }
+            }
+        }
     }
 
     fn remove_all(&mut self, listener: Slot, is_meant: impl Fn(&Ignored) -> bool) -> bool {
@@ -134,20 +149,18 @@ impl Ignores {
     #[cfg(test)]
     pub(super) fn check(&self, is_here: impl Fn(ConnId) -> bool) {
         use std::collections::BTreeSet;
-        let listed: BTreeSet<(Whom, Slot)> = self
-            .lists
-            .iter()
-            .inspect(|(listener, list)| assert!(!list.is_empty(), "{listener:?} ignores nobody"))
-            .flat_map(|(listener, list)| list.iter().flat_map(Ignored::whom).map(|whom| (whom, *listener)))
-            .filter(|(whom, _)| !matches!(whom, Whom::Person(person) if !is_here(*person)))
-            .collect();
-        let indexed: BTreeSet<(Whom, Slot)> = self
-            .ignorers
-            .iter()
-            .inspect(|(whom, ignorers)| assert!(!ignorers.is_empty(), "nobody ignores {whom:?}"))
-            .inspect(|(_, ignorers)| assert!(ignorers.is_sorted()))
-            .flat_map(|(whom, ignorers)| ignorers.iter().map(|listener| (*whom, *listener)))
-            .collect();
+        let mut listed = BTreeSet::new();
+        for (listener, list) in &self.lists {
+            assert!(!list.is_empty(), "{listener:?} ignores nobody");
+            assert!(list.is_sorted_by_key(|ignored| ignored.name.folded()));
+            assert!(list.iter().flat_map(|ignored| ignored.person).all(|person| is_here(person.id)));
+            listed.extend(list.iter().flat_map(Ignored::whom).map(|whom| (whom, *listener)));
+        }
+        let mut indexed = BTreeSet::new();
+        for (whom, ignorers) in &self.ignorers {
+            assert!(!ignorers.is_empty() && ignorers.is_sorted(), "{whom:?}: {ignorers:?}");
+            indexed.extend(ignorers.iter().map(|listener| (*whom, *listener)));
+        }
         assert_eq!(listed, indexed);
     }
 }
@@ -175,7 +188,7 @@ mod tests {
     }
 
     fn add(ignores: &mut Ignores, listener: Slot, number: u64, name: &str) {
-        ignores.add(listener, nick(name), Contact { id: id(number), slot: Slot(0) });
+        ignores.add(listener, nick(name), Some(Contact { id: id(number), slot: Slot(0) }));
     }
 
     fn listed(ignores: &Ignores, listener: Slot) -> Vec<&str> {
@@ -189,7 +202,7 @@ mod tests {
         for (number, name) in [(7, "zoe"), (8, "Mallory"), (7, "ZOE")] {
             add(&mut ignores, ALICE, number, name);
         }
-        assert_eq!(listed(&ignores, ALICE), ["Mallory", "zoe"]);
+        assert_eq!(listed(&ignores, ALICE), ["Mallory", "ZOE"]);
         assert!(ignores.has(ALICE, &person(70, "mallory")) && !ignores.has(BOB, &person(8, "mallory")));
         assert!(ignores.remove(ALICE, &nick("ZOE"), None));
         assert!(!ignores.remove(ALICE, &nick("zoe"), None));
@@ -225,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_gone_ignores_nobody_and_its_name_is_ignored_still() {
+    fn of_whoever_is_gone_the_name_is_ignored() {
         let mut ignores = Ignores::default();
         add(&mut ignores, ALICE, 8, "mallory");
         add(&mut ignores, BOB, 8, "mallory");
@@ -234,8 +247,23 @@ mod tests {
         assert_eq!(ignores.ignorers(&person(8, "mallory")), [&[ALICE][..], &[ALICE]]);
         ignores.forget(Slot(3), id(8));
         ignores.check(|person| person != id(8));
+        assert_eq!(ignores.ignorers(&person(8, "eve")), [NOBODY, NOBODY]);
         assert_eq!(ignores.ignorers(&person(9, "mallory")), [&[ALICE][..], NOBODY]);
         ignores.forget(ALICE, id(1));
         assert!(ignores.is_empty() && ignores.ignorers.is_empty());
+    }
+
+    #[test]
+    fn a_name_that_many_have_had_is_listed_once() {
+        let mut ignores = Ignores::default();
+        ignores.add(ALICE, nick("eve"), None);
+        for number in 8..12 {
+            add(&mut ignores, ALICE, number, "eve");
+        }
+        assert_eq!(listed(&ignores, ALICE), ["eve"; 4]);
+        for (number, left) in [(9, 3), (8, 2), (11, 1), (10, 1)] {
+            ignores.forget(Slot(3), id(number));
+            assert_eq!(listed(&ignores, ALICE).len(), left, "without {number}");
+        }
     }
 }

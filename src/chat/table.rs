@@ -83,14 +83,14 @@ pub(super) static COMMANDS: [Command; 18] = [
         Takes::OptionalWord("#ROOM"),
         people::who,
         "list who is in the active room, or in another",
-        &[],
+        &["Who is away (/away) is marked."],
     ),
     command(
         "whois",
         Takes::Word("NICK"),
         people::whois,
         "tell how long somebody is here and idle, and in which rooms",
-        &["Addresses are never shown."],
+        &["And why they are away, if they are. Addresses are never shown."],
     ),
     command(
         "msg",
@@ -131,11 +131,17 @@ pub(super) static COMMANDS: [Command; 18] = [
         "hear somebody no more, or list whom you ignore",
         &[
             "What they say, to a room or to you alone, is not shown; they are not told.",
-            "Another name is no way out; whoever else takes theirs is not heard either.",
+            "It holds for the name, whoever has it, and for the person until they leave.",
             "Comings, goings and topics are shown all the same.",
         ],
     ),
-    command("unignore", Takes::Word("NICK"), ignore::unignore, "hear somebody again", &[]),
+    command(
+        "unignore",
+        Takes::Word("NICK"),
+        ignore::unignore,
+        "hear somebody again",
+        &["The name is one that /ignore lists, or the present one of somebody it lists."],
+    ),
     command(
         "away",
         Takes::OptionalText("TEXT"),

@@ -1,11 +1,12 @@
 //! `/ignore`, `/unignore`: whom one does not want to hear.
 
 use super::listing;
-use super::people::known_person;
 use crate::chat::command::{Answer, Arguments, Call, Refusal, quote};
 use crate::chat::ignores::Ignored;
+use crate::chat::names::NameError;
 use crate::chat::person::Contact;
 use crate::chat::{Hub, Nick, Outcome};
+use crate::id::Slot;
 
 /// `/ignore [NICK]`: lists whom the person ignores, or adds one. Whoever is ignored is not told.
 pub(in crate::chat) fn ignore(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answer {
@@ -14,8 +15,11 @@ pub(in crate::chat) fn ignore(call: &mut Call<'_>, arguments: Arguments<'_>) -> 
         return Ok(Outcome::Continue);
     }
     let (name, person) = ignorable(call, arguments.word)?;
-    call.hub.ignores.add(call.member, name, person);
-    call.answer(&format!("you ignore {name}; /unignore {name} ends it"));
+    if !is_full(call) {
+        call.hub.ignores.add(call.member, name, person);
+    }
+    let absent = if person.is_none() { ", who is not here" } else { "" };
+    call.answer(&format!("you ignore {name}{absent}; /unignore {name} ends it"));
     Ok(Outcome::Continue)
 }
 
@@ -31,33 +35,47 @@ fn list(call: &mut Call<'_>) {
 
 /// The name that was asked for, and by what name that person goes now.
 fn listed(hub: &Hub, ignored: &Ignored) -> String {
-    let now = hub.slot_of(ignored.person).map(|slot| hub.people[slot].nick);
+    let now = ignored.person.and_then(|person| hub.slot_of(person)).map(|slot| hub.people[slot].nick);
     match now {
         Some(now) if now != ignored.name => format!("{} (now {now})", ignored.name),
         _ => ignored.name.to_string(),
     }
 }
 
-/// Somebody who is here and whom the person may ignore.
-fn ignorable(call: &Call<'_>, word: &str) -> Result<(Nick, Contact), Refusal> {
-    let slot = known_person(call, word)?;
-    if slot == call.member {
+/// A name that the person may ignore, and who has it, if anybody does.
+fn ignorable(call: &Call<'_>, word: &str) -> Result<(Nick, Option<Contact>), Refusal> {
+    let (name, slot) = name_and_owner(call, word)
+        .map_err(|why| format!("{}: {why}; /ignore NICK takes a name", quote(word)))?;
+    if slot == Some(call.member) {
         return Err("you cannot ignore yourself; /ignore NICK takes the name of another".into());
     }
-    let person = &call.hub.people[slot];
-    let (name, person) = (person.nick, Contact { id: person.id, slot });
-    let (ignores, most) = (&call.hub.ignores, call.hub.rules.ignores_per_client);
-    if ignores.of(call.member).len() >= most as usize && !ignores.lists(call.member, &name, person) {
+    let person = slot.map(|slot| &call.hub.people[slot]);
+    let is_ignored = person.is_some_and(|person| call.hub.ignores.has(call.member, person))
+        || call.hub.ignores.has_name(call.member, &name);
+    if is_full(call) && !is_ignored {
+        let most = call.hub.rules.ignores_per_client;
         return Err(format!("you may ignore {most} at a time; /unignore one first").into());
     }
-    Ok((name, person))
+    Ok((name, slot.map(|slot| Contact { id: call.hub.people[slot].id, slot })))
+}
+
+/// Whether no further entry fits in the person's list.
+fn is_full(call: &Call<'_>) -> bool {
+    call.hub.ignores.of(call.member).len() >= call.hub.rules.ignores_per_client as usize
+}
+
+/// A name, as its owner writes it if there is one.
+fn name_and_owner(call: &Call<'_>, word: &str) -> Result<(Nick, Option<Slot>), NameError> {
+    let name = Nick::of_anybody(word)?;
+    let slot = call.hub.by_nick(&name);
+    Ok((slot.map_or(name, |slot| call.hub.people[slot].nick), slot))
 }
 
 /// `/unignore NICK`: hears somebody again, who need not be here, by a name that is listed or the present one.
 pub(in crate::chat) fn unignore(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answer {
     let unknown = || format!("you do not ignore {}; /ignore lists whom you do", quote(arguments.word)).into();
-    let name = Nick::of_anybody(arguments.word).map_err(|_| unknown())?;
-    let person = call.hub.by_nick(&name).map(|slot| call.hub.people[slot].id);
+    let (name, slot) = name_and_owner(call, arguments.word).map_err(|_| unknown())?;
+    let person = slot.map(|slot| call.hub.people[slot].id);
     if !call.hub.ignores.remove(call.member, &name, person) {
         return Err(unknown());
     }
@@ -143,6 +161,25 @@ mod tests {
             mallory sees 12:34 #lobby <MALLORY> it is me again
             second says /msg alice psst
             second sees 12:34 [MALLORY -> alice] psst",
+        );
+    }
+
+    #[test]
+    fn whoever_only_comes_to_say_one_line_can_be_ignored_when_it_is_gone() {
+        play(
+            "alice is here
+            spammer is here
+            spammer says buy
+            alice sees 12:34 #lobby <spammer> buy
+            spammer goes end of input
+            alice sees 12:34 #lobby <-- spammer (end of input)
+            alice says /ignore Spammer
+            alice sees -- you ignore Spammer, who is not here; /unignore Spammer ends it
+            again is here
+            again says /nick spammer
+            again sees -- you are now spammer
+            alice sees 12:34 #lobby -- again is now spammer
+            again says buy",
         );
     }
 
@@ -252,8 +289,8 @@ mod tests {
             alice sees -- you ignore nobody
             alice says /ignore alice
             alice sees !! you cannot ignore yourself; /ignore NICK takes the name of another
-            alice says /ignore dave
-            alice sees !! nobody is called dave; /who lists who is in your room
+            alice says /ignore a/b
+            alice sees !! a/b: a name is made of ASCII letters, digits and _ - [ ] { } ^ |; /ignore NICK takes a name
             alice says /unignore dave
             alice sees !! you do not ignore dave; /ignore lists whom you do
             alice says /unignore #?!
@@ -271,8 +308,15 @@ mod tests {
             alice sees !! you may ignore 2 at a time; /unignore one first
             alice says /ignore BOB
             alice sees -- you ignore bob; /unignore bob ends it
+            dave says /nick eve
+            dave sees -- you are now eve
+            alice sees 12:34 #lobby -- dave is now eve
+            bob sees 12:34 #lobby -- dave is now eve
+            carol sees 12:34 #lobby -- dave is now eve
+            alice says /ignore eve
+            alice sees -- you ignore eve; /unignore eve ends it
             alice says /ignore
-            alice sees -- you ignore 2: bob dave",
+            alice sees -- you ignore 2: bob dave (now eve)",
         );
     }
 }
