@@ -168,12 +168,30 @@ fn ctl_prints_tables_for_people() {
 }
 
 #[test]
+fn what_stands_behind_the_verb_of_ctl_is_no_option() {
+    let server = Server::start(&[]);
+    let mut alice = Client::named(&server, "alice");
+    let mut dashes = Client::named(&server, "--help");
+    alice.forget();
+    let said = server.ctl(&["say", "-hi", "--json", "there"]);
+    assert_eq!(said.stdout, "told 2 people\n", "{said:?}");
+    alice.skip_to("the word", |line| line.ends_with(" *** -hi --json there"));
+    let kicked = server.ctl(&["kick", "--help", "-h"]);
+    assert_eq!(kicked.code, Some(0), "{kicked:?}");
+    dashes.skip_to("the reason", |line| line == "-- kicked by the operator: -h");
+    let wrong = server.ctl(&["status", "--verbose"]);
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
+    assert!(wrong.stderr.contains("if --verbose is an option, it stands before the verb"), "{wrong:?}");
+}
+
+#[test]
 fn ctl_json_is_the_answer_as_it_came() {
     let server = Server::start(&[]);
     let _alice = Client::named(&server, "alice");
     let rooms = server.ctl(&["--json", "rooms"]);
     assert_eq!(rooms.stdout, "{\"ok\":true,\"rooms\":[{\"name\":\"lobby\",\"members\":1}]}\n");
     assert_eq!(server.ctl(&["rooms", "--json"]).stdout, rooms.stdout);
+    assert_eq!(server.ctl(&["connection", "alice", "--json"]).code, Some(0));
     let refused = server.ctl(&["--json", "kick", "nobody"]);
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert_eq!(refused.stdout, "{\"ok\":false,\"error\":\"nobody here is nobody\"}\n");

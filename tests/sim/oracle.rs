@@ -225,10 +225,12 @@ fn note_rooms(answer: &str, rooms: &mut BTreeSet<String>) {
     }
 }
 
-/// Whom somebody ignores, as the answers to it say.
+/// Whom somebody ignores, as the answers to it say. A name that nobody has is one that its client may take and give up.
 fn note_ignored(answer: &str, ignored: &mut BTreeSet<usize>) {
     if let Some((name, _)) = answer.strip_prefix("-- you ignore ").and_then(|rest| rest.split_once(';')) {
-        ignored.insert(owner_of_chosen(name));
+        if !name.ends_with(", who is not here") {
+            ignored.insert(owner_of_chosen(name));
+        }
     } else if let Some(name) = answer.strip_prefix("-- you no longer ignore ") {
         ignored.remove(&owner_of_chosen(name));
     }

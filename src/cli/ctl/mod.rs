@@ -17,7 +17,7 @@ use super::options::Options;
 use super::output::print;
 use crate::config::settings::{self, ControlPath};
 use crate::config::{Config, Loaded, load};
-use crate::engine::operator::{OperatorCommand, VERBS};
+use crate::engine::operator::{OperatorCommand, VERBS, VerbError};
 use crate::link::control::{self, Control};
 
 /// How long a server may be silent. It answers within a turn of its loop, which takes milliseconds.
@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is asked of a running server, and which one.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = after_help())]
+#[command(override_usage = "chatops ctl [OPTIONS] VERB [ARG]...", after_help = after_help())]
 pub(super) struct Ctl {
     /// Print the answer as it came: one line of JSON
     #[arg(long)]
@@ -35,13 +35,10 @@ pub(super) struct Ctl {
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     control: Option<PathBuf>,
 
-    /// What to do: one of the verbs below
-    #[arg(value_name = "VERB")]
-    verb: String,
-
-    /// What the verb takes; behind -- it may begin with a dash
-    #[arg(value_name = "ARG")]
-    arguments: Vec<String>,
+    /// What to do: one of the verbs below, and what it takes. All behind the verb is taken as it is: options stand
+    /// before it
+    #[arg(value_name = "VERB", required = true, trailing_var_arg = true)]
+    request: Vec<String>,
 }
 
 /// The verbs, as the table has them, and what the exit code says.
@@ -57,14 +54,42 @@ fn after_help() -> String {
     text
 }
 
+/// What is asked, understood.
+#[derive(Debug)]
+struct Request {
+    text: String,
+    command: OperatorCommand,
+    /// Whether the answer is printed as it came.
+    is_json: bool,
+}
+
+impl Request {
+    /// All behind the verb is what the verb takes, for nicks and reasons may begin with a dash. Where it cannot take
+    /// the `--json` at its end, that is the option.
+    fn of(ctl: &Ctl) -> Result<Self, StartError> {
+        let text = ctl.request.join(" ");
+        if text.contains(['\n', '\r', '\0']) {
+            return Err(StartError::Usage("a request is one line: leave out the line ends".to_owned()));
+        }
+        match (text.parse(), text.strip_suffix(" --json").map(|text| (text, text.parse()))) {
+            (Ok(command), _) => Ok(Self { text, command, is_json: ctl.json }),
+            (Err(_), Some((text, Ok(command)))) => Ok(Self { text: text.to_owned(), command, is_json: true }),
+            (Err(why), _) => Err(StartError::Usage(usage(&why, &ctl.request))),
+        }
+    }
+}
+
+/// What is wrong with a request, and where options belong if one may have been meant.
+fn usage(why: &VerbError, request: &[String]) -> String {
+    match request.iter().find(|word| word.len() > 1 && word.starts_with('-')) {
+        Some(option) => format!("{why}; if {option} is an option, it stands before the verb"),
+        None => why.to_string(),
+    }
+}
+
 /// Asks, and prints the answer.
 pub(super) fn run(ctl: &Ctl, before: Options) -> Result<(), Failure> {
-    let words: Vec<&str> = [&ctl.verb].into_iter().chain(&ctl.arguments).map(String::as_str).collect();
-    let request = words.join(" ");
-    if request.contains(['\n', '\r', '\0']) {
-        return Err(StartError::Usage("a request is one line: leave out the line ends".to_owned()).into());
-    }
-    let command = request.parse::<OperatorCommand>().map_err(|why| StartError::Usage(why.to_string()))?;
+    let Request { text: request, command, is_json } = Request::of(ctl)?;
     let path = match &ctl.control {
         Some(path) => path.clone(),
         None => the_only_one(before)?,
@@ -72,7 +97,7 @@ pub(super) fn run(ctl: &Ctl, before: Options) -> Result<(), Failure> {
     let answer = ask(&path, &request)?;
     let value: Value = serde_json::from_str(&answer).map_err(|error| no_answer(&path, &error.into()))?;
     let is_done = value["ok"] == true;
-    if ctl.json {
+    if is_json {
         print(&format!("{answer}\n"))?;
     } else if is_done {
         print(&show::answer(&command, &value))?;
