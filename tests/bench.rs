@@ -49,7 +49,7 @@ fn assert_clean(object: &Value) {
 fn without_a_target_a_private_server_is_measured() {
     let finished = bench(&["--clients", "20", "--for", "1s"]);
     assert_eq!((finished.code, &*finished.stderr), (Some(0), ""), "{finished:?}");
-    for part in ["private server: 20 clients", "connections ", "deliveries ", "p99.9", "server's CPU"] {
+    for part in ["private server, 20 clients:", "connections ", "deliveries ", "p99.9", "server's CPU"] {
         assert!(finished.stdout.contains(part), "no {part:?}: {finished:?}");
     }
     assert!(

@@ -228,7 +228,7 @@ impl Report {
             Pace::Rate(rate) => format!("{} a second", grouped(rate.get().into())),
         };
         format!(
-            "{}: {} clients, {} of them say lines of {} bytes, {pace}",
+            "{}, {} clients:\n{} of them say lines of {} bytes, {pace}",
             self.target,
             grouped(self.clients.into()),
             grouped(self.senders.into()),
@@ -312,7 +312,8 @@ mod tests {
     #[test]
     fn the_table_is_aligned() {
         let expected = "\
-private server: 1,000 clients, 10 of them say lines of 64 bytes, as fast as they arrive
+private server, 1,000 clients:
+10 of them say lines of 64 bytes, as fast as they arrive
 
 connections             4,000 /s  1,000 in 0.25 s
 lines said              1,000 /s  2,000 in 2.00 s
