@@ -153,7 +153,7 @@ impl Ignores {
         for (listener, list) in &self.lists {
             assert!(!list.is_empty(), "{listener:?} ignores nobody");
             assert!(list.is_sorted_by_key(|ignored| ignored.name.folded()));
-            assert!(list.iter().flat_map(|ignored| ignored.person).all(|person| is_here(person.id)));
+            assert!(list.iter().filter_map(|ignored| ignored.person).all(|person| is_here(person.id)));
             listed.extend(list.iter().flat_map(Ignored::whom).map(|whom| (whom, *listener)));
         }
         let mut indexed = BTreeSet::new();
