@@ -87,6 +87,18 @@ pub(in crate::chat) fn unignore(call: &mut Call<'_>, arguments: Arguments<'_>) -
 mod tests {
     use crate::chat::script::{Stage, play, rules};
 
+    /// Plays a script that begins with two in the lobby, of whom one ignores the other.
+    fn alice_ignores_mallory(script: &str) {
+        let mut stage = Stage::new(rules());
+        stage.play(
+            "alice is here
+            mallory is here
+            alice says /ignore mallory
+            alice sees -- you ignore mallory; /unignore mallory ends it",
+        );
+        stage.play(script);
+    }
+
     #[test]
     fn whoever_is_ignored_is_heard_by_the_others_only() {
         play(
@@ -117,12 +129,8 @@ mod tests {
 
     #[test]
     fn what_happens_to_a_room_is_told_whoever_does_it() {
-        play(
-            "alice is here
-            mallory is here
-            alice says /ignore mallory
-            alice sees -- you ignore mallory; /unignore mallory ends it
-            mallory says /topic deploys
+        alice_ignores_mallory(
+            "mallory says /topic deploys
             mallory sees -- topic of #lobby set: deploys
             alice sees 12:34 #lobby -- mallory set the topic: deploys
             mallory says /nick eve
@@ -135,12 +143,8 @@ mod tests {
 
     #[test]
     fn another_name_is_no_way_out_nor_is_another_connection() {
-        play(
-            "alice is here
-            mallory is here
-            alice says /ignore mallory
-            alice sees -- you ignore mallory; /unignore mallory ends it
-            mallory says /nick eve
+        alice_ignores_mallory(
+            "mallory says /nick eve
             mallory sees -- you are now eve
             alice sees 12:34 #lobby -- mallory is now eve
             mallory says it is me
@@ -185,12 +189,8 @@ mod tests {
 
     #[test]
     fn a_name_that_was_borrowed_is_free_again() {
-        play(
-            "alice is here
-            mallory is here
-            alice says /ignore mallory
-            alice sees -- you ignore mallory; /unignore mallory ends it
-            mallory says /nick bob
+        alice_ignores_mallory(
+            "mallory says /nick bob
             mallory sees -- you are now bob
             alice sees 12:34 #lobby -- mallory is now bob
             mallory goes quit
@@ -203,12 +203,8 @@ mod tests {
 
     #[test]
     fn whoever_had_an_ignored_name_for_a_while_is_heard_by_another() {
-        play(
-            "alice is here
-            mallory is here
-            alice says /ignore mallory
-            alice sees -- you ignore mallory; /unignore mallory ends it
-            mallory goes quit
+        alice_ignores_mallory(
+            "mallory goes quit
             alice sees 12:34 #lobby <-- mallory (quit)
             carol is here
             carol says /nick mallory
@@ -225,12 +221,8 @@ mod tests {
 
     #[test]
     fn somebody_is_heard_again_by_the_listed_name_or_the_present_one() {
-        play(
-            "alice is here
-            mallory is here
-            alice says /ignore mallory
-            alice sees -- you ignore mallory; /unignore mallory ends it
-            mallory says /nick eve
+        alice_ignores_mallory(
+            "mallory says /nick eve
             mallory sees -- you are now eve
             alice sees 12:34 #lobby -- mallory is now eve
             alice says /unignore eve
@@ -250,12 +242,8 @@ mod tests {
 
     #[test]
     fn a_private_line_that_is_not_heard_is_not_replied_to() {
-        play(
-            "alice is here
-            mallory is here
-            alice says /ignore mallory
-            alice sees -- you ignore mallory; /unignore mallory ends it
-            mallory says /msg alice psst
+        alice_ignores_mallory(
+            "mallory says /msg alice psst
             mallory sees 12:34 [mallory -> alice] psst
             alice says /reply what?
             alice sees !! nobody has written to you alone; /msg NICK TEXT
@@ -267,12 +255,8 @@ mod tests {
 
     #[test]
     fn a_successor_in_the_slot_ignores_nobody() {
-        play(
-            "alice is here
-            mallory is here
-            alice says /ignore mallory
-            alice sees -- you ignore mallory; /unignore mallory ends it
-            alice goes quit
+        alice_ignores_mallory(
+            "alice goes quit
             mallory sees 12:34 #lobby <-- alice (quit)
             bob is here
             mallory says hi
