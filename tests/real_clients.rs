@@ -145,6 +145,23 @@ fn a_line_piped_into_nc_is_posted_and_nc_ends_at_once() {
 }
 
 #[test]
+fn a_program_posts_an_object_through_nc_and_reads_objects() {
+    if !installed(&["nc.openbsd"]) {
+        return;
+    }
+    let server = Server::start(&[]);
+    let mut alice = Client::named(&server, "alice");
+    let input = "/set mode json\n{\"kind\":\"say\",\"text\":\"deploy done\"}\nhello\n";
+    let (output, _) = pipe_through("nc.openbsd", &["-N"], &server, input);
+    alice.skip_to("the line", |line| line == "HH:MM #lobby <guest-2> deploy done");
+    let told: Vec<&str> = output.lines().collect();
+    assert!(told[0].starts_with("-- chatops: you are guest-2"), "{output}");
+    assert!(told[1].starts_with(r#"{"v":1,"kind":"notice","time":"#), "{output}");
+    assert!(told[2].starts_with(r#"{"v":1,"kind":"refused","time":"#), "{output}");
+    assert_eq!(told.len(), 3, "{output}");
+}
+
+#[test]
 fn a_question_piped_into_nc_is_answered_before_it_ends() {
     for (program, arguments) in [("nc.openbsd", &["-N"][..]), ("ncat", &[]), ("socat", &[])] {
         if !installed(&[program]) {

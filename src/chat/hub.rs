@@ -15,7 +15,7 @@ use super::people::People;
 use super::person::{Absence, Contact, Membership, Person};
 use super::presence::Deadlines;
 use super::room::{Room, Rooms};
-use super::{Delivery, Line, Nick, RoomId, RoomName, Style};
+use super::{Delivery, Line, Nick, RoomId, RoomName, Style, json};
 use crate::id::{ConnId, Slot};
 use crate::time::Now;
 
@@ -116,13 +116,14 @@ impl Hub {
         }
     }
 
-    /// One message of a person: plain text or a command, scrubbed and without its end. Does nothing for a slot
-    /// that is nobody's.
+    /// One message of a person: plain text, a command, or an object in JSON mode, scrubbed and without its end. Does
+    /// nothing for a slot that is nobody's.
     pub fn message(&mut self, member: Slot, text: &str, now: Now, out: &mut impl Delivery) -> Outcome {
         self.announce_leavers(now, out);
         let Some(person) = self.people.get_mut(member) else { return Outcome::Continue };
         person.heard = now.moment.into();
         let done = match Message::read(text) {
+            _ if person.style.json => json::run(&mut Call { hub: self, member, now, out }, text),
             Message::Blank => Ok(Outcome::Continue),
             Message::Command { name, arguments } => {
                 command::run(&mut Call { hub: self, member, now, out }, name, arguments)
@@ -140,10 +141,14 @@ impl Hub {
     fn say(&self, member: Slot, text: &str, out: &mut impl Delivery) -> Result<Outcome, Refusal> {
         let person = &self.people[member];
         person.check_voice()?;
-        let id = person.active_room()?;
-        let line = Line::Say { room: &self.rooms[id].name, from: &person.nick, text };
-        out.tell_room(id, &self.deaf_to(member, id), &line);
+        self.say_in(person.active_room()?, member, text, out);
         Ok(Outcome::Continue)
+    }
+
+    /// A text of somebody who may speak, in a room that it is in.
+    pub(super) fn say_in(&self, room: RoomId, member: Slot, text: &str, out: &mut (impl Delivery + ?Sized)) {
+        let line = Line::Say { room: &self.rooms[room].name, from: &self.people[member].nick, text };
+        out.tell_room(room, &self.deaf_to(member, room), &line);
     }
 
     /// Who in a room does not read what a person says: itself, and whoever ignores it. Somebody may be there twice.
@@ -420,7 +425,7 @@ mod tests {
         assert_eq!((profile.nick().as_str(), profile.id()), ("alice", ConnId::FIRST));
         assert_eq!(profile.rooms().map(RoomName::as_str).collect::<Vec<_>>(), ["ops", "Dev", "lobby"]);
         assert_eq!(profile.room_count(), 3);
-        assert_eq!(profile.style(), Style { time: false, presence: true });
+        assert_eq!(profile.style(), Style { time: false, ..Style::default() });
         let names: Vec<_> = stage.hub.rooms().map(|room| room.name.as_str()).collect();
         assert_eq!(names, ["Dev", "lobby", "ops"]);
         assert!(!stage.hub.is_muted(alice));

@@ -128,10 +128,12 @@ pub struct Style {
     pub time: bool,
     /// Whether joins, leaves and renames of others are shown (`/set presence on|off`).
     pub presence: bool,
+    /// Whether each line is a JSON object, and each message of the person's as well (`/set mode json|text`).
+    pub json: bool,
 }
 
 impl Default for Style {
     fn default() -> Self {
-        Self { time: true, presence: true }
+        Self { time: true, presence: true, json: false }
     }
 }

@@ -12,6 +12,7 @@ pub mod delivery;
 mod handlers;
 pub mod hub;
 mod ignores;
+pub mod json;
 mod leavers;
 pub mod line;
 pub mod names;

@@ -36,7 +36,7 @@ impl Person {
             since: now.moment.into(),
             since_clock: [now.wall.hour, now.wall.minute],
             heard: now.moment.into(),
-            style: Style { time: true, presence: true },
+            style: Style::default(),
             is_muted: false,
             correspondent: None,
             rooms: RoomList::default(),

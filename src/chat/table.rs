@@ -155,7 +155,10 @@ pub(super) static COMMANDS: [Command; 18] = [
         Takes::OptionalPair("KEY", "VALUE"),
         session::set,
         "show how you want your lines, or change it",
-        &["/set alone lists the keys and their values."],
+        &[
+            "/set alone lists the keys and their values.",
+            "/set mode json is for programs: every message is one object, both ways.",
+        ],
     ),
     command(
         "ping",

@@ -2,15 +2,19 @@
 //! hub's.
 //!
 //! Each line is a run of pieces, put one behind the other: a room line is worded for every message said, so
-//! nothing here goes through the formatting machinery but the rare presence summary.
+//! nothing here goes through the formatting machinery but the rare presence summary. What programs read instead is
+//! in [`super::json`].
 
-use super::{Line, Style};
+use super::{Line, Style, json};
 use crate::time::WallTime;
 
 /// Appends the text of `line`, without its end, as somebody with this `style` reads it at `wall`.
 ///
 /// [`Style::presence`] is not looked at: whoever leaves such lines out asks [`Line::is_presence`].
 pub fn word(line: &Line<'_>, wall: WallTime, style: Style, out: &mut Vec<u8>) {
+    if style.json {
+        return json::word(line, wall, out);
+    }
     let is_timed = !matches!(line, Line::Notice(_) | Line::Refused(_));
     if is_timed && style.time {
         out.extend_from_slice(&clock(wall));
@@ -27,8 +31,7 @@ pub fn word(line: &Line<'_>, wall: WallTime, style: Style, out: &mut Vec<u8>) {
         Line::Notice(text) => push(out, &["-- ", text]),
         Line::Operator(text) => push(out, &["*** ", text]),
         Line::Presence { room, joined, left, renamed } => {
-            push(out, &["#", room.as_str()]);
-            push_counts(out, [(joined, " joined"), (left, " left"), (renamed, " renamed")]);
+            push(out, &["#", room.as_str(), " -- ", &counts(joined, left, renamed)]);
         }
         Line::Private { from, to, text } => {
             push(out, &["[", from.as_str(), " -> ", to.as_str(), "] ", text]);
@@ -61,12 +64,11 @@ fn push(out: &mut Vec<u8>, pieces: &[&str]) {
     }
 }
 
-fn push_counts(out: &mut Vec<u8>, counts: [(u32, &str); 3]) {
-    let mut separator = " -- ";
-    for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
-        push(out, &[separator, &count.to_string(), what]);
-        separator = ", ";
-    }
+/// `12 joined, 3 left, 2 renamed`, without what did not happen.
+pub(super) fn counts(joined: u32, left: u32, renamed: u32) -> String {
+    let all = [(joined, "joined"), (left, "left"), (renamed, "renamed")];
+    let happened = all.into_iter().filter(|(count, _)| *count > 0);
+    happened.map(|(count, what)| format!("{count} {what}")).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -102,7 +104,7 @@ mod tests {
             (Line::Topic { room, by: alice, text: "" }, "07:05 #Ops -- alice cleared the topic"),
         ] {
             assert_eq!(worded(&line, Style::default()), told);
-            let plain = Style { time: false, presence: true };
+            let plain = Style { time: false, ..Style::default() };
             assert_eq!(worded(&line, plain), told.strip_prefix("07:05 ").unwrap_or(told));
         }
     }

@@ -1,7 +1,6 @@
 //! How a line becomes bytes: worded in a style, delimited by a framing.
 
-use crate::chat::wording;
-use crate::chat::{Line, Style};
+use crate::chat::{Line, Style, json, wording};
 use crate::time::WallTime;
 use crate::wire::framing::Framing;
 
@@ -13,6 +12,15 @@ pub(super) struct Encoding {
 }
 
 impl Encoding {
+    /// The most bytes that `line` takes, but for the padding of `fixed` records.
+    pub(super) fn bytes_max(self, line: &Line<'_>) -> usize {
+        if self.style.json {
+            line.text().len() * json::GROWTH_MAX + json::WORDS_MAX
+        } else {
+            line.text().len() + Line::WORDS_MAX
+        }
+    }
+
     /// Appends `line`, said at `wall`, to `out`.
     pub(super) fn encode(self, line: &Line<'_>, wall: WallTime, out: &mut Vec<u8>) {
         self.framing.encode(out, |text| wording::word(line, wall, self.style, text));

@@ -95,7 +95,7 @@ impl Feed {
     /// Says a line. Gives the number of bytes.
     fn append(&mut self, chunks: &mut Chunks, line: &Line<'_>, wall: WallTime) -> u32 {
         let chunk = *self.chunk.get_or_insert_with(|| chunks.open());
-        chunks.make_room(chunk, bytes_max(line));
+        chunks.make_room(chunk, self.encoding.bytes_max(line));
         let span = chunks.append(chunk, |bytes| self.encoding.encode(line, wall, bytes));
         self.end = (span.end, self.end.1 + 1);
         span.end - span.start
@@ -133,13 +133,8 @@ impl Feed {
 
     /// Whether there is a chunk that has no room for `line`.
     fn is_full_for(&self, line: &Line<'_>) -> bool {
-        self.end.0 > 0 && self.end.0 as usize + bytes_max(line) > CHUNK_BYTES
+        self.end.0 > 0 && self.end.0 as usize + self.encoding.bytes_max(line) > CHUNK_BYTES
     }
-}
-
-/// The most bytes that a line takes, but for the padding of `fixed` records.
-fn bytes_max(line: &Line<'_>) -> usize {
-    line.text().len() + Line::WORDS_MAX
 }
 
 impl Feeds {

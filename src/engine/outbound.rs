@@ -6,6 +6,7 @@ use super::entry::Role;
 use super::record::Record;
 use super::server::Engine;
 use super::sockets::WriteError;
+use crate::chat::Line;
 use crate::id::Slot;
 use crate::session::{CloseReason, Limits, Wants};
 use crate::time::Moment;
@@ -75,15 +76,15 @@ impl Engine {
     ) -> Flushed {
         let (now, limits) = (self.board.now, self.board.limits_of(slot));
         let Some(entry) = self.board.entries.get_mut(slot.index()) else { return Flushed::All };
-        let framing = entry.session.framing();
+        let encoding = entry.encoding();
         let mut told = 0;
         let (offered, written) = {
             let mut slices = Slices::new();
             let offered =
                 entry.session.gather(&mut self.board.chunks, budget, &mut slices, |lines, bytes| {
                     told = lines;
-                    let text = format!("-- {lines} lines skipped");
-                    framing.encode(bytes, |out| out.extend_from_slice(text.as_bytes()));
+                    let text = format!("{lines} lines skipped");
+                    encoding.encode(&Line::Notice(&text), now.wall, bytes);
                 });
             (offered, write(&slices))
         };

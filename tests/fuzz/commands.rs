@@ -11,7 +11,7 @@ use chatops::wire::text::scrub;
 use crate::recipe::Recipe;
 
 /// Lines, and what ends one, so that a recipe is a talk of many.
-const PIECES: [&str; 43] = [
+const PIECES: [&str; 49] = [
     "\n",
     "\n",
     "\n/",
@@ -49,6 +49,12 @@ const PIECES: [&str; 43] = [
     "server",
     "time ",
     "presence ",
+    "mode ",
+    "json",
+    "\n{\"kind\":\"say\",\"text\":\"",
+    "\n{\"kind\":\"command\",\"text\":\"/",
+    "\"}",
+    "\\u001b",
     "off",
     "on",
     "-",

@@ -13,6 +13,7 @@ mod farewell;
 mod flood;
 mod framings;
 mod half_close;
+mod json;
 mod picture;
 mod shutdown;
 mod slow;

@@ -64,7 +64,8 @@ pub(in crate::chat) fn leave(call: &mut Call<'_>, arguments: Arguments<'_>) -> A
     Ok(Outcome::Continue)
 }
 
-fn own_room(call: &Call<'_>, word: &str) -> Result<RoomId, Refusal> {
+/// A room that the person is in, by its name.
+pub(in crate::chat) fn own_room(call: &Call<'_>, word: &str) -> Result<RoomId, Refusal> {
     call.active_room()?;
     let id = RoomName::parse(word).ok().and_then(|name| call.hub.rooms.named(&name));
     id.filter(|id| call.person().rooms.contains(*id)).ok_or_else(|| {

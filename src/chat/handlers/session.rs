@@ -3,7 +3,7 @@
 use crate::chat::command::{Answer, Arguments, Call, Refusal, quote};
 use crate::chat::{Outcome, Style};
 
-/// A key of `/set`. Both its values are words; the first is the one that is on.
+/// A key of `/set`. Both its values are words; the first is the one for which the field is set.
 struct Setting {
     key: &'static str,
     values: [&'static str; 2],
@@ -17,7 +17,7 @@ impl Setting {
     }
 }
 
-static SETTINGS: [Setting; 2] = [
+static SETTINGS: [Setting; 3] = [
     Setting {
         key: "time",
         values: ["hh:mm", "off"],
@@ -29,6 +29,12 @@ static SETTINGS: [Setting; 2] = [
         values: ["on", "off"],
         brief: "lines about who joins, leaves or takes another name",
         field: |style| &mut style.presence,
+    },
+    Setting {
+        key: "mode",
+        values: ["json", "text"],
+        brief: "what lines are, yours too; json is for programs",
+        field: |style| &mut style.json,
     },
 ];
 
@@ -63,8 +69,9 @@ fn list(call: &mut Call<'_>) {
 
 fn find(key: &str) -> Result<&'static Setting, Refusal> {
     SETTINGS.iter().find(|setting| setting.key.eq_ignore_ascii_case(key)).ok_or_else(|| {
-        let keys = SETTINGS.each_ref().map(|setting| setting.key).join(" and ");
-        format!("no key {}; there are {keys}: /set lists them", quote(key)).into()
+        let [others @ .., last] = SETTINGS.each_ref().map(|setting| setting.key);
+        let others = others.join(", ");
+        format!("no key {}; there are {others} and {last}: /set lists them", quote(key)).into()
     })
 }
 
@@ -112,6 +119,7 @@ mod tests {
             alice says /set
             alice sees -- time is hh:mm (hh:mm or off): the time before a line
             alice sees -- presence is on (on or off): lines about who joins, leaves or takes another name
+            alice sees -- mode is text (json or text): what lines are, yours too; json is for programs
             alice says /set time off
             alice sees -- time is off
             bob says hi
@@ -126,7 +134,8 @@ mod tests {
             alice sees -- time is hh:mm
             alice says /set
             alice sees -- time is hh:mm (hh:mm or off): the time before a line
-            alice sees -- presence is off (on or off): lines about who joins, leaves or takes another name",
+            alice sees -- presence is off (on or off): lines about who joins, leaves or takes another name
+            alice sees -- mode is text (json or text): what lines are, yours too; json is for programs",
         );
     }
 
@@ -135,7 +144,7 @@ mod tests {
         play(
             "alice is here
             alice says /set colour off
-            alice sees !! no key colour; there are time and presence: /set lists them
+            alice sees !! no key colour; there are time, presence and mode: /set lists them
             alice says /set time on
             alice sees !! time is hh:mm or off, not on
             alice says /set presence maybe

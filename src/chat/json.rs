@@ -1,0 +1,344 @@
+//! JSON mode (`/set mode json`), for programs: every message is one object, both ways.
+//!
+//! To the client: `{"v":1,"kind":"say","time":"2026-11-24T12:34:56.000Z","room":"ops","from":"alice","text":"hi"}`; what
+//! does not apply to a kind is left out. From the client: `{"kind":"say","room":"ops","text":"hi"}`, without `room` for
+//! the active one, or `{"kind":"command","text":"/who"}`. Anything else is refused, a key too many as well: a slip in
+//! `room` must not send a text elsewhere.
+
+use chrono::{DateTime, SecondsFormat};
+use serde::{Deserialize, Serialize};
+
+use super::command::{self, Answer, Call, Message, Refusal};
+use super::handlers::rooms::own_room;
+use super::{Line, Outcome, wording};
+use crate::time::WallTime;
+use crate::wire::text::scrub;
+
+/// Bytes that an object adds to the text in it at most, as [`Line::WORDS_MAX`] has it for text.
+pub const WORDS_MAX: usize = 192;
+/// How many bytes may come of one byte of text: quotes, backslashes and tabs get a backslash.
+pub const GROWTH_MAX: usize = 2;
+
+/// The version of the form.
+const VERSION: u8 = 1;
+/// What a program may send, for the refusal of all else.
+const USAGE: &str = r#"send {"kind":"say","text":"…"} or {"kind":"command","text":"/set mode text"}"#;
+
+/// A line as a program reads it.
+#[derive(Debug, Serialize)]
+struct Object<'a> {
+    v: u8,
+    kind: &'static str,
+    time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    room: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a str>,
+}
+
+/// What a program asks for.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+enum Request {
+    Say { room: Option<Clean>, text: Clean },
+    Command { text: Clean },
+}
+
+/// Text out of an object. Its escapes can spell what no message has as it arrives: it is scrubbed once more.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+struct Clean(String);
+
+impl From<String> for Clean {
+    fn from(text: String) -> Self {
+        Self(scrub(text.as_bytes()).text.into_owned())
+    }
+}
+
+/// Appends the object of `line`, without its end, as it is read at `wall`.
+///
+/// # Panics
+///
+/// Never: an object of strings always has a form in JSON, and a vector takes all that is written to it.
+pub(super) fn word(line: &Line<'_>, wall: WallTime, out: &mut Vec<u8>) {
+    let summary;
+    let mut object = Object {
+        v: VERSION,
+        kind: kind(line),
+        time: DateTime::from_timestamp_millis(wall.unix_ms)
+            .unwrap_or_default()
+            .to_rfc3339_opts(SecondsFormat::Millis, true),
+        room: None,
+        from: None,
+        to: None,
+        text: Some(line.text()).filter(|text| !text.is_empty()),
+    };
+    match line {
+        Line::Action { room, from, .. } | Line::Say { room, from, .. } => {
+            (object.room, object.from) = (Some(room.as_str()), Some(from.as_str()));
+        }
+        Line::Joined { room, who } | Line::Left { room, who, .. } | Line::Topic { room, by: who, .. } => {
+            (object.room, object.from) = (Some(room.as_str()), Some(who.as_str()));
+        }
+        Line::Notice(_) | Line::Operator(_) | Line::Refused(_) => {}
+        Line::Presence { room, joined, left, renamed } => {
+            summary = wording::counts(*joined, *left, *renamed);
+            (object.room, object.text) = (Some(room.as_str()), Some(summary.as_str()));
+        }
+        Line::Private { from, to, .. } => {
+            (object.from, object.to) = (Some(from.as_str()), Some(to.as_str()));
+        }
+        Line::Renamed { room, old, new } => {
+            object.room = Some(room.as_str());
+            (object.from, object.to) = (Some(old.as_str()), Some(new.as_str()));
+        }
+    }
+    serde_json::to_writer(out, &object).expect("strings have a form in JSON, and memory takes all");
+}
+
+const fn kind(line: &Line<'_>) -> &'static str {
+    match line {
+        Line::Action { .. } => "action",
+        Line::Joined { .. } => "join",
+        Line::Left { .. } => "leave",
+        Line::Notice(_) | Line::Presence { .. } => "notice",
+        Line::Operator(_) => "operator",
+        Line::Private { .. } => "private",
+        Line::Refused(_) => "refused",
+        Line::Renamed { .. } => "rename",
+        Line::Say { .. } => "say",
+        Line::Topic { .. } => "topic",
+    }
+}
+
+/// Does what one message of a program asks for.
+pub(super) fn run(call: &mut Call<'_>, message: &str) -> Answer {
+    if message.trim().is_empty() {
+        return Ok(Outcome::Continue);
+    }
+    match read(message)? {
+        Request::Say { text, .. } if text.0.trim().is_empty() => Ok(Outcome::Continue),
+        Request::Say { room, text } => {
+            call.person().check_voice()?;
+            let room = match room {
+                Some(name) => own_room(call, &name.0)?,
+                None => call.active_room()?,
+            };
+            call.hub.say_in(room, call.member, &text.0, call.out);
+            Ok(Outcome::Continue)
+        }
+        Request::Command { text } => match Message::read(&text.0) {
+            Message::Command { name, arguments } => command::run(call, name, arguments),
+            Message::Blank | Message::Text(_) => {
+                Err(r#"a command begins with /; a text is sent by {"kind":"say","text":"…"}"#.into())
+            }
+        },
+    }
+}
+
+fn read(message: &str) -> Result<Request, Refusal> {
+    serde_json::from_str(message).map_err(|error| {
+        let what = if error.is_data() {
+            "that is no object for this server".to_owned()
+        } else {
+            format!("that is no JSON, at byte {} of it", error.column())
+        };
+        format!("{what}; {USAGE}").into()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::chat::script::play;
+    use crate::chat::{Nick, RoomName};
+
+    const NOON: WallTime = WallTime { unix_ms: 1_795_867_200_123, hour: 13, minute: 0, second: 0 };
+
+    fn object(line: &Line<'_>) -> Value {
+        let mut bytes = Vec::new();
+        word(line, NOON, &mut bytes);
+        let mut value: Value = serde_json::from_slice(&bytes).unwrap();
+        let fields = value.as_object_mut().unwrap();
+        assert_eq!(fields.remove("v"), Some(json!(1)));
+        assert_eq!(fields.remove("time"), Some(json!("2026-11-28T12:00:00.123Z")));
+        value
+    }
+
+    #[test]
+    fn every_line_is_an_object_of_its_kind() {
+        let (room, alice, bob) =
+            (&RoomName::parse("Ops").unwrap(), &Nick::parse("alice").unwrap(), &Nick::parse("bob").unwrap());
+        let text = r#"a "quote" \ 世界"#;
+        for (line, told) in [
+            (
+                Line::Action { room, from: alice, text },
+                json!({"kind":"action","room":"Ops","from":"alice","text":text}),
+            ),
+            (Line::Joined { room, who: bob }, json!({"kind":"join","room":"Ops","from":"bob"})),
+            (
+                Line::Left { room, who: bob, reason: "left" },
+                json!({"kind":"leave","room":"Ops","from":"bob","text":"left"}),
+            ),
+            (Line::Left { room, who: bob, reason: "" }, json!({"kind":"leave","room":"Ops","from":"bob"})),
+            (Line::Notice(text), json!({"kind":"notice","text":text})),
+            (Line::Operator(text), json!({"kind":"operator","text":text})),
+            (
+                Line::Presence { room, joined: 12, left: 0, renamed: 2 },
+                json!({"kind":"notice","room":"Ops","text":"12 joined, 2 renamed"}),
+            ),
+            (
+                Line::Private { from: alice, to: bob, text },
+                json!({"kind":"private","from":"alice","to":"bob","text":text}),
+            ),
+            (Line::Refused(text), json!({"kind":"refused","text":text})),
+            (
+                Line::Renamed { room, old: alice, new: bob },
+                json!({"kind":"rename","room":"Ops","from":"alice","to":"bob"}),
+            ),
+            (
+                Line::Say { room, from: alice, text },
+                json!({"kind":"say","room":"Ops","from":"alice","text":text}),
+            ),
+            (
+                Line::Topic { room, by: alice, text },
+                json!({"kind":"topic","room":"Ops","from":"alice","text":text}),
+            ),
+            (Line::Topic { room, by: alice, text: "" }, json!({"kind":"topic","room":"Ops","from":"alice"})),
+        ] {
+            assert_eq!(object(&line), told);
+        }
+    }
+
+    #[test]
+    fn a_program_speaks_and_reads_objects() {
+        play(
+            r##"alice is here
+            bob is here
+            bob says /set mode json
+            bob sees {"v":1,"kind":"notice","time":"1970-01-01T00:00:00.000Z","text":"mode is json"}
+            alice says say "hi"
+            bob sees {"v":1,"kind":"say","time":"1970-01-01T00:00:00.000Z","room":"lobby","from":"alice","text":"say \"hi\""}
+            bob says {"kind":"say","text":"/who \u00fcber"}
+            alice sees 12:34 #lobby <bob> /who über
+            bob says {"kind":"say","text":" "}
+            bob says
+            bob says {"kind":"command","text":"/join #ops"}
+            bob sees {"v":1,"kind":"notice","time":"1970-01-01T00:00:00.000Z","text":"you are in #ops (1 here)"}
+            bob says {"kind":"say","room":"LOBBY","text":"one"}
+            alice sees 12:34 #lobby <bob> one
+            bob says {"kind":"say","room":"#lobby","text":"two"}
+            alice sees 12:34 #lobby <bob> two
+            bob says {"kind":"say","text":"nobody hears it in #ops"}
+            bob says {"kind":"command","text":"/set mode text"}
+            bob sees -- mode is text"##,
+        );
+    }
+
+    #[test]
+    fn what_escapes_spell_is_scrubbed() {
+        play(
+            r#"alice is here
+            bob is here
+            bob says /set mode json
+            bob sees {"v":1,"kind":"notice","time":"1970-01-01T00:00:00.000Z","text":"mode is json"}
+            bob says {"kind":"say","text":"\u001b[2J\r\n12:34 *** \u202eall"}
+            alice sees 12:34 #lobby <bob> ␛[2J␍␊12:34 *** �all
+            bob says {"kind":"command","text":"/me waves\nall"}
+            alice sees 12:34 #lobby * bob waves␊all"#,
+        );
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        let refused = |why: &str| {
+            let text = json!(why);
+            format!(
+                "bob sees {{\"v\":1,\"kind\":\"refused\",\"time\":\"1970-01-01T00:00:00.000Z\",\"text\":{text}}}\n"
+            )
+        };
+        let no_json = |column: usize| refused(&format!("that is no JSON, at byte {column} of it; {USAGE}"));
+        let no_object = || refused(&format!("that is no object for this server; {USAGE}"));
+        let no_command =
+            || refused(r#"a command begins with /; a text is sent by {"kind":"say","text":"…"}"#);
+        let mut script = "bob is here\nbob says /set mode json\n".to_owned();
+        script += "bob sees {\"v\":1,\"kind\":\"notice\",\"time\":\"1970-01-01T00:00:00.000Z\",\"text\":\"mode is json\"}\n";
+        for (message, told) in [
+            ("/who", no_json(1)),
+            ("hello", no_json(1)),
+            (r#"{"kind":"say","text":"cut"#, no_json(25)),
+            (r#"{"kind":"say","text":"\ud800"}"#, no_json(29)),
+            (r#"{"kind":"say","text":"a"} {}"#, no_json(27)),
+            (r#"{"kind":"say","rom":"ops","text":"a"}"#, no_object()),
+            (r#"{"kind":"say","text":"a","text":"b"}"#, no_object()),
+            (r#"{"kind":"say"}"#, no_object()),
+            (r#"{"kind":"say","text":7}"#, no_object()),
+            (r#"{"kind":"action","text":"a"}"#, no_object()),
+            (r#"{"text":"a"}"#, no_object()),
+            ("[]", no_object()),
+            ("17", no_object()),
+            (r#"{"kind":"command","text":"hello"}"#, no_command()),
+            (r#"{"kind":"command","text":"//who"}"#, no_command()),
+            (r#"{"kind":"command","text":""}"#, no_command()),
+            (
+                r#"{"kind":"say","room":"ops","text":"a"}"#,
+                refused("you are not in #ops; /whois bob shows your rooms"),
+            ),
+        ] {
+            script += &["bob says ", message, "\n", &told].concat();
+        }
+        play(&script);
+    }
+
+    #[test]
+    fn the_muted_are_refused_as_in_text() {
+        play(
+            r#"alice is here
+            bob is here
+            bob says /set mode json
+            bob sees {"v":1,"kind":"notice","time":"1970-01-01T00:00:00.000Z","text":"mode is json"}
+            bob is muted
+            bob says {"kind":"say","text":"hi"}
+            bob sees {"v":1,"kind":"refused","time":"1970-01-01T00:00:00.000Z","text":"the operator has muted you; wait until they let you speak again"}"#,
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn an_object_gives_its_text_back_and_is_bounded(raw in prop::collection::vec(any::<u8>(), 0..300)) {
+            let text = &*scrub(&raw).text;
+            let longest = "x".repeat(24);
+            let (room, nick) = (&RoomName::parse(&longest).unwrap(), &Nick::parse(&longest).unwrap());
+            for line in [
+                Line::Say { room, from: nick, text },
+                Line::Private { from: nick, to: nick, text },
+                Line::Renamed { room, old: nick, new: nick },
+                Line::Presence { room, joined: u32::MAX, left: u32::MAX, renamed: u32::MAX },
+            ] {
+                let mut bytes = Vec::new();
+                word(&line, NOON, &mut bytes);
+                let most = line.text().len() * GROWTH_MAX + WORDS_MAX;
+                // Four bytes are the length in front of a message, the longest of the framings' ends.
+                prop_assert!(bytes.len() + 4 <= most, "{} of {most}", bytes.len());
+                let value: Value = serde_json::from_slice(&bytes).unwrap();
+                if !line.text().is_empty() {
+                    prop_assert_eq!(value["text"].as_str(), Some(line.text()));
+                }
+            }
+        }
+
+        #[test]
+        fn no_request_gets_a_control_character_through(text in any::<String>()) {
+            let message = json!({"kind": "say", "text": text}).to_string();
+            let Ok(Request::Say { text: Clean(clean), .. }) = read(&message) else { panic!("refused") };
+            prop_assert_eq!(scrub(clean.as_bytes()).text, clean.as_str());
+        }
+    }
+}
