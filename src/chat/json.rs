@@ -312,7 +312,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_object_gives_its_text_back_and_is_bounded(raw in prop::collection::vec(any::<u8>(), 0..300)) {
+        fn an_object_gives_its_text_back_and_is_bounded(
+            raw in prop::collection::vec(prop_oneof![any::<u8>(), Just(b'"'), Just(b'\\'), Just(b'\t')], 0..300),
+        ) {
             let text = &*scrub(&raw).text;
             let longest = "x".repeat(24);
             let (room, nick) = (&RoomName::parse(&longest).unwrap(), &Nick::parse(&longest).unwrap());
