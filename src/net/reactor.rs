@@ -26,8 +26,11 @@ use crate::time::{Moment, Now};
 
 /// Events taken in one turn.
 const EVENTS_MAX: NonZeroUsize = NonZeroUsize::new(1024).expect("1024 is not 0");
-/// A wait that took no longer did not have to sleep: the loop is busy.
-const BUSY_WAIT: Duration = Duration::from_micros(15);
+/// How long a busy loop stays awake with nothing to do, and how soon the next events come to one that is busy: whoever
+/// was just written to answers in no time, and to be woken costs both sides more.
+const AWAKE_FOR: Duration = Duration::from_micros(30);
+/// A wait that took no longer did not have to sleep.
+const SHORT_WAIT: Duration = Duration::from_micros(15);
 /// How long a busy loop goes on looking for more before it writes.
 const GATHER_FOR: Duration = Duration::from_micros(50);
 /// The least number of recipients for whom it does: each that shares a write saves one, and a look costs two.
@@ -69,6 +72,8 @@ pub(super) struct Reactor {
     pub(super) queries: Vec<Query>,
     pub(super) reading: ReadingOrder,
     pub(super) gauge: Gauge,
+    /// Whether the last wait found something as good as at once.
+    pub(super) is_busy: bool,
     pub(super) logged: u64,
     pub(super) sink: Sink,
 }
@@ -103,6 +108,7 @@ impl Reactor {
             queries: Vec::new(),
             reading: ReadingOrder::default(),
             gauge: Gauge::new(),
+            is_busy: false,
             logged: 0,
             sink: Box::new(|_| {}),
         })
@@ -127,14 +133,15 @@ impl Reactor {
     }
 
     fn turn(&mut self, events: &mut Events) -> io::Result<()> {
-        let timeout = self.timeout();
         let asked = self.clock.moment();
-        self.poller.wait(events, timeout)?;
+        self.wait(events, asked)?;
         let now = self.clock.now();
+        let waited = now.moment.since(asked);
+        self.is_busy = waited <= AWAKE_FOR;
         self.engine.begin_turn(now);
         self.sockets.time.begin(now.moment);
         self.ingest(events, now.moment);
-        if now.moment.since(asked) <= BUSY_WAIT {
+        if waited <= SHORT_WAIT {
             self.gather(events, now.moment)?;
         }
         // Behind every wait of this turn, which may have taken in the bell that tells of mail.
@@ -146,6 +153,17 @@ impl Reactor {
         self.publish();
         self.gauge.record(self.clock.moment().since(now.moment));
         Ok(())
+    }
+
+    /// Waits for events, from `asked` on. A busy loop looks for them a while before it sleeps.
+    fn wait(&self, events: &mut Events, asked: Moment) -> io::Result<()> {
+        let timeout = self.timeout();
+        while self.is_busy && timeout != Some(Duration::ZERO) && self.clock.moment().since(asked) < AWAKE_FOR {
+            if self.poller.wait(events, Some(Duration::ZERO))? > 0 {
+                return Ok(());
+            }
+        }
+        self.poller.wait(events, timeout).map(|_| ())
     }
 
     /// Takes in more before anything is written: a busy loop will be back at once, and each line that it finds now
