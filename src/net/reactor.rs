@@ -158,7 +158,8 @@ impl Reactor {
     /// Waits for events, from `asked` on. A busy loop looks for them a while before it sleeps.
     fn wait(&self, events: &mut Events, asked: Moment) -> io::Result<()> {
         let timeout = self.timeout();
-        while self.is_busy && timeout != Some(Duration::ZERO) && self.clock.moment().since(asked) < AWAKE_FOR {
+        while self.is_busy && timeout != Some(Duration::ZERO) && self.clock.moment().since(asked) < AWAKE_FOR
+        {
             if self.poller.wait(events, Some(Duration::ZERO))? > 0 {
                 return Ok(());
             }
