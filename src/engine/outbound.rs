@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice};
 
+use super::encoding::Encoding;
 use super::entry::Role;
 use super::record::Record;
 use super::server::Engine;
@@ -9,7 +10,7 @@ use super::sockets::WriteError;
 use crate::chat::Line;
 use crate::id::Slot;
 use crate::session::{CloseReason, Limits, Wants};
-use crate::time::Moment;
+use crate::time::{Moment, Now};
 use crate::wire::outbox::Slices;
 
 /// What became of a write.
@@ -83,8 +84,7 @@ impl Engine {
             let offered =
                 entry.session.gather(&mut self.board.chunks, budget, &mut slices, |lines, bytes| {
                     told = lines;
-                    let text = format!("{lines} lines skipped");
-                    encoding.encode(&Line::Notice(&text), now.wall, bytes);
+                    tell_of_gap(lines, encoding, now, bytes);
                 });
             (offered, write(&slices))
         };
@@ -180,4 +180,11 @@ impl Engine {
             _ => Flushed::More,
         }
     }
+}
+
+/// Appends what stands in the place of lines that were skipped. Seldom, and so kept out of the way of every write.
+#[cold]
+fn tell_of_gap(lines: u32, encoding: Encoding, now: Now, out: &mut Vec<u8>) {
+    let text = format!("{lines} lines skipped");
+    encoding.encode(&Line::Notice(&text), now.wall, out);
 }
