@@ -5,6 +5,8 @@
 //! the active one, or `{"kind":"command","text":"/who"}`. Anything else is refused, a key too many as well: a slip in
 //! `room` must not send a text elsewhere.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +23,8 @@ pub const GROWTH_MAX: usize = 2;
 
 /// The version of the form.
 const VERSION: u8 = 1;
+/// What [`scrub`] shows instead of LF and CR.
+const LINE_ENDS: [char; 2] = ['␊', '␍'];
 /// What a program may send, for the refusal of all else.
 const USAGE: &str = r#"send {"kind":"say","text":"…"} or {"kind":"command","text":"/set mode text"}"#;
 
@@ -141,7 +145,7 @@ pub(super) fn run(call: &mut Call<'_>, message: &str) -> Answer {
 }
 
 fn read(message: &str) -> Result<Request, Refusal> {
-    serde_json::from_str(message).map_err(|error| {
+    serde_json::from_str(&with_line_ends(message)).map_err(|error| {
         let what = if error.is_data() {
             "that is no object for this server".to_owned()
         } else {
@@ -149,6 +153,21 @@ fn read(message: &str) -> Result<Request, Refusal> {
         };
         format!("{what}; {USAGE}").into()
     })
+}
+
+/// An object may go over several lines where a line end does not end a message. Those between its tokens came here as
+/// their stand-ins, and are white space again; one within a string is text.
+fn with_line_ends(message: &str) -> Cow<'_, str> {
+    if !message.contains(LINE_ENDS) {
+        return Cow::Borrowed(message);
+    }
+    let (mut is_string, mut is_escaped) = (false, false);
+    let restored = message.chars().map(|c| {
+        is_string ^= c == '"' && !is_escaped;
+        is_escaped = c == '\\' && !is_escaped;
+        if !is_string && LINE_ENDS.contains(&c) { ' ' } else { c }
+    });
+    Cow::Owned(restored.collect())
 }
 
 #[cfg(test)]
@@ -254,6 +273,17 @@ mod tests {
             bob says {"kind":"command","text":"/me waves\nall"}
             alice sees 12:34 #lobby * bob waves␊all"#,
         );
+    }
+
+    #[test]
+    fn line_ends_between_tokens_are_white_space() {
+        let text = |message: &str| match read(&scrub(message.as_bytes()).text) {
+            Ok(Request::Say { text: Clean(text), .. }) => Some(text),
+            _ => None,
+        };
+        let pretty = "{\r\n  \"kind\": \"say\",\n  \"text\": \"␊ \\\"␊\\\\\"\n}";
+        assert_eq!(text(pretty).as_deref(), Some("␊ \"␊\\"));
+        assert_eq!(text("{\"kind\":\"say\",␊\"text\":\"a\"}").as_deref(), Some("a"));
     }
 
     #[test]

@@ -110,6 +110,7 @@ fn every_framing_carries_objects() {
     });
     let program = world.connect_on(1, "127.0.0.1:50000");
     world.sends(program, b"/set mode json\0{\"kind\":\"say\",\n\"text\":\"a\\nb\"}\0");
+    assert!(world.lines(alice).contains(&"12:34 #lobby <guest-3> a␊b".to_owned()));
     world.everybody_has_read();
     world.says(alice, "hi");
     let bytes = world.bytes(program);
