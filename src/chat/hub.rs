@@ -122,13 +122,16 @@ impl Hub {
         self.announce_leavers(now, out);
         let Some(person) = self.people.get_mut(member) else { return Outcome::Continue };
         person.heard = now.moment.into();
-        let done = match Message::read(text) {
-            _ if person.style.json => json::run(&mut Call { hub: self, member, now, out }, text),
-            Message::Blank => Ok(Outcome::Continue),
-            Message::Command { name, arguments } => {
-                command::run(&mut Call { hub: self, member, now, out }, name, arguments)
+        let done = if person.style.json {
+            json::run(&mut Call { hub: self, member, now, out }, text)
+        } else {
+            match Message::read(text) {
+                Message::Blank => Ok(Outcome::Continue),
+                Message::Command { name, arguments } => {
+                    command::run(&mut Call { hub: self, member, now, out }, name, arguments)
+                }
+                Message::Text(text) => self.say(member, text, out),
             }
-            Message::Text(text) => self.say(member, text, out),
         };
         done.unwrap_or_else(|Refusal(why)| {
             out.answer(member, &Line::Refused(&why));
@@ -171,11 +174,17 @@ impl Hub {
         deaf
     }
 
-    /// How many are in the room that somebody speaks to; 0 for one who is in none.
+    /// How many are in the room that somebody speaks to; 0 for one who is in none. A program may name any room that it is
+    /// in: the largest counts.
     #[must_use]
     pub fn audience(&self, member: Slot) -> usize {
-        let room = self.people.get(member).and_then(|person| person.active_room().ok());
-        room.and_then(|room| self.rooms.get(room)).map_or(0, |room| room.members.len())
+        let Some(person) = self.people.get(member) else { return 0 };
+        let size = |room: RoomId| self.rooms[room].members.len();
+        if person.style.json {
+            person.rooms.ids().map(size).max().unwrap_or(0)
+        } else {
+            person.rooms.active().map_or(0, size)
+        }
     }
 
     /// The operator speaks to everybody.

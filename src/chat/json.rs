@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 use chrono::{DateTime, SecondsFormat};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::command::{self, Answer, Call, Message, Refusal};
 use super::handlers::rooms::own_room;
@@ -48,8 +48,14 @@ struct Object<'a> {
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 enum Request {
-    Say { room: Option<Clean>, text: Clean },
-    Command { text: Clean },
+    Say {
+        #[serde(default, deserialize_with = "named")]
+        room: Option<Clean>,
+        text: Clean,
+    },
+    Command {
+        text: Clean,
+    },
 }
 
 /// Text out of an object. Its escapes can spell what no message has as it arrives: it is scrubbed once more.
@@ -61,6 +67,11 @@ impl From<String> for Clean {
     fn from(text: String) -> Self {
         Self(scrub(text.as_bytes()).text.into_owned())
     }
+}
+
+/// A room that is there has a name: `null`, which most programs make of a variable that was never set, is none.
+fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Clean>, D::Error> {
+    Clean::deserialize(deserializer).map(Some)
 }
 
 /// Appends the object of `line`, without its end, as it is read at `wall`.
@@ -145,14 +156,20 @@ pub(super) fn run(call: &mut Call<'_>, message: &str) -> Answer {
 }
 
 fn read(message: &str) -> Result<Request, Refusal> {
+    // An array of the values would do for serde.
+    if message.trim_start_matches(LINE_ENDS).trim_start().starts_with('[') {
+        return Err(no_object());
+    }
     serde_json::from_str(&with_line_ends(message)).map_err(|error| {
-        let what = if error.is_data() {
-            "that is no object for this server".to_owned()
-        } else {
-            format!("that is no JSON, at byte {} of it", error.column())
-        };
-        format!("{what}; {USAGE}").into()
+        if error.is_data() {
+            return no_object();
+        }
+        format!("that cannot be read as JSON, at byte {} of it; {USAGE}", error.column()).into()
     })
+}
+
+fn no_object() -> Refusal {
+    format!("that is no object for this server; {USAGE}").into()
 }
 
 /// An object may go over several lines where a line end does not end a message. Those between its tokens came here as
@@ -271,7 +288,9 @@ mod tests {
             bob says {"kind":"say","text":"\u001b[2J\r\n12:34 *** \u202eall"}
             alice sees 12:34 #lobby <bob> ␛[2J␍␊12:34 *** �all
             bob says {"kind":"command","text":"/me waves\nall"}
-            alice sees 12:34 #lobby * bob waves␊all"#,
+            alice sees 12:34 #lobby * bob waves␊all
+            bob says {"kind":"say","text":"a\udb40\udd00b"}
+            alice sees 12:34 #lobby <bob> a�b"#,
         );
     }
 
@@ -294,7 +313,8 @@ mod tests {
                 "bob sees {{\"v\":1,\"kind\":\"refused\",\"time\":\"1970-01-01T00:00:00.000Z\",\"text\":{text}}}\n"
             )
         };
-        let no_json = |column: usize| refused(&format!("that is no JSON, at byte {column} of it; {USAGE}"));
+        let no_json =
+            |column: usize| refused(&format!("that cannot be read as JSON, at byte {column} of it; {USAGE}"));
         let no_object = || refused(&format!("that is no object for this server; {USAGE}"));
         let no_command =
             || refused(r#"a command begins with /; a text is sent by {"kind":"say","text":"…"}"#);
@@ -313,6 +333,9 @@ mod tests {
             (r#"{"kind":"action","text":"a"}"#, no_object()),
             (r#"{"text":"a"}"#, no_object()),
             ("[]", no_object()),
+            (r#" ["say","lobby","a"]"#, no_object()),
+            (r#"["command","/ping"]"#, no_object()),
+            (r#"{"kind":"say","room":null,"text":"a"}"#, no_object()),
             ("17", no_object()),
             (r#"{"kind":"command","text":"hello"}"#, no_command()),
             (r#"{"kind":"command","text":"//who"}"#, no_command()),
@@ -320,6 +343,10 @@ mod tests {
             (
                 r#"{"kind":"say","room":"ops","text":"a"}"#,
                 refused("you are not in #ops; /whois bob shows your rooms"),
+            ),
+            (
+                r#"{"kind":"say","room":"\u001b[2J","text":"a"}"#,
+                refused("you are not in #␛[2J; /whois bob shows your rooms"),
             ),
         ] {
             script += &["bob says ", message, "\n", &told].concat();
@@ -336,6 +363,8 @@ mod tests {
             bob sees {"v":1,"kind":"notice","time":"1970-01-01T00:00:00.000Z","text":"mode is json"}
             bob is muted
             bob says {"kind":"say","text":"hi"}
+            bob sees {"v":1,"kind":"refused","time":"1970-01-01T00:00:00.000Z","text":"the operator has muted you; wait until they let you speak again"}
+            bob says {"kind":"say","room":"lobby","text":"hi"}
             bob sees {"v":1,"kind":"refused","time":"1970-01-01T00:00:00.000Z","text":"the operator has muted you; wait until they let you speak again"}"#,
         );
     }

@@ -337,7 +337,8 @@ impl Delivery for Switchboard {
 
     fn restyle(&mut self, member: Slot, style: Style) {
         let Some(entry) = self.entries.get_mut(member.index()) else { return };
-        entry.style = style;
+        // An object has its time whatever is set: who reads objects reads the same bytes.
+        entry.style = Style { time: style.time || style.json, ..style };
         for room in entry.seats.iter().map(|seat| seat.room).collect::<Vec<_>>() {
             self.left(room, member);
             self.joined(room, member);

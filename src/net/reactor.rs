@@ -26,10 +26,10 @@ use crate::time::{Moment, Now};
 
 /// Events taken in one turn.
 const EVENTS_MAX: NonZeroUsize = NonZeroUsize::new(1024).expect("1024 is not 0");
-/// How long a busy loop stays awake with nothing to do, and how soon the next events come to one that is busy: whoever
-/// was just written to answers in no time, and to be woken costs both sides more.
-const AWAKE_FOR: Duration = Duration::from_micros(30);
-/// A wait that took no longer did not have to sleep.
+/// How long a busy loop looks for events before it sleeps, and the longest wait that leaves it busy: whoever was just
+/// written to answers in no time, and to be woken costs both sides more.
+const LOOK_FOR: Duration = Duration::from_micros(30);
+/// After no longer a wait it is worth to gather: so much was there already that more will be.
 const SHORT_WAIT: Duration = Duration::from_micros(15);
 /// How long a busy loop goes on looking for more before it writes.
 const GATHER_FOR: Duration = Duration::from_micros(50);
@@ -72,8 +72,10 @@ pub(super) struct Reactor {
     pub(super) queries: Vec<Query>,
     pub(super) reading: ReadingOrder,
     pub(super) gauge: Gauge,
-    /// Whether the last wait found something as good as at once.
-    pub(super) is_busy: bool,
+    /// Whether it is of use to look for events before a wait sleeps.
+    can_look: bool,
+    /// Whether the last wait was over as good as at once.
+    is_busy: bool,
     pub(super) logged: u64,
     pub(super) sink: Sink,
 }
@@ -108,6 +110,7 @@ impl Reactor {
             queries: Vec::new(),
             reading: ReadingOrder::default(),
             gauge: Gauge::new(),
+            can_look: has_processors(),
             is_busy: false,
             logged: 0,
             sink: Box::new(|_| {}),
@@ -137,7 +140,7 @@ impl Reactor {
         self.wait(events, asked)?;
         let now = self.clock.now();
         let waited = now.moment.since(asked);
-        self.is_busy = waited <= AWAKE_FOR;
+        self.is_busy = waited <= LOOK_FOR;
         self.engine.begin_turn(now);
         self.sockets.time.begin(now.moment);
         self.ingest(events, now.moment);
@@ -158,8 +161,9 @@ impl Reactor {
     /// Waits for events, from `asked` on. A busy loop looks for them a while before it sleeps.
     fn wait(&self, events: &mut Events, asked: Moment) -> io::Result<()> {
         let timeout = self.timeout();
-        while self.is_busy && timeout != Some(Duration::ZERO) && self.clock.moment().since(asked) < AWAKE_FOR
-        {
+        let may_look = self.can_look && self.is_busy && timeout != Some(Duration::ZERO);
+        while may_look && self.clock.moment().since(asked) < LOOK_FOR {
+            // The bell of the mailbox counts: it rings once, and would be slept upon.
             if self.poller.wait(events, Some(Duration::ZERO))? > 0 {
                 return Ok(());
             }
@@ -223,6 +227,12 @@ impl Reactor {
 /// Adds a source to the poller.
 fn watch<S: std::os::fd::AsFd + 'static>(poller: &Poller, source: S, key: usize) -> io::Result<Watched<S>> {
     poller.watch(source, key, Interest::READ).map_err(|(_, error)| error)
+}
+
+/// Whether there are several processors: with one, nobody can send while the loop looks. Where the system does not say
+/// it, there is one. (That the process may run on one only does not matter.)
+fn has_processors() -> bool {
+    std::fs::read_to_string("/sys/devices/system/cpu/online").is_ok_and(|online| online.trim() != "0")
 }
 
 /// A descriptor to hold back.

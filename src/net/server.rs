@@ -140,3 +140,36 @@ fn words_of(panic: &(dyn Any + Send)) -> String {
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
     format!("broken invariant: {}", text.unwrap_or("it did not say which"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+    use crate::config::settings::ControlPath;
+    use crate::engine::operator::OperatorCommand;
+    use crate::link::{Link, Request};
+
+    /// The bell of a request rings once: whatever the loop does when it comes, it must not sleep upon it.
+    #[test]
+    fn a_request_is_answered_however_soon_it_follows_the_last() {
+        const DEADLINE: Duration = Duration::from_secs(10);
+        let mut config = Config::default();
+        config.listen.0[0].address = ListenAddr::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)));
+        config.control.path = ControlPath::Off;
+        let clock = Clock::start();
+        let mut server = Server::bind(&config, clock.clone()).unwrap();
+        let mut link = server.attach(|| {});
+        let running = std::thread::spawn(move || server.run());
+        for ticket in 0..2_000 {
+            let asked = clock.moment();
+            link.request(Request::Verb { ticket, command: OperatorCommand::Pause }).unwrap();
+            while link.response().unwrap().is_none() {
+                assert!(clock.moment().since(asked) < DEADLINE, "request {ticket} is not answered");
+                std::hint::spin_loop();
+            }
+        }
+        link.request(Request::Verb { ticket: 0, command: OperatorCommand::Stop }).unwrap();
+        assert!(matches!(running.join().unwrap().unwrap(), End::Drained(_)));
+    }
+}

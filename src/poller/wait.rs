@@ -48,7 +48,7 @@ impl Events {
         self.ready.iter().filter_map(|event| Some(readiness(key(event)?, event.flags)))
     }
 
-    /// Waits for `poller`, and gives the number of events.
+    /// Waits for `poller`, and gives the number of events, a notification among them.
     pub(super) fn wait(&mut self, poller: &polling::Poller, timeout: Option<Duration>) -> io::Result<usize> {
         self.ready.clear();
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout.min(SLEEP_MAX)).ok());
@@ -56,13 +56,12 @@ impl Events {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        let count = self.iter().count();
-        if count < self.ready.len() {
+        if self.iter().count() < self.ready.len() {
             // The other events are level-triggered, and lost by nobody.
             self.inner.clear();
             poller.wait(&mut self.inner, Some(Duration::ZERO))?;
         }
-        Ok(count)
+        Ok(self.ready.len())
     }
 }
 
@@ -105,7 +104,7 @@ impl Events {
         })
     }
 
-    /// Waits for `poller`, and gives the number of events.
+    /// Waits for `poller`, and gives the number of events; the crate does not tell of a notification.
     pub(super) fn wait(&mut self, poller: &polling::Poller, timeout: Option<Duration>) -> io::Result<usize> {
         self.inner.clear();
         poller.wait(&mut self.inner, timeout)

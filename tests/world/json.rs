@@ -92,8 +92,9 @@ fn what_a_slow_program_misses_is_told_in_its_place() {
         let text = object["text"].as_str().unwrap().to_owned();
         if let Some(count) = text.strip_suffix(" lines skipped") {
             assert_eq!(object["kind"], "notice");
-            skipped += count.parse::<usize>().unwrap();
-            next += skipped;
+            let count: usize = count.parse().unwrap();
+            skipped += count;
+            next += count;
         } else {
             assert_eq!(text, next.to_string());
             next += 1;
