@@ -6,7 +6,6 @@
 mod parse;
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use arrayvec::ArrayString;
@@ -15,6 +14,7 @@ use regex::Regex;
 use super::cells::idle;
 use super::events;
 use super::picture::{Picture, send_q};
+use crate::engine::network::Network;
 use crate::engine::record::Entry;
 use crate::engine::snapshot::{ConnId, Peer, Row};
 
@@ -37,7 +37,7 @@ struct Term {
 enum Test {
     Flag(String),
     Id(ConnId),
-    Ip(Net),
+    Ip(Network),
     Nick(String),
     Number(Quantity, Relation, u64),
     Pattern(Regex),
@@ -162,29 +162,6 @@ impl Relation {
             Self::Above => value > than,
             Self::Below => value < than,
             Self::Equal => value == than,
-        }
-    }
-}
-
-/// A network: addresses that share their first bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Net {
-    base: IpAddr,
-    bits: u32,
-}
-
-impl Net {
-    fn holds(self, address: IpAddr) -> bool {
-        match (self.base, address) {
-            (IpAddr::V4(base), IpAddr::V4(address)) => {
-                let mask = u32::MAX.checked_shl(32 - self.bits).unwrap_or(0);
-                base.to_bits() & mask == address.to_bits() & mask
-            }
-            (IpAddr::V6(base), IpAddr::V6(address)) => {
-                let mask = u128::MAX.checked_shl(128 - self.bits).unwrap_or(0);
-                base.to_bits() & mask == address.to_bits() & mask
-            }
-            _ => false,
         }
     }
 }

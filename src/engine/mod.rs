@@ -16,6 +16,7 @@ mod entry;
 mod feeds;
 mod inbound;
 mod journal;
+pub mod network;
 pub mod operator;
 mod outbound;
 mod parting;

@@ -1,11 +1,10 @@
 //! Reading a filter.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use regex::RegexBuilder;
 
-use super::{Filter, Net, Quantity, Relation, Term, Test, whole_micros};
+use super::{Filter, Quantity, Relation, Term, Test, whole_micros};
 use crate::time::parse_span;
 
 /// The most memory a regular expression may take once compiled.
@@ -85,16 +84,6 @@ impl Quantity {
     }
 }
 
-impl Net {
-    fn parse(text: &str) -> Option<Self> {
-        let (base, bits) = text.split_once('/').map_or((text, None), |(base, bits)| (base, Some(bits)));
-        let base = base.parse::<IpAddr>().ok()?.to_canonical();
-        let most = if base.is_ipv4() { 32 } else { 128 };
-        let bits = bits.map_or(Some(most), |bits| bits.parse().ok().filter(|bits| *bits <= most))?;
-        Some(Self { base, bits })
-    }
-}
-
 /// Reads `/regex/` at the start of `text`; what follows it is left. `\/` is a slash within.
 fn pattern(text: &str) -> Result<(Test, &str), FilterError> {
     let body = &text[1..];
@@ -166,9 +155,7 @@ fn named(name: &str, value: &str) -> Result<Test, FilterError> {
     match name {
         "flag" => Ok(Test::Flag(value.to_owned())),
         "id" => value.parse().map(Test::Id).map_err(|why| FilterError(format!("id:{value}: {why}"))),
-        "ip" => Net::parse(value)
-            .map(Test::Ip)
-            .ok_or_else(|| FilterError(format!("ip:{value} is no address or network, such as 10.0.0.0/8"))),
+        "ip" => value.parse().map(Test::Ip).map_err(|why| FilterError(format!("ip:{value} is {why}"))),
         "nick" => Ok(Test::Nick(value.to_owned())),
         "state" => Ok(Test::State(value.to_owned())),
         _ => Err(FilterError(format!("no field {name}: here; there are {FIELDS}"))),
