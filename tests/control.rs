@@ -245,6 +245,38 @@ fn the_other_verbs_do_what_they_say() {
 }
 
 #[test]
+fn a_ban_ends_whom_it_hits_and_keeps_them_out() {
+    let server = Server::start(&[]);
+    let [mut alice, mut bob, _carol] = people(&server, ["alice", "bob", "carol"]);
+    let preview = parsed(&server.ctl(&["--json", "ban", "BOB", "preview"]));
+    assert_eq!(preview["hits"], json!([2]));
+    let banned = server.ctl(&["ban", "bob", "too", "loud"]);
+    assert_eq!(banned.stdout, "banned bob, ended 1 client: #2 bob\n", "{banned:?}");
+    let (lines, end) = bob.lines_to_end(DEADLINE);
+    assert_eq!((lines, end), (vec!["-- banned by the operator: too loud".to_owned()], End::Fin));
+    alice.expect("HH:MM #lobby <-- bob (banned: too loud)");
+    assert!(alice.refused("/nick bob").contains("banned"));
+
+    let refused = server.ctl(&["ban", "127.0.0.0/8"]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("it would end 2 of "), "{refused:?}");
+    assert_eq!(server.ctl(&["ban", "127.0.0.0/8", "for", "1h", "force"]).code, Some(0));
+    assert_eq!(alice.lines_to_end(DEADLINE).0, ["-- banned by the operator for 1h"]);
+    let (lines, end) = Client::connect(&server).lines_to_end(DEADLINE);
+    assert!(lines.len() == 1 && lines[0].starts_with("!! you are banned for another 59 m"), "{lines:?}");
+    assert_eq!(end, End::Fin);
+    let listed = server.ctl(&["bans"]).stdout;
+    let rows: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["WHAT", "LEFT", "AGE", "REFUSED", "REASON"]);
+    assert_eq!((rows[1][0], &rows[1][3..]), ("bob", &["0", "too", "loud"][..]));
+    assert_eq!((rows[2][0], rows[2][3]), ("127.0.0.0/8", "1"));
+    assert_eq!(server.ctl(&["unban", "127.0.0.0/8"]).stdout, "unbanned 127.0.0.0/8\n");
+    Client::named(&server, "dave");
+    server.ctl(&["unban", "bob"]);
+    assert_eq!(server.ctl(&["bans"]).stdout, "nobody is banned\n");
+}
+
+#[test]
 fn malformed_verbs_are_wrong_usage_and_need_no_server() {
     for (arguments, told) in [
         (&["ctl", "kcik", "7"][..], "no such verb: kcik"),

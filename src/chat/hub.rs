@@ -4,13 +4,14 @@
 //! a room has a member; names are unique without case; [`Delivery`] is told of every joining and leaving, in the
 //! order in which they happen. Each message that is refused gets one `!!` line and changes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use smallvec::SmallVec;
 
 use super::command::{self, Call, Message, Refusal};
 use super::ignores::Ignores;
 use super::leavers::Leavers;
+use super::names::Folded;
 use super::people::People;
 use super::person::{Absence, Contact, Membership, Person};
 use super::presence::Deadlines;
@@ -66,6 +67,8 @@ pub struct Hub {
     pub(super) deadlines: Deadlines,
     pub(super) leavers: Leavers,
     pub(super) ignores: Ignores,
+    /// Names that nobody may take.
+    pub(super) barred: BTreeSet<Folded>,
     /// Those who are away.
     pub(super) absences: BTreeMap<Slot, Absence>,
 }
@@ -81,6 +84,7 @@ impl Hub {
             deadlines: Deadlines::new(),
             leavers: Leavers::default(),
             ignores: Ignores::default(),
+            barred: BTreeSet::new(),
             absences: BTreeMap::new(),
         }
     }
@@ -192,6 +196,15 @@ impl Hub {
         self.announce_leavers(now, out);
         for member in self.people.slots() {
             out.tell(member, &Line::Operator(text));
+        }
+    }
+
+    /// Whether nobody may take this name from now on, compared without case. Whoever has it keeps it.
+    pub fn bar(&mut self, nick: &Nick, on: bool) {
+        if on {
+            self.barred.insert(nick.folded());
+        } else {
+            self.barred.remove(&nick.folded());
         }
     }
 

@@ -108,6 +108,7 @@ pub(super) static KEYS: &[Key<Config>] = &[
     key!(limits.rooms in 1..=CLIENTS_MAX),
     key!(limits.rooms_per_client in 1..=CLIENTS_MAX),
     key!(limits.ignores_per_client in 1..=1_000),
+    key!(limits.bans in 1..=10_000),
     key!(flood.enabled),
     key!(flood.burst_lines => |lines| rate(lines, &(1..=CLIENTS_MAX))),
     key!(flood.lines_per_second => |lines| rate(lines, &(1..=CLIENTS_MAX))),

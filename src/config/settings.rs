@@ -191,6 +191,8 @@ pub struct Limits {
     pub rooms_per_client: u32,
     /// People that one client may ignore.
     pub ignores_per_client: u32,
+    /// Bans at a time.
+    pub bans: u32,
     /// What happens to a client whose outbox is full.
     pub on_full: OnFull,
     /// Bytes waiting, none acknowledged and nothing received for so long: reset.
@@ -223,6 +225,7 @@ impl Default for Limits {
             rooms: 10_000,
             rooms_per_client: 20,
             ignores_per_client: 20,
+            bans: 1_000,
             on_full: OnFull::Skip,
             stall: Duration::from_secs(120),
             send_buffer: ByteSize::kib(64),

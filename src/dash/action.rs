@@ -7,6 +7,7 @@ use crate::time::Now;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     Back,
+    Ban,
     Bottom,
     Category,
     Clients,
@@ -102,7 +103,7 @@ const fn spec(
 
 /// Every action, in the order of help.
 #[rustfmt::skip]
-pub(crate) static ACTIONS: [Spec; 37] = [
+pub(crate) static ACTIONS: [Spec; 38] = [
     spec(Action::Down, "down", &["j", "Down"], Group::Move, "next row", App::down),
     spec(Action::Up, "up", &["k", "Up"], Group::Move, "row before", App::up),
     spec(Action::Top, "top", &["g", "Home"], Group::Move, "first row", App::top),
@@ -131,6 +132,7 @@ pub(crate) static ACTIONS: [Spec; 37] = [
     spec(Action::Kick, "kick", &["x"], Group::Act, "kick: a last line, FIN, close", App::ask_kick),
     spec(Action::Shutdown, "shutdown", &["w"], Group::Act, "shutdown: one direction, or both", App::ask_shutdown),
     spec(Action::Reset, "reset", &["X"], Group::Act, "reset: RST, now", App::ask_reset),
+    spec(Action::Ban, "ban", &["B"], Group::Act, "ban its address, which asks", App::ask_ban),
     spec(Action::Mute, "mute", &["u"], Group::Act, "mute, which asks; or unmute", App::ask_mute),
     spec(Action::Say, "say", &["i"], Group::Act, "say a line to everybody", App::open_say),
     spec(Action::PauseAccepting, "pause-accepting", &["p"], Group::Act, "accept nobody new, or again", App::toggle_accepting),

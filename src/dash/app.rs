@@ -54,7 +54,7 @@ pub(crate) enum Mode {
     Help(usize),
     /// Whether the server goes on.
     Quit,
-    /// The reason for a kick is typed.
+    /// The reason for a kick or a ban is typed.
     Reason(Dialog, TextInput),
     /// A line to everybody is typed.
     Say(TextInput),

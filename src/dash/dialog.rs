@@ -3,6 +3,8 @@
 //! A dialog holds the ids it was opened for; nothing that moves, sorts or leaves the table changes them. The harmless
 //! answer is the default: Enter alone and Esc do nothing to anybody.
 
+mod ban;
+
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -13,9 +15,13 @@ use crate::engine::operator::{Half, OperatorCommand, Who};
 use crate::engine::snapshot::{ConnId, Flags, Nick, Peer, Row};
 use crate::time::write_span;
 
+pub(crate) use ban::Ban;
+
 /// What a dialog is about to do to its targets, or to the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verb {
+    /// End whom it hits, and keep them out.
+    Ban(Ban),
     /// End the server.
     Drain(Option<Duration>),
     /// A last line with this reason, FIN, close.
@@ -110,7 +116,7 @@ impl Dialog {
             (KeyCode::Char('n') | KeyCode::Enter | KeyCode::Esc, _) => Answer::No,
             (KeyCode::Char('y'), Verb::Shutdown(None)) => Answer::None,
             (KeyCode::Char('y'), _) => Answer::Yes,
-            (KeyCode::Char('r'), Verb::Kick(_)) => Answer::Reason,
+            (KeyCode::Char('r'), Verb::Ban(_) | Verb::Kick(_)) => Answer::Reason,
             (KeyCode::Char('r'), Verb::Shutdown(_)) => Answer::Choose(Half::Read),
             (KeyCode::Char('w'), Verb::Shutdown(_)) => Answer::Choose(Half::Write),
             (KeyCode::Char('b'), Verb::Shutdown(_)) => Answer::Choose(Half::Both),
@@ -120,8 +126,9 @@ impl Dialog {
 
     /// The commands that `y` sends: one for each target that is still there, or one for the server.
     pub(crate) fn commands(&self, live: &Picture) -> Vec<OperatorCommand> {
-        match self.verb {
-            Verb::Drain(time) => vec![OperatorCommand::Drain(time)],
+        match &self.verb {
+            Verb::Ban(ban) => ban.commands(live),
+            Verb::Drain(time) => vec![OperatorCommand::Drain(*time)],
             Verb::Stop => vec![OperatorCommand::Stop],
             _ => {
                 let living = self.targets.iter().filter(|target| live.living(target.id).is_some());
@@ -137,17 +144,33 @@ impl Dialog {
             Verb::Mute(time) => OperatorCommand::Mute { who, time: *time },
             Verb::Reset => OperatorCommand::Reset(who),
             Verb::Shutdown(half) => OperatorCommand::Shutdown { who, half: (*half)? },
-            Verb::Drain(_) | Verb::Stop => return None,
+            Verb::Ban(_) | Verb::Drain(_) | Verb::Stop => return None,
         })
+    }
+
+    /// What is said with it, if anything can be.
+    pub(crate) fn reason(&self) -> &str {
+        match &self.verb {
+            Verb::Ban(Ban { reason, .. }) | Verb::Kick(reason) => reason,
+            _ => "",
+        }
+    }
+
+    /// This is said with it.
+    pub(crate) fn set_reason(&mut self, text: &str) {
+        if let Verb::Ban(Ban { reason, .. }) | Verb::Kick(reason) = &mut self.verb {
+            text.clone_into(reason);
+        }
     }
 
     /// The question as it is shown now.
     pub(crate) fn panel(&self, live: &Picture, raw: bool) -> Panel {
         let targets: Vec<Target> = self.targets.iter().map(|target| target.now(live)).collect();
-        let (whom, known, list) = match targets.as_slice() {
-            [] => (String::new(), None, Vec::new()),
-            [one] => (format!(" {one}"), self.fate(*one, live, raw), Vec::new()),
-            many => {
+        let (whom, known, list) = match (targets.as_slice(), &self.verb) {
+            ([], Verb::Ban(ban)) => (format!(" {}", ban.whom(live)), None, ban.list(live, raw)),
+            ([], _) => (String::new(), None, Vec::new()),
+            ([one], _) => (format!(" {one}"), self.fate(*one, live, raw), Vec::new()),
+            (many, _) => {
                 let listed = |target: &Target| match self.fate(*target, live, raw) {
                     Some(fate) => format!("{target}: {fate}"),
                     None => target.to_string(),
@@ -192,6 +215,7 @@ impl Dialog {
     /// The verb in a word or two.
     pub(crate) fn word(&self) -> String {
         match &self.verb {
+            Verb::Ban(_) => "ban".to_owned(),
             Verb::Drain(_) => "drain the server".to_owned(),
             Verb::Kick(_) => "kick".to_owned(),
             Verb::Mute(_) => "mute".to_owned(),
@@ -207,6 +231,7 @@ impl Dialog {
         let ids: Vec<String> = self.targets.iter().map(|target| target.id.to_string()).collect();
         let ids = ids.join(" ");
         match &self.verb {
+            Verb::Ban(ban) => ban.line(),
             Verb::Drain(time) => OperatorCommand::Drain(*time).to_string(),
             Verb::Kick(reason) if reason.is_empty() => format!("kick {ids}"),
             Verb::Kick(reason) => format!("kick {ids} {reason}"),
@@ -221,6 +246,7 @@ impl Dialog {
     fn consequence(&self, live: &Picture) -> String {
         let everybody = units::counted(u64::from(live.status().clients), "client", "clients");
         match &self.verb {
+            Verb::Ban(ban) => ban.consequence(live),
             Verb::Drain(_) | Verb::Stop => format!("The server ends: {everybody} told, flushed and closed."),
             Verb::Kick(reason) if reason.is_empty() => {
                 "A last line, flush, FIN. What is not taken within 5 s is lost.".to_owned()
@@ -263,7 +289,7 @@ impl Dialog {
             };
             choices.push(("y", self.word() + &all));
         }
-        if let Verb::Kick(_) = self.verb {
+        if let Verb::Ban(_) | Verb::Kick(_) = self.verb {
             choices.push(("r", "give a reason".to_owned()));
         }
         choices

@@ -6,12 +6,13 @@ use super::operator::{Question, Who};
 use super::server::Engine;
 use super::snapshot::Row;
 
-/// Rooms named in one line.
-const ROOMS_NAMED_MAX: usize = 5;
+/// How many of many are named in one line.
+const NAMED_MAX: usize = 5;
 
 impl Engine {
     pub(super) fn brief(&self, question: Question) -> Result<String, String> {
         match question {
+            Question::Bans => Ok(self.bans_in_brief()),
             Question::Closed => Ok(self.closed_in_brief()),
             Question::Connection(who) => self.connection_in_brief(who),
             Question::Connections => {
@@ -20,6 +21,7 @@ impl Engine {
                 let connections = counted(clients as usize, "connection", "connections");
                 Ok(format!("{connections}, {half} half-closed, {slow} slow"))
             }
+            Question::Preview(mask) => Ok(self.preview(&mask).message),
             Question::Rooms => Ok(self.rooms_in_brief()),
             Question::Status => {
                 let status = self.status();
@@ -34,6 +36,13 @@ impl Engine {
                     status.lines_skipped
                 ))
             }
+        }
+    }
+
+    fn bans_in_brief(&self) -> String {
+        match self.bans.len() {
+            0 => "nobody is banned".to_owned(),
+            _ => named(self.bans.iter().map(|ban| ban.mask.to_string())),
         }
     }
 
@@ -69,17 +78,9 @@ impl Engine {
     }
 
     fn rooms_in_brief(&self) -> String {
-        let named: Vec<String> = self
-            .hub
-            .rooms()
-            .take(ROOMS_NAMED_MAX)
-            .map(|room| format!("{} {}", room.name, room.members))
-            .collect();
-        let more = self.hub.room_count().saturating_sub(named.len());
-        match (named.is_empty(), more) {
-            (true, _) => "no rooms".to_owned(),
-            (false, 0) => named.join(", "),
-            (false, more) => format!("{} and {more} more", named.join(", ")),
+        match self.hub.room_count() {
+            0 => "no rooms".to_owned(),
+            _ => named(self.hub.rooms().map(|room| format!("{} {}", room.name, room.members))),
         }
     }
 }
@@ -87,6 +88,15 @@ impl Engine {
 /// `1 person`, `2 people`
 pub(super) fn counted(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// `#7 alice, #9 bob and 12 more`
+pub(super) fn named(mut all: impl Iterator<Item = String>) -> String {
+    let first: Vec<String> = all.by_ref().take(NAMED_MAX).collect();
+    match all.count() {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
 }
 
 /// `#7 alice (quit)`
@@ -97,7 +107,7 @@ fn gone_in_words(row: &Row) -> String {
 }
 
 /// `41 s`, `3 m 20 s`, `2 h 14 m`
-fn in_words(span: Duration) -> String {
+pub(super) fn in_words(span: Duration) -> String {
     let seconds = span.as_secs();
     match seconds {
         0..60 => format!("{seconds} s"),

@@ -1,4 +1,4 @@
-//! Who comes in: the caps on connections, and the few that are told why they do not.
+//! Who comes in: the caps on connections, bans, and the few that are told why they do not.
 
 use std::collections::HashMap;
 use std::io;
@@ -35,6 +35,15 @@ pub enum AcceptFailure {
     Connection,
     /// Descriptors or memory have run out: it lasts, and accepting pauses.
     Exhausted,
+}
+
+/// Why somebody is not let in.
+#[derive(Debug)]
+struct Barrier {
+    /// For the operator.
+    why: &'static str,
+    /// For whoever stands before it.
+    told: String,
 }
 
 /// The counts that the caps need.
@@ -144,8 +153,8 @@ impl Engine {
     pub fn accepted(&mut self, listener: u16, peer: Peer) -> Admission {
         let now = self.board.now;
         self.board.totals.accepted += 1;
-        let full = self.door.full(peer);
-        if let Some(why) = full {
+        let barrier = self.barrier(peer);
+        if let Some(Barrier { why, .. }) = barrier {
             self.board.totals.refused += 1;
             if self.door.lingering >= LINGERING_MAX || self.is_stopping() {
                 return Admission::Away;
@@ -153,15 +162,15 @@ impl Engine {
             self.board.journal.add(now, Record::Refused { peer, why });
         }
         let id = self.door.take_id();
-        let role = if full.is_some() { Role::TurnedAway } else { Role::Client };
+        let role = if barrier.is_some() { Role::TurnedAway } else { Role::Client };
         let entry = Entry::new(id, role, peer, listener, self.door.framing(listener), now.moment);
         let slot = Slot::at(self.board.entries.insert(entry));
-        match full {
+        match barrier {
             None => {
                 self.door.entered(peer);
                 self.enter(slot, id, peer);
             }
-            Some(why) => self.turn_away(slot, why),
+            Some(barrier) => self.turn_away(slot, &barrier),
         }
         Admission::In(slot)
     }
@@ -201,10 +210,18 @@ impl Engine {
         self.door.paused || self.stopping.is_some()
     }
 
-    fn turn_away(&mut self, slot: Slot, why: &'static str) {
+    /// What keeps a newcomer out, if anything does.
+    fn barrier(&mut self, peer: Peer) -> Option<Barrier> {
+        if let Some(told) = self.bans.keep_out(peer, self.board.now.moment) {
+            return Some(Barrier { why: "banned", told });
+        }
+        self.door.full(peer).map(|why| Barrier { why, told: format!("{why}; try again later") })
+    }
+
+    fn turn_away(&mut self, slot: Slot, barrier: &Barrier) {
         self.door.lingering += 1;
-        self.board.answer(slot, &Line::Refused(&format!("{why}; try again later")));
-        self.part(slot, CloseReason::Refused(why), Linger::FAREWELL);
+        self.board.answer(slot, &Line::Refused(&barrier.told));
+        self.part(slot, CloseReason::Refused(barrier.why), Linger::FAREWELL);
     }
 }
 

@@ -91,6 +91,7 @@ impl Engine {
         while let Some(slot) = self.silences.take_due(now.moment) {
             self.end_silence(slot);
         }
+        self.end_bans();
         // A summary goes to a whole crowd: not before all have had the last one.
         if !self.is_behind && self.hub.poll_timeout().is_some_and(|at| at <= now.moment) {
             self.hub.handle_timeout(now, &mut self.board);

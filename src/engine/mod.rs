@@ -6,6 +6,7 @@
 //! Invariants: nobody is freed but by [`Engine::ended`], when the socket is closed; a session that has said
 //! farewell is never in the hub; each accepted id ends in exactly one record.
 
+mod bans;
 mod books;
 mod briefs;
 pub mod control;

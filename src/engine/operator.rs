@@ -1,9 +1,13 @@
 //! What an operator can ask for: one grammar for the dashboard's keys, its `:` line, `chatops ctl` and the control
 //! socket.
 
+mod ban;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
+
+pub use ban::{BanMask, BanOrder};
 
 use crate::chat::Nick;
 use crate::id::ConnId;
@@ -31,12 +35,16 @@ impl fmt::Display for Who {
 /// What an operator wants to know; it changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Question {
+    /// `bans`: who is kept out.
+    Bans,
     /// `closed`: the connections that ended last.
     Closed,
     /// `connection WHO`: everything about one.
     Connection(Who),
     /// `connections`: every one there is.
     Connections,
+    /// `ban WHAT preview`: whom a ban would end.
+    Preview(BanMask),
     /// `rooms`
     Rooms,
     /// `status`: the server as a whole.
@@ -46,9 +54,11 @@ pub enum Question {
 impl fmt::Display for Question {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Bans => f.write_str("bans"),
             Self::Closed => f.write_str("closed"),
             Self::Connection(who) => write!(f, "connection {who}"),
             Self::Connections => f.write_str("connections"),
+            Self::Preview(mask) => write!(f, "ban {mask} preview"),
             Self::Rooms => f.write_str("rooms"),
             Self::Status => f.write_str("status"),
         }
@@ -60,6 +70,8 @@ impl fmt::Display for Question {
 pub enum OperatorCommand {
     /// Something to know.
     Ask(Question),
+    /// `ban IP|CIDR|NICK [for TIME] [force] [REASON]`: end whom it hits, and keep them out.
+    Ban(BanOrder),
     /// `drain [TIME]`: end the server within this time, else within `server.drain`.
     Drain(Option<Duration>),
     /// `kick WHO [REASON]`: a last line, flush, FIN, close.
@@ -93,12 +105,16 @@ pub enum OperatorCommand {
     },
     /// `stop`: end the server within `server.drain`.
     Stop,
+    /// `unban IP|CIDR|NICK`.
+    Unban(BanMask),
     /// `unmute WHO`.
     Unmute(Who),
 }
 
 /// The verbs with their arguments and meaning, in alphabetical order: for help and completion.
-pub const VERBS: [(&str, &str, &str); 15] = [
+pub const VERBS: [(&str, &str, &str); 18] = [
+    ("ban", "IP|CIDR|NICK [for TIME] [REASON]", "end and keep out whom it hits; preview only names them"),
+    ("bans", "", "who is kept out, for how long and why"),
     ("closed", "", "the last 1,000 connections that ended, and why"),
     ("connection", "WHO", "everything about one connection"),
     ("connections", "", "all connections"),
@@ -113,6 +129,7 @@ pub const VERBS: [(&str, &str, &str); 15] = [
     ("shutdown", "WHO read|write|both", "end one direction of a socket, or both"),
     ("status", "", "the server as a whole, in numbers"),
     ("stop", "", "end the server within server.drain"),
+    ("unban", "IP|CIDR|NICK", "let them in again"),
     ("unmute", "WHO", "let them speak again"),
 ];
 
@@ -127,6 +144,8 @@ impl FromStr for OperatorCommand {
     fn from_str(line: &str) -> Result<Self, VerbError> {
         let (verb, rest) = split_word(line);
         match verb.to_ascii_lowercase().as_str() {
+            "ban" => ban::parse(rest),
+            "bans" => no_argument(rest, Self::Ask(Question::Bans)),
             "closed" => no_argument(rest, Self::Ask(Question::Closed)),
             "connection" => parse_who("connection", rest).map(|who| Self::Ask(Question::Connection(who))),
             "connections" => no_argument(rest, Self::Ask(Question::Connections)),
@@ -151,6 +170,7 @@ impl FromStr for OperatorCommand {
             }
             "status" => no_argument(rest, Self::Ask(Question::Status)),
             "stop" => no_argument(rest, Self::Stop),
+            "unban" => ban::parse_mask("unban", rest).map(Self::Unban),
             "unmute" => parse_who("unmute", rest).map(Self::Unmute),
             "" => Err(VerbError(format!("a verb is expected: {}", verb_list()))),
             _ => Err(VerbError(format!("no such verb: {verb}; there are {}", verb_list()))),
@@ -163,6 +183,7 @@ impl fmt::Display for OperatorCommand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ask(question) => question.fmt(f),
+            Self::Ban(order) => order.fmt(f),
             Self::Drain(None) => f.write_str("drain"),
             Self::Drain(Some(time)) => write!(f, "drain {}", write_span(*time)),
             Self::Kick { who, reason } if reason.is_empty() => write!(f, "kick {who}"),
@@ -175,6 +196,7 @@ impl fmt::Display for OperatorCommand {
             Self::Say(text) => write!(f, "say {text}"),
             Self::Shutdown { who, half } => write!(f, "shutdown {who} {half}"),
             Self::Stop => f.write_str("stop"),
+            Self::Unban(mask) => write!(f, "unban {mask}"),
             Self::Unmute(who) => write!(f, "unmute {who}"),
         }
     }
@@ -245,6 +267,11 @@ mod tests {
     #[test]
     fn every_verb_reads_back_as_it_is_written() {
         for line in [
+            "ban 10.0.0.0/8",
+            "ban 2001:db8::1 for 10m force brute force attempts",
+            "ban bob",
+            "ban bob preview",
+            "bans",
             "closed",
             "connection #7",
             "connection bob",
@@ -264,13 +291,20 @@ mod tests {
             "shutdown #9 write",
             "status",
             "stop",
+            "unban 192.0.2.7",
             "unmute guest-3",
         ] {
             assert_eq!(line.parse::<OperatorCommand>().unwrap().to_string(), line);
         }
-        for (typed, read) in
-            [("kick 7", "kick #7"), (" KICK  7 ", "kick #7"), ("mute a for 90 s", "mute a for 90s")]
-        {
+        for (typed, read) in [
+            ("kick 7", "kick #7"),
+            (" KICK  7 ", "kick #7"),
+            ("mute a for 90 s", "mute a for 90s"),
+            ("ban 10.1.2.3/8", "ban 10.0.0.0/8"),
+            ("ban bob force for 1h for spam", "ban bob for 1h force for spam"),
+            ("ban bob too loud  FORCE", "ban bob force too loud"),
+            ("ban bob for 1h loud preview", "ban bob preview"),
+        ] {
             assert_eq!(typed.parse::<OperatorCommand>().unwrap().to_string(), read);
         }
     }
@@ -301,6 +335,10 @@ mod tests {
             ("mute bob 5m", "expected: mute WHO [for TIME]"),
             ("mute bob for", "expected: mute WHO [for TIME]"),
             ("mute bob for ever", "expected: mute WHO [for TIME]: a time is a number"),
+            ("ban", "expected: ban IP|CIDR|NICK [for TIME] [REASON]"),
+            ("ban #7", "#7 is neither an address, a network nor a nick"),
+            ("ban bob for spam", "expected: ban IP|CIDR|NICK [for TIME] [REASON]: a time is a number"),
+            ("unban 10.0.0.0/8 now", "expected: unban IP|CIDR|NICK"),
             ("connection", "expected: connection WHO"),
             ("status please", "status takes no argument"),
             ("pause now", "pause takes no argument"),
@@ -325,6 +363,10 @@ mod tests {
             "BOB",
             "guest-3",
             "a/b",
+            "10.0.0.0/8",
+            "::1",
+            "force",
+            "preview",
             "for",
             "10s",
             "250ms",

@@ -75,6 +75,7 @@ impl Engine {
             outbox_total_limit: self.board.outbox_total as u64,
             outbox_limit: self.board.limits.outbox_bytes as u64,
             rooms: self::count(self.hub.room_count()),
+            bans: self::count(self.bans.len()),
             paused: self.door.paused,
             draining: self.is_stopping(),
             ..Status::default()

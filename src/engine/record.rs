@@ -91,7 +91,7 @@ pub enum Record {
     Refused {
         /// From where; absent for those beyond counting.
         peer: Peer,
-        /// What was full.
+        /// What was full, or that it is banned.
         why: &'static str,
     },
     /// Something about the server as a whole: started, stopping, a listener paused.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use super::bans::Bans;
 use super::control::Operators;
 use super::deadlines::Deadlines;
 use super::door::Door;
@@ -27,6 +28,7 @@ pub struct Engine {
     pub(super) hub: Hub,
     pub(super) board: Switchboard,
     pub(super) door: Door,
+    pub(super) bans: Bans,
     pub(super) deadlines: Deadlines,
     pub(super) closed: std::collections::VecDeque<Row>,
     /// How many were ever in [`Engine::closed`].
@@ -61,6 +63,7 @@ impl Engine {
             hub: Hub::new(rules(config)),
             board: Switchboard::new(config, now),
             door: Door::new(config),
+            bans: Bans::new(config.limits.bans as usize),
             deadlines: Deadlines::default(),
             closed: std::collections::VecDeque::new(),
             closed_count: 0,
@@ -103,8 +106,9 @@ impl Engine {
     /// When [`Engine::handle_timeout`] is wanted next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Moment> {
-        let own = [self.deadlines.next(), self.silences.next(), self.board.unhurried.next(), self.stopping];
-        own.into_iter().chain([self.hub.poll_timeout()]).flatten().min()
+        let lists =
+            [self.deadlines.next(), self.silences.next(), self.bans.next(), self.board.unhurried.next()];
+        lists.into_iter().chain([self.stopping]).chain([self.hub.poll_timeout()]).flatten().min()
     }
 
     /// The turn's work on `slot` is done: its next deadline is noted.

@@ -298,6 +298,8 @@ pub struct Status {
     pub outbox_limit: u64,
     /// Rooms now.
     pub rooms: u32,
+    /// Bans in force.
+    pub bans: u32,
     /// Accepting is paused by the operator.
     pub paused: bool,
     /// The server is ending.

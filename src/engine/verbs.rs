@@ -12,7 +12,22 @@ use crate::time::write_span;
 use crate::wire::text::scrub;
 
 /// How a verb went: what was done, or why nothing was.
-pub(super) type Outcome = Result<String, String>;
+pub(super) type Outcome = Result<Done, String>;
+
+/// What a verb did.
+#[derive(Debug)]
+pub(super) struct Done {
+    /// In words for the operator.
+    pub(super) message: String,
+    /// The connections that a ban has ended, by rising id.
+    pub(super) hits: Option<Vec<ConnId>>,
+}
+
+impl From<String> for Done {
+    fn from(message: String) -> Self {
+        Self { message, hits: None }
+    }
+}
 
 impl Engine {
     /// Carries out one verb, and records it. A question is answered in one line, and not recorded.
@@ -20,10 +35,10 @@ impl Engine {
     /// # Errors
     ///
     /// Why nothing was done, in words for the operator.
-    pub fn handle_operator(&mut self, command: &OperatorCommand) -> Outcome {
+    pub fn handle_operator(&mut self, command: &OperatorCommand) -> Result<String, String> {
         match command {
             OperatorCommand::Ask(question) => self.brief(*question),
-            order => self.order(order).1,
+            order => self.order(order).1.map(|done| done.message),
         }
     }
 
@@ -35,7 +50,7 @@ impl Engine {
         };
         let id = slot.and_then(|slot| self.board.entry(slot)).map(|entry| entry.id);
         let told = match &outcome {
-            Ok(done) => done.clone(),
+            Ok(done) => done.message.clone(),
             Err(why) => format!("refused: {why}"),
         };
         let verb = scrub(command.to_string().as_bytes()).text.into_owned();
@@ -52,11 +67,13 @@ impl Engine {
             | OperatorCommand::Shutdown { who, .. }
             | OperatorCommand::Unmute(who) => self.find(*who).map(Some),
             OperatorCommand::Ask(_)
+            | OperatorCommand::Ban(_)
             | OperatorCommand::Drain(_)
             | OperatorCommand::Pause
             | OperatorCommand::Resume
             | OperatorCommand::Say(_)
-            | OperatorCommand::Stop => Ok(None),
+            | OperatorCommand::Stop
+            | OperatorCommand::Unban(_) => Ok(None),
         }
     }
 
@@ -73,16 +90,18 @@ impl Engine {
 
     fn carry_out(&mut self, command: &OperatorCommand, slot: Option<Slot>) -> Outcome {
         match (command, slot) {
-            (OperatorCommand::Ask(question), _) => self.brief(*question),
+            (OperatorCommand::Ask(question), _) => self.brief(*question).map(Done::from),
+            (OperatorCommand::Ban(order), _) => self.ban(order),
+            (OperatorCommand::Unban(mask), _) => self.unban(mask),
             (OperatorCommand::Drain(within), _) => self.end_server(*within),
             (OperatorCommand::Stop, _) => self.end_server(None),
             (OperatorCommand::Pause, _) => self.pause(true),
             (OperatorCommand::Resume, _) => self.pause(false),
-            (OperatorCommand::Say(text), _) => Ok(self.say(text)),
+            (OperatorCommand::Say(text), _) => Ok(self.say(text).into()),
             (OperatorCommand::Kick { reason, .. }, Some(slot)) => self.kick(slot, reason),
             (OperatorCommand::Mute { time, .. }, Some(slot)) => self.mute(slot, *time),
             (OperatorCommand::Unmute(_), Some(slot)) => self.unmute(slot),
-            (OperatorCommand::Reset(_), Some(slot)) => Ok(self.reset(slot)),
+            (OperatorCommand::Reset(_), Some(slot)) => Ok(self.reset(slot).into()),
             (OperatorCommand::Shutdown { half, .. }, Some(slot)) => self.shutdown(slot, *half),
             (_, None) => Err("nobody was named".to_owned()),
         }
@@ -100,7 +119,7 @@ impl Engine {
             format!("kicked by the operator: {reason}")
         };
         self.part_with(slot, &told, CloseReason::Kicked(reason));
-        Ok(format!("kicked {name}"))
+        Ok(format!("kicked {name}").into())
     }
 
     fn reset(&mut self, slot: Slot) -> String {
@@ -139,7 +158,7 @@ impl Engine {
             self.parse(slot, &[]);
         }
         self.board.touch(slot);
-        Ok(format!("shut down {half} of {name}"))
+        Ok(format!("shut down {half} of {name}").into())
     }
 
     /// Who is muted already may be given another time.
@@ -154,10 +173,10 @@ impl Engine {
         self.hub.mute(slot, true);
         let Some(time) = time else {
             self.silences.forget(slot);
-            return Ok(format!("muted {name}"));
+            return Ok(format!("muted {name}").into());
         };
         self.silences.until(slot, self.board.now.moment + time);
-        Ok(format!("muted {name} for {}", write_span(time)))
+        Ok(format!("muted {name} for {}", write_span(time)).into())
     }
 
     fn unmute(&mut self, slot: Slot) -> Outcome {
@@ -167,7 +186,7 @@ impl Engine {
         }
         self.hub.mute(slot, false);
         self.silences.forget(slot);
-        Ok(format!("unmuted {name}"))
+        Ok(format!("unmuted {name}").into())
     }
 
     /// The time of a mute is over.
@@ -190,7 +209,7 @@ impl Engine {
             return Err(format!("accepting is {} already", if on { "paused" } else { "not paused" }));
         }
         self.door.paused = on;
-        Ok(if on { "accepting nobody" } else { "accepting again" }.to_owned())
+        Ok(if on { "accepting nobody" } else { "accepting again" }.to_owned().into())
     }
 
     fn end_server(&mut self, within: Option<Duration>) -> Outcome {
@@ -198,11 +217,11 @@ impl Engine {
             return Err("the server is stopping already".to_owned());
         }
         self.stop(within);
-        Ok(format!("draining {}", counted(self.door.clients() as usize, "client", "clients")))
+        Ok(format!("draining {}", counted(self.door.clients() as usize, "client", "clients")).into())
     }
 
     /// Whether nobody hears its word any more.
-    fn is_leaving(&self, slot: Slot) -> bool {
+    pub(super) fn is_leaving(&self, slot: Slot) -> bool {
         self.board.entry(slot).is_none_or(|entry| entry.session.is_over() && !entry.session.is_broken())
     }
 

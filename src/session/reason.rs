@@ -7,6 +7,8 @@ use crate::wire::foreign::Foreign;
 /// Why a connection ended; it appears in events, logs and the closed list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CloseReason {
+    /// Banned by the operator, with a reason that may be empty.
+    Banned(String),
     /// The peer ended its input and was answered.
     Eof,
     /// The socket failed with this error, such as a reset by the peer.
@@ -42,6 +44,7 @@ impl CloseReason {
     #[must_use]
     pub const fn word(&self) -> &'static str {
         match self {
+            Self::Banned(_) => "banned",
             Self::Eof => "eof",
             Self::Error(_) => "error",
             Self::Flood => "flood",
@@ -65,7 +68,7 @@ impl CloseReason {
     #[must_use]
     pub fn detail(&self) -> Option<&str> {
         let detail = match self {
-            Self::Error(text) | Self::Kicked(text) | Self::Quit(text) => text.as_str(),
+            Self::Banned(text) | Self::Error(text) | Self::Kicked(text) | Self::Quit(text) => text.as_str(),
             Self::Refused(what) => *what,
             _ => return None,
         };
@@ -77,6 +80,8 @@ impl fmt::Display for CloseReason {
     /// As the room reads it: `#room <-- nick (REASON)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Banned(reason) if reason.is_empty() => f.write_str("banned"),
+            Self::Banned(reason) => write!(f, "banned: {reason}"),
             Self::Eof => f.write_str("end of input"),
             Self::Error(what) => write!(f, "connection failed: {what}"),
             Self::Flood => f.write_str("flooding"),

@@ -211,6 +211,7 @@ pub(crate) fn status() -> Status {
         outbox_total_limit: 268_435_456,
         outbox_limit: 262_144,
         rooms: 3,
+        bans: 0,
         paused: false,
         draining: false,
         turns: TurnStats { turns: 1_000_000, p50_us: 61, p99_us: 412, max_us: 2_100 },

@@ -101,6 +101,11 @@ fn clients_that_nothing_matches() {
 }
 
 #[test]
+fn a_ban_asks() {
+    screen("dialog-ban", |app| press(app, ":ban 10.0.0.0/8 for 10m too loud<Enter>"));
+}
+
+#[test]
 fn nobody_yet() {
     screen("clients-nobody", |app| {
         let empty = Status { clients: 0, half_closed: 0, slow: 0, outbox_bytes: 0, ..status() };

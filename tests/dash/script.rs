@@ -98,6 +98,48 @@ fn a_dialog_names_its_verb_and_whom_it_is_for_and_only_y_does_it() {
 }
 
 #[test]
+fn a_ban_shows_whom_it_hits_and_only_y_does_it() {
+    for (keys, named, told, verb) in [
+        ("B", "Ban 203.0.113.9, ending 1 of 42 clients?", "#17 mallory 203.0.113.9:51822", "ban 203.0.113.9"),
+        (
+            "Brtoo loud<Enter>",
+            "Ban 203.0.113.9, ending 1",
+            "with the reason \"too loud\"",
+            "ban 203.0.113.9 too loud",
+        ),
+        ("mjmB", "Ban 2 addresses, ending 2 of 42 clients?", "#23 bob", "ban 203.0.113.9"),
+        (
+            ":ban MALLORY for 5m loud<Enter>",
+            "Ban MALLORY, ending 1 of 42",
+            "Nobody may take",
+            "ban MALLORY for 5m loud",
+        ),
+        (":ban 0.0.0.0/0<Enter>", "Ban 0.0.0.0/0, ending", "More than half", "ban 0.0.0.0/0 force"),
+        (
+            ":ban 192.0.2.99<Enter>",
+            "Ban 192.0.2.99, ending nobody?",
+            "kept out until unban",
+            "ban 192.0.2.99",
+        ),
+    ] {
+        let mut app = watching_at(&mono(), 80, 24);
+        for harmless in ["<Enter>", "<Esc>", "n"] {
+            press(&mut app, keys);
+            let lines = lines(&mut app, 80, 24);
+            for expected in [named, told] {
+                assert!(lines.iter().any(|line| line.contains(expected)), "{keys}: {expected}\n{lines:#?}");
+            }
+            press(&mut app, harmless);
+            assert!(verbs(&mut app).is_empty(), "{keys} and {harmless}");
+            press(&mut app, "Mk");
+        }
+        press(&mut app, keys);
+        press(&mut app, "y");
+        assert_eq!(verbs(&mut app)[0], verb);
+    }
+}
+
+#[test]
 fn a_direction_has_to_be_chosen_before_anything_is_shut_down() {
     let mut app = watching_at(&mono(), 80, 24);
     press(&mut app, "wy");

@@ -83,7 +83,7 @@ const PIECES: [&[u8]; 51] = [
 ];
 
 /// Questions and orders, none of which ends anybody.
-const REQUESTS: [&[u8]; 24] = [
+const REQUESTS: [&[u8]; 28] = [
     b"\n",
     b"\r\n",
     b"status\n",
@@ -97,6 +97,10 @@ const REQUESTS: [&[u8]; 24] = [
     b"mute 1\n",
     b"mute 1 for 10s\n",
     b"unmute 1\n",
+    b"ban 198.51.100.0/24 for 10s loud\n",
+    b"ban 0.0.0.0/0 preview\n",
+    b"bans\n",
+    b"unban 198.51.100.0/24\n",
     b"pause\n",
     b"resume\n",
     b"kick\n",

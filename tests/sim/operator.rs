@@ -65,7 +65,7 @@ impl Operator {
     pub(crate) fn asks(&mut self, random: &mut Random, id_max: u64) -> String {
         self.numbered += 1;
         let number = 900_000 + self.numbered;
-        let (line, request) = match random.below(12) {
+        let (line, request) = match random.below(13) {
             0 | 1 => ("connections".to_owned(), Request::List("connections")),
             2 => ("rooms".to_owned(), Request::List("rooms")),
             3 => ("closed".to_owned(), Request::List("closed")),
@@ -75,6 +75,7 @@ impl Operator {
                 (format!("connection {id}"), Request::Connection(id))
             }
             8 => (String::new(), Request::Blank),
+            12 => ("bans".to_owned(), Request::List("bans")),
             9 => ("x".repeat(TOO_LONG_BYTES), Request::TooLong),
             10 => (format!("frob{number} 1"), Request::Refused(format!("no such verb: frob{number};"))),
             _ => (
@@ -198,6 +199,7 @@ fn is_answer_to(request: &Request, answer: &Value) -> bool {
 fn has_rows(list: &str, rows: &Value) -> bool {
     let Some(rows) = rows.as_array() else { return false };
     match list {
+        "bans" => rows.iter().all(|row| row["what"] == "198.51.100.0/24" && row["left_s"].is_number()),
         "connections" => rows.is_sorted_by(|a, b| a["id"].as_u64() < b["id"].as_u64()),
         "rooms" => rows.is_sorted_by(|a, b| a["name"].as_str() < b["name"].as_str()),
         _ => rows.iter().all(|row| row["reason"].is_string() && row["state"] == "gone"),

@@ -484,17 +484,22 @@ impl Schedule {
             "shutdown both",
             "pause",
             "resume",
+            "ban 198.51.100.0/24 for 5s",
+            "unban 198.51.100.0/24",
         ]);
-        let is_for_all = verb == "pause" || verb == "resume";
+        let about_all = match verb {
+            "pause" | "resume" => Some("accepting"),
+            _ => verb.contains("ban ").then_some("198.51.100.0/24"),
+        };
         let line = match verb.split_once(' ') {
+            _ if about_all.is_some() => verb.to_owned(),
             Some((verb, rest)) => format!("{verb} {id} {rest}"),
-            None if is_for_all => verb.to_owned(),
             None => format!("{verb} {id}"),
         };
-        let about = if is_for_all { "accepting".to_owned() } else { id.to_string() };
+        let about = about_all.map_or_else(|| id.to_string(), str::to_owned);
         let is_done = self.order(&line, &about);
         let actor = &mut self.actors[number];
-        if is_done && !is_for_all {
+        if is_done && about_all.is_none() {
             actor.is_tainted = true;
             actor.is_write_shut |= verb == "shutdown write";
         }

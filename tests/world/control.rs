@@ -21,7 +21,7 @@ fn answers(world: &mut World, operator: Client) -> Vec<Value> {
 
 /// The one answer to one request.
 #[track_caller]
-fn ask(world: &mut World, operator: Client, request: &str) -> Value {
+pub(crate) fn ask(world: &mut World, operator: Client, request: &str) -> Value {
     world.says(operator, request);
     let mut answers = answers(world, operator);
     assert_eq!(answers.len(), 1, "{request}: {answers:?}");

@@ -6,6 +6,7 @@
 #[allow(dead_code, reason = "shared with the fault simulator, which uses another part of it")]
 mod stage;
 
+mod bans;
 mod chat;
 mod control;
 mod door;

@@ -25,6 +25,9 @@ pub(in crate::chat) fn nick(call: &mut Call<'_>, arguments: Arguments<'_>) -> An
 
 fn free_nick(call: &Call<'_>, word: &str) -> Result<Nick, Refusal> {
     let nick = Nick::parse(word).map_err(|why| format!("{}: {why}; try another: /nick NAME", quote(word)))?;
+    if call.hub.barred.contains(&nick.folded()) {
+        return Err(format!("{nick} is banned; try another: /nick NAME").into());
+    }
     match call.hub.by_nick(&nick) {
         Some(other) if other != call.member => {
             Err(format!("{nick} is taken; try another: /nick NAME").into())

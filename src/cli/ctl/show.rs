@@ -49,6 +49,7 @@ const FIRST_FIELDS: [&str; 31] = [
 /// The answer to `command`, with its line ends.
 pub(super) fn answer(command: &OperatorCommand, answer: &Value) -> String {
     match command {
+        OperatorCommand::Ask(Question::Bans) => bans(rows(answer, "bans")),
         OperatorCommand::Ask(Question::Closed) => closed(rows(answer, "closed")),
         OperatorCommand::Ask(Question::Connection(_)) => connection(answer),
         OperatorCommand::Ask(Question::Connections) => connections(rows(answer, "connections")),
@@ -67,7 +68,7 @@ fn rows<'a>(answer: &'a Value, list: &str) -> &'a [Value] {
     answer[list].as_array().map_or(&[], Vec::as_slice)
 }
 
-/// A column of a table of connections: its title, where its cells stand, and what is in them.
+/// A column of a table: its title, where its cells stand, and what is in them.
 type Column = (&'static str, Align, fn(&Value) -> String);
 
 const ID: Column = ("ID", Right, |row| text(&row["id"]));
@@ -120,6 +121,17 @@ fn listed<const N: usize>(columns: &[Column; N], rows: &[Value], nobody: &str) -
     }
     let cells: Vec<_> = rows.iter().map(|row| columns.map(|(_, _, cell)| cell(row))).collect();
     table(columns.map(|(title, align, _)| (title, align)), &cells)
+}
+
+fn bans(rows: &[Value]) -> String {
+    let columns: [Column; 5] = [
+        ("WHAT", Left, |row| text(&row["what"])),
+        ("LEFT", Right, |row| brief(&row["left_s"])),
+        ("AGE", Right, |row| brief(&row["age_s"])),
+        ("REFUSED", Right, |row| count(&row["refused"])),
+        ("REASON", Left, |row| text(&row["reason"])),
+    ];
+    listed(&columns, rows, "nobody is banned\n")
 }
 
 fn rooms(rows: &[Value]) -> String {
@@ -196,6 +208,7 @@ fn status(answer: &Value) -> String {
         ("out", format!("{output}, {deliveries} lines delivered, {skipped} skipped")),
         ("outbox", bytes(&answer["outbox_bytes"])),
         ("rooms", count(&answer["rooms"])),
+        ("bans", count(&answer["bans"])),
         ("loop", format!("{} turns, p50 {p50}, p99 {p99}, max {max}", count(&turns["turns"]))),
         ("files", format!("{} of {}", count(&answer["fds"]), count(&answer["fds_limit"]))),
         ("memory", bytes(&answer["rss_bytes"])),

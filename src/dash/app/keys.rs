@@ -45,20 +45,19 @@ impl App {
                 self.mode = Mode::Ask(dialog);
             }
             Answer::Reason => {
-                let reason = if let Verb::Kick(reason) = &dialog.verb { reason.as_str() } else { "" };
-                let input = TextInput::of(reason);
+                let input = TextInput::of(dialog.reason());
                 self.mode = Mode::Reason(dialog, input);
             }
         }
     }
 
-    /// A reason leads back to the question; only its `y` kicks.
+    /// A reason leads back to the question; only its `y` does anything.
     fn reason_key(&mut self, mut dialog: Dialog, mut input: TextInput, key: KeyEvent) {
         match key.code {
             _ if is_ctrl_c(key) => self.mode = Mode::Ask(dialog),
             KeyCode::Esc => self.mode = Mode::Ask(dialog),
             KeyCode::Enter => {
-                dialog.verb = Verb::Kick(input.text().trim().to_owned());
+                dialog.set_reason(input.text().trim());
                 self.mode = Mode::Ask(dialog);
             }
             _ => {

@@ -2,7 +2,7 @@
 
 use super::{App, Mode};
 use crate::dash::command_line::CommandLine;
-use crate::dash::dialog::{Dialog, Target, Verb, gone};
+use crate::dash::dialog::{Ban, Dialog, Target, Verb, gone};
 use crate::dash::effect::{Effect, QuitChoice};
 use crate::dash::text_input::TextInput;
 use crate::engine::operator::{OperatorCommand, Who};
@@ -10,6 +10,13 @@ use crate::engine::snapshot::Flags;
 use crate::time::Now;
 
 impl App {
+    /// Asks whether to ban the addresses of the chosen connections.
+    pub(crate) fn ask_ban(&mut self, now: Now) {
+        if let Some(targets) = self.targets_or_tell(now) {
+            self.ask(Dialog { verb: Verb::Ban(Ban::of(&targets)), targets: Vec::new() }, now);
+        }
+    }
+
     pub(crate) fn ask_kick(&mut self, now: Now) {
         self.ask_about_targets(Verb::Kick(String::new()), now);
     }
@@ -52,19 +59,28 @@ impl App {
     }
 
     fn ask_about_targets(&mut self, verb: Verb, now: Now) {
+        if let Some(targets) = self.targets_or_tell(now) {
+            self.ask(Dialog { verb, targets }, now);
+        }
+    }
+
+    /// Whom a verb is for, or word of why it is for nobody.
+    fn targets_or_tell(&mut self, now: Now) -> Option<Vec<Target>> {
         let targets = self.chosen_targets();
         if targets.is_empty() {
             let told = match self.table.selected() {
                 Some(id) => gone(id, &self.live),
                 None => "nobody is selected".to_owned(),
             };
-            return self.tell(Err(told), now);
+            self.tell(Err(told), now);
+            return None;
         }
         if self.hides_target() {
             let id = targets[0].id;
-            return self.tell(Err(format!("{id} is hidden by the filter; select a row first")), now);
+            self.tell(Err(format!("{id} is hidden by the filter; select a row first")), now);
+            return None;
         }
-        self.ask(Dialog { verb, targets }, now);
+        Some(targets)
     }
 
     /// The marked connections, else the selected one, as far as they are still there.
@@ -164,6 +180,7 @@ impl App {
     /// Runs a verb for somebody whom the picture shows, or has shown, or for the server.
     pub(super) fn run_seen(&mut self, command: OperatorCommand, now: Now) {
         let (verb, who) = match command {
+            OperatorCommand::Ban(order) => (Verb::from(&order), None),
             OperatorCommand::Drain(time) => (Verb::Drain(time), None),
             OperatorCommand::Kick { who, reason } => (Verb::Kick(reason), Some(who)),
             OperatorCommand::Mute { who, time } => (Verb::Mute(time), Some(who)),

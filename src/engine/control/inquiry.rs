@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use super::{Machine, json};
 use crate::chat::{Profile, RoomName};
-use crate::engine::operator::{Question, Who};
+use crate::engine::operator::{BanMask, Question, Who};
 use crate::engine::server::Engine;
 use crate::engine::snapshot::Row;
 use crate::id::{ConnId, Slot};
@@ -33,6 +33,10 @@ pub(super) struct Inquiry {
 /// What is told, and where to go on.
 #[derive(Debug)]
 enum Walk {
+    /// By their numbers, behind this one.
+    Bans {
+        after: u64,
+    },
     /// Ended connections by the order in which they ended, counted from 0.
     Closed {
         next: u64,
@@ -45,6 +49,7 @@ enum Walk {
         through: u64,
         batch: VecDeque<(ConnId, Slot)>,
     },
+    Preview(BanMask),
     Rooms {
         after: Option<RoomName>,
     },
@@ -55,11 +60,13 @@ impl Engine {
     /// Begins to answer.
     pub(super) fn inquire(&self, question: Question) -> Inquiry {
         let walk = match question {
+            Question::Bans => Walk::Bans { after: 0 },
             Question::Closed => Walk::Closed { next: 0, end: self.closed_count },
             Question::Connection(who) => Walk::Connection(who),
             Question::Connections => {
                 Walk::Connections { after: 0, through: self.door.last_id(), batch: VecDeque::new() }
             }
+            Question::Preview(mask) => Walk::Preview(mask),
             Question::Rooms => Walk::Rooms { after: None },
             Question::Status => Walk::Status,
         };
@@ -74,11 +81,16 @@ impl Engine {
         machine: &impl Machine,
     ) -> Progress {
         let list = match &inquiry.walk {
+            Walk::Bans { .. } => "bans",
             Walk::Closed { .. } => "closed",
             Walk::Connections { .. } => "connections",
             Walk::Rooms { .. } => "rooms",
             Walk::Connection(who) => {
                 self.tell_connection(*who, line, machine);
+                return Progress::Complete;
+            }
+            Walk::Preview(mask) => {
+                json::success(line, &json::Done::of(None, &self.preview(mask)));
                 return Progress::Complete;
             }
             Walk::Status => {
@@ -109,6 +121,12 @@ impl Engine {
     /// Writes the next row of a list; `false` if there is none.
     fn tell_row(&self, walk: &mut Walk, line: &mut Vec<u8>, machine: &impl Machine) -> bool {
         match walk {
+            Walk::Bans { after } => {
+                let Some(ban) = self.bans.after(*after) else { return false };
+                json::write(line, &json::Ban::of(ban, self.board.now));
+                *after = ban.number;
+                true
+            }
             Walk::Closed { next, end } => {
                 let first = self.closed_count - self.closed.len() as u64;
                 *next = (*next).max(first);
@@ -129,7 +147,7 @@ impl Engine {
                 *after = Some(*room.name);
                 true
             }
-            Walk::Connection(_) | Walk::Status => false,
+            Walk::Connection(_) | Walk::Preview(_) | Walk::Status => false,
         }
     }
 

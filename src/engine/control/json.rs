@@ -13,7 +13,9 @@ use serde::Serialize;
 pub(super) use status::Status;
 
 use crate::chat::RoomSummary;
+use crate::engine::bans;
 use crate::engine::snapshot::{self, Detail, Row};
+use crate::engine::verbs::{self, Outcome};
 use crate::id::ConnId;
 use crate::time::Now;
 
@@ -186,13 +188,48 @@ impl<'a> Room<'a> {
     }
 }
 
+/// One ban: a row of `bans`.
+#[derive(Debug, Serialize)]
+pub(super) struct Ban<'a> {
+    what: String,
+    reason: &'a str,
+    age_s: f64,
+    /// Until it ends by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_s: Option<f64>,
+    /// Connections that it kept out.
+    refused: u64,
+}
+
+impl<'a> Ban<'a> {
+    pub(super) fn of(ban: &'a bans::Ban, now: Now) -> Self {
+        Self {
+            what: ban.mask.to_string(),
+            reason: &ban.reason,
+            age_s: seconds(now.moment.since(ban.since)),
+            left_s: ban.until.map(|until| seconds(until.since(now.moment))),
+            refused: ban.refused,
+        }
+    }
+}
+
 /// How an order went.
 #[derive(Debug, Serialize)]
-struct Done<'a> {
+pub(super) struct Done<'a> {
     /// The connection that it was about.
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<u64>,
+    /// Those whom a ban has ended, or would end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hits: Option<Vec<u64>>,
     message: &'a str,
+}
+
+impl<'a> Done<'a> {
+    pub(super) fn of(id: Option<ConnId>, done: &'a verbs::Done) -> Self {
+        let hits = done.hits.as_ref().map(|hits| hits.iter().map(|id| id.get()).collect());
+        Self { id: id.map(ConnId::get), hits, message: &done.message }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -227,9 +264,9 @@ pub(super) fn failure(line: &mut Vec<u8>, error: &str) {
 }
 
 /// Adds the answer to an order.
-pub(super) fn outcome(line: &mut Vec<u8>, id: Option<ConnId>, outcome: &Result<String, String>) {
+pub(super) fn outcome(line: &mut Vec<u8>, id: Option<ConnId>, outcome: &Outcome) {
     match outcome {
-        Ok(message) => success(line, &Done { id: id.map(ConnId::get), message }),
+        Ok(done) => success(line, &Done::of(id, done)),
         Err(why) => failure(line, why),
     }
 }

@@ -36,6 +36,7 @@ pub(in crate::engine::control) struct Status<'a> {
     inbox_bytes: u64,
     outbox_bytes: u64,
     rooms: u32,
+    bans: u32,
     #[serde(rename = "loop")]
     turns: Loop,
     fds: u32,
@@ -101,6 +102,7 @@ impl<'a> Status<'a> {
             inbox_bytes: status.inbox_bytes,
             outbox_bytes: status.outbox_bytes,
             rooms: status.rooms,
+            bans: status.bans,
             turns: Loop { turns, p50_us, p99_us, max_us },
             fds: status.fds.0,
             fds_limit: status.fds.1,

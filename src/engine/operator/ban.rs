@@ -1,0 +1,142 @@
+//! The grammar of bans: `ban IP|CIDR|NICK [for TIME] [force] [REASON]`, `ban WHAT preview`, `unban WHAT`.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{OperatorCommand, Question, VerbError, parse_time, split_word, usage};
+use crate::chat::Nick;
+use crate::engine::network::Network;
+use crate::time::write_span;
+
+/// Whom a ban keeps out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BanMask {
+    /// Whoever comes from there.
+    Network(Network),
+    /// Whoever wants this name, compared without case.
+    Nick(Nick),
+}
+
+impl BanMask {
+    /// Whether both keep out the same.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Network(one), Self::Network(other)) => one == other,
+            (Self::Nick(one), Self::Nick(other)) => one.folded() == other.folded(),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for BanMask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network(network) => network.fmt(f),
+            Self::Nick(nick) => nick.fmt(f),
+        }
+    }
+}
+
+/// A ban as it is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BanOrder {
+    /// Whom it keeps out.
+    pub mask: BanMask,
+    /// For how long, if not until `unban`.
+    pub time: Option<Duration>,
+    /// Whether it may end more than half of the clients.
+    pub is_forced: bool,
+    /// Told to those whom it hits; may be empty.
+    pub reason: String,
+}
+
+impl fmt::Display for BanOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ban {}", self.mask)?;
+        if let Some(time) = self.time {
+            write!(f, " for {}", write_span(time))?;
+        }
+        if self.is_forced {
+            f.write_str(" force")?;
+        }
+        if !self.reason.is_empty() {
+            write!(f, " {}", self.reason)?;
+        }
+        Ok(())
+    }
+}
+
+/// The words of a ban that are no reason.
+#[derive(Debug, Default)]
+struct Options {
+    time: Option<Duration>,
+    is_forced: bool,
+    is_preview: bool,
+}
+
+impl Options {
+    /// Takes those that stand before the reason, and gives what is behind them.
+    fn take_first<'a>(&mut self, mut rest: &'a str) -> Result<&'a str, VerbError> {
+        loop {
+            let (word, behind) = split_word(rest);
+            rest = if self.is_word(word) {
+                behind
+            } else if word.eq_ignore_ascii_case("for") && self.time.is_none() {
+                let (span, behind) = split_word(behind);
+                self.time = Some(parse_time("ban", span)?);
+                behind
+            } else {
+                return Ok(rest);
+            };
+        }
+    }
+
+    /// Takes the words alone from the end of the reason, where people put what came to their mind last.
+    fn take_last<'a>(&mut self, mut reason: &'a str) -> &'a str {
+        while let Some((before, word)) = reason.rsplit_once(char::is_whitespace)
+            && self.is_word(word)
+        {
+            reason = before.trim_end();
+        }
+        reason
+    }
+
+    fn is_word(&mut self, word: &str) -> bool {
+        let meant = match word.to_ascii_lowercase().as_str() {
+            "force" => &mut self.is_forced,
+            "preview" => &mut self.is_preview,
+            _ => return false,
+        };
+        *meant = true;
+        true
+    }
+}
+
+/// Reads what stands behind `ban`. A `preview` anywhere in its place makes it harmless.
+pub(super) fn parse(line: &str) -> Result<OperatorCommand, VerbError> {
+    let (mask, rest) = split_word(line);
+    let mask = parse_mask("ban", mask)?;
+    let mut options = Options::default();
+    let rest = options.take_first(rest)?;
+    let reason = options.take_last(rest).to_owned();
+    let Options { time, is_forced, is_preview } = options;
+    Ok(if is_preview {
+        OperatorCommand::Ask(Question::Preview(mask))
+    } else {
+        OperatorCommand::Ban(BanOrder { mask, time, is_forced, reason })
+    })
+}
+
+/// Reads whom `verb` is for.
+pub(super) fn parse_mask(verb: &str, word: &str) -> Result<BanMask, VerbError> {
+    if word.is_empty() || word.contains(char::is_whitespace) {
+        return Err(usage(verb));
+    }
+    if let Ok(network) = word.parse::<Network>() {
+        return Ok(BanMask::Network(network));
+    }
+    Nick::of_anybody(word)
+        .map(BanMask::Nick)
+        .map_err(|why| VerbError(format!("{word} is neither an address, a network nor a nick: {why}")))
+}
