@@ -7,10 +7,13 @@ use std::num::NonZeroU64;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// A point on the monotonic clock, in microseconds since the server started.
 ///
 /// Kept as one more than that, so that an `Option` of it takes no more room than itself.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "u64", into = "u64")]
 pub struct Moment(NonZeroU64);
 
 impl Moment {
@@ -33,6 +36,18 @@ impl Moment {
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.get().saturating_sub(earlier.0.get()))
+    }
+}
+
+impl From<u64> for Moment {
+    fn from(micros: u64) -> Self {
+        Self::from_micros(micros)
+    }
+}
+
+impl From<Moment> for u64 {
+    fn from(moment: Moment) -> Self {
+        moment.micros()
     }
 }
 
@@ -95,7 +110,7 @@ impl From<Moment> for Tenth {
 }
 
 /// The wall clock in the server's time zone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct WallTime {
     /// Milliseconds since 1970-01-01 UTC.
     pub unix_ms: i64,
@@ -108,7 +123,7 @@ pub struct WallTime {
 }
 
 /// One reading of both clocks; a turn has exactly one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Now {
     /// For deadlines and ages.
     pub moment: Moment,

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use arrayvec::ArrayString;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::id::ConnId;
 
@@ -101,6 +102,21 @@ macro_rules! name {
             #[must_use]
             pub fn folded(&self) -> Folded {
                 Folded::of(&self.0)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            /// Any name that somebody or some room may have.
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                checked(&std::borrow::Cow::<str>::deserialize(deserializer)?)
+                    .map(Self)
+                    .map_err(de::Error::custom)
             }
         }
 

@@ -8,6 +8,8 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 pub use dashboard::{ClockFormat, Dashboard, ThemeName};
 
 /// A number of bytes, written `"256 KiB"` or `262144` in the file.
@@ -369,7 +371,7 @@ impl Default for Log {
 }
 
 /// How much is logged; each level includes those before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum LogLevel {
     /// What failed.
     Error,

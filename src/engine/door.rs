@@ -159,7 +159,7 @@ impl Engine {
             if self.door.lingering >= LINGERING_MAX || self.is_stopping() {
                 return Admission::Away;
             }
-            self.board.journal.add(now, Record::Refused { peer, why });
+            self.board.journal.add(now, Record::Refused { peer, why: why.into() });
         }
         let id = self.door.take_id();
         let role = if barrier.is_some() { Role::TurnedAway } else { Role::Client };
@@ -221,7 +221,7 @@ impl Engine {
     fn turn_away(&mut self, slot: Slot, barrier: &Barrier) {
         self.door.lingering += 1;
         self.board.answer(slot, &Line::Refused(&barrier.told));
-        self.part(slot, CloseReason::Refused(barrier.why), Linger::FAREWELL);
+        self.part(slot, CloseReason::Refused(barrier.why.into()), Linger::FAREWELL);
     }
 }
 

@@ -24,6 +24,11 @@ impl Journal {
         self.entries.push_back(Entry { seq: self.last, at, record });
     }
 
+    /// The sequence number of the last one; 0 before the first.
+    pub(super) const fn last(&self) -> u64 {
+        self.last
+    }
+
     /// Those after sequence number `seq`, oldest first, at most the last `most` of them. If there were others, one that
     /// stands for them comes first and says how many.
     pub(super) fn after(&self, seq: u64, most: usize) -> impl Iterator<Item = Cow<'_, Entry>> {

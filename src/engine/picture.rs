@@ -17,12 +17,7 @@ impl Engine {
     #[must_use]
     pub fn snapshot(&self, query: &Query, mut kernel: impl FnMut(Slot) -> Option<Kernel>) -> Snapshot {
         let now = self.board.now;
-        let gone_since = self
-            .closed
-            .iter()
-            .rev()
-            .take_while(|row| row.gone_at.is_some_and(|at| now.moment.since(at) < Query::GONE_FOR));
-        let mut rows: Vec<Row> = gone_since.cloned().collect();
+        let mut rows: Vec<Row> = self.recently_gone().cloned().collect();
         rows.reserve(self.board.entries.len());
         let mut visible: Vec<_> = query.visible.iter().take(Query::VISIBLE_MAX).copied().collect();
         visible.extend(query.detail);
@@ -45,6 +40,13 @@ impl Engine {
         }
     }
 
+    /// Those that ended within [`Query::GONE_FOR`], the last one first.
+    pub(super) fn recently_gone(&self) -> impl Iterator<Item = &Row> {
+        let now = self.board.now.moment;
+        let is_recent = move |row: &&Row| row.gone_at.is_some_and(|at| now.since(at) < Query::GONE_FOR);
+        self.closed.iter().rev().take_while(is_recent)
+    }
+
     /// The server as a whole. Looks at every connection.
     pub(super) fn status(&self) -> Status {
         let totals = &self.board.totals;
@@ -63,7 +65,7 @@ impl Engine {
             accepted: totals.accepted,
             refused: totals.refused,
             accept_failures: totals.accept_failures,
-            closed: totals.closed.iter().map(|(word, count)| (*word, *count)).collect(),
+            closed: totals.closed.iter().map(|(word, count)| (Cow::Borrowed(*word), *count)).collect(),
             bytes_in: totals.bytes_in,
             bytes_out: totals.bytes_out,
             lines_in: totals.lines_in,

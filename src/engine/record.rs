@@ -1,6 +1,9 @@
 //! Facts, as they happen: one enum feeds the event pane, the log and whoever else wants to know.
 
+use std::borrow::Cow;
 use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 use super::snapshot::Peer;
 use crate::chat::Nick;
@@ -10,7 +13,7 @@ use crate::session::CloseReason;
 use crate::time::Now;
 
 /// A [`Record`] with its place in the run and its time.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Counted from 1, without gaps.
     pub seq: u64,
@@ -21,7 +24,7 @@ pub struct Entry {
 }
 
 /// One thing that happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Record {
     /// A connection was accepted.
     Accepted {
@@ -92,7 +95,7 @@ pub enum Record {
         /// From where; absent for those beyond counting.
         peer: Peer,
         /// What was full, or that it is banned.
-        why: &'static str,
+        why: Cow<'static, str>,
     },
     /// Something about the server as a whole: started, stopping, a listener paused.
     Server {

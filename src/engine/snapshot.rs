@@ -1,8 +1,11 @@
 //! What an onlooker sees: the server and each connection at one moment, as plain data.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use super::record::Entry;
 pub use crate::chat::{Nick, RoomName};
@@ -11,7 +14,7 @@ pub use crate::session::{CloseReason, Half, Milestone, Phase};
 use crate::time::{Moment, Now};
 
 /// Where a connection comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Peer {
     /// A TCP address, IPv4 ones never in their IPv6 form.
     Tcp(SocketAddr),
@@ -29,7 +32,7 @@ impl fmt::Display for Peer {
 }
 
 /// One direction of a connection: the `read` and `write` fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HalfState {
     /// Bytes may flow.
     Open,
@@ -50,7 +53,7 @@ impl fmt::Display for HalfState {
 }
 
 /// What is remarkable about a connection, as a set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flags(u16);
 
 impl Flags {
@@ -101,7 +104,7 @@ impl Flags {
 }
 
 /// The kernel's side of a connection, read only for rows that somebody looks at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kernel {
     /// Received, not yet read by us (`FIONREAD`).
     pub recv_q: u32,
@@ -112,7 +115,7 @@ pub struct Kernel {
 }
 
 /// The part of `TCP_INFO` (tcp(7)) that explains a stuck connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TcpInfo {
     /// Smoothed round-trip time in microseconds.
     pub rtt_us: u32,
@@ -127,7 +130,7 @@ pub struct TcpInfo {
 }
 
 /// The terminal at the other end, as far as a telnet client told of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terminal {
     /// Its name (RFC 1091), scrubbed.
     pub name: Option<Box<str>>,
@@ -151,7 +154,7 @@ impl fmt::Display for Terminal {
 }
 
 /// One connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     /// Its number.
     pub id: ConnId,
@@ -216,7 +219,7 @@ pub struct Row {
 }
 
 /// More about the one connection that is looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Detail {
     /// Which.
     pub id: ConnId,
@@ -229,7 +232,7 @@ pub struct Detail {
 }
 
 /// Connections that the kernel has completed and nobody has accepted, on one listener.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcceptQueue {
     /// How many wait.
     pub length: u32,
@@ -239,7 +242,7 @@ pub struct AcceptQueue {
 
 /// What accept queues lost, counted by the kernel since its start for all listeners of the machine (more exactly, of
 /// the process's network namespace), whoever has them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcceptLosses {
     /// Connections that found an accept queue full (`ListenOverflows`).
     pub overflows: u64,
@@ -248,7 +251,7 @@ pub struct AcceptLosses {
 }
 
 /// The server as a whole.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// `server.name`.
     pub name: String,
@@ -275,7 +278,7 @@ pub struct Status {
     /// Calls of accept(2) that failed so far.
     pub accept_failures: u64,
     /// Connections that ended, by [`CloseReason::word`], in alphabetical order.
-    pub closed: Vec<(&'static str, u64)>,
+    pub closed: Vec<(Cow<'static, str>, u64)>,
     /// Bytes received.
     pub bytes_in: u64,
     /// Bytes given to the kernel.
@@ -313,7 +316,7 @@ pub struct Status {
 }
 
 /// How long the turns of the loop take.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TurnStats {
     /// Turns so far.
     pub turns: u64,
@@ -326,7 +329,7 @@ pub struct TurnStats {
 }
 
 /// What an onlooker asks for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Query {
     /// Rows whose kernel queues are wanted: the visible ones. At most [`Query::VISIBLE_MAX`] are read.
     pub visible: Vec<ConnId>,
@@ -347,7 +350,7 @@ impl Query {
 }
 
 /// Everything an onlooker sees at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// When it was taken.
     pub taken: Now,

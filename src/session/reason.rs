@@ -1,11 +1,14 @@
 //! Every way a connection can end.
 
+use std::borrow::Cow;
 use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 use crate::wire::foreign::Foreign;
 
 /// Why a connection ended; it appears in events, logs and the closed list.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CloseReason {
     /// Banned by the operator, with a reason that may be empty.
     Banned(String),
@@ -26,7 +29,7 @@ pub enum CloseReason {
     /// `/quit`, with a text that may be empty.
     Quit(String),
     /// Refused at the door: what was full.
-    Refused(&'static str),
+    Refused(Cow<'static, str>),
     /// The peer reset the connection.
     ResetByPeer,
     /// Reset by the operator.
@@ -69,7 +72,7 @@ impl CloseReason {
     pub fn detail(&self) -> Option<&str> {
         let detail = match self {
             Self::Banned(text) | Self::Error(text) | Self::Kicked(text) | Self::Quit(text) => text.as_str(),
-            Self::Refused(what) => *what,
+            Self::Refused(what) => what.as_ref(),
             _ => return None,
         };
         (!detail.is_empty()).then_some(detail)

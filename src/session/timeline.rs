@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::{CloseReason, phase::Half};
 use crate::time::Moment;
 
@@ -10,7 +12,7 @@ use crate::time::Moment;
 pub const TIMELINE_MAX: usize = 24;
 
 /// Something in the life of a socket.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Milestone {
     /// Accepted.
     Connected,

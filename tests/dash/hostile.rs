@@ -130,7 +130,7 @@ prop_compose! {
             deliveries: counters[3],
             outbox_bytes: counters[4],
             outbox_limit: counters[5] >> (counters[5] % 64),
-            closed: vec![("reset", u64::MAX), ("reset-by-peer", u64::MAX)],
+            closed: vec![("reset".into(), u64::MAX), ("reset-by-peer".into(), u64::MAX)],
             paused,
             ..Status::default()
         };

@@ -36,7 +36,7 @@ fn whom_a_ban_hits_is_told_and_ended_and_stays_out() {
     }
     world.finishes(near);
     assert_eq!(world.fate(near), Some(Fate::Close));
-    assert_eq!(world.snapshot().status.closed, [("banned", 1)]);
+    assert_eq!(world.snapshot().status.closed, [("banned".into(), 1)]);
     assert_eq!(knock(&mut world, "10.9.9.9:1"), "!! you are banned: too  loud");
     assert_eq!(knock(&mut world, "[::ffff:10.9.9.9]:1"), "!! you are banned: too  loud");
     assert!(knock(&mut world, "11.0.0.1:1").contains("you are guest-"));

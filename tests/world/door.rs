@@ -143,7 +143,7 @@ fn other_protocols_are_counted_and_warned_of_at_a_limited_rate() {
         events.filter(|event| event.starts_with("server: ")).collect::<Vec<_>>()
     };
     assert_eq!(warnings(&mut world), ["server: #2 from 192.0.2.1:0 speaks HTTP, not chat: closed"]);
-    assert_eq!(world.snapshot().status.closed, [("foreign", 3)]);
+    assert_eq!(world.snapshot().status.closed, [("foreign".into(), 3)]);
     world.pass("10s");
     let browser = world.connect_from("192.0.2.2:1");
     world.says(browser, "SSH-2.0-y");

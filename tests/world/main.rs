@@ -15,6 +15,7 @@ mod flood;
 mod framings;
 mod half_close;
 mod json;
+mod onlooker;
 mod picture;
 mod shutdown;
 mod slow;

@@ -77,7 +77,7 @@ fn each_way_to_end_has_its_reason_and_is_recorded_once() {
     );
     let status = world.snapshot().status;
     assert_eq!(status.closed.iter().map(|(_, count)| count).sum::<u64>(), 9);
-    assert!(status.closed.contains(&("refused", 1)));
+    assert!(status.closed.contains(&("refused".into(), 1)));
     world.lines(refused);
 }
 

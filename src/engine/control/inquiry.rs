@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use super::onlooker::Picture;
 use super::{Machine, json};
 use crate::chat::{Profile, RoomName};
 use crate::engine::operator::{BanMask, Question, Who};
@@ -49,11 +50,18 @@ enum Walk {
         through: u64,
         batch: VecDeque<(ConnId, Slot)>,
     },
+    Picture(Box<Picture>),
     Preview(BanMask),
     Rooms {
         after: Option<RoomName>,
     },
     Status,
+}
+
+impl From<Picture> for Inquiry {
+    fn from(picture: Picture) -> Self {
+        Self { walk: Walk::Picture(Box::new(picture)), rows: None }
+    }
 }
 
 impl Engine {
@@ -80,7 +88,7 @@ impl Engine {
         line: &mut Vec<u8>,
         machine: &impl Machine,
     ) -> Progress {
-        let list = match &inquiry.walk {
+        let list = match &mut inquiry.walk {
             Walk::Bans { .. } => "bans",
             Walk::Closed { .. } => "closed",
             Walk::Connections { .. } => "connections",
@@ -89,6 +97,7 @@ impl Engine {
                 self.tell_connection(*who, line, machine);
                 return Progress::Complete;
             }
+            Walk::Picture(picture) => return self.advance_picture(picture, line, machine),
             Walk::Preview(mask) => {
                 json::success(line, &json::Done::of(None, &self.preview(mask)));
                 return Progress::Complete;
@@ -128,10 +137,8 @@ impl Engine {
                 true
             }
             Walk::Closed { next, end } => {
-                let first = self.closed_count - self.closed.len() as u64;
-                *next = (*next).max(first);
-                let index = usize::try_from(*next - first).unwrap_or(usize::MAX);
-                let Some(row) = self.closed.get(index).filter(|_| *next < *end) else { return false };
+                *next = (*next).max(self.closed_count - self.closed.len() as u64);
+                let Some(row) = self.closed_row(*next).filter(|_| *next < *end) else { return false };
                 *next += 1;
                 json::write(line, &self.connection(row, Vec::new()));
                 true
@@ -147,12 +154,18 @@ impl Engine {
                 *after = Some(*room.name);
                 true
             }
-            Walk::Connection(_) | Walk::Preview(_) | Walk::Status => false,
+            Walk::Connection(_) | Walk::Picture(_) | Walk::Preview(_) | Walk::Status => false,
         }
     }
 
+    /// One that ended, by the order in which they did; `None` if it is no longer known.
+    pub(super) fn closed_row(&self, number: u64) -> Option<&Row> {
+        let first = self.closed_count - self.closed.len() as u64;
+        self.closed.get(usize::try_from(number.checked_sub(first)?).ok()?)
+    }
+
     /// The next connection to tell that is still there.
-    fn next_connection(
+    pub(super) fn next_connection(
         &self,
         after: &mut u64,
         through: u64,

@@ -11,13 +11,16 @@
 
 mod inquiry;
 mod json;
+pub mod onlooker;
 
 use inquiry::{Inquiry, Progress};
+use onlooker::{Asked, Picture};
 
 use super::entry::{Entry, Role};
-use super::operator::{OperatorCommand, Question};
+use super::operator::OperatorCommand;
 use super::server::Engine;
 use super::snapshot::{Kernel, Peer, Status};
+use super::verbs::{Done, Outcome};
 use crate::id::{ConnId, Slot};
 use crate::session::{CloseReason, Incoming, Linger, Output, Phase};
 use crate::wire::framing::Framing;
@@ -162,13 +165,28 @@ impl Engine {
                 let limit = self.board.limits_of(slot).line_bytes;
                 self.refuse(slot, &format!("a request has at most {limit} bytes"));
             }
-            Incoming::Message => match text.parse::<OperatorCommand>() {
-                Ok(OperatorCommand::Ask(question)) => self.begin(slot, question),
-                // Half of `reset 12` is `reset 1`.
-                Ok(_) if self.was_cut_off(slot) => self.refuse(slot, "the request has no line end"),
-                Ok(command) => self.obey(slot, &command),
-                Err(why) => self.refuse(slot, &why.to_string()),
+            Incoming::Message => match Asked::parse(text) {
+                Some(Ok(Asked::Brief(question))) => {
+                    let outcome = self.brief(question).map(Done::from);
+                    self.answer_outcome(slot, None, &outcome);
+                }
+                Some(Ok(Asked::Picture(query))) => self.begin(slot, Picture::new(query).into()),
+                Some(Err(why)) => self.refuse(slot, &why.to_string()),
+                None => self.take_verb(slot, text),
             },
+        }
+    }
+
+    fn take_verb(&mut self, slot: Slot, text: &str) {
+        match text.parse::<OperatorCommand>() {
+            Ok(OperatorCommand::Ask(question)) => self.begin(slot, self.inquire(question)),
+            // Half of `reset 12` is `reset 1`.
+            Ok(_) if self.was_cut_off(slot) => self.refuse(slot, "the request has no line end"),
+            Ok(command) => {
+                let (id, outcome) = self.order(&command);
+                self.answer_outcome(slot, id, &outcome);
+            }
+            Err(why) => self.refuse(slot, &why.to_string()),
         }
     }
 
@@ -176,15 +194,13 @@ impl Engine {
         self.board.entry(slot).is_some_and(|entry| entry.session.was_cut_off())
     }
 
-    fn obey(&mut self, slot: Slot, command: &OperatorCommand) {
-        let (id, outcome) = self.order(command);
+    fn answer_outcome(&mut self, slot: Slot, id: Option<ConnId>, outcome: &Outcome) {
         let mut line = Vec::new();
-        json::outcome(&mut line, id, &outcome);
+        json::outcome(&mut line, id, outcome);
         self.board.answer_raw(slot, &line);
     }
 
-    fn begin(&mut self, slot: Slot, question: Question) {
-        let inquiry = self.inquire(question);
+    fn begin(&mut self, slot: Slot, inquiry: Inquiry) {
         self.operators.begin(slot, inquiry);
         if let Some(entry) = self.board.entry_mut(slot) {
             entry.session.set_answering(true);

@@ -92,7 +92,7 @@ impl<'a> Status<'a> {
             accepted: status.accepted,
             refused: status.refused,
             accept_failures: status.accept_failures,
-            closed: status.closed.iter().copied().collect(),
+            closed: status.closed.iter().map(|(word, count)| (word.as_ref(), *count)).collect(),
             bytes_in: status.bytes_in,
             bytes_out: status.bytes_out,
             lines_in: status.lines_in,
