@@ -16,6 +16,8 @@ pub struct Books {
     pub people: usize,
     /// Rooms in the hub.
     pub rooms: usize,
+    /// Places in the list of those whose next message waits for the next turn.
+    pub held_back: usize,
     /// Unsent bytes of all connections, as kept from day to day.
     pub queued_bytes: usize,
     /// Unsent bytes of all connections, added up.
@@ -52,6 +54,7 @@ impl Engine {
             clients: self.board.clients().count(),
             people: self.hub.people_count(),
             rooms: self.hub.room_count(),
+            held_back: self.board.held_back.len(),
             queued_bytes: self.board.chunks.queued(),
             parked_bytes: self.board.inbox_bytes(),
             chunks: self.board.chunks.in_use(),

@@ -61,6 +61,8 @@ pub(super) struct Entry {
     pub(super) dirty: bool,
     /// Among those whose lines wait for company.
     pub(super) unhurried: bool,
+    /// Among those whose next message waits for the next turn.
+    pub(super) held_back: bool,
     pub(super) role: Role,
     pub(super) style: Style,
     pub(super) seats: SmallVec<[Seat; 2]>,
@@ -88,6 +90,7 @@ impl Entry {
             listener,
             dirty: false,
             unhurried: false,
+            held_back: false,
             style: Style::default(),
             seats: SmallVec::new(),
             armed: None,

@@ -97,7 +97,7 @@ impl Engine {
             return;
         }
         self.board.begin_saying();
-        for slot in std::mem::take(&mut self.board.held_back) {
+        for slot in self.board.take_held_back() {
             self.parse(slot, &[]);
             self.board.touch(slot);
         }

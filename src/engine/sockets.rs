@@ -162,6 +162,8 @@ impl Engine {
         let mut progress = 0;
         loop {
             let most = self.read_budget(slot);
+            // Who has gone cannot wait for room: what is beyond it is lost.
+            let is_cut_short = most < READ_BUDGET;
             match sockets.read(slot, most) {
                 Ok([]) => {
                     self.handle_eof(slot);
@@ -174,8 +176,8 @@ impl Engine {
                 Ok(bytes) => {
                     progress += bytes.len();
                     self.handle_bytes(slot, bytes);
-                    if to == ReadTo::Once || progress >= BROKEN_READ_BUDGET {
-                        return Heard { progress, is_exhausted: false };
+                    if to == ReadTo::Once || is_cut_short || progress >= BROKEN_READ_BUDGET {
+                        return Heard { progress, is_exhausted: is_cut_short };
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -43,7 +43,7 @@ pub(super) struct Switchboard {
     /// Those whose outbox was more than half full in this turn: bound when its writes are done, and not in the middle
     /// of a broadcast.
     pub(super) crowded: Vec<Slot>,
-    /// Those whose next message waits for the next turn, because enough was said in this one.
+    /// Those whose next message waits for the next turn, because enough was said in this one; each is in it once.
     pub(super) held_back: Vec<Slot>,
     budget: Budget,
     /// Pieces queued for readers so far.
@@ -137,7 +137,7 @@ impl Switchboard {
         let is_operator = self.entry(slot)?.role == Role::Operator;
         if !is_operator && self.budget.is_used_up(self.volume(), audience) {
             if self.change_input(slot, |session| session.hold_back(input))? {
-                self.held_back.push(slot);
+                self.hold_back(slot);
             }
             return None;
         }
@@ -151,6 +151,26 @@ impl Switchboard {
             Incoming::Foreign(_) | Incoming::Message | Incoming::TooLong => self.totals.lines_in += 1,
         }
         Some(incoming)
+    }
+
+    /// `slot` has more to say, and enough was said in this turn.
+    fn hold_back(&mut self, slot: Slot) {
+        if let Some(entry) = self.entries.get_mut(slot.index())
+            && !std::mem::replace(&mut entry.held_back, true)
+        {
+            self.held_back.push(slot);
+        }
+    }
+
+    /// Takes those who were held back.
+    pub(super) fn take_held_back(&mut self) -> Vec<Slot> {
+        let slots = std::mem::take(&mut self.held_back);
+        for slot in &slots {
+            if let Some(entry) = self.entries.get_mut(slot.index()) {
+                entry.held_back = false;
+            }
+        }
+        slots
     }
 
     /// Saying begins anew: the turn has, and everybody was written to.
@@ -179,6 +199,9 @@ impl Switchboard {
     pub(super) fn remove(&mut self, slot: Slot) -> Option<Entry> {
         let entry = self.entries.try_remove(slot.index())?;
         self.inbox_bytes -= entry.inbox_bytes();
+        if entry.held_back {
+            self.held_back.retain(|other| *other != slot);
+        }
         Some(entry)
     }
 

@@ -225,3 +225,24 @@ fn all_unparsed_input_together_is_bounded_and_nothing_of_it_is_lost() {
     assert_eq!(status.inbox_bytes, 0);
     assert_eq!(status.lines_in - before, (FLOODERS * LINES + 2) as u64);
 }
+
+#[test]
+fn of_one_that_is_gone_little_is_read_while_too_much_is_unparsed() {
+    let mut world = World::with(|config| config.limits.inbox_total = ByteSize(20 * 1024));
+    let flooders: Vec<_> = (0..4).map(|_| world.connect()).collect();
+    world.everybody_has_read();
+    for flooder in &flooders {
+        world.sends(*flooder, "x\n".repeat(60_000).as_bytes());
+    }
+    world.run();
+    assert!(world.snapshot().status.inbox_bytes > 20 * 1024, "the limit is reached");
+    for flooder in flooders {
+        let before = world.peer(flooder).reads;
+        world.peer(flooder).resets();
+        world.run();
+        let reads = world.peer(flooder).reads - before;
+        assert!(reads <= 4, "{reads} reads of what one has left behind");
+    }
+    world.pass("5s");
+    assert_eq!(world.books().connections, 0);
+}

@@ -28,7 +28,7 @@ fn look(world: &mut World, operator: Client, query: &Query) -> Snapshot {
 
 /// People of every kind: one that reads nothing, one half-closed, one muted, one gone, one on the way out.
 fn crowd(world: &mut World) -> Client {
-    let [alice, bob, carol, dave, eve, _frank] =
+    let [alice, bob, carol, _dave, _eve, _frank] =
         world.people(["alice", "bob", "carol", "dave", "eve", "frank"]);
     world.peer(bob).window = Window::Closed;
     world.peer(bob).kernel_bytes = 100;

@@ -400,6 +400,7 @@ impl World {
         }
         assert!(books.largest_answer <= OPERATOR_OUTBOX_MAX, "an answer of {} bytes", books.largest_answer);
         assert_eq!(books.connections, self.by_slot.len(), "who is served has a socket");
+        assert!(books.held_back <= books.connections, "whoever is held back is so once: {books:?}");
         assert_eq!(books.counted_clients, books.clients, "the clients are counted right");
         assert!(books.people <= books.connections, "nobody without a connection is in a room");
         self.check_reading();

@@ -62,6 +62,8 @@ pub(crate) struct Peer {
     pub(crate) is_written: bool,
     /// The server wants to know soon whether it is still there.
     pub(crate) is_probed_sooner: bool,
+    /// Reads of the server so far.
+    pub(crate) reads: usize,
     /// The most bytes that one read gives.
     pub(crate) read_max: usize,
     /// The most bytes that one write takes.
@@ -89,6 +91,7 @@ impl Peer {
             is_read: false,
             is_written: false,
             is_probed_sooner: false,
+            reads: 0,
             read_max: READ_BUDGET,
             write_max: usize::MAX,
         }
@@ -149,6 +152,7 @@ impl Peer {
 
     /// The server reads once.
     pub(crate) fn take_inbound(&mut self, most: usize) -> Vec<u8> {
+        self.reads += 1;
         let count = self.inbound.len().min(self.read_max).min(most);
         let bytes = self.inbound.make_contiguous()[..count].to_vec();
         self.inbound.drain(..count);
