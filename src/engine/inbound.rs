@@ -204,7 +204,7 @@ impl Engine {
             }
             Phase::Eof | Phase::Draining => {
                 if entry.session.reason().is_none() {
-                    self.part(slot, CloseReason::Eof, Linger::for_peer(limits.half_close_timeout));
+                    self.part(slot, CloseReason::Eof, Linger::ANSWERED);
                 }
             }
             Phase::Open | Phase::RdShut | Phase::WrShut | Phase::Gone => {}

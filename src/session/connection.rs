@@ -288,7 +288,9 @@ impl Session {
         for timer in [Timer::Flow, Timer::HalfClose, Timer::Patience] {
             self.timers.cancel(timer);
         }
-        self.timers.set_earlier(Timer::Linger, now + linger.total);
+        if let Some(total) = linger.total {
+            self.timers.set_earlier(Timer::Linger, now + total);
+        }
         if self.output == Output::Finned {
             self.timers.set(Timer::LingerIdle, now + linger.idle);
             if self.input == Input::Ended {
@@ -319,7 +321,7 @@ impl Session {
         self.probe = false;
         self.timers.cancel(Timer::Probe);
         self.timers.cancel(Timer::HalfClose);
-        self.timers.set(Timer::Linger, now + Linger::FAREWELL.total);
+        self.timers.set(Timer::Linger, now + Linger::FAREWELL_TOTAL);
     }
 
     /// Whether its socket has failed, and what was received before is still to be heard.

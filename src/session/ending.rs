@@ -16,8 +16,8 @@ pub enum Fate {
 /// How long a farewell may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Linger {
-    /// In all; then the connection is reset if anything is still unsent.
-    pub total: Duration,
+    /// In all; then the connection is reset if anything is still unsent. Without it only `limits.stall` ends it.
+    pub total: Option<Duration>,
     /// After our FIN, from the last bytes that came in.
     pub idle: Duration,
     /// What comes in is read within the flood limits, rather than as fast as it comes.
@@ -27,18 +27,22 @@ pub struct Linger {
 impl Linger {
     /// A kick, a quit, a refusal.
     pub const FAREWELL: Self =
-        Self { total: Duration::from_secs(5), idle: Duration::from_secs(2), paced: false };
+        Self { total: Some(Self::FAREWELL_TOTAL), idle: Duration::from_secs(2), paced: false };
+    pub(super) const FAREWELL_TOTAL: Duration = Duration::from_secs(5);
+
+    /// The peer ended its input and reads its answers, at whatever pace.
+    pub const ANSWERED: Self = Self { total: None, idle: Duration::MAX, paced: true };
 
     /// No other end than the peer's own and this deadline.
     #[must_use]
     pub const fn for_peer(total: Duration) -> Self {
-        Self { total, idle: total, paced: true }
+        Self { total: Some(total), idle: total, paced: true }
     }
 
     /// The server ends: a peer that has everything is not waited for.
     #[must_use]
     pub fn server_stop(drain: Duration) -> Self {
-        Self { total: drain, idle: drain.min(Duration::from_millis(250)), paced: false }
+        Self { total: Some(drain), idle: drain.min(Duration::from_millis(250)), paced: false }
     }
 }
 

@@ -1,5 +1,7 @@
 //! A client ends its input: what it sent is answered, and then it goes or stays.
 
+use std::time::Duration;
+
 use chatops::config::settings::HalfClosePolicy;
 use chatops::engine::Fate;
 
@@ -190,4 +192,31 @@ fn whether_one_who_stays_is_still_there_is_found_out_soon() {
     world.run();
     assert!(world.peer(alice).is_probed_sooner);
     assert!(!world.peer(bob).is_probed_sooner, "bob was answered, and goes");
+}
+
+#[test]
+fn who_reads_slowly_after_its_end_of_input_gets_all_of_its_answers() {
+    let mut world = World::with(|config| {
+        config.half_close.timeout = Duration::from_secs(1);
+        config.flood.enabled = false;
+    });
+    let [alice] = world.people(["alice"]);
+    world.peer(alice).window = Window::Closed;
+    world.peer(alice).kernel_bytes = 100;
+    for _ in 0..20 {
+        world.says(alice, "/help");
+    }
+    world.finishes(alice);
+    world.pass("10s");
+    for _ in 0..5_000 {
+        world.peer(alice).takes(10);
+        world.pass("1s");
+        if world.peer(alice).got_fin() {
+            break;
+        }
+    }
+    assert!(world.peer(alice).server_fin, "all was flushed");
+    world.peer(alice).window = Window::Open;
+    world.run();
+    assert_eq!(world.fate(alice), Some(Fate::Close));
 }
