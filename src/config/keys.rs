@@ -9,7 +9,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::address::Endpoint;
-use super::settings::{ByteSize, Config, Framing, Listen};
+use super::settings::{ByteSize, Config, DRAIN_MAX, Framing, Listen};
 use super::value::{Setting, describe, text};
 use crate::chat::RoomName;
 
@@ -25,8 +25,6 @@ const RECORD_BYTES: RangeInclusive<u32> = 64..=1024 * 1024;
 const OUTBOX_MAX: ByteSize = ByteSize::mib(1024);
 /// The largest kernel buffer asked for: beyond it `net.core.wmem_max` decides anyway (socket(7)).
 const BUFFER_MAX: ByteSize = ByteSize::mib(64);
-/// The longest clean stop: a supervisor kills what takes longer.
-const DRAIN_MAX: Duration = Duration::from_secs(600);
 /// The shortest patience with a client.
 const PATIENCE_MIN: Duration = Duration::from_millis(100);
 /// The longest patience with a client: as good as for ever.

@@ -36,6 +36,9 @@ impl ByteSize {
     }
 }
 
+/// The longest clean stop: a supervisor kills what takes longer.
+pub const DRAIN_MAX: Duration = Duration::from_secs(600);
+
 /// Everything that can be set. [`Config::default`] is what `config.toml` at the root of the source says.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {

@@ -10,6 +10,7 @@ use std::time::Duration;
 pub use ban::{BanMask, BanOrder};
 
 use crate::chat::Nick;
+use crate::config::settings::DRAIN_MAX;
 use crate::id::ConnId;
 pub use crate::session::Half;
 use crate::time::{parse_span, write_span};
@@ -229,7 +230,15 @@ fn parse_half(word: &str) -> Result<Half, VerbError> {
 }
 
 fn drain_time(word: &str) -> Result<Option<Duration>, VerbError> {
-    if word.is_empty() { Ok(None) } else { parse_time("drain", word).map(Some) }
+    if word.is_empty() {
+        return Ok(None);
+    }
+    match parse_time("drain", word)? {
+        time if time > DRAIN_MAX => {
+            Err(VerbError(format!("{}: at most {}", usage("drain"), write_span(DRAIN_MAX))))
+        }
+        time => Ok(Some(time)),
+    }
 }
 
 /// `for TIME`, or nothing.
@@ -343,6 +352,7 @@ mod tests {
             ("status please", "status takes no argument"),
             ("pause now", "pause takes no argument"),
             ("kick a/b", "neither a connection id nor a nick"),
+            ("drain 11m", "expected: drain [TIME]: at most 10m"),
             ("drain soon", "expected: drain [TIME]"),
         ] {
             let error = line.parse::<OperatorCommand>().unwrap_err().to_string();

@@ -63,15 +63,17 @@ impl Engine {
         }
     }
 
-    /// Begins the clean stop: everybody is told, flushed and closed within `within`. Operators may watch until
-    /// nobody else is left.
-    pub fn stop(&mut self, within: Option<Duration>) {
-        if self.stopping.is_some() {
-            return;
-        }
+    /// Begins the clean stop: everybody is told, flushed and closed within `within`, else `server.drain`. Operators
+    /// may watch until nobody else is left. One that is under way can only become shorter: `false` if it does not.
+    pub fn stop(&mut self, within: Option<Duration>) -> bool {
         let within = within.unwrap_or(self.drain);
-        self.stopping = Some(self.board.now.moment + within);
-        self.hub.operator_says(&format!("{} is stopping", self.name), self.board.now, &mut self.board);
+        let end = self.board.now.moment + within;
+        if self.stopping.is_some_and(|at| at <= end) {
+            return false;
+        }
+        if self.stopping.replace(end).is_none() {
+            self.hub.operator_says(&format!("{} is stopping", self.name), self.board.now, &mut self.board);
+        }
         let slots: Vec<Slot> = self.slots().filter(|slot| !self.operators.has(*slot)).collect();
         // Nobody is told of anybody's leaving: all leave together.
         for slot in slots {
@@ -79,6 +81,7 @@ impl Engine {
             let reason = self.board.entry(slot).and_then(|entry| entry.session.reason().cloned());
             self.part(slot, reason.unwrap_or(CloseReason::ServerStop), Linger::server_stop(within));
         }
+        true
     }
 
     /// Whether the server is stopping.

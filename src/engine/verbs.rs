@@ -213,10 +213,9 @@ impl Engine {
     }
 
     fn end_server(&mut self, within: Option<Duration>) -> Outcome {
-        if self.is_stopping() {
+        if !self.stop(within) {
             return Err("the server is stopping already".to_owned());
         }
-        self.stop(within);
         Ok(format!("draining {}", counted(self.door.clients() as usize, "client", "clients")).into())
     }
 

@@ -81,9 +81,8 @@ impl Reactor {
 
     fn take_stop_signals(&mut self) {
         self.stop_signals += self.signals.take();
-        if !self.engine.is_stopping() {
+        if self.engine.stop(None) {
             self.engine.note(LogLevel::Info, "told to stop: draining".to_owned());
-            self.engine.stop(None);
         }
     }
 

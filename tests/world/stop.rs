@@ -11,7 +11,7 @@ fn everybody_is_told_and_closed() {
     world.says(alice, "one last thing");
     world.turn();
     assert_eq!(world.operator("stop").unwrap(), "draining 2 clients");
-    assert_eq!(world.operator("drain 1s").unwrap_err(), "the server is stopping already");
+    assert_eq!(world.operator("drain 6s").unwrap_err(), "the server is stopping already");
     world.reads(bob, ["12:34 #lobby <alice> one last thing", "12:34 *** chatops is stopping"]);
     world.reads(alice, ["12:34 *** chatops is stopping"]);
     assert!(world.got_fin(alice) && world.got_fin(bob));
@@ -44,6 +44,25 @@ fn who_takes_nothing_is_waited_for_until_the_end_of_the_drain() {
     assert!(!world.engine.is_stopped());
     assert_eq!(world.fate(alice), None);
     world.pass("1ms");
+    assert!(world.engine.is_stopped());
+}
+
+#[test]
+fn a_stop_under_way_can_be_hurried_and_not_delayed() {
+    let mut world = World::new();
+    let [alice] = world.people(["alice"]);
+    world.peer(alice).window = Window::Closed;
+    world.peer(alice).kernel_bytes = 10;
+    world.operator("drain 1m").unwrap();
+    world.pass("10s");
+    assert_eq!(world.operator("drain 5m").unwrap_err(), "the server is stopping already");
+    // As SIGTERM does.
+    assert_eq!(world.operator("stop").unwrap(), "draining 1 client");
+    world.pass("4999ms");
+    assert!(!world.engine.is_stopped());
+    assert_eq!(world.fate(alice), None);
+    world.pass("1ms");
+    assert_eq!(world.fate(alice), Some(Fate::Reset));
     assert!(world.engine.is_stopped());
 }
 
