@@ -11,6 +11,7 @@ mod books;
 mod briefs;
 pub mod control;
 mod deadlines;
+mod desk;
 mod door;
 mod encoding;
 mod entry;

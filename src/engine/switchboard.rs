@@ -6,8 +6,9 @@
 use slab::Slab;
 use smallvec::SmallVec;
 
+use super::desk::{Desk, mark_dirty};
 use super::entry::{Entry, Role, Seat};
-use super::feeds::{self, Due, Feeds};
+use super::feeds::{self, Feeds};
 use super::journal::Journal;
 use super::status::Totals;
 use super::unhurried::Unhurried;
@@ -366,56 +367,5 @@ impl Delivery for Switchboard {
             self.left(room, member);
             self.joined(room, member);
         }
-    }
-}
-
-/// What queueing needs beside the feeds and the chunks.
-struct Desk<'a> {
-    entries: &'a mut Slab<Entry>,
-    limits: &'a Limits,
-    totals: &'a mut Totals,
-    now: Now,
-    dirty: &'a mut Vec<Slot>,
-    unhurried: &'a mut Unhurried,
-    crowded: &'a mut Vec<Slot>,
-    pieces: &'a mut u64,
-}
-
-impl Desk<'_> {
-    fn deliver(&mut self, chunks: &mut Chunks, due: Due) {
-        let Some(entry) = self.entries.get_mut(due.member.index()) else { return };
-        self.totals.deliveries += u64::from(due.lines);
-        *self.pieces += 1;
-        let is_crowded =
-            entry.session.queue_shared(chunks, due.span, due.lines, self.now.moment, self.limits);
-        if due.is_urgent || is_crowded {
-            mark_dirty(entry, due.member, self.dirty);
-        } else if !entry.dirty && !std::mem::replace(&mut entry.unhurried, true) {
-            self.unhurried.add(due.member, self.now.moment);
-        }
-        self.note(due.member, is_crowded);
-    }
-
-    fn queue_own(&mut self, chunks: &mut Chunks, slot: Slot, line: &Line<'_>, keep: Keep) {
-        let Some(entry) = self.entries.get_mut(slot.index()) else { return };
-        let (wall, encoding) = (self.now.wall, entry.encoding());
-        self.totals.deliveries += 1;
-        let is_crowded = entry.session.queue_own(chunks, keep, self.now.moment, self.limits, |bytes| {
-            encoding.encode(line, wall, bytes);
-        });
-        mark_dirty(entry, slot, self.dirty);
-        self.note(slot, is_crowded);
-    }
-
-    fn note(&mut self, slot: Slot, is_crowded: bool) {
-        if is_crowded && self.crowded.last() != Some(&slot) {
-            self.crowded.push(slot);
-        }
-    }
-}
-
-fn mark_dirty(entry: &mut Entry, slot: Slot, dirty: &mut Vec<Slot>) {
-    if !std::mem::replace(&mut entry.dirty, true) {
-        dirty.push(slot);
     }
 }

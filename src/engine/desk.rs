@@ -1,0 +1,70 @@
+//! Where lines are put into outboxes, apart from what they are taken from.
+//!
+//! A [`Desk`] borrows all of the switchboard but its feeds and chunks, so that these can be read meanwhile.
+
+use slab::Slab;
+
+use super::entry::Entry;
+use super::feeds::Due;
+use super::status::Totals;
+use super::unhurried::Unhurried;
+use crate::chat::Line;
+use crate::id::Slot;
+use crate::session::Limits;
+use crate::time::Now;
+use crate::wire::chunks::Chunks;
+use crate::wire::outbox::Keep;
+
+/// What queueing needs beside the feeds and the chunks.
+pub(super) struct Desk<'a> {
+    pub(super) entries: &'a mut Slab<Entry>,
+    pub(super) limits: &'a Limits,
+    pub(super) totals: &'a mut Totals,
+    pub(super) now: Now,
+    pub(super) dirty: &'a mut Vec<Slot>,
+    pub(super) unhurried: &'a mut Unhurried,
+    pub(super) crowded: &'a mut Vec<Slot>,
+    pub(super) pieces: &'a mut u64,
+}
+
+impl Desk<'_> {
+    /// Puts what is due to a member into its outbox.
+    pub(super) fn deliver(&mut self, chunks: &mut Chunks, due: Due) {
+        let Some(entry) = self.entries.get_mut(due.member.index()) else { return };
+        self.totals.deliveries += u64::from(due.lines);
+        *self.pieces += 1;
+        let is_crowded =
+            entry.session.queue_shared(chunks, due.span, due.lines, self.now.moment, self.limits);
+        if due.is_urgent || is_crowded {
+            mark_dirty(entry, due.member, self.dirty);
+        } else if !entry.dirty && !std::mem::replace(&mut entry.unhurried, true) {
+            self.unhurried.add(due.member, self.now.moment);
+        }
+        self.note(due.member, is_crowded);
+    }
+
+    /// Puts a line of its own into an outbox.
+    pub(super) fn queue_own(&mut self, chunks: &mut Chunks, slot: Slot, line: &Line<'_>, keep: Keep) {
+        let Some(entry) = self.entries.get_mut(slot.index()) else { return };
+        let (wall, encoding) = (self.now.wall, entry.encoding());
+        self.totals.deliveries += 1;
+        let is_crowded = entry.session.queue_own(chunks, keep, self.now.moment, self.limits, |bytes| {
+            encoding.encode(line, wall, bytes);
+        });
+        mark_dirty(entry, slot, self.dirty);
+        self.note(slot, is_crowded);
+    }
+
+    fn note(&mut self, slot: Slot, is_crowded: bool) {
+        if is_crowded && self.crowded.last() != Some(&slot) {
+            self.crowded.push(slot);
+        }
+    }
+}
+
+/// The socket of `slot` may have something to do.
+pub(super) fn mark_dirty(entry: &mut Entry, slot: Slot, dirty: &mut Vec<Slot>) {
+    if !std::mem::replace(&mut entry.dirty, true) {
+        dirty.push(slot);
+    }
+}
