@@ -132,10 +132,11 @@ const fn kind(line: &Line<'_>) -> &'static str {
 
 /// Does what one message of a program asks for.
 pub(super) fn run(call: &mut Call<'_>, message: &str) -> Answer {
+    let message = with_line_ends(message);
     if message.trim().is_empty() {
         return Ok(Outcome::Continue);
     }
-    match read(message)? {
+    match read(&message)? {
         Request::Say { text, .. } if text.0.trim().is_empty() => Ok(Outcome::Continue),
         Request::Say { room, text } => {
             call.person().check_voice()?;
@@ -157,10 +158,10 @@ pub(super) fn run(call: &mut Call<'_>, message: &str) -> Answer {
 
 fn read(message: &str) -> Result<Request, Refusal> {
     // An array of the values would do for serde.
-    if message.trim_start_matches(LINE_ENDS).trim_start().starts_with('[') {
+    if message.trim_start().starts_with('[') {
         return Err(no_object());
     }
-    serde_json::from_str(&with_line_ends(message)).map_err(|error| {
+    serde_json::from_str(message).map_err(|error| {
         if error.is_data() {
             return no_object();
         }
@@ -266,6 +267,7 @@ mod tests {
             alice sees 12:34 #lobby <bob> /who über
             bob says {"kind":"say","text":" "}
             bob says
+            bob says ␊␍␊
             bob says {"kind":"command","text":"/join #ops"}
             bob sees {"v":1,"kind":"notice","time":"1970-01-01T00:00:00.000Z","text":"you are in #ops (1 here)"}
             bob says {"kind":"say","room":"LOBBY","text":"one"}
@@ -296,7 +298,7 @@ mod tests {
 
     #[test]
     fn line_ends_between_tokens_are_white_space() {
-        let text = |message: &str| match read(&scrub(message.as_bytes()).text) {
+        let text = |message: &str| match read(&with_line_ends(&scrub(message.as_bytes()).text)) {
             Ok(Request::Say { text: Clean(text), .. }) => Some(text),
             _ => None,
         };

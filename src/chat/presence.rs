@@ -122,8 +122,8 @@ impl Hub {
 
 #[cfg(test)]
 mod tests {
+    use crate::chat::Rules;
     use crate::chat::script::{Stage, play, rules};
-    use crate::chat::{RoomName, Rules};
 
     /// Four people in the lobby; a fifth makes it a crowd.
     const FOUR: &str = "a is here\n b is here\n c is here\n d is here\n";
@@ -263,22 +263,6 @@ mod tests {
             1 s pass
             a sees 12:34 #lobby -- 1 joined, 1 renamed
             a sees 12:34 #x -- 1 joined",
-        );
-    }
-
-    #[test]
-    fn other_rules_hold_from_the_next_event_on() {
-        let mut stage = Stage::new(Rules { presence_max: 1, ..rules() });
-        stage.play("alice is here");
-        let lobby = RoomName::parse("Hall").unwrap();
-        stage.hub.set_rules(Rules { lobby, presence_max: 9, motd: vec!["hello".to_owned()], ..rules() });
-        stage.play(
-            "bob enters
-            bob sees -- hello
-            bob sees -- chatops: you are guest-2 in #Hall (1 here). /help lists the commands.
-            alice says /join hall
-            bob sees 12:34 #Hall --> alice
-            alice sees -- you are in #Hall (2 here)",
         );
     }
 

@@ -1,4 +1,4 @@
-//! Text that may be shown: bytes of a client in, one safe line out; and how wide a text is on a screen.
+//! Text that may be shown: bytes of a client in, one safe line out.
 //!
 //! [`scrub`] is the one gate between a client's bytes and everything that shows text: chat, topics, the motd, logs,
 //! the dashboard. It takes whole messages, so the chunks in which they arrived play no part. What it lets
@@ -15,13 +15,10 @@
 //! Scrubbing twice changes nothing, and a text grows to [`GROWTH_MAX`] times its bytes at most.
 
 mod class;
-mod width;
 
 use std::borrow::Cow;
 
 use unicode_segmentation::UnicodeSegmentation;
-
-pub use width::{cut_to_width, display_width};
 
 use class::{KEYCAP, ZWJ};
 
