@@ -1,6 +1,7 @@
 //! The table as a file, and a row as a line: for other programs and for reports.
 //!
-//! Fields and their order are those of the operator's `connections`; names never change.
+//! Fields are named as in the operator's `connections`, as far as the picture has them, and never change their names.
+//! Rooms are counted here, spans are whole seconds, and what is not known is `null`, so that every row has every field.
 
 use std::fmt::Write as _;
 
@@ -80,15 +81,15 @@ pub(crate) fn event_line(entry: &Entry) -> String {
 
 fn fields(picture: &Picture, index: usize) -> Vec<(&'static str, Value)> {
     let row = &picture.rows()[index];
-    let now = picture.taken().moment;
+    let end = row.gone_at.unwrap_or(picture.taken().moment);
     let mut fields = vec![
         ("id", Value::Number(row.id.get())),
         ("nick", row.nick.map(|nick| nick.to_string()).into()),
         ("peer", Value::Text(row.peer.to_string())),
         ("listener", picture.status().listeners.get(usize::from(row.listener)).cloned().into()),
         ("state", Value::Text(row.state.to_string())),
-        ("age_s", Value::Number(now.since(row.since).as_secs())),
-        ("idle_s", Value::Number(now.since(row.heard).as_secs())),
+        ("age_s", Value::Number(end.since(row.since).as_secs())),
+        ("idle_s", Value::Number(end.since(row.heard).as_secs())),
         ("rooms", Value::Number(u64::from(row.rooms))),
     ];
     fields.extend(amounts(row));
