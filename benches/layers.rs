@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use chatops::config::settings::Dashboard;
-use chatops::dash::{App, view};
+use chatops::dash::{Access, App, view};
 use chatops::engine::snapshot::Query;
 use chatops::link::Response;
 use chatops::time::Now;
@@ -74,7 +74,7 @@ fn snapshot_of_10_000(bencher: Bencher<'_, '_>) {
 fn frame(bencher: Bencher<'_, '_>, clients: usize) {
     let room = Room::of(clients);
     let now = Now::default();
-    let mut app = App::new(&Dashboard::default(), false, false).expect("the default keys are good");
+    let mut app = App::new(&Dashboard::default(), false, Access::Own).expect("the default keys are good");
     let mut terminal = Terminal::new(TestBackend::new(200, 60)).expect("a backend without a device");
     app.resized(200, 60);
     let query = app.query();

@@ -447,7 +447,12 @@ fn an_address_in_use_names_the_control_socket_of_who_has_it() {
     let address = server.address().to_string();
     let path = server.control();
     let refused = Finished::run_in(server.home(), &["serve", "-l", &address]);
-    refused.assert_refused(&[&address, "another chatops", path.to_str().unwrap(), "chatops ctl --control"]);
+    refused.assert_refused(&[
+        &address,
+        "another chatops",
+        path.to_str().unwrap(),
+        "chatops attach --control",
+    ]);
     let elsewhere = Finished::run(&["serve", "-l", &address]);
     elsewhere.assert_refused(&[&address, "another chatops"]);
     assert!(!elsewhere.stderr.contains("control socket"), "another user's is none of ours: {elsewhere:?}");

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use chatops::clock::Clock;
 use chatops::config::settings::Dashboard;
-use chatops::dash::{App, Outcome, Terminal, restore_active, run};
+use chatops::dash::{Access, App, Outcome, Terminal, restore_active, run};
 use chatops::link::local::{Mailbox, local};
 use chatops::link::{LinkError, Request, Response};
 use chatops::poller::Poller;
@@ -82,7 +82,7 @@ fn dashboard_process() {
     };
     let (link, mailbox) = local(ring, move || waker.notify());
     thread::spawn(move || serve(scene, mailbox, &woken, &terminate));
-    let app = App::new(&Dashboard::default(), true, false).expect("the default keys exist");
+    let app = App::new(&Dashboard::default(), true, Access::Own).expect("the default keys exist");
     let terminal = Terminal::open().expect("a terminal");
     let outcome = run(app, link, &Clock::start(), terminal, poller);
     // Fails after a hang-up.

@@ -12,11 +12,12 @@ use std::time::Duration;
 use super::error::{Failure, StartError};
 use super::farewell::farewell;
 use super::options::Options;
+use super::output::no_color;
 use super::start::{Prepared, prepare, warn};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::settings::OnHangup;
-use crate::dash::{App, Outcome, Terminal};
+use crate::dash::{Access, App, Outcome, Terminal};
 use crate::log::Log;
 use crate::net::{End, Server};
 use crate::poller::Poller;
@@ -27,9 +28,8 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
         return Err(StartError::NoTerminal.into());
     }
     let Prepared { config, warnings } = prepare(options)?;
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let app =
-        App::new(&config.dashboard, no_color, false).map_err(|error| StartError::Keys(error.to_string()))?;
+    let app = App::new(&config.dashboard, no_color(), Access::Own)
+        .map_err(|error| StartError::Keys(error.to_string()))?;
     let clock = Clock::start();
     let mut server =
         Server::bind(&config, clock.clone()).map_err(|error| StartError::Bind(error.to_string()))?;

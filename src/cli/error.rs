@@ -30,6 +30,17 @@ pub enum StartError {
     /// The dashboard has nothing to draw on.
     #[error("no terminal here: run `chatops serve`")]
     NoTerminal,
+    /// The dashboard of a server elsewhere has nothing to draw on.
+    #[error("no terminal here: `chatops ctl` asks a server without one")]
+    NoTerminalToAttach,
+    /// A server answers, but not to this program.
+    #[error("cannot attach to {}: {why}", path.display())]
+    NotAttached {
+        /// Its control socket.
+        path: PathBuf,
+        /// In its words.
+        why: String,
+    },
     /// More than one server answers, on these control sockets.
     #[error("{} servers run here; choose one with --control PATH:{}", .0.len(), listed(.0))]
     SeveralServers(Vec<PathBuf>),

@@ -3,6 +3,7 @@
 //! A command returns a [`Failure`] with its exit code; only `main` prints it. Nothing here writes to the terminal
 //! while the dashboard has it.
 
+mod attach;
 mod bench;
 mod completions;
 mod config;
@@ -15,6 +16,7 @@ mod open_files;
 mod options;
 mod output;
 mod serve;
+mod servers;
 mod start;
 
 use clap::{Parser, Subcommand};
@@ -25,6 +27,7 @@ use options::Options;
 /// What `--help` and the manual say after the options.
 const AFTER_HELP: &str = "\
 People connect with `nc HOST PORT` or `telnet HOST PORT`; /help lists their commands.
+`chatops attach` shows a running server's dashboard, and needs no restart of it.
 `chatops ctl status` asks a running server; `chatops ctl --help` lists the verbs.
 `chatops config default` prints every key of the configuration with its default.
 
@@ -46,6 +49,8 @@ pub struct Cli {
 enum Command {
     /// Run the server alone, in the foreground; logs go to stderr
     Serve(serve::Serve),
+    /// Show the dashboard of a running server in this terminal
+    Attach(attach::Attach),
     /// Send one request to a running server, and print its answer
     Ctl(ctl::Ctl),
     /// Put load on a server, and check that every line comes to every reader
@@ -72,6 +77,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
     match command {
         None => dashboard::run(options),
         Some(Command::Serve(serve)) => serve::run(serve, options),
+        Some(Command::Attach(attach)) => attach::run(attach, options),
         Some(Command::Ctl(ctl)) => ctl::run(&ctl, options),
         Some(Command::Bench(bench)) => bench::run(&bench, &options),
         Some(Command::Config(command)) => config::run(command, options),

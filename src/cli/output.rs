@@ -1,4 +1,4 @@
-//! Printing on stdout for commands that print and end.
+//! What commands print, and what the environment says about it.
 
 use std::io::{self, Write};
 
@@ -11,4 +11,9 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Output(error)),
         _ => Ok(()),
     }
+}
+
+/// Whether `NO_COLOR` is set to anything (no-color.org).
+pub(super) fn no_color() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }

@@ -5,7 +5,7 @@ use super::open_files;
 use super::options::Options;
 use crate::config::settings::{ListenAddr, LogLevel};
 use crate::config::{Config, load};
-use crate::dash::App;
+use crate::dash::{Access, App};
 use crate::net::Server;
 
 /// A configuration that fits the machine.
@@ -32,7 +32,9 @@ pub(super) fn prepare(options: Options) -> Result<Prepared, Failure> {
 
 /// Whether the bindings of `dashboard.keys` name keys and actions that there are; only the dashboard knows them.
 pub(super) fn check_keys(config: &Config) -> Result<(), StartError> {
-    App::new(&config.dashboard, false, false).map(drop).map_err(|error| StartError::Keys(error.to_string()))
+    App::new(&config.dashboard, false, Access::Own)
+        .map(drop)
+        .map_err(|error| StartError::Keys(error.to_string()))
 }
 
 /// Tells the operator these warnings, and which listeners others can reach, as soon as somebody listens to records.

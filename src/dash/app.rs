@@ -95,6 +95,17 @@ struct Frozen {
     at: Now,
 }
 
+/// Whose dashboard it is: what its end means for the server, and what it may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// The server's own: whoever quits says whether the server goes on.
+    Own,
+    /// One of another process: the server goes on without it.
+    Attached,
+    /// The same, and it only looks.
+    ReadOnly,
+}
+
 /// Everything the dashboard knows and shows.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own that the operator turns")]
@@ -112,7 +123,7 @@ pub struct App {
     pub(super) notice: Option<Notice>,
     pub(super) detail_open: bool,
     pub(super) raw: bool,
-    pub(super) read_only: bool,
+    pub(in crate::dash) access: Access,
     pub(super) ended: Option<String>,
     pub(super) frame_us: u32,
     live: Picture,
@@ -129,12 +140,12 @@ pub struct App {
 }
 
 impl App {
-    /// A dashboard that has seen nothing yet. With `read_only` it asks for no verb.
+    /// A dashboard that has seen nothing yet.
     ///
     /// # Errors
     ///
     /// When `dashboard.keys` names a key or an action that does not exist.
-    pub fn new(settings: &Dashboard, no_color: bool, read_only: bool) -> Result<Self, KeyBindingError> {
+    pub fn new(settings: &Dashboard, no_color: bool, access: Access) -> Result<Self, KeyBindingError> {
         Ok(Self {
             theme: Theme::named(settings.theme, no_color),
             glyphs: if settings.ascii { &Glyphs::ASCII } else { &Glyphs::UNICODE },
@@ -149,7 +160,7 @@ impl App {
             notice: None,
             detail_open: false,
             raw: false,
-            read_only,
+            access,
             ended: None,
             frame_us: 0,
             live: Picture::default(),

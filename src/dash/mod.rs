@@ -41,7 +41,7 @@ pub(crate) mod units;
 pub mod view;
 mod why;
 
-pub use app::App;
+pub use app::{Access, App};
 pub use effect::{Effect, QuitChoice};
 pub use keymap::KeyBindingError;
 pub use run::{Outcome, run};

@@ -21,7 +21,7 @@ use super::pace::Pace;
 use super::signals::Signals;
 use super::terminal::Terminal;
 use super::tty::Tty;
-use super::{App, Effect, QuitChoice, view};
+use super::{Access, App, Effect, QuitChoice, view};
 use crate::clock::Clock;
 use crate::engine::operator::OperatorCommand;
 use crate::link::local::OUTSTANDING_MAX;
@@ -52,7 +52,7 @@ pub enum Outcome {
     Broke(String),
     /// The terminal is gone.
     HungUp,
-    /// The operator left the server running.
+    /// The operator left the server running, or a signal ended the dashboard alone.
     Left,
     /// The server has ended.
     ServerEnded,
@@ -112,7 +112,7 @@ enum Drain {
 
 impl<'a, L: Link> Desk<'a, L> {
     fn new(mut app: App, link: L, clock: &'a Clock, terminal: Terminal, poller: Poller) -> io::Result<Self> {
-        let signals = Signals::watch(&poller, SIGNALS)?;
+        let signals = Signals::watch(&poller, SIGNALS, app.access != Access::Own)?;
         let device = Arc::clone(terminal.tty());
         let device = poller.watch(device, TERMINAL, Interest::BOTH).map_err(|(_, why)| why)?;
         let size = terminal.size();
@@ -193,6 +193,9 @@ impl<'a, L: Link> Desk<'a, L> {
 
     fn take_signals(&mut self) -> ControlFlow<Outcome> {
         let taken = self.signals.take();
+        if taken.end {
+            return Break(Outcome::Left);
+        }
         if taken.stop {
             self.terminal.suspend();
             // Refused only for signals that cannot be caught; then the dashboard just goes on.
@@ -384,7 +387,7 @@ mod tests {
     use crate::link::local::{LocalLink, Mailbox, local};
 
     fn app() -> App {
-        App::new(&Dashboard::default(), true, false).expect("the default keys exist")
+        App::new(&Dashboard::default(), true, Access::Own).expect("the default keys exist")
     }
 
     /// A link that wakes this poller, and the server's end of it with what wakes the server.

@@ -1,5 +1,5 @@
-//! The signals that concern a terminal (`signal(7)`), as a source for the poller. Those that end the server are not
-//! here.
+//! The signals that concern a terminal (`signal(7)`), as a source for the poller. Those that end a server are its own to
+//! catch; in a process without one they end the dashboard.
 
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use signal_hook::SigId;
-use signal_hook::consts::{SIGCONT, SIGHUP, SIGTSTP, SIGWINCH};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGWINCH};
 use signal_hook::{flag, low_level};
 
 use crate::poller::{Interest, Poller, Watched};
@@ -17,6 +17,7 @@ use crate::poller::{Interest, Poller, Watched};
 pub(super) struct Signals {
     pipe: Watched<UnixStream>,
     continued: Arc<AtomicBool>,
+    end: Arc<AtomicBool>,
     resized: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
     ids: Vec<SigId>,
@@ -25,9 +26,12 @@ pub(super) struct Signals {
 /// What has come since the last look. A hang-up (SIGHUP) only wakes, and does not end the process: the terminal itself
 /// tells it better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a signal of its own")]
 pub(super) struct Taken {
     /// SIGCONT: the process goes on after a stop.
     pub(super) continued: bool,
+    /// SIGTERM or SIGINT: the dashboard is to end.
+    pub(super) end: bool,
     /// SIGWINCH: the terminal has a new size, or had one and is back at the old.
     pub(super) resized: bool,
     /// SIGTSTP: the process is to stop.
@@ -35,22 +39,27 @@ pub(super) struct Taken {
 }
 
 impl Signals {
-    /// Catches the signals; each makes the poller report this key.
-    pub(super) fn watch(poller: &Poller, key: usize) -> io::Result<Self> {
+    /// Catches the signals; each makes the poller report this key. With `and_end` those that end a process as well.
+    pub(super) fn watch(poller: &Poller, key: usize, and_end: bool) -> io::Result<Self> {
         let (ours, handlers) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let pipe = poller.watch(ours, key, Interest::READ).map_err(|(_, why)| why)?;
-        let [continued, resized, stop] = [(); 3].map(|()| Arc::new(AtomicBool::new(false)));
+        let [continued, end, resized, stop] = [(); 4].map(|()| Arc::new(AtomicBool::new(false)));
         // The flags first: a signal's handlers run in order, and who is woken finds the flag set.
         let mut ids = vec![
             flag::register(SIGCONT, Arc::clone(&continued))?,
             flag::register(SIGTSTP, Arc::clone(&stop))?,
             flag::register(SIGWINCH, Arc::clone(&resized))?,
         ];
-        for signal in [SIGCONT, SIGHUP, SIGTSTP, SIGWINCH] {
+        let ending: &[i32] = if and_end { &[SIGINT, SIGTERM] } else { &[] };
+        for signal in ending {
+            ids.push(flag::register(*signal, Arc::clone(&end))?);
+        }
+        for signal in [SIGCONT, SIGHUP, SIGTSTP, SIGWINCH].iter().chain(ending) {
+            let signal = *signal;
             ids.push(low_level::pipe::register(signal, handlers.try_clone()?)?);
         }
-        Ok(Self { pipe, continued, resized, stop, ids })
+        Ok(Self { pipe, continued, end, resized, stop, ids })
     }
 
     /// What has come since the last look.
@@ -59,6 +68,7 @@ impl Signals {
         let _ = (&*self.pipe).read(&mut [0; 64]);
         Taken {
             continued: self.continued.swap(false, Ordering::SeqCst),
+            end: self.end.swap(false, Ordering::SeqCst),
             resized: self.resized.swap(false, Ordering::SeqCst),
             stop: self.stop.swap(false, Ordering::SeqCst),
         }
@@ -89,7 +99,7 @@ mod tests {
     #[test]
     fn a_signal_wakes_the_poller_and_is_told_once() {
         let poller = Poller::new().expect("poller");
-        let mut signals = Signals::watch(&poller, 4).expect("signals");
+        let mut signals = Signals::watch(&poller, 4, false).expect("signals");
         let mut events = Events::with_capacity(NonZeroUsize::MIN);
         // Not those of a stop: signals are the whole process's, and the dashboard of another test would act on them.
         for signal in [SIGWINCH, SIGHUP] {

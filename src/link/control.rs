@@ -162,6 +162,15 @@ impl Control {
         sent.and(read).and(Err(io::ErrorKind::UnexpectedEof.into()))
     }
 
+    /// From now on answers are waited for however long they take.
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2); none are known for this.
+    pub fn wait_for_ever(&mut self) -> io::Result<()> {
+        self.stream.get_ref().set_read_timeout(None)
+    }
+
     /// Where the server listens, as it is printed.
     fn listeners(&mut self) -> io::Result<Vec<String>> {
         #[derive(Deserialize)]

@@ -5,6 +5,7 @@
 
 pub mod control;
 pub mod local;
+pub mod remote;
 
 use crate::engine::operator::OperatorCommand;
 use crate::engine::snapshot::{Query, Snapshot};

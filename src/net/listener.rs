@@ -78,7 +78,7 @@ pub enum Obstacle {
 fn reached(control: Option<&Path>) -> String {
     control.map_or_else(String::new, |path| {
         let path = path.display();
-        format!(", whose control socket is {path} (`chatops ctl --control {path} status`)")
+        format!(" (`chatops attach --control {path}` shows it)")
     })
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chatops::config::settings::{Dashboard, LogLevel, ThemeName};
-use chatops::dash::{App, Effect};
+use chatops::dash::{Access, App, Effect};
 use chatops::engine::operator::Half;
 use chatops::engine::record::{Entry, Record};
 use chatops::engine::snapshot::{
@@ -306,7 +306,7 @@ pub(crate) fn answer(app: &App, mut snapshot: Snapshot) -> Response {
 
 /// A dashboard that has watched the server for two minutes.
 pub(crate) fn watching_at(settings: &Dashboard, width: u16, height: u16) -> App {
-    let mut app = App::new(settings, false, false).unwrap();
+    let mut app = App::new(settings, false, Access::Own).unwrap();
     app.resized(width, height);
     app.set_frame_time(231);
     for second in UPTIME_S - 120..UPTIME_S {

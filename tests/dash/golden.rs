@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use chatops::config::settings::{ClockFormat, Dashboard};
-use chatops::dash::App;
+use chatops::dash::{Access, App};
 use chatops::engine::record::{Entry, Record};
 use chatops::engine::snapshot::{AcceptQueue, Nick, Snapshot, Status};
 use chatops::link::{LinkError, Response};
@@ -117,7 +117,7 @@ fn nobody_yet() {
 
 #[test]
 fn nothing_seen_yet() {
-    screen("clients-unseen", |app| *app = App::new(&mono(), false, false).unwrap());
+    screen("clients-unseen", |app| *app = App::new(&mono(), false, Access::Own).unwrap());
 }
 
 #[test]

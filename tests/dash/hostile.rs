@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chatops::config::settings::{Dashboard, ThemeName};
-use chatops::dash::{App, Effect};
+use chatops::dash::{Access, App, Effect};
 use chatops::engine::operator::{OperatorCommand, Who};
 use chatops::engine::snapshot::{
     CloseReason, ConnId, Flags, HalfState, Kernel, Peer, Phase, Query, Row, Snapshot, Status, TcpInfo,
@@ -245,7 +245,7 @@ proptest! {
         theme in prop::sample::select(vec![ThemeName::Auto, ThemeName::Dark, ThemeName::Mono])
     ) {
         let settings = Dashboard { ascii, theme, ..Dashboard::default() };
-        let app = App::new(&settings, false, false).unwrap();
+        let app = App::new(&settings, false, Access::Own).unwrap();
         let mut watched = Watched { app, allowed: Vec::new(), chosen_to_unmute: Vec::new(), tickets: Vec::new() };
         let (mut width, mut height) = (80, 24);
         for step in steps {

@@ -1,7 +1,7 @@
 //! What keys and the mouse do: the selection is a connection, marks, filters, the frozen picture, the `:` line.
 
 use chatops::config::settings::Dashboard;
-use chatops::dash::{App, Effect};
+use chatops::dash::{Access, App, Effect};
 use chatops::engine::snapshot::{CloseReason, ConnId, Phase, Row, Snapshot};
 use chatops::link::{LinkError, Request, Response};
 use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
@@ -291,7 +291,7 @@ fn a_question_never_opens_over_something_else_and_the_last_verb_counts() {
     assert!(app.asked_about().is_empty());
     press(&mut app, "<Esc>");
     assert!(screen(&mut app).contains("! kick #44: give it again, something else is open"));
-    let mut read_only = App::new(&mono(), false, true).unwrap();
+    let mut read_only = App::new(&mono(), false, Access::ReadOnly).unwrap();
     press(&mut read_only, ":kick #44<Enter>");
     assert!(verbs(&mut read_only).is_empty());
 }
@@ -339,7 +339,7 @@ fn the_selected_one_is_offered_first() {
 
 #[test]
 fn read_only_takes_the_verbs_away() {
-    let mut app = App::new(&mono(), false, true).unwrap();
+    let mut app = App::new(&mono(), false, Access::ReadOnly).unwrap();
     app.resized(100, 30);
     feed(&mut app, rows());
     for keys in
@@ -363,7 +363,7 @@ fn keys_can_be_bound_anew() {
     press(&mut app, "?");
     assert!(screen(&mut app).contains("x k            kick"));
     let wrong = Dashboard { keys: vec![("x".to_owned(), "kcik".to_owned())], ..mono() };
-    assert!(App::new(&wrong, false, false).unwrap_err().to_string().contains("no such action"));
+    assert!(App::new(&wrong, false, Access::Own).unwrap_err().to_string().contains("no such action"));
 }
 
 fn click(app: &mut App, column: u16, line: u16) {

@@ -1,6 +1,6 @@
 //! What a script may rely on, and that nothing is told by colour alone.
 
-use chatops::dash::{App, Effect, QuitChoice};
+use chatops::dash::{Access, App, Effect, QuitChoice};
 use chatops::engine::snapshot::{Flags, Phase, Row, Snapshot, Status};
 use ratatui::style::Color;
 
@@ -8,7 +8,7 @@ use crate::fixture::{answer, draw, id, lines, mono, now, press, row, snapshot, s
 
 /// A dashboard of one row.
 fn one(row: Row) -> App {
-    let mut app = App::new(&mono(), false, false).unwrap();
+    let mut app = App::new(&mono(), false, Access::Own).unwrap();
     app.resized(160, 50);
     let response = answer(&app, Snapshot { rows: vec![row], ..snapshot() });
     app.handle_response(response, now());
@@ -173,7 +173,7 @@ fn the_quit_dialog_names_its_choices() {
 
 #[test]
 fn with_nobody_connected_there_is_nothing_to_ask() {
-    let mut app = App::new(&mono(), false, false).unwrap();
+    let mut app = App::new(&mono(), false, Access::Own).unwrap();
     let empty = Snapshot { rows: Vec::new(), status: Status { clients: 0, ..status() }, ..snapshot() };
     let response = answer(&app, empty);
     app.handle_response(response, now());

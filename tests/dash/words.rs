@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chatops::config::settings::Dashboard;
-use chatops::dash::App;
+use chatops::dash::{Access, App};
 use chatops::engine::snapshot::{
     CloseReason, ConnId, Flags, HalfState, Kernel, Phase, Row, Snapshot, TcpInfo,
 };
@@ -16,7 +16,7 @@ fn seconds_ago(seconds: u64) -> chatops::time::Moment {
 
 /// What the open detail says about this one.
 fn detail(row: &Row) -> String {
-    let mut app = App::new(&mono(), false, false).unwrap();
+    let mut app = App::new(&mono(), false, Access::Own).unwrap();
     app.resized(160, 50);
     for _ in 0..2 {
         let response = answer(&app, Snapshot { rows: vec![row.clone()], ..snapshot() });
@@ -104,7 +104,7 @@ fn the_detail_says_why_in_words() {
 
 #[test]
 fn an_outbox_that_grows_has_a_forecast() {
-    let mut app = App::new(&mono(), false, false).unwrap();
+    let mut app = App::new(&mono(), false, Access::Own).unwrap();
     app.resized(100, 30);
     for second in 0..60 {
         let taken = at(UPTIME_S - 60 + second);
@@ -118,7 +118,7 @@ fn an_outbox_that_grows_has_a_forecast() {
 
 #[test]
 fn an_outbox_near_its_limit_has_no_forecast_but_says_what_is_lost() {
-    let mut app = App::new(&mono(), false, false).unwrap();
+    let mut app = App::new(&mono(), false, Access::Own).unwrap();
     app.resized(100, 30);
     for second in 0..60 {
         let taken = at(UPTIME_S - 60 + second);
@@ -136,7 +136,7 @@ fn an_outbox_near_its_limit_has_no_forecast_but_says_what_is_lost() {
 #[test]
 fn a_stall_keeps_its_time_in_every_picture() {
     let since = seconds_ago(43);
-    let mut app = App::new(&mono(), false, false).unwrap();
+    let mut app = App::new(&mono(), false, Access::Own).unwrap();
     app.resized(100, 30);
     for step in 0..40 {
         let mut taken = at_ms((UPTIME_S - 40) * 1_000 + step * 130);
@@ -152,7 +152,7 @@ fn a_stall_keeps_its_time_in_every_picture() {
 
 /// The ids that a filter lets through, sorted.
 fn passing(filter: &str) -> Vec<u64> {
-    let mut app = App::new(&Dashboard::default(), false, false).unwrap();
+    let mut app = App::new(&Dashboard::default(), false, Access::Own).unwrap();
     app.resized(100, 40);
     let rows = remarkable();
     let response = answer(&app, Snapshot { rows, ..snapshot() });

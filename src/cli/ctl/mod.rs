@@ -15,10 +15,9 @@ use serde_json::Value;
 use super::error::{Failure, StartError};
 use super::options::Options;
 use super::output::print;
-use crate::config::settings::{self, ControlPath};
-use crate::config::{Config, Loaded, load};
+use super::servers::the_only_server;
 use crate::engine::operator::{OperatorCommand, VERBS, VerbError};
-use crate::link::control::{self, Control};
+use crate::link::control::Control;
 
 /// How long a server may be silent. It answers within a turn of its loop, which takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -92,7 +91,7 @@ pub(super) fn run(ctl: &Ctl, before: Options) -> Result<(), Failure> {
     let Request { text: request, command, is_json } = Request::of(ctl)?;
     let path = match &ctl.control {
         Some(path) => path.clone(),
-        None => the_only_one(before)?,
+        None => the_only_server(before)?,
     };
     let answer = ask(&path, &request)?;
     let value: Value = serde_json::from_str(&answer).map_err(|error| no_answer(&path, &error.into()))?;
@@ -103,29 +102,6 @@ pub(super) fn run(ctl: &Ctl, before: Options) -> Result<(), Failure> {
         print(&show::answer(&command, &value))?;
     }
     if is_done { Ok(()) } else { Err(Failure::Running(show::error(&value))) }
-}
-
-/// The control socket that is meant when none is named: the one of the configuration, if it names one, or the only
-/// one of this user's on which a server answers. A configuration that is broken since the server started is no reason
-/// not to reach it, unless it was named.
-fn the_only_one(before: Options) -> Result<PathBuf, Failure> {
-    let is_named = !before.is_empty();
-    match load(&before.into_sources()) {
-        Ok(Loaded {
-            config: Config { control: settings::Control { path: ControlPath::At(path) }, .. },
-            ..
-        }) => {
-            return Ok(path);
-        }
-        Err(error) if is_named => return Err(error.into()),
-        Ok(_) | Err(_) => {}
-    }
-    let mut live = control::live();
-    match live.len() {
-        0 => Err(StartError::NoServer(control::directories()).into()),
-        1 => Ok(live.remove(0)),
-        _ => Err(StartError::SeveralServers(live).into()),
-    }
 }
 
 fn ask(path: &Path, request: &str) -> Result<String, Failure> {

@@ -1,6 +1,6 @@
 //! Verbs: whom a key is for, what is asked first, and what is sent.
 
-use super::{App, Mode};
+use super::{Access, App, Mode};
 use crate::dash::command_line::CommandLine;
 use crate::dash::dialog::{Ban, Dialog, Target, Verb, gone};
 use crate::dash::effect::{Effect, QuitChoice};
@@ -103,13 +103,14 @@ impl App {
 
     /// Says so when there are no verbs here.
     pub(super) fn refuses_verbs(&mut self, what: &str, now: Now) -> bool {
-        if self.read_only {
+        let is_read_only = self.access == Access::ReadOnly;
+        if is_read_only {
             self.tell(Err(format!("read-only: no {what} from here")), now);
         } else if let Some(why) = &self.ended {
             let told = format!("no {what}: {why}");
             self.tell(Err(told), now);
         }
-        self.read_only || self.ended.is_some()
+        is_read_only || self.ended.is_some()
     }
 
     /// Does what a dialog asked about.
@@ -231,11 +232,12 @@ impl App {
         self.send_orders();
     }
 
-    /// Asks whether the server goes on; without anybody connected, or without a server, there is nothing to ask.
+    /// Asks whether the server goes on; without anybody connected, without a server, or from another process there is
+    /// nothing to ask.
     pub(crate) fn ask_quit(&mut self, _now: Now) {
         if self.ended.is_some() {
             self.effects.push(Effect::Quit(QuitChoice::Drain));
-        } else if self.read_only {
+        } else if self.access != Access::Own {
             self.effects.push(Effect::Quit(QuitChoice::Leave));
         } else if self.live.is_seen() && self.live.status().clients == 0 {
             self.effects.push(Effect::Quit(QuitChoice::Drain));

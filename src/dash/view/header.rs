@@ -5,9 +5,9 @@ use ratatui::layout::Rect;
 
 use super::paint::{self, Spans, span};
 use super::traffic::{accept_queue, fullest_accept_queue};
-use crate::dash::App;
 use crate::dash::action::Action;
 use crate::dash::units;
+use crate::dash::{Access, App};
 use crate::time::Now;
 
 /// The place behind the parts that count clients.
@@ -132,7 +132,7 @@ fn state(app: &App, now: Now) -> Spans {
     } else {
         word("", "CONNECTING", theme.dim)
     };
-    if app.read_only {
+    if app.access == Access::ReadOnly {
         spans.insert(0, span(" read-only", theme.accent));
     }
     spans

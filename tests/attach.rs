@@ -1,0 +1,128 @@
+//! `chatops attach`: the dashboard over the control socket of a server that has no terminal, and goes on without it.
+
+mod common;
+
+use common::{Client, DEADLINE, End, Finished, Server, Terminal, wait_until};
+use rustix::process::Signal;
+
+/// A dashboard attached to this server, which it shows.
+#[track_caller]
+fn attached(server: &Server, options: &[&str]) -> Terminal {
+    let control = server.control();
+    let mut arguments = vec!["attach", "--control", control.to_str().unwrap()];
+    arguments.extend(options);
+    let terminal = Terminal::start(&arguments);
+    terminal.wait_for_row(&["chatops", &server.address().to_string()]);
+    terminal
+}
+
+#[test]
+fn it_shows_the_server_and_acts_on_exactly_the_chosen_one() {
+    let server = Server::start(&[]);
+    let [mut alice, mut bob] = ["alice", "bob"].map(|nick| Client::named(&server, nick));
+    alice.lines_until_now();
+    let mut terminal = attached(&server, &[]);
+    terminal.wait_for_row(&["alice", "<-> open"]);
+    terminal.wait_for_row(&["accept", "#2", "from"]);
+    bob.answer("/listen");
+    bob.shutdown_write();
+    terminal.wait_for_row(&["bob", "--> eof"]);
+    terminal.select("bob");
+    terminal.keys("\r");
+    terminal.wait_for_row(&["read 0: peer sent FIN"]);
+    terminal.keys("\x1b");
+    terminal.verb("status");
+    terminal.wait_for_row(&["status: up", "2 clients, 2 accepted"]);
+    terminal.keys("x");
+    terminal.wait_for("the dialog", |screen| screen.contains("Kick #2"));
+    terminal.keys("y");
+    let (lines, end) = bob.lines_to_end(DEADLINE);
+    assert_eq!((lines.last().map(String::as_str), end), (Some("-- kicked by the operator"), End::Fin));
+    alice.expect("HH:MM #lobby <-- bob (kicked)");
+    terminal.wait_for_row(&["op", "#2 bob", "kick"]);
+    terminal.verb("kick nobody-else");
+    terminal.wait_for_text("nobody here is nobody-else");
+    alice.expect_nothing();
+}
+
+#[test]
+fn who_leaves_it_leaves_the_server_running() {
+    for end in ["q", "\x03", "SIGTERM", "SIGINT"] {
+        let mut server = Server::start(&[]);
+        let mut alice = Client::named(&server, "alice");
+        let mut terminal = attached(&server, &[]);
+        match end {
+            "SIGTERM" => terminal.signal(Signal::TERM),
+            "SIGINT" => terminal.signal(Signal::INT),
+            keys => terminal.keys(keys),
+        }
+        assert_eq!(terminal.exit(DEADLINE), 0, "{end:?}");
+        terminal.wait_until_restored();
+        assert_eq!(terminal.text().trim(), "chatops: left; the server goes on", "{end:?}");
+        alice.expect_nothing();
+        server.assert_alive();
+    }
+}
+
+#[test]
+fn a_lost_terminal_ends_it_and_nothing_else() {
+    let mut server = Server::start(&[]);
+    let mut alice = Client::named(&server, "alice");
+    let mut terminal = attached(&server, &[]);
+    terminal.hang_up();
+    assert_eq!(terminal.exit(DEADLINE), 0);
+    alice.expect_nothing();
+    server.assert_alive();
+}
+
+#[test]
+fn it_ends_with_the_server_and_can_end_it() {
+    let mut server = Server::start(&[]);
+    let mut terminal = attached(&server, &[]);
+    terminal.verb("stop");
+    assert_eq!(server.exit(DEADLINE).code(), Some(0));
+    assert_eq!(terminal.exit(DEADLINE), 0);
+    terminal.wait_until_restored();
+    assert_eq!(terminal.text().trim(), "chatops: the server has ended");
+}
+
+#[test]
+fn read_only_has_no_verbs() {
+    let server = Server::start(&[]);
+    let mut alice = Client::named(&server, "alice");
+    let mut terminal = attached(&server, &["--read-only"]);
+    terminal.wait_for_row(&["alice", "<-> open"]);
+    terminal.keys("x");
+    terminal.wait_for_row(&["! read-only: no kick from here"]);
+    terminal.verb("rooms");
+    terminal.wait_for_row(&["rooms: #lobby 1"]);
+    alice.expect_nothing();
+    terminal.keys("q");
+    assert_eq!(terminal.exit(DEADLINE), 0);
+}
+
+#[test]
+fn several_watch_at_once_and_see_what_the_others_do() {
+    let server = Server::start(&[]);
+    let mut alice = Client::named(&server, "alice");
+    let [mut first, second] = [(); 2].map(|()| attached(&server, &[]));
+    first.verb("mute alice");
+    second.wait_for_row(&["alice", "muted"]);
+    second.wait_for_row(&["op", "#1 alice", "mute"]);
+    assert!(alice.refused("hello").contains("muted"));
+    wait_until(DEADLINE, "both are operators", || {
+        let status = server.ctl(&["--json", "status"]).stdout;
+        status.contains("\"operators\":3")
+    });
+}
+
+#[test]
+fn what_keeps_it_from_a_server_is_said() {
+    Finished::run(&["attach"]).assert_refused(&["no terminal here", "chatops ctl"]);
+    let mut terminal = Terminal::start(&["attach", "--control", "/nonexistent/chatops.sock"]);
+    assert_eq!(terminal.exit(DEADLINE), 2);
+    terminal.wait_for_text("no server answers on /nonexistent/chatops.sock");
+    let mut terminal = Terminal::start(&["attach"]);
+    assert_eq!(terminal.exit(DEADLINE), 2);
+    terminal.wait_for_text("no chatops runs here");
+}
