@@ -1,6 +1,9 @@
 //! The columns of the table of clients: their names, what they mean, and which fit into a width.
 
+use std::time::Duration;
+
 use crate::engine::snapshot::{Peer, Row};
+use crate::time::Moment;
 
 /// Below this width PEER loses its port and RX and TX share a cell.
 pub(crate) const COMPACT_BELOW: u16 = 100;
@@ -8,6 +11,8 @@ pub(crate) const COMPACT_BELOW: u16 = 100;
 const BARE_BELOW: u16 = 48;
 /// The fewest cells that still tell names apart.
 const NICK_MIN: u16 = 4;
+/// A column that no row needs as wide for so long becomes narrower.
+const SHRINK_AFTER: Duration = Duration::from_secs(10);
 /// Cells before the id: the sign of the selected row and that of a marked one.
 const SIGNS: u16 = 2;
 
@@ -146,8 +151,8 @@ impl Column {
     fn least(self, width: u16, wants: Wants, raw: bool) -> u16 {
         let compact = width < COMPACT_BELOW;
         match self {
-            Self::Id => SIGNS + wants.id,
-            Self::Address => wants.address.clamp(9, 15),
+            Self::Id => SIGNS + wants.id.cells,
+            Self::Address => wants.address.cells.clamp(9, 15),
             Self::Peer => 15,
             Self::State => 12,
             Self::Outbox | Self::SendQ | Self::Rx | Self::Tx if raw => 8,
@@ -162,33 +167,61 @@ impl Column {
     }
 }
 
-/// How wide the contents of all rows seen so far are. They only grow, so that columns do not dance.
+/// How wide the contents of a column are, or were a short while ago: it grows at once and shrinks late, so that columns
+/// do not dance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Want {
+    cells: u16,
+    /// When some row needed as much.
+    needed_at: Moment,
+}
+
+impl Want {
+    const fn of(cells: u16) -> Self {
+        Self { cells, needed_at: Moment::START }
+    }
+
+    fn take(&mut self, cells: u16, now: Moment) {
+        if cells >= self.cells || now.since(self.needed_at) >= SHRINK_AFTER {
+            *self = Self { cells, needed_at: now };
+        }
+    }
+}
+
+/// How wide the contents are of those columns whose width follows them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wants {
-    id: u16,
-    nick: u16,
-    peer: u16,
-    address: u16,
+    id: Want,
+    nick: Want,
+    peer: Want,
+    address: Want,
 }
 
 impl Default for Wants {
     fn default() -> Self {
-        Self { id: 2, nick: 8, peer: 15, address: 9 }
+        Self::of(2, 8, 15, 9)
     }
 }
 
 impl Wants {
-    /// Takes these rows into account, which are by rising id.
-    pub(crate) fn grow(&mut self, rows: &[Row]) {
-        let digits = rows.last().map_or(1, |row| digits(row.id.get()));
-        self.id = self.id.max(digits);
+    const fn of(id: u16, nick: u16, peer: u16, address: u16) -> Self {
+        Self { id: Want::of(id), nick: Want::of(nick), peer: Want::of(peer), address: Want::of(address) }
+    }
+
+    /// Takes these rows into account, which are by rising id and as they are `now`.
+    pub(crate) fn follow(&mut self, rows: &[Row], now: Moment) {
+        let Self { nick, peer, address, .. } = Self::default();
+        let [mut nick, mut peer, mut address] = [nick, peer, address].map(|want| want.cells);
         for row in rows {
-            let nick = row.nick.map_or(1, |nick| cells(nick.as_str()));
-            self.nick = self.nick.max(nick);
-            let (address, peer) = peer_cells(row.peer);
-            self.address = self.address.max(address);
-            self.peer = self.peer.max(peer);
+            nick = nick.max(row.nick.map_or(1, |nick| cells(nick.as_str())));
+            let (bare, whole) = peer_cells(row.peer);
+            address = address.max(bare);
+            peer = peer.max(whole);
         }
+        self.id.take(rows.last().map_or(2, |row| digits(row.id.get()).max(2)), now);
+        self.nick.take(nick, now);
+        self.peer.take(peer, now);
+        self.address.take(address, now);
     }
 }
 
@@ -208,33 +241,50 @@ pub(crate) fn place(width: u16, wants: Wants, raw: bool) -> Vec<Placed> {
     let all: &[Column] = if width < COMPACT_BELOW { &Column::ALL_COMPACT } else { &Column::ALL_WIDE };
     let mut chosen = all.to_vec();
     let needed = |chosen: &[Column]| {
-        let gaps = u16::try_from(chosen.len().saturating_sub(1)).unwrap_or(u16::MAX);
-        gaps + chosen.iter().map(|column| column.least(width, wants, raw)).sum::<u16>()
+        gaps(chosen) + chosen.iter().map(|column| column.least(width, wants, raw)).sum::<u16>()
     };
     for going in Column::GOING {
         if needed(&chosen) > width || width < BARE_BELOW {
             chosen.retain(|column| *column != going);
         }
     }
-    let spare = width.saturating_sub(needed(&chosen));
+    let mut widths = widths(&chosen, width, wants, raw);
+    // All ports or none: a column of both is hard to read.
+    if let Some(peer) = chosen.iter().position(|column| *column == Column::Peer)
+        && widths[peer] < wants.peer.cells
+    {
+        chosen[peer] = Column::Address;
+        widths = self::widths(&chosen, width, wants, raw);
+    }
+    line_up(&chosen, &widths, width)
+}
+
+/// The cells of each of these columns in a line of `width`.
+fn widths(chosen: &[Column], width: u16, wants: Wants, raw: bool) -> Vec<u16> {
     let mut widths: Vec<u16> = chosen.iter().map(|column| column.least(width, wants, raw)).collect();
+    let needed = gaps(chosen) + widths.iter().sum::<u16>();
     if let Some(nick) = chosen.iter().position(|column| *column == Column::Nick) {
         // Long ids take what they need from the names, never from a number.
-        let missing = needed(&chosen).saturating_sub(width);
+        let missing = needed.saturating_sub(width);
         widths[nick] = widths[nick].saturating_sub(missing).max(NICK_MIN.min(widths[nick]));
     }
-    spread(&chosen, &mut widths, spare, wants);
-    line_up(&chosen, &widths, width)
+    spread(chosen, &mut widths, width.saturating_sub(needed), wants);
+    widths
+}
+
+/// One free cell between neighbours.
+fn gaps(chosen: &[Column]) -> u16 {
+    u16::try_from(chosen.len().saturating_sub(1)).unwrap_or(u16::MAX)
 }
 
 /// Gives the spare cells to those who want more, in this order.
 fn spread(chosen: &[Column], widths: &mut [u16], mut spare: u16, wants: Wants) {
     for (column, want) in [
-        (Column::Nick, wants.nick.min(12)),
-        (Column::Peer, wants.peer),
-        (Column::Address, wants.address),
+        (Column::Nick, wants.nick.cells.min(12)),
+        (Column::Peer, wants.peer.cells),
+        (Column::Address, wants.address.cells),
         (Column::Load, 10),
-        (Column::Nick, wants.nick),
+        (Column::Nick, wants.nick.cells),
         (Column::Flags, u16::MAX),
     ] {
         let Some(at) = chosen.iter().position(|chosen| *chosen == column) else { continue };
@@ -307,10 +357,22 @@ mod tests {
     }
 
     #[test]
+    fn a_column_grows_at_once_and_shrinks_late() {
+        let mut want = Want::of(8);
+        let at = |seconds| Moment::START + Duration::from_secs(seconds);
+        want.take(24, at(20));
+        assert_eq!(want.cells, 24);
+        want.take(9, at(29));
+        assert_eq!(want.cells, 24);
+        want.take(9, at(30));
+        assert_eq!(want.cells, 9);
+    }
+
+    #[test]
     fn one_long_name_takes_nothing_from_the_others() {
         for width in 48..160 {
-            let short = place(width, Wants { nick: 12, ..Wants::default() }, false);
-            let long = place(width, Wants { nick: 24, ..Wants::default() }, false);
+            let short = place(width, Wants::of(2, 12, 15, 9), false);
+            let long = place(width, Wants::of(2, 24, 15, 9), false);
             assert_eq!(short.len(), long.len(), "{width}");
             for (short, long) in short.iter().zip(&long) {
                 let spare = matches!(short.column, Column::Nick | Column::Flags);
@@ -325,7 +387,7 @@ mod tests {
         fn columns_fit_and_never_touch(
             width in 1u16..250, id in 2u16..20, nick in 8u16..=24, address in 9u16..=39, raw: bool
         ) {
-            let wants = Wants { id, nick, peer: address + 6, address };
+            let wants = Wants::of(id, nick, address + 6, address);
             let placed = place(width, wants, raw);
             for (at, this) in placed.iter().enumerate() {
                 prop_assert!(this.x + this.width <= width);

@@ -100,8 +100,11 @@ impl Picture {
     }
 
     /// Outbox and Send-Q of a row, in thousandths of what its outbox may hold; above 1,000 when the kernel holds
-    /// more on top of a full outbox.
+    /// more on top of a full outbox. Nothing waits for those who are gone.
     pub(crate) fn load(&self, row: &Row) -> u32 {
+        if row.state == Phase::Gone {
+            return 0;
+        }
         let waiting = u128::from(row.outbox_bytes) + u128::from(send_q(row));
         let share = (waiting * 1_000).checked_div(u128::from(self.status().outbox_limit)).unwrap_or(0);
         let at_least = u128::from(waiting > 0);
@@ -119,8 +122,11 @@ impl Picture {
     }
 }
 
-/// The Send-Q of a row: as just read, else as last known.
+/// The Send-Q of a row: as just read, else as last known; a socket that is gone has none.
 pub(crate) fn send_q(row: &Row) -> u64 {
+    if row.state == Phase::Gone {
+        return 0;
+    }
     u64::from(row.kernel.map_or(row.send_q_seen, |kernel| kernel.send_q))
 }
 

@@ -2,52 +2,80 @@
 //!
 //! Integers throughout, in thousandths a second, so that the same snapshots always give the same figures.
 
-use crate::engine::snapshot::{ConnId, Row};
+use crate::engine::snapshot::{ConnId, Phase, Row};
 use crate::time::Moment;
 
-/// A rate falls to a third of itself in this time once its counter stands still.
-const SMOOTH_US: u128 = 2_000_000;
+/// A rate falls to a third of itself in this time while its counter stands still.
+const SMOOTH_US: i128 = 2_000_000;
 
-/// From so many thousandths of a line a second lines are being skipped: one line counts for about three seconds.
-const SKIPPING_MILLI: u64 = 100;
+/// Once its counter has stood still for so long a rate is 0: what tails off would pass for something that goes on.
+const STILL_US: u64 = 3_000_000;
 
-/// How fast the counters of one connection run, in thousandths of a byte, or of a line, a second.
+/// How fast one counter runs, in thousandths a second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Rate {
+    milli: i64,
+    /// Since when it stands still.
+    still_us: u64,
+}
+
+impl Rate {
+    /// The rate after the counter ran on by `delta` in `elapsed_us`, which is not 0.
+    fn after(self, delta: i128, elapsed_us: u64) -> Self {
+        let still_us = if delta == 0 { self.still_us.saturating_add(elapsed_us) } else { 0 };
+        if still_us >= STILL_US || (self.milli == 0 && delta == 0) {
+            return Self { milli: 0, still_us };
+        }
+        let weighted = i128::from(self.milli) * SMOOTH_US + delta * 1_000_000_000;
+        let rate = weighted / (SMOOTH_US + i128::from(elapsed_us));
+        let milli = i64::try_from(rate).unwrap_or(if rate < 0 { i64::MIN } else { i64::MAX });
+        Self { milli, still_us }
+    }
+
+    /// In whole units a second, of a counter that never falls.
+    const fn risen(self) -> u64 {
+        self.milli.unsigned_abs() / 1_000
+    }
+}
+
+/// How fast the counters of one connection run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RowRate {
-    rx: u64,
-    tx: u64,
-    outbox: i64,
-    skipped: u64,
+    rx: Rate,
+    tx: Rate,
+    outbox: Rate,
+    skipped: Rate,
 }
 
 impl RowRate {
     /// Bytes a second from the peer.
     pub(crate) const fn rx(self) -> u64 {
-        self.rx / 1_000
+        self.rx.risen()
     }
 
     /// Bytes a second to the peer's kernel.
     pub(crate) const fn tx(self) -> u64 {
-        self.tx / 1_000
+        self.tx.risen()
     }
 
     /// Bytes a second by which the outbox grows; negative when it drains.
     pub(crate) const fn outbox_growth(self) -> i64 {
-        self.outbox / 1_000
+        self.outbox.milli / 1_000
     }
 
     /// Whether lines to it were skipped within the last seconds.
     pub(crate) const fn is_skipping(self) -> bool {
-        self.skipped >= SKIPPING_MILLI
+        self.skipped.milli > 0
     }
 
     fn after(self, old: &Row, new: &Row, elapsed_us: u64) -> Self {
+        let risen = |of: fn(&Row) -> u64| i128::from(of(new).saturating_sub(of(old)));
         let grown = i128::from(new.outbox_bytes) - i128::from(old.outbox_bytes);
         Self {
-            rx: smoothed(self.rx, new.bytes_in.saturating_sub(old.bytes_in), elapsed_us),
-            tx: smoothed(self.tx, new.bytes_out.saturating_sub(old.bytes_out), elapsed_us),
-            outbox: smoothed_signed(self.outbox, grown, elapsed_us),
-            skipped: smoothed(self.skipped, new.lines_skipped.saturating_sub(old.lines_skipped), elapsed_us),
+            rx: self.rx.after(risen(|row| row.bytes_in), elapsed_us),
+            tx: self.tx.after(risen(|row| row.bytes_out), elapsed_us),
+            outbox: self.outbox.after(grown, elapsed_us),
+            skipped: self.skipped.after(risen(|row| row.lines_skipped), elapsed_us),
         }
     }
 }
@@ -79,36 +107,17 @@ impl Rates {
     }
 }
 
-/// The smoothed rate after a counter ran on by `delta` in `elapsed_us`, which is not 0.
-fn smoothed(milli: u64, delta: u64, elapsed_us: u64) -> u64 {
-    if milli == 0 && delta == 0 {
-        return 0;
-    }
-    let weighted = u128::from(milli) * SMOOTH_US + u128::from(delta) * 1_000_000_000;
-    u64::try_from(weighted / (SMOOTH_US + u128::from(elapsed_us))).unwrap_or(u64::MAX)
-}
-
-/// The same for a level that may fall.
-fn smoothed_signed(milli: i64, delta: i128, elapsed_us: u64) -> i64 {
-    if milli == 0 && delta == 0 {
-        return 0;
-    }
-    let smooth = i128::try_from(SMOOTH_US).unwrap_or(i128::MAX);
-    let weighted = i128::from(milli) * smooth + delta * 1_000_000_000;
-    let rate = weighted / (smooth + i128::from(elapsed_us));
-    i64::try_from(rate).unwrap_or(if rate < 0 { i64::MIN } else { i64::MAX })
-}
-
 /// `count` a second over `elapsed_us`; 0 when no time has passed.
 pub(crate) fn per_second(count: u64, elapsed_us: u64) -> u64 {
     let rate = (u128::from(count) * 1_000_000).checked_div(u128::from(elapsed_us)).unwrap_or(0);
     u64::try_from(rate).unwrap_or(u64::MAX)
 }
 
-/// The id of the row with the fullest outbox, and how full; none when all are empty.
+/// The id of the row with the fullest outbox, and how full; none when all are empty. What those had who are gone is no
+/// more.
 pub(crate) fn fullest(rows: &[Row]) -> Option<(ConnId, u64)> {
     rows.iter()
-        .filter(|row| row.outbox_bytes > 0)
+        .filter(|row| row.outbox_bytes > 0 && row.state != Phase::Gone)
         .max_by_key(|row| (row.outbox_bytes, std::cmp::Reverse(row.id)))
         .map(|row| (row.id, row.outbox_bytes))
 }
@@ -118,23 +127,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_steady_rate_is_reached_and_a_still_counter_falls_to_nothing() {
-        let mut rate = 0;
+    fn a_steady_rate_is_reached_and_a_still_counter_soon_has_none() {
+        let mut rate = Rate::default();
         for _ in 0..100 {
-            rate = smoothed(rate, 100, 100_000);
+            rate = rate.after(100, 100_000);
         }
-        assert!((950_000..=1_000_000).contains(&rate), "{rate}");
-        for _ in 0..400 {
-            rate = smoothed(rate, 0, 100_000);
+        assert!((950..=1_000).contains(&rate.risen()), "{rate:?}");
+        for _ in 0..29 {
+            rate = rate.after(0, 100_000);
         }
-        assert!(rate < 1_000, "{rate}");
+        assert!(rate.milli > 0, "it tails off: {rate:?}");
+        rate = rate.after(0, 100_000);
+        assert_eq!(rate.milli, 0);
+        assert!(rate.after(1, 100_000).milli > 0, "it runs again");
     }
 
     #[test]
     fn an_outbox_that_drains_has_a_negative_growth() {
-        assert!(smoothed_signed(0, -5_000, 1_000_000) < 0);
-        assert_eq!(smoothed_signed(i64::MAX, i128::from(u64::MAX), 1), i64::MAX);
-        assert_eq!(smoothed_signed(i64::MIN, -i128::from(u64::MAX), 1), i64::MIN);
+        assert!(Rate::default().after(-5_000, 1_000_000).milli < 0);
+        for milli in [i64::MAX, i64::MIN] {
+            let delta = i128::from(u64::MAX) * i128::from(milli.signum());
+            assert_eq!(Rate { milli, still_us: 0 }.after(delta, 1).milli, milli);
+        }
     }
 
     #[test]

@@ -72,7 +72,7 @@ impl Default for Table {
 impl Table {
     /// Filters and sorts anew; to be called whenever picture, filter or sort changed.
     pub(crate) fn rebuild(&mut self, picture: &Picture) {
-        self.wants.grow(picture.rows());
+        self.wants.follow(picture.rows(), picture.taken().moment);
         let count = u32::try_from(picture.rows().len()).unwrap_or(u32::MAX);
         self.order.clear();
         if self.filter.is_empty() {

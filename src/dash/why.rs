@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::picture::{Picture, send_q};
-use super::units::{bytes, counted, grouped, span, time_of_day};
+use super::units::{brief_span, bytes, counted, grouped, span, time_of_day};
 use crate::config::settings::Limits;
 use crate::engine::snapshot::{Flags, Phase, Row, TcpInfo};
 
@@ -158,7 +158,7 @@ fn flow(row: &Row, picture: &Picture) -> Option<String> {
 
 fn half_closed(row: &Row, picture: &Picture, raw: bool) -> Option<String> {
     let at = row.eof_at?;
-    let ago = span(picture.taken().moment.since(at));
+    let ago = brief_span(picture.taken().moment.since(at));
     let flush = match row.outbox_bytes {
         0 => String::new(),
         left => format!(", {} to flush", bytes(left, raw)),

@@ -8,7 +8,9 @@ use chatops::engine::snapshot::{
     CloseReason, ConnId, Flags, HalfState, Kernel, Phase, Row, Snapshot, TcpInfo,
 };
 
-use crate::fixture::{UPTIME_S, answer, at, at_ms, id, lines, mono, now, press, remarkable, row, snapshot};
+use crate::fixture::{
+    UPTIME_S, answer, at, at_ms, id, lines, mono, now, press, remarkable, row, snapshot, watching_at,
+};
 
 fn seconds_ago(seconds: u64) -> chatops::time::Moment {
     at(UPTIME_S - seconds).moment
@@ -65,7 +67,7 @@ fn the_detail_says_why_in_words() {
                 flags: Flags::default().with(Flags::LISTEN, true),
                 ..plain()
             },
-            "half-closed: sent FIN 41 s ago, 11.7K to flush, stays to listen",
+            "half-closed: sent FIN 41s ago, 11.7K to flush, stays to listen",
         ),
         (Row { state: Phase::RdShut, ..plain() }, "shutdown read: what it sends is discarded"),
         (Row { state: Phase::WrShut, ..plain() }, "shutdown write: we sent FIN, it may still send"),
@@ -205,4 +207,24 @@ fn spans_without_an_end_do_not_overflow() {
     let said = detail(&Row { outbox_age: Some(Duration::MAX), ..plain() });
     assert!(said.contains("#17 mallory"));
     assert_eq!(passing("id:17").first(), Some(&id(17).get()));
+}
+
+#[test]
+fn what_a_gone_connection_had_waiting_waits_no_more() {
+    let mut app = watching_at(&mono(), 100, 30);
+    let mut picture = snapshot();
+    for row in &mut picture.rows {
+        row.outbox_bytes = 0;
+        row.send_q_seen = 0;
+        row.kernel = None;
+    }
+    let gone = picture.rows.iter_mut().find(|row| row.state == Phase::Gone).expect("one is gone");
+    gone.outbox_bytes = 163_000;
+    gone.send_q_seen = 71_000;
+    picture.status.outbox_bytes = 0;
+    let response = answer(&mut app, picture);
+    app.handle_response(response, now());
+    let lines = lines(&mut app, 100, 30);
+    assert!(lines.iter().any(|line| line.contains("fullest -  Send-Q 0")), "{lines:#?}");
+    assert!(lines.iter().all(|line| !line.contains('█') || !line.contains("dave")), "{lines:#?}");
 }

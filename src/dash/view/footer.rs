@@ -96,6 +96,7 @@ pub(super) fn draw_keys(buffer: &mut Buffer, area: Rect, app: &App) {
 
 fn draw_browse_keys(buffer: &mut Buffer, area: Rect, app: &App) {
     let actions: &[(Action, &str)] = match app.view {
+        View::Clients if app.detail_open => &DETAIL_KEYS,
         View::Clients => &CLIENTS_KEYS,
         View::Traffic => &TRAFFIC_KEYS,
         View::Events => &EVENTS_KEYS,
@@ -124,6 +125,16 @@ const CLIENTS_KEYS: [(Action, &str); 12] = [
     (Action::Command, "command"),
     (Action::Mute, "mute"),
     (Action::Say, "say"),
+];
+const DETAIL_KEYS: [(Action, &str); 8] = [
+    (Action::Back, "back"),
+    (Action::Down, "move"),
+    (Action::Kick, "kick"),
+    (Action::Shutdown, "shutdown"),
+    (Action::Reset, "reset"),
+    (Action::Mute, "mute"),
+    (Action::Copy, "copy"),
+    (Action::Command, "command"),
 ];
 const TRAFFIC_KEYS: [(Action, &str); 4] = [
     (Action::NextView, "next view"),
