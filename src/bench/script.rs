@@ -187,7 +187,10 @@ mod tests {
             ("-- you are in #bench (12 here)", Heard::Joined),
             ("-- 137 lines skipped; /history 137 shows them", Heard::Skipped(137)),
             ("-- 1 lines skipped", Heard::Skipped(1)),
-            ("-- slow down: you are read at 5 lines a second until you pause", Heard::SlowDown),
+            (
+                "-- slow down: you are read at 5 lines and 32768 bytes a second until you pause",
+                Heard::SlowDown,
+            ),
             ("!! that name is taken: choose another", Heard::Refusal),
         ] {
             assert_eq!(script.hear(line.as_bytes()), heard, "{line}");

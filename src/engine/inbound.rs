@@ -11,6 +11,7 @@ use crate::config::settings::{HalfClosePolicy, LogLevel};
 use crate::id::Slot;
 use crate::session::timers::Timer;
 use crate::session::{CloseReason, Incoming, Linger, Milestone, Phase};
+use crate::wire::framing::Framing;
 
 impl Engine {
     /// Bytes were read from the socket of `slot`.
@@ -140,8 +141,10 @@ impl Engine {
                 let nick = self.nick(slot);
                 let Some(id) = self.board.entry(slot).map(|entry| entry.id) else { return };
                 self.board.journal.add(now, Record::Flow { id, nick });
-                let rate = self.flood_rate;
-                let told = format!("slow down: you are read at {rate} lines a second until you pause");
+                let (lines, bytes) = self.flood_rates;
+                let told = format!(
+                    "slow down: you are read at {lines} lines and {bytes} bytes a second until you pause"
+                );
                 self.board.answer(slot, &Line::Notice(&told));
             }
             Incoming::Foreign(protocol) => {
@@ -153,8 +156,13 @@ impl Engine {
             Incoming::Incomplete => {}
             Incoming::TooLong => {
                 let limit = self.board.limits.line_bytes;
-                let told =
-                    format!("that line has more than {limit} bytes and was not sent; send it in parts");
+                let told = match self.board.entry(slot).map(|entry| entry.session.framing()) {
+                    Some(Framing::Length) => format!(
+                        "that message has more than {limit} bytes and was not sent; before each message stands \
+                         its length in 4 bytes, big-endian"
+                    ),
+                    _ => format!("that line has more than {limit} bytes and was not sent; send it in parts"),
+                };
                 self.board.answer(slot, &Line::Refused(&told));
             }
             Incoming::Message => match self.hub.message(slot, text, now, &mut self.board) {

@@ -42,7 +42,8 @@ pub struct Engine {
     pub(super) drain: Duration,
     /// The end of the clean stop under way.
     pub(super) stopping: Option<Moment>,
-    pub(super) flood_rate: u32,
+    /// Lines and bytes a second.
+    pub(super) flood_rates: (u32, u64),
     /// Reads cut short because too much is unparsed.
     pub(super) full_inboxes: Seldom,
     /// Whether the last turn had no time left for some connections.
@@ -73,7 +74,7 @@ impl Engine {
             name: scrub(config.server.name.as_bytes()).text.into_owned(),
             drain: config.server.drain,
             stopping: None,
-            flood_rate: config.flood.lines_per_second,
+            flood_rates: (config.flood.lines_per_second, config.flood.bytes_per_second.0),
             full_inboxes: Seldom::default(),
             is_behind: false,
             reconciled: Vec::new(),

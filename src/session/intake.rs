@@ -8,11 +8,14 @@ use super::timers::Timer;
 use crate::time::{Moment, Tenth};
 use crate::wire::foreign::Foreign;
 use crate::wire::framer::Frame;
+use crate::wire::framing::Framing;
 use crate::wire::telnet::ANSWERS_MAX;
 use crate::wire::text::scrub;
 
 /// How often a telnet client may be given [`ANSWERS_MAX`] answers: once a second.
 const TELNET_REFILL_TENTHS: u32 = 10;
+/// Bytes in which the first line of another protocol is looked for, where a message need not be a line.
+const OPENING_MAX: usize = 1_024;
 
 /// What the next piece of input is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +97,7 @@ impl Session {
             return news.then_some(Incoming::Flooding);
         }
         let is_first = self.counters.lines_in == 0;
-        if is_first && let Some(foreign) = Foreign::of_bytes(self.framer.held().iter().chain(*input)) {
+        if is_first && let Some(foreign) = self.foreign_opening(input, limits) {
             self.keep(input);
             return Some(Incoming::Foreign(foreign));
         }
@@ -128,6 +131,30 @@ impl Session {
             self.lines.take(now, flood.lines, 1);
         }
         Some(incoming)
+    }
+
+    /// The protocol that opens with what is held and then `input`. Where messages are no lines, their first one may never be
+    /// complete: its first line tells.
+    fn foreign_opening(&self, input: &[u8], limits: &Limits) -> Option<Foreign> {
+        let opening = || self.framer.held().iter().chain(input).copied();
+        let of_line = |most: usize| {
+            let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n' | 0);
+            let mut line: Vec<u8> = opening().take(most.min(limits.line_bytes)).collect();
+            // Only what has come before the end of the first message: how it was cut into reads plays no part.
+            let end = line.iter().position(is_end).filter(|end| line[*end] != 0)?;
+            line.truncate(end);
+            Foreign::of_message(&line)
+        };
+        let of_length = || {
+            let mut bytes = opening();
+            Foreign::of_length([bytes.next()?, bytes.next()?, bytes.next()?, bytes.next()?])
+        };
+        Foreign::of_bytes(opening()).or_else(|| match self.framing() {
+            Framing::Lines => None,
+            Framing::Length => of_length(),
+            Framing::Nul => of_line(OPENING_MAX),
+            Framing::Fixed(record) => of_line(record.get() as usize),
+        })
     }
 
     /// Keeps `input` unparsed: enough was said in this turn. `true` if there is anything to parse later.

@@ -33,8 +33,23 @@ impl Foreign {
     /// The protocol that opens with these bytes, which need not make a line: a handshake record of TLS begins with
     /// its type, 22, and the major version, 3 (RFC 8446, section 5.1).
     #[must_use]
-    pub fn of_bytes<'a>(bytes: impl IntoIterator<Item = &'a u8>) -> Option<Self> {
-        bytes.into_iter().take(2).eq(&[22, 3]).then_some(Self::Tls)
+    pub fn of_bytes(bytes: impl IntoIterator<Item = u8>) -> Option<Self> {
+        bytes.into_iter().take(2).eq([22, 3]).then_some(Self::Tls)
+    }
+}
+
+impl Foreign {
+    /// The protocol that opens with these four bytes, where they should be the length of a message: as one they are above
+    /// a thousand million.
+    #[must_use]
+    pub fn of_length(length: [u8; 4]) -> Option<Self> {
+        const METHODS: [&[u8; 4]; 8] =
+            [b"GET ", b"HEAD", b"POST", b"PUT ", b"DELE", b"CONN", b"OPTI", b"PATC"];
+        match &length {
+            b"SSH-" => Some(Self::Ssh),
+            _ if METHODS.contains(&&length) => Some(Self::Http),
+            _ => None,
+        }
     }
 }
 
@@ -65,9 +80,9 @@ mod tests {
         {
             assert_eq!(of_line(line), None, "{line:?}");
         }
-        assert_eq!(Foreign::of_bytes(b"\x16\x03\x01\x00\xa5"), Some(Foreign::Tls));
+        assert_eq!(Foreign::of_bytes(*b"\x16\x03\x01\x00\xa5"), Some(Foreign::Tls));
         for bytes in [&b"\x16"[..], b"\x16\x02", b"\x03\x16", b"hello", b""] {
-            assert_eq!(Foreign::of_bytes(bytes), None, "{bytes:x?}");
+            assert_eq!(Foreign::of_bytes(bytes.iter().copied()), None, "{bytes:x?}");
         }
     }
 }

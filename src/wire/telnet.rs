@@ -14,7 +14,8 @@ use memchr::memchr;
 
 use super::text::scrub;
 
-/// Bytes kept of a subnegotiation, its option included; what is beyond them is read over.
+/// Bytes kept of a subnegotiation, its option included. What is beyond them is read over, up to the next line end: one
+/// so long that goes on over lines has lost its end, or never was one.
 pub const SUBNEGOTIATION_MAX: usize = 256;
 
 /// The longest terminal name, in bytes as sent (RFC 1091 has it as 40 characters).
@@ -85,7 +86,10 @@ impl Telnet {
                     until_command
                 }
                 State::Subnegotiation => {
-                    self.talk().keep(&rest[..until_command]);
+                    if let Some(line_end) = self.talk().keep(&rest[..until_command]) {
+                        rest = &rest[line_end + 1..];
+                        continue;
+                    }
                     until_command
                 }
                 State::Command | State::Request(_) | State::SubnegotiationCommand => 0,
@@ -222,9 +226,15 @@ impl Talk {
         };
     }
 
-    fn keep(&mut self, content: &[u8]) {
-        let room = SUBNEGOTIATION_MAX - self.subnegotiation.len();
-        self.subnegotiation.extend_from_slice(&content[..content.len().min(room)]);
+    /// Takes what belongs to a subnegotiation. If it is given up for it, gives the place of the line end behind which
+    /// data begins.
+    fn keep(&mut self, content: &[u8]) -> Option<usize> {
+        let kept = content.len().min(SUBNEGOTIATION_MAX - self.subnegotiation.len());
+        self.subnegotiation.extend_from_slice(&content[..kept]);
+        let line_end = kept + memchr(b'\n', &content[kept..])?;
+        self.subnegotiation = Vec::new();
+        self.state = State::Data;
+        Some(line_end)
     }
 
     /// The byte behind an IAC.
@@ -513,6 +523,22 @@ mod tests {
         assert_eq!(data, b"hi");
         assert_eq!(telnet.terminal(), Some(&*"x".repeat(TERMINAL_NAME_MAX)));
         assert_eq!(telnet.talk.as_ref().unwrap().subnegotiation.capacity(), 0);
+    }
+
+    #[test]
+    fn a_subnegotiation_that_goes_on_over_lines_is_given_up() {
+        for (content, data) in [
+            (SUBNEGOTIATION_MAX - 1, &b""[..]),
+            (SUBNEGOTIATION_MAX, b"more\n"),
+            (SUBNEGOTIATION_MAX + 900, b"more\n"),
+        ] {
+            let sent = [&[IAC, SB][..], &b"x".repeat(content), b"\nmore\n"].concat();
+            let outcome = outcome_of([&sent[..]]);
+            assert_eq!(outcome.data, data, "{content}");
+            assert_eq!(outcome_of(sent.chunks(1)), outcome, "{content} by the byte");
+        }
+        let lines = [&[IAC, SB][..], &b"hello\n".repeat(100)].concat();
+        assert_eq!(outcome_of([&lines[..]]).data, b"hello\n".repeat(57));
     }
 
     #[test]

@@ -222,7 +222,7 @@ fn what_a_gone_connection_had_waiting_waits_no_more() {
     gone.outbox_bytes = 163_000;
     gone.send_q_seen = 71_000;
     picture.status.outbox_bytes = 0;
-    let response = answer(&mut app, picture);
+    let response = answer(&app, picture);
     app.handle_response(response, now());
     let lines = lines(&mut app, 100, 30);
     assert!(lines.iter().any(|line| line.contains("fullest -  Send-Q 0")), "{lines:#?}");

@@ -325,7 +325,7 @@ pub(crate) fn operators(input: &[u8]) {
     let told = |answers: &[Value]| answers.iter().map(what_is_told).collect::<Vec<_>>();
     expect_same("the operator", &told(&answers(&chunks(&stream, &sizes), is_slow)), &told(&whole));
     let requests = framer::lines(&stream);
-    let is_foreign = Foreign::of_bytes(&stream).is_some()
+    let is_foreign = Foreign::of_bytes(stream.iter().copied()).is_some()
         || requests.first().is_some_and(|first| is_foreign_request(first));
     assert_eq!(whole.len(), if is_foreign { 1 } else { requests.len() });
     if is_foreign {

@@ -5,7 +5,7 @@ use chatops::engine::READ_BUDGET;
 
 use crate::stage::World;
 
-const SLOW_DOWN: &str = "-- slow down: you are read at 5 lines a second until you pause";
+const SLOW_DOWN: &str = "-- slow down: you are read at 5 lines and 32768 bytes a second until you pause";
 
 #[test]
 fn a_burst_passes_then_lines_pass_at_their_rate_and_that_is_told_once() {
@@ -118,7 +118,7 @@ fn bytes_have_a_rate_of_their_own() {
         world.says(alice, &"x".repeat(3_999));
     }
     assert_eq!(world.lines(bob).len(), 3, "the read that crosses the rate is still taken");
-    world.reads(alice, [SLOW_DOWN]);
+    world.reads(alice, ["-- slow down: you are read at 5 lines and 3000 bytes a second until you pause"]);
     world.pass("4s");
     let more = world.lines(bob).len();
     assert!((2..=4).contains(&more), "3,000 bytes a second: {more}");

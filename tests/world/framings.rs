@@ -139,3 +139,44 @@ fn a_length_that_is_too_long_is_passed_over_whatever_its_bytes_are() {
     let told = String::from_utf8(world.bytes(client)).unwrap();
     assert_eq!(told.matches("!! ").count(), 1, "{told:?}");
 }
+
+#[test]
+fn other_protocols_are_known_on_every_listener() {
+    for listener in [LINES, NUL, LENGTH, FIXED] {
+        for (opening, protocol) in [
+            ("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "HTTP"),
+            ("SSH-2.0-OpenSSH_9.2\r\n", "SSH"),
+            ("\x16\x03\x01", "TLS"),
+        ] {
+            let mut world = World::with(framed);
+            let alice = connect(&mut world, LINES);
+            let client = connect(&mut world, listener);
+            world.everybody_has_read();
+            for byte in opening.bytes() {
+                world.sends(client, &[byte]);
+                world.run();
+            }
+            let told = String::from_utf8(world.bytes(client)).unwrap();
+            assert!(told.contains(&format!("a chat server and no {protocol}")), "{listener}: {told:?}");
+            assert!(world.got_fin(client));
+            world.reads(alice, [format!("12:34 #lobby <-- guest-2 (speaks {protocol})").as_str()]);
+        }
+    }
+    let mut world = World::with(framed);
+    let alice = connect(&mut world, LINES);
+    let poet = connect(&mut world, NUL);
+    world.everybody_has_read();
+    world.sends(poet, b"GET well soon\nSSH-2.0- is no line of mine\n\0");
+    world.reads(alice, ["12:34 #lobby <guest-2> GET well soon␊SSH-2.0- is no line of mine␊"]);
+}
+
+#[test]
+fn who_sends_lines_where_lengths_are_wanted_is_told_so() {
+    let mut world = World::with(framed);
+    let client = connect(&mut world, LENGTH);
+    world.bytes(client);
+    world.sends(client, b"hello\n");
+    let told = String::from_utf8(world.bytes(client)).unwrap();
+    assert!(told.contains("!! that message has more than 4096 bytes"), "{told:?}");
+    assert!(told.contains("4 bytes, big-endian"), "{told:?}");
+}

@@ -89,7 +89,9 @@ fn a_client_that_only_sends_commands_is_neither_answered_for_ever_nor_read() {
     assert_eq!(answers, [IAC, 251, 6].repeat(64), "as many as one has in store");
     assert!(
         told.starts_with(b"-- ")
-            && told.ends_with(b"-- slow down: you are read at 5 lines a second until you pause\r\n")
+            && told.ends_with(
+                b"-- slow down: you are read at 5 lines and 32768 bytes a second until you pause\r\n"
+            )
     );
     assert!(!world.peer(alice).inbound.is_empty(), "its bytes have a rate like all others");
 }

@@ -96,6 +96,7 @@ pub(in crate::chat) fn topic(call: &mut Call<'_>, arguments: Arguments<'_>) -> A
     let id = call.active_room()?;
     match arguments.text {
         "" => show_topic(call, id),
+        "-" if call.hub.rooms[id].topic.is_none() => show_topic(call, id),
         "-" => set_topic(call, id, ""),
         text if text.len() > TOPIC_BYTES_MAX => {
             let long = text.len();
@@ -286,7 +287,9 @@ mod tests {
             bob sees -- topic of #lobby cleared
             alice sees 12:34 #lobby -- bob cleared the topic
             alice says /topic
-            alice sees -- #lobby has no topic; /topic TEXT sets one",
+            alice sees -- #lobby has no topic; /topic TEXT sets one
+            bob says /topic -
+            bob sees -- #lobby has no topic; /topic TEXT sets one",
         );
     }
 
