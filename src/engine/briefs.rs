@@ -49,7 +49,7 @@ impl Engine {
     fn closed_in_brief(&self) -> String {
         match self.closed.back() {
             None => "nobody has left yet".to_owned(),
-            Some(last) => format!("{} known, the last {}", self.closed.len(), gone_in_words(last)),
+            Some(last) => format!("{} known, the last {}", self.closed.len(), gone_in_words(&last.row)),
         }
     }
 
@@ -70,8 +70,8 @@ impl Engine {
                     row.outbox_bytes
                 ))
             }
-            Err(why) => match self.closed.iter().find(|row| who == Who::Id(row.id)) {
-                Some(row) => Ok(gone_in_words(row)),
+            Err(why) => match self.closed.iter().find(|gone| who == Who::Id(gone.row.id)) {
+                Some(gone) => Ok(gone_in_words(&gone.row)),
                 None => Err(why),
             },
         }

@@ -42,7 +42,7 @@ impl Engine {
         let Some(entry) = self.board.entry(slot) else { return };
         let reason = entry.session.reason().cloned().unwrap_or(CloseReason::Eof);
         self.depart(slot, &reason);
-        let row = self.gone_row(slot, &reason);
+        let gone = self.gone(slot, &reason);
         let Some(mut entry) = self.board.remove(slot) else { return };
         self.deadlines.arm(slot, &mut entry.armed, None);
         let unsent = entry.session.end(&mut self.board.chunks) as u64;
@@ -58,7 +58,7 @@ impl Engine {
             if self.closed.len() == CLOSED_MAX {
                 self.closed.pop_front();
             }
-            self.closed.extend(row);
+            self.closed.extend(gone);
             self.closed_count += 1;
         }
     }

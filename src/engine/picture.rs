@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::entry::{Entry, Role};
-use super::server::Engine;
+use super::server::{Engine, Gone};
 use super::snapshot::{
     CloseReason, Detail, Flags, HalfState, Kernel, Milestone, Phase, Query, Row, Snapshot, Status, Terminal,
 };
@@ -44,7 +44,7 @@ impl Engine {
     pub(super) fn recently_gone(&self) -> impl Iterator<Item = &Row> {
         let now = self.board.now.moment;
         let is_recent = move |row: &&Row| row.gone_at.is_some_and(|at| now.since(at) < Query::GONE_FOR);
-        self.closed.iter().rev().take_while(is_recent)
+        self.closed.iter().rev().map(|gone| &gone.row).take_while(is_recent)
     }
 
     /// The server as a whole. Looks at every connection.
@@ -90,31 +90,40 @@ impl Engine {
         operators.map(|(_, entry)| entry.session.outbox().bytes()).sum()
     }
 
+    /// More about a connection that is here, or of one that is gone what is still known.
     pub(super) fn detail(&self, id: crate::id::ConnId) -> Option<Detail> {
-        let (slot, entry) = self.board.clients().find(|(_, entry)| entry.id == id)?;
+        match self.board.clients().find(|(_, entry)| entry.id == id) {
+            Some((slot, entry)) => Some(self.life(slot, entry)),
+            None => self.closed.iter().find(|gone| gone.row.id == id).map(|gone| gone.detail.clone()),
+        }
+    }
+
+    fn life(&self, slot: Slot, entry: &Entry) -> Detail {
         let now = self.board.now;
         let mut timeline = vec![(now.earlier(entry.session.since()), Milestone::Connected)];
         timeline.extend(entry.session.milestones().map(|(at, what)| (now.earlier(*at), what.clone())));
-        Some(Detail {
-            id,
+        Detail {
+            id: entry.id,
             rooms: self.hub.person(slot).into_iter().flat_map(|person| person.rooms().copied()).collect(),
             timeline,
             outbox_limit: self.board.limits.outbox_bytes as u64,
-        })
+        }
     }
 
-    /// The last row of a connection whose socket is closed.
-    pub(super) fn gone_row(&self, slot: Slot, reason: &CloseReason) -> Option<Row> {
+    /// A connection whose socket is closed, for the last time.
+    pub(super) fn gone(&self, slot: Slot, reason: &CloseReason) -> Option<Gone> {
         let entry = self.board.entry(slot)?;
-        let row = self.row(slot, entry);
-        Some(Row {
+        let row = Row {
             state: Phase::Gone,
             reason: Some(reason.clone()),
             gone_at: Some(self.board.now.moment),
             stuck_since: None,
             flow_since: None,
-            ..row
-        })
+            ..self.row(slot, entry)
+        };
+        let mut detail = self.life(slot, entry);
+        detail.timeline.shrink_to_fit();
+        Some(Gone { row, detail })
     }
 
     pub(super) fn row(&self, slot: Slot, entry: &Entry) -> Row {

@@ -11,7 +11,7 @@ use super::journal::JOURNAL_MAX;
 use super::record::{self, Record};
 use super::seldom::Seldom;
 use super::silences::Silences;
-use super::snapshot::{Peer, Row};
+use super::snapshot::{Detail, Peer, Row};
 use super::switchboard::Switchboard;
 use crate::chat::{Hub, Nick, RoomName, Rules};
 use crate::config::settings::{Config, LogLevel};
@@ -22,6 +22,13 @@ use crate::wire::text::scrub;
 /// Connections that ended and are still known.
 pub(super) const CLOSED_MAX: usize = 1_000;
 
+/// A connection that ended, as it was last.
+#[derive(Debug)]
+pub(super) struct Gone {
+    pub(super) row: Row,
+    pub(super) detail: Detail,
+}
+
 /// The whole server without its I/O.
 #[derive(Debug)]
 pub struct Engine {
@@ -30,7 +37,7 @@ pub struct Engine {
     pub(super) door: Door,
     pub(super) bans: Bans,
     pub(super) deadlines: Deadlines,
-    pub(super) closed: std::collections::VecDeque<Row>,
+    pub(super) closed: std::collections::VecDeque<Gone>,
     /// How many were ever in [`Engine::closed`].
     pub(super) closed_count: u64,
     pub(super) operators: Operators,

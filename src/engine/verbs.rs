@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::briefs::counted;
+use super::entry::Entry;
 use super::operator::{OperatorCommand, Who};
 use super::record::Record;
 use super::server::Engine;
+use crate::chat::Nick;
 use crate::id::{ConnId, Slot};
 use crate::session::{CloseReason, Half, Linger, Phase};
 use crate::time::write_span;
@@ -80,12 +82,22 @@ impl Engine {
     pub(super) fn find(&self, who: Who) -> Result<Slot, String> {
         let found = match who {
             Who::Id(id) => self.board.clients().find(|(_, entry)| entry.id == id).map(|(slot, _)| slot),
-            Who::Nick(nick) => self.hub.by_nick(&nick),
+            Who::Nick(nick) => self.hub.by_nick(&nick).or_else(|| self.last_called(&nick)),
         };
         found.ok_or_else(|| match who {
-            Who::Id(id) if self.closed.iter().any(|row| row.id == id) => format!("{id} is gone already"),
+            Who::Id(id) if self.closed.iter().any(|gone| gone.row.id == id) => {
+                format!("{id} is gone already")
+            }
             _ => format!("nobody here is {who}"),
         })
+    }
+
+    /// Who had this name when it left the hub, and is not gone yet; of several the last one to come.
+    fn last_called(&self, nick: &Nick) -> Option<Slot> {
+        let had =
+            |entry: &Entry| entry.parted.as_ref().is_some_and(|parted| parted.folded() == nick.folded());
+        let leaving = self.board.clients().filter(|(_, entry)| had(entry));
+        leaving.max_by_key(|(_, entry)| entry.id).map(|(slot, _)| slot)
     }
 
     fn carry_out(&mut self, command: &OperatorCommand, slot: Option<Slot>) -> Outcome {

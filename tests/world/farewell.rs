@@ -237,3 +237,18 @@ fn whoever_was_kicked_has_a_name_in_all_that_is_recorded_of_it() {
         ["#2 op: kick bob: kicked #2 bob", "#2 bob eof: sent FIN", "#2 bob close: kicked"]
     );
 }
+
+#[test]
+fn who_is_leaving_is_found_by_the_name_it_had() {
+    let mut world = World::new();
+    let [alice, bob] = world.people(["alice", "bob"]);
+    world.operator("shutdown bob both").unwrap();
+    assert_eq!(world.operator("kick BOB").unwrap_err(), "#2 bob is leaving already");
+    assert!(world.operator("connection bob").unwrap().contains("draining"));
+    world.says(alice, "/nick bob");
+    world.run();
+    assert_eq!(world.operator("mute bob").unwrap(), "muted #1 bob", "the name is alice's now");
+    assert_eq!(world.operator("reset #2").unwrap(), "reset #2 bob");
+    world.run();
+    assert_eq!(world.fate(bob), Some(Fate::Reset));
+}

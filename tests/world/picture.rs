@@ -278,3 +278,16 @@ fn nobody_is_idle_for_longer_than_it_is_here() {
     let row = world.row(alice);
     assert!(row.heard >= row.since, "{:?} {:?}", row.heard, row.since);
 }
+
+#[test]
+fn the_life_of_a_socket_is_known_when_it_is_gone() {
+    let mut world = World::new();
+    let [_alice, bob] = world.people(["alice", "bob"]);
+    let id = world.peer(bob).id;
+    world.finishes(bob);
+    world.run();
+    let query = Query { detail: id, ..Query::default() };
+    let detail = world.engine.snapshot(&query, |_| None).detail.expect("it is still known");
+    let lived: Vec<String> = detail.timeline.iter().map(|(_, what)| what.to_string()).collect();
+    assert_eq!(lived, ["connected", "read 0: peer sent FIN", "draining: end of input", "FIN sent"]);
+}

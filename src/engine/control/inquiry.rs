@@ -161,7 +161,7 @@ impl Engine {
     /// One that ended, by the order in which they did; `None` if it is no longer known.
     pub(super) fn closed_row(&self, number: u64) -> Option<&Row> {
         let first = self.closed_count - self.closed.len() as u64;
-        self.closed.get(usize::try_from(number.checked_sub(first)?).ok()?)
+        self.closed.get(usize::try_from(number.checked_sub(first)?).ok()?).map(|gone| &gone.row)
     }
 
     /// The next connection to tell that is still there.
@@ -198,7 +198,7 @@ impl Engine {
     /// One connection alone, with its life; of one that is gone what is still known.
     fn tell_connection(&self, who: Who, line: &mut Vec<u8>, machine: &impl Machine) {
         let gone = match who {
-            Who::Id(id) => self.closed.iter().find(|row| row.id == id),
+            Who::Id(id) => self.closed.iter().find(|gone| gone.row.id == id),
             Who::Nick(_) => None,
         };
         match (self.find(who), gone) {
@@ -208,9 +208,9 @@ impl Engine {
                     json::success(line, &json::Life::of(row, detail.as_ref()));
                 });
             }
-            (Err(_), Some(row)) => {
-                let row = self.connection(row, Vec::new());
-                json::success(line, &json::Life::of(&row, None));
+            (Err(_), Some(gone)) => {
+                let row = self.connection(&gone.row, Vec::new());
+                json::success(line, &json::Life::of(&row, Some(&gone.detail)));
             }
             (Err(why), None) => json::failure(line, &why),
         }

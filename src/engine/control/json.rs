@@ -147,7 +147,7 @@ pub(super) struct Life<'a> {
     connection: &'a Connection<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     outbox_limit: Option<u64>,
-    /// What happened to it, oldest first; nothing for those that are gone.
+    /// What happened to it, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     timeline: Vec<Happened>,
 }
