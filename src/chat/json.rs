@@ -23,6 +23,8 @@ pub const GROWTH_MAX: usize = 2;
 
 /// The version of the form.
 const VERSION: u8 = 1;
+/// What is wrong with a request is said in so many characters at most: they may repeat all of it.
+const WRONG_CHARS_MAX: usize = 120;
 /// What [`scrub`] shows instead of LF and CR.
 const LINE_ENDS: [char; 2] = ['␊', '␍'];
 /// What a program may send, for the refusal of all else.
@@ -162,15 +164,26 @@ fn read(message: &str) -> Result<Request, Refusal> {
         return Err(no_object());
     }
     serde_json::from_str(message).map_err(|error| {
-        if error.is_data() {
+        if error.is_data() && !message.trim_start().starts_with('{') {
             return no_object();
+        }
+        if error.is_data() {
+            return format!("that is no request: {}; {USAGE}", what_is_wrong(&error)).into();
         }
         format!("that cannot be read as JSON, at byte {} of it; {USAGE}", error.column()).into()
     })
 }
 
 fn no_object() -> Refusal {
-    format!("that is no object for this server; {USAGE}").into()
+    format!("that is no request: an object is expected; {USAGE}").into()
+}
+
+/// The words of the library without the place, which it knows of no request that is tagged. They repeat what was sent.
+fn what_is_wrong(error: &serde_json::Error) -> String {
+    let words = error.to_string();
+    let words = words.rsplit_once(" at line ").map_or(words.as_str(), |(words, _)| words);
+    let words: String = words.chars().take(WRONG_CHARS_MAX).collect();
+    scrub(words.as_bytes()).text.into_owned()
 }
 
 /// An object may go over several lines where a line end does not end a message. Those between its tokens came here as
@@ -317,7 +330,7 @@ mod tests {
         };
         let no_json =
             |column: usize| refused(&format!("that cannot be read as JSON, at byte {column} of it; {USAGE}"));
-        let no_object = || refused(&format!("that is no object for this server; {USAGE}"));
+        let wrong = |what: &str| refused(&format!("that is no request: {what}; {USAGE}"));
         let no_command =
             || refused(r#"a command begins with /; a text is sent by {"kind":"say","text":"…"}"#);
         let mut script = "bob is here\nbob says /set mode json\n".to_owned();
@@ -328,17 +341,24 @@ mod tests {
             (r#"{"kind":"say","text":"cut"#, no_json(25)),
             (r#"{"kind":"say","text":"\ud800"}"#, no_json(29)),
             (r#"{"kind":"say","text":"a"} {}"#, no_json(27)),
-            (r#"{"kind":"say","rom":"ops","text":"a"}"#, no_object()),
-            (r#"{"kind":"say","text":"a","text":"b"}"#, no_object()),
-            (r#"{"kind":"say"}"#, no_object()),
-            (r#"{"kind":"say","text":7}"#, no_object()),
-            (r#"{"kind":"action","text":"a"}"#, no_object()),
-            (r#"{"text":"a"}"#, no_object()),
-            ("[]", no_object()),
-            (r#" ["say","lobby","a"]"#, no_object()),
-            (r#"["command","/ping"]"#, no_object()),
-            (r#"{"kind":"say","room":null,"text":"a"}"#, no_object()),
-            ("17", no_object()),
+            (
+                r#"{"kind":"say","rom":"ops","text":"a"}"#,
+                wrong("unknown field `rom`, expected `room` or `text`"),
+            ),
+            (r#"{"kind":"say","text":"a","text":"b"}"#, wrong("duplicate field `text`")),
+            (r#"{"kind":"say"}"#, wrong("missing field `text`")),
+            (r#"{"kind":"say","text":7}"#, wrong("invalid type: integer `7`, expected a string")),
+            (
+                r#"{"kind":"action","text":"a"}"#,
+                wrong("unknown variant `action`, expected `say` or `command`"),
+            ),
+            (r#"{"text":"a"}"#, wrong("missing field `kind`")),
+            ("[]", wrong("an object is expected")),
+            (r#" ["say","lobby","a"]"#, wrong("an object is expected")),
+            (r#"["command","/ping"]"#, wrong("an object is expected")),
+            (r#"{"kind":"say","room":null,"text":"a"}"#, wrong("invalid type: null, expected a string")),
+            ("17", wrong("an object is expected")),
+            (r#"{"kind":"say","\u001b[2J":1}"#, wrong("unknown field `␛[2J`, expected `room` or `text`")),
             (r#"{"kind":"command","text":"hello"}"#, no_command()),
             (r#"{"kind":"command","text":"//who"}"#, no_command()),
             (r#"{"kind":"command","text":""}"#, no_command()),

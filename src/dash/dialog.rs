@@ -12,7 +12,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::picture::{Picture, unsent};
 use super::units;
 use crate::engine::operator::{Half, OperatorCommand, Who};
-use crate::engine::snapshot::{ConnId, Flags, Nick, Peer, Row};
+use crate::engine::snapshot::{ConnId, Flags, HalfState, Nick, Peer, Row};
 use crate::time::write_span;
 
 pub(crate) use ban::Ban;
@@ -264,6 +264,10 @@ impl Dialog {
             }
             Verb::Reset => "RST, now, without a last line. What is unsent is lost.".to_owned(),
             Verb::Shutdown(None) => "Which direction? r from the client, w to the client, b both.".to_owned(),
+            Verb::Shutdown(Some(half @ (Half::Read | Half::Write))) if self.is_other_half_over(*half, live) => {
+                "Then both directions are over: what is queued is flushed, and it is draining until it closes."
+                    .to_owned()
+            }
             Verb::Shutdown(Some(Half::Read)) => {
                 "What it sends is read and discarded from now on; it still receives.".to_owned()
             }
@@ -274,6 +278,16 @@ impl Dialog {
                 "Flush, then FIN, and what it sends is discarded; it is draining until it closes.".to_owned()
             }
         }
+    }
+
+    /// Whether the direction that is not asked about has ended, of the only target.
+    fn is_other_half_over(&self, half: Half, live: &Picture) -> bool {
+        let [target] = self.targets.as_slice() else { return false };
+        live.living(target.id).is_some_and(|row| match half {
+            Half::Read => row.write != HalfState::Open,
+            Half::Write => row.read != HalfState::Open,
+            Half::Both => false,
+        })
     }
 
     fn choices(&self, left: usize) -> Vec<(&'static str, String)> {

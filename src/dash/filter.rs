@@ -109,7 +109,7 @@ impl Test {
                 write_row(row, scratch);
                 regex.is_match(scratch)
             }
-            Self::State(word) => contains(&row.state.to_string(), word),
+            Self::State(word) => contains(&row.state.to_string(), word) || contains(row.state.arrow(), word),
             Self::Word(word) => holds_word(row, word),
         }
     }

@@ -245,13 +245,21 @@ fn drain_time(word: &str) -> Result<Option<Duration>, VerbError> {
 fn parse_for(verb: &str, rest: &str) -> Result<Option<Duration>, VerbError> {
     match split_word(rest) {
         ("", _) => Ok(None),
-        ("for", time) if !time.is_empty() => parse_time(verb, time).map(Some),
+        ("for", time) if !time.is_empty() => parse_while(verb, time).map(Some),
         _ => Err(usage(verb)),
     }
 }
 
 fn parse_time(verb: &str, text: &str) -> Result<Duration, VerbError> {
     parse_span(text).map_err(|why| VerbError(format!("{}: {why}", usage(verb))))
+}
+
+/// How long something is to last: not for no time at all.
+fn parse_while(verb: &str, text: &str) -> Result<Duration, VerbError> {
+    match parse_time(verb, text)? {
+        Duration::ZERO => Err(VerbError(format!("{}: a time above 0", usage(verb)))),
+        time => Ok(time),
+    }
 }
 
 fn no_argument(rest: &str, command: OperatorCommand) -> Result<OperatorCommand, VerbError> {
@@ -343,6 +351,8 @@ mod tests {
             ("KICK", "expected: kick WHO [REASON]"),
             ("mute bob 5m", "expected: mute WHO [for TIME]"),
             ("mute bob for", "expected: mute WHO [for TIME]"),
+            ("mute bob for 0s", "expected: mute WHO [for TIME]: a time above 0"),
+            ("ban bob for 0s", "expected: ban IP|CIDR|NICK [for TIME] [REASON]: a time above 0"),
             ("mute bob for ever", "expected: mute WHO [for TIME]: a time is a number"),
             ("ban", "expected: ban IP|CIDR|NICK [for TIME] [REASON]"),
             ("ban #7", "#7 is neither an address, a network nor a nick"),

@@ -97,6 +97,11 @@ impl Flags {
         if on { Self(self.0 | other.0) } else { self }
     }
 
+    /// All words there are, the most urgent first.
+    pub fn all_words() -> impl Iterator<Item = &'static str> {
+        Self::NAMED.into_iter().map(|(_, word)| word)
+    }
+
     /// The words of the set, the most urgent first.
     pub fn words(self) -> impl Iterator<Item = &'static str> {
         Self::NAMED.into_iter().filter(move |(flag, _)| self.has(*flag)).map(|(_, word)| word)

@@ -218,7 +218,7 @@ impl Engine {
 
     fn pause(&mut self, on: bool) -> Outcome {
         if self.door.paused == on {
-            return Err(format!("accepting is {} already", if on { "paused" } else { "not paused" }));
+            return Err(if on { "accepting nobody already" } else { "accepting already" }.to_owned());
         }
         self.door.paused = on;
         Ok(if on { "accepting nobody" } else { "accepting again" }.to_owned().into())

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use regex::RegexBuilder;
 
-use super::{Filter, Quantity, Relation, Term, Test, whole_micros};
+use super::{Filter, Quantity, Relation, Term, Test, contains, whole_micros};
+use crate::engine::snapshot::{Flags, Phase};
 use crate::time::parse_span;
 
 /// The most memory a regular expression may take once compiled.
@@ -37,9 +38,17 @@ impl Filter {
         let mut terms = Vec::new();
         let mut rest = text.trim_start();
         while !rest.is_empty() {
+            // A minus alone is a term that is about to be typed.
+            if let Some(behind) = rest
+                .strip_prefix('-')
+                .filter(|behind| behind.is_empty() || behind.starts_with(char::is_whitespace))
+            {
+                rest = behind.trim_start();
+                continue;
+            }
             let (negated, term) = match rest.strip_prefix('-') {
-                Some(term) if !term.is_empty() && !term.starts_with(' ') => (true, term),
-                _ => (false, rest),
+                Some(term) => (true, term),
+                None => (false, rest),
             };
             let (meant, behind) = if term.starts_with('/') { pattern(term)? } else { word(term)? };
             terms.push(Term { negated, test: meant });
@@ -153,13 +162,27 @@ fn field(word: &str, at: usize) -> Result<Test, FilterError> {
 
 fn named(name: &str, value: &str) -> Result<Test, FilterError> {
     match name {
-        "flag" => Ok(Test::Flag(value.to_owned())),
+        "flag" => one_of(value, "flag", Flags::all_words().map(str::to_owned)).map(Test::Flag),
         "id" => value.parse().map(Test::Id).map_err(|why| FilterError(format!("id:{value}: {why}"))),
         "ip" => value.parse().map(Test::Ip).map_err(|why| FilterError(format!("ip:{value} is {why}"))),
         "nick" => Ok(Test::Nick(value.to_owned())),
-        "state" => Ok(Test::State(value.to_owned())),
+        "state" => one_of(
+            value,
+            "state",
+            Phase::ALL.iter().flat_map(|phase| [phase.to_string(), phase.arrow().to_owned()]),
+        )
+        .map(Test::State),
         _ => Err(FilterError(format!("no field {name}: here; there are {FIELDS}"))),
     }
+}
+
+/// A value that is in one of these at least.
+fn one_of(value: &str, name: &str, words: impl Iterator<Item = String>) -> Result<String, FilterError> {
+    let words: Vec<String> = words.collect();
+    if words.iter().any(|word| contains(word, value)) {
+        return Ok(value.to_owned());
+    }
+    Err(FilterError(format!("no {name} {value}; there are {}", words.join(" "))))
 }
 
 /// Reads `10`, `10k`, `1.5M`, `10KiB`.
@@ -199,6 +222,8 @@ mod tests {
             ("outbox>much", "much is no value for outbox; such as outbox>10k"),
             ("idle<soon", "such as idle<5m"),
             ("size>3", "size is no number here; there are age"),
+            ("state:zork", "no state zork; there are open"),
+            ("flag:zork", "no flag zork; there are stalled"),
             ("room:ops", "no field room: here; there are nick:"),
             ("ip:10.0.0.0/33", "is no address or network"),
             ("id:bob", "a connection id is a number"),
@@ -285,7 +310,7 @@ mod tests {
             let entry = joined("bob");
             match Filter::parse(&text) {
                 Ok(filter) => {
-                    prop_assert_eq!(filter.is_empty(), text.trim().is_empty());
+                    prop_assert_eq!(filter.is_empty(), text.split_whitespace().all(|word| word == "-"));
                     prop_assert!(filter.0.len() <= text.len());
                     filter.accepts_entry(&entry);
                 }

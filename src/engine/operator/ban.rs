@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{OperatorCommand, Question, VerbError, parse_time, split_word, usage};
+use super::{OperatorCommand, Question, VerbError, parse_while, split_word, usage};
 use crate::chat::Nick;
 use crate::engine::network::Network;
 use crate::time::write_span;
@@ -84,7 +84,7 @@ impl Options {
                 behind
             } else if word.eq_ignore_ascii_case("for") && self.time.is_none() {
                 let (span, behind) = split_word(behind);
-                self.time = Some(parse_time("ban", span)?);
+                self.time = Some(parse_while("ban", span)?);
                 behind
             } else {
                 return Ok(rest);
