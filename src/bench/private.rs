@@ -47,7 +47,7 @@ impl PrivateServer {
     ) -> Result<(Self, SocketAddr), BenchError> {
         let told = |error: std::io::Error| BenchError::PrivateServer(error.to_string());
         let program = program.map_or_else(std::env::current_exe, |path| Ok(path.to_owned())).map_err(told)?;
-        let mut command = Command::new(program);
+        let mut command = Command::new(&program);
         // An empty file instead of the user's: nothing but the defaults and these options is in force.
         command.args(["serve", "-c", "/dev/null", "-l", "127.0.0.1:0"]);
         command.args(["--with-parent", &std::process::id().to_string()]);
@@ -55,7 +55,9 @@ impl PrivateServer {
             command.args(["-o", &option]);
         }
         command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut server = Self { child: command.spawn().map_err(told)? };
+        let named =
+            |error: std::io::Error| BenchError::PrivateServer(format!("{}: {error}", program.display()));
+        let mut server = Self { child: command.spawn().map_err(named)? };
         let stdout = server.child.stdout.take().expect("it was piped");
         let line = first_line(ground, stdout)?;
         let address =
