@@ -276,6 +276,51 @@ fn a_ban_ends_whom_it_hits_and_keeps_them_out() {
     assert_eq!(server.ctl(&["bans"]).stdout, "nobody is banned\n");
 }
 
+/// Writes the configuration of the user of this home.
+fn configure(home: &Home, text: &str) {
+    let directory = home.path().join("config/chatops");
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("config.toml"), text).unwrap();
+}
+
+#[test]
+fn a_reload_takes_what_it_can_and_says_what_it_cannot() {
+    let home = Arc::new(Home::new());
+    configure(&home, "server.motd = 'old'\n");
+    let server = Server::in_home(&home, &["127.0.0.1:0"], &["limits.rooms=9"]);
+    let mut alice = Client::connect(&server);
+    alice.expect("-- old");
+    assert_eq!(server.ctl(&["reload"]).stdout, "nothing changed\n");
+    configure(
+        &home,
+        "server.motd = 'new'\nlimits.rooms = 7\nlimits.clients = 2\ncontrol.path = 'off'\nlisten = [{}]\n",
+    );
+    let answer = parsed(&server.ctl(&["--json", "reload"]));
+    assert_eq!(answer["applied"], json!(["server.motd", "limits.clients"]), "{answer}");
+    assert_eq!(answer["needs_restart"], json!(["control.path"]), "{answer}");
+    Client::connect(&server).expect("-- new");
+    wait_until(DEADLINE, "only alice is left", || {
+        parsed(&server.ctl(&["--json", "status"]))["clients"] == json!(1)
+    });
+    let mut bob = Client::named(&server, "bob");
+    bob.lines_until_now();
+    let (lines, _) = Client::connect(&server).lines_to_end(DEADLINE);
+    assert_eq!(lines, ["!! the server is full; try again later"]);
+
+    configure(&home, "limits.clients = 3\nlimits.clents = 4\n");
+    let refused = server.ctl(&["reload"]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("config.toml:2:") && refused.stderr.contains("clents"), "{refused:?}");
+    let (lines, _) = Client::connect(&server).lines_to_end(DEADLINE);
+    assert_eq!(lines.len(), 1, "a mistake changes nothing: {lines:?}");
+
+    configure(&home, "limits.clients = 30\nflood.patience = '9m'\n");
+    server.signal(Signal::HUP);
+    server.stderr.wait_for("what came of it", |log| log.contains("limits.clients, flood.patience"));
+    Client::named(&server, "carol");
+    bob.expect_line("carol", |line| line.contains("-->"));
+}
+
 #[test]
 fn malformed_verbs_are_wrong_usage_and_need_no_server() {
     for (arguments, told) in [

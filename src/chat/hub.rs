@@ -89,6 +89,11 @@ impl Hub {
         }
     }
 
+    /// Other rules from now on. Nobody is thrown out: who is over a limit only gets no further.
+    pub fn set_rules(&mut self, rules: Rules) {
+        self.rules = rules;
+    }
+
     /// Somebody arrives: gets the message of the day, a guest's name and the greeting, and is in the lobby.
     ///
     /// # Panics

@@ -13,7 +13,7 @@ use super::error::{Failure, StartError};
 use super::farewell::farewell;
 use super::options::Options;
 use super::output::no_color;
-use super::start::{Prepared, prepare, warn};
+use super::start::{Prepared, loader, prepare, warn};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::settings::OnHangup;
@@ -27,13 +27,14 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
     if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
         return Err(StartError::NoTerminal.into());
     }
-    let Prepared { config, warnings } = prepare(options)?;
+    let Prepared { config, warnings } = prepare(options.clone())?;
     let app = App::new(&config.dashboard, no_color(), Access::Own)
         .map_err(|error| StartError::Keys(error.to_string()))?;
     let clock = Clock::start();
     let mut server =
         Server::bind(&config, clock.clone()).map_err(|error| StartError::Bind(error.to_string()))?;
     warn(&mut server, warnings);
+    server.set_loader(loader(options));
     let address = server.listeners().join(", ");
     let hand_over = log_later(&mut server);
     let poller = Poller::new().map_err(|error| Failure::Running(format!("no event queue: {error}")))?;

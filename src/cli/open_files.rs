@@ -15,6 +15,11 @@ pub(super) fn raise_limit() -> Option<u64> {
         let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
         let _ = setrlimit(Resource::Nofile, raised);
     }
+    self::limit()
+}
+
+/// The number of files that may be open now. `None`: no limit.
+pub(super) fn limit() -> Option<u64> {
     getrlimit(Resource::Nofile).current
 }
 

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::error::{Failure, StartError};
 use super::options::Options;
-use super::start::{Prepared, prepare, warn};
+use super::start::{Prepared, loader, prepare, warn};
 use crate::clock::Clock;
 use crate::log::Log;
 use crate::net::{End, Server};
@@ -29,12 +29,14 @@ pub(super) fn run(serve: Serve, before: Options) -> Result<(), Failure> {
     if let Some(parent) = serve.with_parent {
         end_with(parent)?;
     }
-    let Prepared { config, warnings } = prepare(before.then(serve.options))?;
+    let options = before.then(serve.options);
+    let Prepared { config, warnings } = prepare(options.clone())?;
     let mut server =
         Server::bind(&config, Clock::start()).map_err(|error| StartError::Bind(error.to_string()))?;
     let log = Log::stderr(config.log.level)
         .map_err(|error| Failure::Running(format!("cannot start the log: {error}")))?;
     warn(&mut server, warnings);
+    server.set_loader(loader(options));
     server.set_sink(move |entry| log.entry(entry));
     // Whoever started us may have closed the pipe: that is no reason not to serve.
     let mut stdout = io::stdout().lock();

@@ -4,8 +4,9 @@ use super::error::{Failure, StartError};
 use super::open_files;
 use super::options::Options;
 use crate::config::settings::{ListenAddr, LogLevel};
-use crate::config::{Config, load};
+use crate::config::{Changes, Config, ConfigError, load, reload};
 use crate::dash::{Access, App};
+use crate::engine::reload::Reloaded;
 use crate::net::Server;
 
 /// A configuration that fits the machine.
@@ -28,6 +29,28 @@ pub(super) fn prepare(options: Options) -> Result<Prepared, Failure> {
         config.limits.clients = fit;
     }
     Ok(Prepared { config, warnings })
+}
+
+/// How a server that was started with these options reads its configuration anew.
+pub(super) fn loader(options: Options) -> impl Fn(&Config) -> Result<Reloaded, String> {
+    let sources = options.into_sources();
+    move |in_force| {
+        let mut new = load(&sources).map_err(|error| one_line(&error))?.into_config();
+        check_keys(&new).map_err(|error| error.to_string())?;
+        let mut warnings = Vec::new();
+        let (clients, files) = (new.limits.clients, open_files::limit());
+        if let Some(fit) = open_files::clients_that_fit(clients, in_force.listen.0.len(), files) {
+            warnings.push(open_files::told(clients, fit, files.unwrap_or(u64::MAX)));
+            new.limits.clients = fit;
+        }
+        let (config, Changes { applied, needs_restart }) = reload(in_force, new);
+        Ok(Reloaded { config, applied, needs_restart, warnings })
+    }
+}
+
+fn one_line(error: &ConfigError) -> String {
+    let problems: Vec<String> = error.problems().iter().map(ToString::to_string).collect();
+    problems.join("; ")
 }
 
 /// Whether the bindings of `dashboard.keys` name keys and actions that there are; only the dashboard knows them.

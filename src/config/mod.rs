@@ -10,6 +10,7 @@ mod error;
 mod keys;
 mod load;
 mod motd;
+mod reload;
 mod rules;
 pub mod settings;
 mod show;
@@ -17,6 +18,7 @@ mod value;
 
 pub use error::{ConfigError, Origin, Problem};
 pub use load::{Loaded, Sources, load, search_path};
+pub use reload::{Changes, reload};
 pub use settings::Config;
 
 /// The annotated file with every key and its default: `config.toml` at the root of the source.

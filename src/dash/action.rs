@@ -34,6 +34,7 @@ pub(crate) enum Action {
     Quit,
     Raw,
     Redraw,
+    Reload,
     Reset,
     ReverseSort,
     Say,
@@ -103,7 +104,7 @@ const fn spec(
 
 /// Every action, in the order of help.
 #[rustfmt::skip]
-pub(crate) static ACTIONS: [Spec; 38] = [
+pub(crate) static ACTIONS: [Spec; 39] = [
     spec(Action::Down, "down", &["j", "Down"], Group::Move, "next row", App::down),
     spec(Action::Up, "up", &["k", "Up"], Group::Move, "row before", App::up),
     spec(Action::Top, "top", &["g", "Home"], Group::Move, "first row", App::top),
@@ -136,6 +137,7 @@ pub(crate) static ACTIONS: [Spec; 38] = [
     spec(Action::Mute, "mute", &["u"], Group::Act, "mute, which asks; or unmute", App::ask_mute),
     spec(Action::Say, "say", &["i"], Group::Act, "say a line to everybody", App::open_say),
     spec(Action::PauseAccepting, "pause-accepting", &["p"], Group::Act, "accept nobody new, or again", App::toggle_accepting),
+    spec(Action::Reload, "reload", &["R"], Group::Act, "read the configuration anew", App::reload),
     spec(Action::Command, "command", &[":"], Group::Act, "type any verb", App::open_command),
     spec(Action::Copy, "copy", &["c"], Group::Dashboard, "copy this row", App::copy),
     spec(Action::Export, "export", &["e"], Group::Dashboard, "write the table to a file", App::open_export),

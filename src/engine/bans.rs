@@ -55,6 +55,11 @@ impl Bans {
         Self { list: Vec::new(), next_end: None, made: 0, max }
     }
 
+    /// `limits.bans` from now on; those that there are stay.
+    pub(super) const fn set_max(&mut self, max: usize) {
+        self.max = max;
+    }
+
     pub(super) fn len(&self) -> usize {
         self.list.len()
     }

@@ -84,6 +84,14 @@ impl Door {
         }
     }
 
+    /// Other caps from now on. The addresses of those who are here are to be counted anew.
+    pub(super) fn reconfigure(&mut self, config: &Config) {
+        self.clients_max = config.limits.clients;
+        self.per_address_max = config.limits.per_ip;
+        self.counts_loopback = config.limits.per_ip_loopback;
+        self.by_address.clear();
+    }
+
     pub(super) const fn clients(&self) -> u32 {
         self.clients
     }
@@ -100,6 +108,11 @@ impl Door {
 
     fn entered(&mut self, peer: Peer) {
         self.clients += 1;
+        self.count_address(peer);
+    }
+
+    /// One more client from there.
+    pub(super) fn count_address(&mut self, peer: Peer) {
         if let Some(key) = self.counted_address(peer) {
             *self.by_address.entry(key).or_default() += 1;
         }

@@ -24,6 +24,7 @@ mod outbound;
 mod parting;
 mod picture;
 pub mod record;
+pub mod reload;
 mod seldom;
 mod server;
 mod silences;

@@ -91,6 +91,8 @@ pub enum OperatorCommand {
     },
     /// `pause`: accept nobody.
     Pause,
+    /// `reload`: read the configuration anew.
+    Reload,
     /// `reset WHO`: RST, now.
     Reset(Who),
     /// `resume`: accept again.
@@ -113,7 +115,7 @@ pub enum OperatorCommand {
 }
 
 /// The verbs with their arguments and meaning, in alphabetical order: for help and completion.
-pub const VERBS: [(&str, &str, &str); 18] = [
+pub const VERBS: [(&str, &str, &str); 19] = [
     ("ban", "IP|CIDR|NICK [for TIME] [REASON]", "end and keep out whom it hits; preview only names them"),
     ("bans", "", "who is kept out, for how long and why"),
     ("closed", "", "the last 1,000 connections that ended, and why"),
@@ -123,6 +125,7 @@ pub const VERBS: [(&str, &str, &str); 18] = [
     ("kick", "WHO [REASON]", "a last line with the reason, flush, FIN, close"),
     ("mute", "WHO [for TIME]", "refuse what they say, until unmute or for a time"),
     ("pause", "", "accept no new connections"),
+    ("reload", "", "read the configuration anew, as SIGHUP does"),
     ("reset", "WHO", "RST, now; what is unsent is lost"),
     ("resume", "", "accept connections again"),
     ("rooms", "", "all rooms, with members and topic"),
@@ -160,6 +163,7 @@ impl FromStr for OperatorCommand {
                 Ok(Self::Mute { who: parse_who("mute", who)?, time: parse_for("mute", rest)? })
             }
             "pause" => no_argument(rest, Self::Pause),
+            "reload" => no_argument(rest, Self::Reload),
             "reset" => parse_who("reset", rest).map(Self::Reset),
             "resume" => no_argument(rest, Self::Resume),
             "rooms" => no_argument(rest, Self::Ask(Question::Rooms)),
@@ -192,6 +196,7 @@ impl fmt::Display for OperatorCommand {
             Self::Mute { who, time: None } => write!(f, "mute {who}"),
             Self::Mute { who, time: Some(time) } => write!(f, "mute {who} for {}", write_span(*time)),
             Self::Pause => f.write_str("pause"),
+            Self::Reload => f.write_str("reload"),
             Self::Reset(who) => write!(f, "reset {who}"),
             Self::Resume => f.write_str("resume"),
             Self::Say(text) => write!(f, "say {text}"),
@@ -301,6 +306,7 @@ mod tests {
             "mute bob",
             "mute #3 for 10m",
             "pause",
+            "reload",
             "reset #1",
             "resume",
             "rooms",

@@ -41,6 +41,8 @@ pub struct Engine {
     /// How many were ever in [`Engine::closed`].
     pub(super) closed_count: u64,
     pub(super) operators: Operators,
+    /// Those on the control socket who wait for the configuration to be read anew.
+    pub(super) reload_askers: Vec<Slot>,
     /// Mutes that end by themselves.
     pub(super) silences: Silences,
     /// As printed at the start, by the number that connections know.
@@ -67,7 +69,7 @@ impl Engine {
     /// A server with nobody in it.
     #[must_use]
     pub fn new(config: &Config, now: Now) -> Self {
-        Self {
+        let mut engine = Self {
             hub: Hub::new(rules(config)),
             board: Switchboard::new(config, now),
             door: Door::new(config),
@@ -76,18 +78,28 @@ impl Engine {
             closed: std::collections::VecDeque::new(),
             closed_count: 0,
             operators: Operators::default(),
+            reload_askers: Vec::new(),
             silences: Silences::default(),
             listeners: Vec::new(),
-            name: scrub(config.server.name.as_bytes()).text.into_owned(),
-            drain: config.server.drain,
+            name: String::new(),
+            drain: Duration::ZERO,
             stopping: None,
-            flood_rates: (config.flood.lines_per_second, config.flood.bytes_per_second.0),
+            flood_rates: (0, 0),
             full_inboxes: Seldom::default(),
             is_behind: false,
             reconciled: Vec::new(),
             text: String::new(),
             telnet_text: Vec::new(),
-        }
+        };
+        engine.set_own(config);
+        engine
+    }
+
+    /// What stands in the engine itself.
+    pub(super) fn set_own(&mut self, config: &Config) {
+        self.name = scrub(config.server.name.as_bytes()).text.into_owned();
+        self.drain = config.server.drain;
+        self.flood_rates = (config.flood.lines_per_second, config.flood.bytes_per_second.0);
     }
 
     /// The listeners as they are printed, in the order of the numbers given to [`Engine::accepted`].
@@ -165,7 +177,7 @@ impl Engine {
 }
 
 /// What chat needs of the configuration.
-fn rules(config: &Config) -> Rules {
+pub(super) fn rules(config: &Config) -> Rules {
     Rules {
         server_name: scrub(config.server.name.as_bytes()).text.into_owned(),
         motd: config.server.motd.lines().map(|line| scrub(line.as_bytes()).text.into_owned()).collect(),

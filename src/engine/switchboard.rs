@@ -76,6 +76,15 @@ impl Switchboard {
         }
     }
 
+    /// Other limits from now on, for those who are here as well.
+    pub(super) fn reconfigure(&mut self, config: &Config) {
+        self.limits = Limits::from(config);
+        self.operator_limits = self.limits.for_operator();
+        self.outbox_total = config.limits.outbox_total.bytes();
+        self.inbox_total = config.limits.inbox_total.bytes();
+        self.budget.reconfigure(&config.limits);
+    }
+
     pub(super) fn entry(&self, slot: Slot) -> Option<&Entry> {
         self.entries.get(slot.index())
     }

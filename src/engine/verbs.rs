@@ -72,6 +72,7 @@ impl Engine {
             | OperatorCommand::Ban(_)
             | OperatorCommand::Drain(_)
             | OperatorCommand::Pause
+            | OperatorCommand::Reload
             | OperatorCommand::Resume
             | OperatorCommand::Say(_)
             | OperatorCommand::Stop
@@ -108,6 +109,7 @@ impl Engine {
             (OperatorCommand::Drain(within), _) => self.end_server(*within),
             (OperatorCommand::Stop, _) => self.end_server(None),
             (OperatorCommand::Pause, _) => self.pause(true),
+            (OperatorCommand::Reload, _) => Err("there is no file to read here".to_owned()),
             (OperatorCommand::Resume, _) => self.pause(false),
             (OperatorCommand::Say(text), _) => Ok(self.say(text).into()),
             (OperatorCommand::Kick { reason, .. }, Some(slot)) => self.kick(slot, reason),

@@ -46,6 +46,11 @@ impl Budget {
         Self { before: Volume::default(), most }
     }
 
+    /// Other limits from now on; what was said in this turn counts.
+    pub(super) fn reconfigure(&mut self, limits: &Limits) {
+        *self = Self { before: self.before, ..Self::new(limits) };
+    }
+
     /// A turn begins, and everybody was written to in the one before.
     pub(super) const fn begin(&mut self, now: Volume) {
         self.before = now;

@@ -87,9 +87,10 @@ impl Reactor {
     }
 
     fn take_reload_signals(&mut self) {
+        // With a dashboard it says that the terminal has gone.
         if self.reload.take() > 0 && self.mailbox.is_none() {
-            let text = "SIGHUP: ignored, the configuration is read at the start only".to_owned();
-            self.engine.note(LogLevel::Info, text);
+            self.engine.note(LogLevel::Info, "SIGHUP: reading the configuration anew".to_owned());
+            self.begin_reload();
         }
     }
 

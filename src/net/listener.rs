@@ -128,6 +128,11 @@ impl Listener {
         Self { socket, is_tcp: false, address, framing, file: Some(file) }
     }
 
+    /// Whom it accepts from now on has the options of this configuration.
+    pub(super) fn reconfigure(&self, config: &Config) -> io::Result<()> {
+        if self.is_tcp { set_tcp_options(&self.socket, config) } else { set_buffers(&self.socket, config) }
+    }
+
     /// As it was bound.
     pub(super) const fn address(&self) -> &ListenAddr {
         &self.address

@@ -13,6 +13,7 @@ mod listener;
 mod process;
 mod publish;
 mod reactor;
+mod reload;
 mod server;
 mod signals;
 mod socket;

@@ -12,11 +12,13 @@ use std::time::Duration;
 use super::gauge::Gauge;
 use super::ingest::ReadingOrder;
 use super::listener::Listener;
+use super::reload::Configuration;
 use super::server::Sink;
 use super::signals::Signals;
 use super::table::Table;
 use crate::clock::Clock;
-use crate::config::settings::Keepalive;
+use crate::config::settings::Config;
+use crate::engine::operator::OperatorCommand;
 use crate::engine::snapshot::Query;
 use crate::engine::{Engine, Fate, Sockets};
 use crate::link::local::Mailbox;
@@ -61,6 +63,7 @@ pub(super) struct Reactor {
     pub(super) listeners: Vec<Watched<Listener>>,
     pub(super) control: Option<Watched<Listener>>,
     pub(super) mailbox: Option<Mailbox>,
+    pub(super) configuration: Configuration,
     pub(super) clock: Clock,
     pub(super) signals: Watched<Signals>,
     pub(super) reload: Watched<Signals>,
@@ -87,7 +90,7 @@ impl Reactor {
         listeners: Vec<Listener>,
         control: Option<Listener>,
         clock: Clock,
-        keepalive: &Keepalive,
+        config: &Config,
     ) -> io::Result<Self> {
         let watched = listeners
             .into_iter()
@@ -99,7 +102,8 @@ impl Reactor {
             listeners: watched,
             control: control.map(|control| watch(&poller, control, KEY_CONTROL)).transpose()?,
             mailbox: None,
-            sockets: Table::new(keepalive, clock.clone()),
+            configuration: Configuration::new(config.clone()),
+            sockets: Table::new(&config.keepalive, clock.clone()),
             clock,
             signals: watch(&poller, Signals::to_stop()?, KEY_STOP)?,
             reload: watch(&poller, Signals::to_reload()?, KEY_RELOAD)?,
@@ -149,6 +153,7 @@ impl Reactor {
         }
         // Behind every wait of this turn, which may have taken in the bell that tells of mail.
         self.read_mail();
+        self.see_to_reload();
         self.engine.handle_timeout();
         self.reopen(now.moment);
         self.answer();
@@ -197,6 +202,9 @@ impl Reactor {
         for _ in 0..MAILBOX_BUDGET {
             match mailbox.next() {
                 Some(Request::Snapshot(query)) => self.queries.push(query),
+                Some(Request::Verb { ticket, command: OperatorCommand::Reload }) => {
+                    self.configuration.ask(ticket);
+                }
                 Some(Request::Verb { ticket, command }) => {
                     let outcome = self.engine.handle_operator(&command);
                     mailbox.answer(Response::Verb { ticket, outcome });

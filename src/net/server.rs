@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::control::{self, Bound};
@@ -12,6 +13,7 @@ use crate::clock::Clock;
 use crate::config::settings::{Config, ListenAddr, LogLevel};
 use crate::engine::Engine;
 use crate::engine::record::Entry;
+use crate::engine::reload::Reloaded;
 use crate::link::LinkError;
 use crate::link::local::{LocalLink, local};
 use crate::poller::Poller;
@@ -74,7 +76,7 @@ impl Server {
             engine.note(level, text);
         }
         let poller = Poller::new().map_err(BindError::Loop)?;
-        let reactor = Reactor::new(engine, poller, listeners, control, clock.clone(), &config.keepalive)
+        let reactor = Reactor::new(engine, poller, listeners, control, clock.clone(), config)
             .map_err(BindError::Loop)?;
         Ok(Self { reactor, clock, labels })
     }
@@ -98,6 +100,12 @@ impl Server {
     /// Records something about the server as a whole.
     pub fn note(&mut self, level: LogLevel, text: String) {
         self.reactor.engine.note(level, text);
+    }
+
+    /// How the configuration is read anew, on a thread of its own: `load` is handed what is in force, and says why when
+    /// there is nothing to take.
+    pub fn set_loader(&mut self, load: impl Fn(&Config) -> Result<Reloaded, String> + Send + Sync + 'static) {
+        self.reactor.configuration.set_loader(Arc::new(load));
     }
 
     /// Lets an onlooker in; `wake_onlooker` is called when there is something for it, from the server's thread.

@@ -151,6 +151,11 @@ impl Table {
         (key_of(slot, conn.generation) == key).then_some((slot, conn))
     }
 
+    /// Other silences from now on, of those who end their input later.
+    pub(super) fn set_keepalive(&mut self, keepalive: &Keepalive) {
+        self.half_closed_idle = keepalive.idle_half_closed.min(keepalive.idle);
+    }
+
     pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut Connected> {
         self.places.get_mut(slot.index())?.as_mut()
     }

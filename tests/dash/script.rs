@@ -233,3 +233,10 @@ fn ascii_screens_are_ascii() {
         }
     }
 }
+
+#[test]
+fn a_reload_takes_nothing_from_anybody_and_is_not_asked_about() {
+    let mut app = watching_at(&mono(), 80, 24);
+    press(&mut app, "R");
+    assert_eq!(verbs(&mut app), ["reload"]);
+}

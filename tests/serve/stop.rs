@@ -111,7 +111,7 @@ fn while_it_ends_nobody_is_let_in() {
 }
 
 #[test]
-fn sighup_is_logged_and_ignored() {
+fn sighup_ends_nothing() {
     let mut server = Server::start(&[]);
     let mut alice = Client::named(&server, "alice");
     server.signal(Signal::HUP);

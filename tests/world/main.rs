@@ -17,6 +17,7 @@ mod half_close;
 mod json;
 mod onlooker;
 mod picture;
+mod reload;
 mod shutdown;
 mod slow;
 mod stop;

@@ -53,6 +53,11 @@ impl App {
         self.send(if paused { OperatorCommand::Resume } else { OperatorCommand::Pause }, now);
     }
 
+    /// Reads the configuration anew; what is in force afterwards is told, and a mistake changes nothing.
+    pub(crate) fn reload(&mut self, now: Now) {
+        self.send(OperatorCommand::Reload, now);
+    }
+
     /// Whether the only target is a row that the filter hides.
     fn hides_target(&self) -> bool {
         self.table.marks().is_empty() && !self.table.shows_selected(self.picture())

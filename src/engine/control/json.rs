@@ -14,6 +14,7 @@ pub(super) use status::Status;
 
 use crate::chat::RoomSummary;
 use crate::engine::bans;
+use crate::engine::reload::Reloaded;
 use crate::engine::snapshot::{self, Detail, Row};
 use crate::engine::verbs::{self, Outcome};
 use crate::id::ConnId;
@@ -232,6 +233,20 @@ impl<'a> Done<'a> {
     }
 }
 
+/// What came of a reload.
+#[derive(Debug, Serialize)]
+pub(in crate::engine) struct Reload<'a> {
+    applied: &'a [&'static str],
+    needs_restart: &'a [&'static str],
+    message: &'a str,
+}
+
+impl<'a> Reload<'a> {
+    pub(in crate::engine) fn of(reloaded: &'a Reloaded, message: &'a str) -> Self {
+        Self { applied: &reloaded.applied, needs_restart: &reloaded.needs_restart, message }
+    }
+}
+
 #[derive(Debug, Serialize)]
 struct Success<'a, T> {
     ok: bool,
@@ -252,13 +267,13 @@ pub(super) fn write(line: &mut Vec<u8>, value: &impl Serialize) {
 }
 
 /// Adds a whole answer: `{"ok":true,…}`.
-pub(super) fn success(line: &mut Vec<u8>, answer: &impl Serialize) {
+pub(in crate::engine) fn success(line: &mut Vec<u8>, answer: &impl Serialize) {
     write(line, &Success { ok: true, answer });
     line.push(b'\n');
 }
 
 /// Adds a whole answer: `{"ok":false,"error":"…"}`.
-pub(super) fn failure(line: &mut Vec<u8>, error: &str) {
+pub(in crate::engine) fn failure(line: &mut Vec<u8>, error: &str) {
     write(line, &Failure { ok: false, error });
     line.push(b'\n');
 }

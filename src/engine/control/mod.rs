@@ -10,7 +10,7 @@
 //! is over; while one is under way the operator's next request waits and the socket is not read.
 
 mod inquiry;
-mod json;
+pub(super) mod json;
 pub mod onlooker;
 
 use inquiry::{Inquiry, Progress};
@@ -141,7 +141,7 @@ impl Engine {
     }
 
     /// An answer is complete: requests that waited for it are taken.
-    fn answered(&mut self, slot: Slot) {
+    pub(super) fn answered(&mut self, slot: Slot) {
         if let Some(entry) = self.board.entry_mut(slot) {
             entry.session.set_answering(false);
             self.board.touch(slot);
@@ -182,6 +182,7 @@ impl Engine {
             Ok(OperatorCommand::Ask(question)) => self.begin(slot, self.inquire(question)),
             // Half of `reset 12` is `reset 1`.
             Ok(_) if self.was_cut_off(slot) => self.refuse(slot, "the request has no line end"),
+            Ok(OperatorCommand::Reload) => self.ask_to_reload(slot),
             Ok(command) => {
                 let (id, outcome) = self.order(&command);
                 self.answer_outcome(slot, id, &outcome);
