@@ -4,13 +4,15 @@
 mod common;
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::server::CHATOPS;
 use common::{
     Client, DEADLINE, End, Endpoint, Finished, Home, NO_FLOOD_LIMIT, RealClient, Server, Terminal, installed,
     people, real, wait_until,
@@ -274,6 +276,35 @@ fn a_ban_ends_whom_it_hits_and_keeps_them_out() {
     Client::named(&server, "dave");
     server.ctl(&["unban", "bob"]);
     assert_eq!(server.ctl(&["bans"]).stdout, "nobody is banned\n");
+}
+
+#[test]
+fn events_and_snapshots_are_followed_until_somebody_has_seen_enough() {
+    let server = Server::start(&[]);
+    let mut alice = Client::named(&server, "alice");
+    let control = server.control();
+    let control = control.to_str().unwrap();
+    let mut follow = Command::new(CHATOPS)
+        .args(["ctl", "--control", control, "events", "follow"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(follow.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut next = |part: &str| lines.find(|line| line.contains(part)).unwrap();
+    assert!(next("accept").contains("#1"));
+    assert!(next("nick").contains("was guest-1"));
+    server.ctl(&["mute", "alice"]);
+    assert!(next("mute alice").ends_with("muted #1 alice"), "it is told as it happens");
+    drop(lines);
+    server.ctl(&["unmute", "alice"]);
+    assert!(follow.wait().unwrap().success(), "nobody reads on");
+
+    let snapshot = parsed(&server.ctl(&["--json", "snapshot"]));
+    assert_eq!(snapshot["status"]["clients"], json!(1));
+    assert_eq!(snapshot["connections"][0]["nick"], json!("alice"));
+    let shown = server.ctl(&["snapshot"]).stdout;
+    assert!(shown.contains("clients") && shown.contains("<-> open"), "{shown}");
+    alice.expect_nothing();
 }
 
 /// Writes the configuration of the user of this home.

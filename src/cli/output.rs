@@ -4,12 +4,26 @@ use std::io::{self, Write};
 
 use super::error::Failure;
 
-/// Prints all of `text`. A reader that has seen enough, such as `head`, is no failure.
+/// Whether anybody reads on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// It has seen enough, such as `head`; that is no failure.
+    Gone,
+    There,
+}
+
+/// Prints all of `text`, whether anybody reads on or not.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
+    offer(text).map(|_| ())
+}
+
+/// Prints all of `text`, for more to follow.
+pub(super) fn offer(text: &str) -> Result<Reader, Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Output(error)),
-        _ => Ok(()),
+        Ok(()) => Ok(Reader::There),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        Err(error) => Err(Failure::Output(error)),
     }
 }
 

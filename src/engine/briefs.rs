@@ -21,9 +21,10 @@ impl Engine {
                 let connections = counted(clients as usize, "connection", "connections");
                 Ok(format!("{connections}, {half} half-closed, {slow} slow"))
             }
+            Question::Events(_) => Ok(self.events_in_brief()),
             Question::Preview(mask) => Ok(self.preview(&mask).message),
             Question::Rooms => Ok(self.rooms_in_brief()),
-            Question::Status => {
+            Question::Snapshot(_) | Question::Status => {
                 let status = self.status();
                 let up = in_words(status.uptime);
                 Ok(format!(
@@ -51,6 +52,15 @@ impl Engine {
             None => "nobody has left yet".to_owned(),
             Some(last) => format!("{} known, the last {}", self.closed.len(), gone_in_words(&last.row)),
         }
+    }
+
+    fn events_in_brief(&self) -> String {
+        let last = self.board.journal.last();
+        let newest = self.board.journal.after(last.saturating_sub(1), 1).last();
+        newest.map_or_else(
+            || "nothing has happened yet".to_owned(),
+            |entry| format!("{last} so far, the last: {} {}", entry.record.word(), entry.record),
+        )
     }
 
     fn connection_in_brief(&self, who: Who) -> Result<String, String> {

@@ -44,12 +44,32 @@ pub enum Question {
     Connection(Who),
     /// `connections`: every one there is.
     Connections,
+    /// `events [follow]`: what has happened, and what happens from then on.
+    Events(Follow),
     /// `ban WHAT preview`: whom a ban would end.
     Preview(BanMask),
     /// `rooms`
     Rooms,
+    /// `snapshot [follow]`: the server as a whole with every connection; again each second.
+    Snapshot(Follow),
     /// `status`: the server as a whole.
     Status,
+}
+
+/// Whether a question is answered again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Follow {
+    /// For as long as the connection lasts.
+    On,
+    /// Once.
+    Off,
+}
+
+impl fmt::Display for Follow {
+    /// As it stands behind the verb.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if *self == Self::On { " follow" } else { "" })
+    }
 }
 
 impl fmt::Display for Question {
@@ -59,8 +79,10 @@ impl fmt::Display for Question {
             Self::Closed => f.write_str("closed"),
             Self::Connection(who) => write!(f, "connection {who}"),
             Self::Connections => f.write_str("connections"),
+            Self::Events(follow) => write!(f, "events{follow}"),
             Self::Preview(mask) => write!(f, "ban {mask} preview"),
             Self::Rooms => f.write_str("rooms"),
+            Self::Snapshot(follow) => write!(f, "snapshot{follow}"),
             Self::Status => f.write_str("status"),
         }
     }
@@ -115,13 +137,14 @@ pub enum OperatorCommand {
 }
 
 /// The verbs with their arguments and meaning, in alphabetical order: for help and completion.
-pub const VERBS: [(&str, &str, &str); 19] = [
+pub const VERBS: [(&str, &str, &str); 21] = [
     ("ban", "IP|CIDR|NICK [for TIME] [REASON]", "end and keep out whom it hits; preview only names them"),
     ("bans", "", "who is kept out, for how long and why"),
     ("closed", "", "the last 1,000 connections that ended, and why"),
     ("connection", "WHO", "everything about one connection"),
     ("connections", "", "all connections"),
     ("drain", "[TIME]", "tell everybody, flush, close and end the server"),
+    ("events", "[follow]", "what has happened; with follow what happens as well"),
     ("kick", "WHO [REASON]", "a last line with the reason, flush, FIN, close"),
     ("mute", "WHO [for TIME]", "refuse what they say, until unmute or for a time"),
     ("pause", "", "accept no new connections"),
@@ -131,6 +154,7 @@ pub const VERBS: [(&str, &str, &str); 19] = [
     ("rooms", "", "all rooms, with members and topic"),
     ("say", "TEXT", "a line to everybody"),
     ("shutdown", "WHO read|write|both", "end one direction of a socket, or both"),
+    ("snapshot", "[follow]", "status and connections; with follow again each second"),
     ("status", "", "the server as a whole, in numbers"),
     ("stop", "", "end the server within server.drain"),
     ("unban", "IP|CIDR|NICK", "let them in again"),
@@ -154,6 +178,7 @@ impl FromStr for OperatorCommand {
             "connection" => parse_who("connection", rest).map(|who| Self::Ask(Question::Connection(who))),
             "connections" => no_argument(rest, Self::Ask(Question::Connections)),
             "drain" => drain_time(rest).map(Self::Drain),
+            "events" => follow("events", rest).map(|follow| Self::Ask(Question::Events(follow))),
             "kick" => {
                 let (who, reason) = split_word(rest);
                 Ok(Self::Kick { who: parse_who("kick", who)?, reason: reason.to_owned() })
@@ -173,6 +198,7 @@ impl FromStr for OperatorCommand {
                 let (who, half) = split_word(rest);
                 Ok(Self::Shutdown { who: parse_who("shutdown", who)?, half: parse_half(half)? })
             }
+            "snapshot" => follow("snapshot", rest).map(|follow| Self::Ask(Question::Snapshot(follow))),
             "status" => no_argument(rest, Self::Ask(Question::Status)),
             "stop" => no_argument(rest, Self::Stop),
             "unban" => ban::parse_mask("unban", rest).map(Self::Unban),
@@ -259,6 +285,14 @@ fn parse_time(verb: &str, text: &str) -> Result<Duration, VerbError> {
     parse_span(text).map_err(|why| VerbError(format!("{}: {why}", usage(verb))))
 }
 
+fn follow(verb: &str, word: &str) -> Result<Follow, VerbError> {
+    match word.to_ascii_lowercase().as_str() {
+        "" => Ok(Follow::Off),
+        "follow" => Ok(Follow::On),
+        _ => Err(usage(verb)),
+    }
+}
+
 /// How long something is to last: not for no time at all.
 fn parse_while(verb: &str, text: &str) -> Result<Duration, VerbError> {
     match parse_time(verb, text)? {
@@ -301,6 +335,8 @@ mod tests {
             "drain",
             "drain 1500ms",
             "drain 5m",
+            "events",
+            "events follow",
             "kick #7",
             "kick bob too loud",
             "mute bob",
@@ -312,6 +348,8 @@ mod tests {
             "rooms",
             "say hello there",
             "shutdown #9 write",
+            "snapshot",
+            "snapshot follow",
             "status",
             "stop",
             "unban 192.0.2.7",
@@ -365,6 +403,7 @@ mod tests {
             ("ban bob for spam", "expected: ban IP|CIDR|NICK [for TIME] [REASON]: a time is a number"),
             ("unban 10.0.0.0/8 now", "expected: unban IP|CIDR|NICK"),
             ("connection", "expected: connection WHO"),
+            ("events please", "expected: events [follow]"),
             ("status please", "status takes no argument"),
             ("pause now", "pause takes no argument"),
             ("kick a/b", "neither a connection id nor a nick"),

@@ -128,7 +128,12 @@ impl Engine {
     pub fn poll_timeout(&self) -> Option<Moment> {
         let lists =
             [self.deadlines.next(), self.silences.next(), self.bans.next(), self.board.unhurried.next()];
-        lists.into_iter().chain([self.stopping]).chain([self.hub.poll_timeout()]).flatten().min()
+        lists
+            .into_iter()
+            .chain([self.operators.next(), self.stopping])
+            .chain([self.hub.poll_timeout()])
+            .flatten()
+            .min()
     }
 
     /// The turn's work on `slot` is done: its next deadline is noted.

@@ -153,13 +153,25 @@ impl Control {
     pub fn ask(&mut self, request: &str) -> io::Result<String> {
         // A server that lets nobody in has said why by now: its answer is read even if it takes no request.
         let sent = self.stream.get_mut().write_all(format!("{request}\n").as_bytes());
-        let mut answer = String::new();
-        let read = self.stream.by_ref().take(ANSWER_BYTES_MAX).read_line(&mut answer);
-        if answer.ends_with('\n') {
-            answer.truncate(answer.trim_end().len());
-            return Ok(answer);
+        match self.next_answer() {
+            Ok(Some(answer)) => Ok(answer),
+            read => sent.and(read).and(Err(io::ErrorKind::UnexpectedEof.into())),
         }
-        sent.and(read).and(Err(io::ErrorKind::UnexpectedEof.into()))
+    }
+
+    /// The next answer to a request that is answered again and again; `None` when the server has gone.
+    ///
+    /// # Errors
+    ///
+    /// When the server is silent for too long, or answers with more than [`ANSWER_BYTES_MAX`].
+    pub fn next_answer(&mut self) -> io::Result<Option<String>> {
+        let mut answer = String::new();
+        self.stream.by_ref().take(ANSWER_BYTES_MAX).read_line(&mut answer)?;
+        if !answer.ends_with('\n') {
+            return if answer.is_empty() { Ok(None) } else { Err(io::ErrorKind::UnexpectedEof.into()) };
+        }
+        answer.truncate(answer.trim_end().len());
+        Ok(Some(answer))
     }
 
     /// From now on answers are waited for however long they take.

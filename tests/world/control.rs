@@ -537,3 +537,85 @@ fn questions_on_the_line_of_the_dashboard_are_answered_in_one_line() {
     assert_eq!(world.operator("connection 9").unwrap_err(), "nobody here is #9");
     assert_eq!(world.events(), [""; 0], "questions are not recorded");
 }
+
+#[test]
+fn events_are_told_and_followed() {
+    let mut world = World::new();
+    let [alice, _bob] = world.people(["alice", "bob"]);
+    let [once, follower] = [(); 2].map(|()| world.connect_operator());
+    let told = ask(&mut world, once, "events");
+    let kinds: Vec<&str> =
+        told["events"].as_array().unwrap().iter().map(|row| row["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["accept", "nick", "accept", "nick"]);
+    assert_eq!(
+        told["events"][3],
+        json!({"seq": 4, "unix_ms": told["events"][3]["unix_ms"], "kind": "nick", "category": "join", "id": 2,
+            "nick": "bob", "text": "was guest-2"})
+    );
+    assert_eq!(ask(&mut world, follower, "events follow"), told);
+    world.operator("mute bob").unwrap();
+    let next = answers(&mut world, follower);
+    assert_eq!(next.len(), 1, "{next:?}");
+    assert_eq!((&next[0]["ok"], ids(&next[0], "events")), (&json!(true), vec![2]));
+    world.says(alice, "/nick ann");
+    world.says(alice, "/quit");
+    world.run();
+    world.sends(follower, b"status\n");
+    let kinds: Vec<String> = answers(&mut world, follower)
+        .iter()
+        .flat_map(|answer| answer["events"].as_array().unwrap().clone())
+        .map(|row| row["kind"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(kinds, ["nick"], "what is asked behind it waits");
+    assert_eq!(answers(&mut world, once), [] as [Value; 0]);
+}
+
+#[test]
+fn a_follower_that_reads_nothing_misses_events_and_is_told_how_many() {
+    let mut world = World::new();
+    let follower = world.connect_operator();
+    ask(&mut world, follower, "events follow");
+    world.peer(follower).window = Window::Closed;
+    world.peer(follower).kernel_bytes = 1_000;
+    for number in 0..5_000 {
+        world.operator("say hello").unwrap();
+        if number % 100 == 0 {
+            world.run();
+        }
+    }
+    assert!(world.books().largest_answer <= 192 * 1024);
+    world.peer(follower).window = Window::Open;
+    world.run();
+    let events: Vec<Value> = answers(&mut world, follower)
+        .iter()
+        .flat_map(|answer| answer["events"].as_array().unwrap().clone())
+        .collect();
+    let seqs: Vec<u64> = events.iter().map(|row| row["seq"].as_u64().unwrap()).collect();
+    assert!(seqs.is_sorted() && *seqs.last().unwrap() == 5_000, "{seqs:?}");
+    let missed = events.iter().filter(|row| row["kind"] == "missed").count();
+    assert!(missed >= 1 && seqs.len() < 5_000, "{missed}");
+}
+
+#[test]
+fn snapshots_follow_each_other_by_the_second() {
+    let mut world = World::new();
+    world.people(["alice", "bob"]);
+    let follower = world.connect_operator();
+    let first = ask(&mut world, follower, "snapshot follow");
+    assert_eq!(first["status"]["clients"], json!(2));
+    assert_eq!(ids(&first, "connections"), [1, 2]);
+    world.pass("999ms");
+    assert_eq!(answers(&mut world, follower), [] as [Value; 0]);
+    world.operator("kick bob").unwrap();
+    world.pass("5001ms");
+    let told = answers(&mut world, follower);
+    assert!((5..=6).contains(&told.len()), "{}", told.len());
+    assert_eq!(ids(told.last().unwrap(), "connections"), [1]);
+    // Whoever ends its input goes on reading, and the end of the server is the end of it.
+    world.finishes(follower);
+    world.pass("1s");
+    assert!(!answers(&mut world, follower).is_empty());
+    world.operator("drain 1s").unwrap();
+    world.pass("1s");
+    assert!(world.got_fin(follower) || world.engine.is_stopped());
+}

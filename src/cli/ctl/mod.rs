@@ -14,9 +14,9 @@ use serde_json::Value;
 
 use super::error::{Failure, StartError};
 use super::options::Options;
-use super::output::print;
+use super::output::{Reader, offer};
 use super::servers::the_only_server;
-use crate::engine::operator::{OperatorCommand, VERBS, VerbError};
+use crate::engine::operator::{Follow, OperatorCommand, Question, VERBS, VerbError};
 use crate::link::control::Control;
 
 /// How long a server may be silent. It answers within a turn of its loop, which takes milliseconds.
@@ -93,21 +93,36 @@ pub(super) fn run(ctl: &Ctl, before: Options) -> Result<(), Failure> {
         Some(path) => path.clone(),
         None => the_only_server(before)?,
     };
-    let answer = ask(&path, &request)?;
-    let value: Value = serde_json::from_str(&answer).map_err(|error| no_answer(&path, &error.into()))?;
-    let is_done = value["ok"] == true;
-    if is_json {
-        print(&format!("{answer}\n"))?;
-    } else if is_done {
-        print(&show::answer(&command, &value))?;
+    let mut control = Control::connect(&path, PATIENCE)
+        .map_err(|error| StartError::Unreachable { path: path.clone(), error })?;
+    let answer = control.ask(&request).map_err(|error| no_answer(&path, &error))?;
+    let mut reader = tell(&answer, &command, is_json, &path)?;
+    if is_followed(&command) {
+        control.wait_for_ever().map_err(|error| no_answer(&path, &error))?;
+        while reader == Reader::There
+            && let Some(answer) = control.next_answer().map_err(|error| no_answer(&path, &error))?
+        {
+            reader = tell(&answer, &command, is_json, &path)?;
+        }
     }
-    if is_done { Ok(()) } else { Err(Failure::Running(show::error(&value))) }
+    Ok(())
 }
 
-fn ask(path: &Path, request: &str) -> Result<String, Failure> {
-    let mut control = Control::connect(path, PATIENCE)
-        .map_err(|error| StartError::Unreachable { path: path.to_owned(), error })?;
-    control.ask(request).map_err(|error| no_answer(path, &error))
+/// Whether the request is answered until one of both ends goes.
+const fn is_followed(command: &OperatorCommand) -> bool {
+    matches!(command, OperatorCommand::Ask(Question::Events(Follow::On) | Question::Snapshot(Follow::On)))
+}
+
+/// Prints one answer.
+fn tell(answer: &str, command: &OperatorCommand, is_json: bool, path: &Path) -> Result<Reader, Failure> {
+    let value: Value = serde_json::from_str(answer).map_err(|error| no_answer(path, &error.into()))?;
+    let is_done = value["ok"] == true;
+    let reader = match (is_json, is_done) {
+        (true, _) => offer(&format!("{answer}\n"))?,
+        (false, true) => offer(&show::answer(command, &value))?,
+        (false, false) => Reader::There,
+    };
+    if is_done { Ok(reader) } else { Err(Failure::Running(show::error(&value))) }
 }
 
 fn no_answer(path: &Path, error: &io::Error) -> Failure {

@@ -1,5 +1,6 @@
 //! Answers of the control socket as people read them. What an answer lacks, of an older server for one, shows as `-`.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use chrono::{DateTime, Local};
@@ -53,6 +54,10 @@ pub(super) fn answer(command: &OperatorCommand, answer: &Value) -> String {
         OperatorCommand::Ask(Question::Closed) => closed(rows(answer, "closed")),
         OperatorCommand::Ask(Question::Connection(_)) => connection(answer),
         OperatorCommand::Ask(Question::Connections) => connections(rows(answer, "connections")),
+        OperatorCommand::Ask(Question::Events(_)) => events(rows(answer, "events")),
+        OperatorCommand::Ask(Question::Snapshot(_)) => {
+            format!("{}\n{}\n", status(&answer["status"]), connections(rows(answer, "connections")))
+        }
         OperatorCommand::Ask(Question::Rooms) => rooms(rows(answer, "rooms")),
         OperatorCommand::Ask(Question::Status) => status(answer),
         _ => format!("{}\n", text(&answer["message"])),
@@ -132,6 +137,19 @@ fn bans(rows: &[Value]) -> String {
         ("REASON", Left, |row| text(&row["reason"])),
     ];
     listed(&columns, rows, "nobody is banned\n")
+}
+
+/// One line each, so that what follows goes on below.
+fn events(rows: &[Value]) -> String {
+    let mut lines = String::new();
+    for row in rows {
+        let at = time_of_day(&row["unix_ms"]);
+        let id = row["id"].as_u64().map(|id| format!("#{id}")).unwrap_or_default();
+        let nick = row["nick"].as_str().unwrap_or_default();
+        // Writing to a String cannot fail.
+        let _ = writeln!(lines, "{at} {:6} {id:>5} {nick:12} {}", text(&row["kind"]), text(&row["text"]));
+    }
+    lines
 }
 
 fn rooms(rows: &[Value]) -> String {

@@ -8,9 +8,10 @@ use std::collections::VecDeque;
 use super::onlooker::Picture;
 use super::{Machine, json};
 use crate::chat::{Profile, RoomName};
+use crate::engine::journal::JOURNAL_MAX;
 use crate::engine::operator::{BanMask, Question, Who};
 use crate::engine::server::Engine;
-use crate::engine::snapshot::Row;
+use crate::engine::snapshot::{Row, Status};
 use crate::id::{ConnId, Slot};
 
 /// Connections whose turn to be told is looked up at a time.
@@ -46,9 +47,16 @@ enum Walk {
     Connection(Who),
     /// By rising id, behind `after`, up to `through`. The batch holds the next ones.
     Connections {
+        /// Whether the status stands before them.
+        with_status: bool,
         after: u64,
         through: u64,
         batch: VecDeque<(ConnId, Slot)>,
+    },
+    /// Records behind `after`, up to `through`.
+    Events {
+        after: u64,
+        through: u64,
     },
     Picture(Box<Picture>),
     Preview(BanMask),
@@ -71,14 +79,34 @@ impl Engine {
             Question::Bans => Walk::Bans { after: 0 },
             Question::Closed => Walk::Closed { next: 0, end: self.closed_count },
             Question::Connection(who) => Walk::Connection(who),
-            Question::Connections => {
-                Walk::Connections { after: 0, through: self.door.last_id(), batch: VecDeque::new() }
-            }
+            Question::Connections => self.connections(false),
+            Question::Events(_) => return self.inquire_events(0),
+            Question::Snapshot(_) => return self.inquire_snapshot(),
             Question::Preview(mask) => Walk::Preview(mask),
             Question::Rooms => Walk::Rooms { after: None },
             Question::Status => Walk::Status,
         };
         Inquiry { walk, rows: None }
+    }
+
+    /// Begins to tell what happened behind the record `after`.
+    pub(super) fn inquire_events(&self, after: u64) -> Inquiry {
+        Inquiry { walk: Walk::Events { after, through: self.board.journal.last() }, rows: None }
+    }
+
+    /// Begins to tell everything.
+    pub(super) fn inquire_snapshot(&self) -> Inquiry {
+        Inquiry { walk: self.connections(true), rows: None }
+    }
+
+    fn connections(&self, with_status: bool) -> Walk {
+        Walk::Connections { with_status, after: 0, through: self.door.last_id(), batch: VecDeque::new() }
+    }
+
+    fn whole_status(&self, machine: &impl Machine) -> Status {
+        let mut status = self.status();
+        machine.complete(&mut status);
+        status
     }
 
     /// Writes the next part of an answer: the whole of a short one, a row of a long one.
@@ -92,6 +120,7 @@ impl Engine {
             Walk::Bans { .. } => "bans",
             Walk::Closed { .. } => "closed",
             Walk::Connections { .. } => "connections",
+            Walk::Events { .. } => "events",
             Walk::Rooms { .. } => "rooms",
             Walk::Connection(who) => {
                 self.tell_connection(*who, line, machine);
@@ -103,14 +132,18 @@ impl Engine {
                 return Progress::Complete;
             }
             Walk::Status => {
-                let mut status = self.status();
-                machine.complete(&mut status);
+                let status = self.whole_status(machine);
                 json::success(line, &json::Status::of(&status, self.operators.count()));
                 return Progress::Complete;
             }
         };
         let rows = inquiry.rows.unwrap_or_else(|| {
-            json::open_list(line, list);
+            if let Walk::Connections { with_status: true, .. } = inquiry.walk {
+                let status = self.whole_status(machine);
+                json::open_list_behind(line, &json::Status::of(&status, self.operators.count()), list);
+            } else {
+                json::open_list(line, list);
+            }
             0
         });
         let before = line.len();
@@ -143,7 +176,14 @@ impl Engine {
                 json::write(line, &self.connection(row, Vec::new()));
                 true
             }
-            Walk::Connections { after, through, batch } => {
+            Walk::Events { after, through } => {
+                let mut newer = self.board.journal.after(*after, JOURNAL_MAX);
+                let Some(entry) = newer.next().filter(|entry| entry.seq <= *through) else { return false };
+                *after = entry.seq;
+                json::write(line, &json::Event::of(&entry));
+                true
+            }
+            Walk::Connections { after, through, batch, .. } => {
                 let Some(slot) = self.next_connection(after, *through, batch) else { return false };
                 self.with_live(slot, machine, |row| json::write(line, row));
                 true

@@ -14,6 +14,7 @@ pub(super) use status::Status;
 
 use crate::chat::RoomSummary;
 use crate::engine::bans;
+use crate::engine::record::Entry;
 use crate::engine::reload::Reloaded;
 use crate::engine::snapshot::{self, Detail, Row};
 use crate::engine::verbs::{self, Outcome};
@@ -214,6 +215,38 @@ impl<'a> Ban<'a> {
     }
 }
 
+/// One event: a row of `events`.
+#[derive(Debug, Serialize)]
+pub(super) struct Event<'a> {
+    /// Rises by one from event to event.
+    seq: u64,
+    /// Milliseconds since 1970-01-01 UTC.
+    unix_ms: i64,
+    kind: &'a str,
+    category: &'a str,
+    /// The connection that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nick: Option<String>,
+    text: String,
+}
+
+impl<'a> Event<'a> {
+    pub(super) fn of(entry: &'a Entry) -> Self {
+        let record = &entry.record;
+        Self {
+            seq: entry.seq,
+            unix_ms: entry.at.wall.unix_ms,
+            kind: record.word(),
+            category: record.category().word(),
+            id: record.subject().map(ConnId::get),
+            nick: record.nick().map(|nick| nick.to_string()),
+            text: record.to_string(),
+        }
+    }
+}
+
 /// How an order went.
 #[derive(Debug, Serialize)]
 pub(super) struct Done<'a> {
@@ -289,6 +322,15 @@ pub(super) fn outcome(line: &mut Vec<u8>, id: Option<ConnId>, outcome: &Outcome)
 /// Begins an answer whose rows follow, with commas between them.
 pub(super) fn open_list(line: &mut Vec<u8>, name: &str) {
     line.extend_from_slice(b"{\"ok\":true,\"");
+    line.extend_from_slice(name.as_bytes());
+    line.extend_from_slice(b"\":[");
+}
+
+/// The same, with the status before the rows.
+pub(super) fn open_list_behind(line: &mut Vec<u8>, status: &Status<'_>, name: &str) {
+    line.extend_from_slice(b"{\"ok\":true,\"status\":");
+    write(line, status);
+    line.extend_from_slice(b",\"");
     line.extend_from_slice(name.as_bytes());
     line.extend_from_slice(b"\":[");
 }

@@ -13,22 +13,27 @@ mod inquiry;
 pub(super) mod json;
 pub mod onlooker;
 
+use std::time::Duration;
+
 use inquiry::{Inquiry, Progress};
 use onlooker::{Asked, Picture};
 
 use super::entry::{Entry, Role};
-use super::operator::OperatorCommand;
+use super::operator::{Follow, OperatorCommand, Question};
 use super::server::Engine;
 use super::snapshot::{Kernel, Peer, Status};
 use super::verbs::{Done, Outcome};
 use crate::id::{ConnId, Slot};
 use crate::session::{CloseReason, Incoming, Linger, Output, Phase};
+use crate::time::Moment;
 use crate::wire::framing::Framing;
 
 /// Operators at a time; one more is told so and closed.
 pub const OPERATORS_MAX: usize = 16;
 /// Rows made in one turn, for all operators together.
 const ROWS_A_TURN: usize = 128;
+/// How often a snapshot that is followed is told again.
+const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);
 /// An answer goes on while less than so many bytes of it wait for their reader.
 const ANSWER_AHEAD_BYTES: usize = 64 * 1024;
 
@@ -63,6 +68,17 @@ struct Operator {
     slot: Slot,
     /// The answer under way.
     inquiry: Option<Inquiry>,
+    /// What is answered again and again.
+    followed: Option<Followed>,
+}
+
+/// What somebody follows, and when its next answer begins.
+#[derive(Clone, Copy, Debug)]
+enum Followed {
+    /// Once there is a record behind this one.
+    Events { after: u64 },
+    /// At this moment.
+    Snapshot { at: Moment },
 }
 
 impl Operators {
@@ -83,6 +99,22 @@ impl Operators {
             operator.inquiry = Some(inquiry);
         }
     }
+
+    fn follow(&mut self, slot: Slot, followed: Followed) {
+        if let Some(operator) = self.here.iter_mut().find(|operator| operator.slot == slot) {
+            operator.followed = Some(followed);
+        }
+    }
+
+    /// When the next answer begins that waits for nothing but time.
+    pub(super) fn next(&self) -> Option<Moment> {
+        let idle = self.here.iter().filter(|operator| operator.inquiry.is_none());
+        let times = idle.filter_map(|operator| match operator.followed? {
+            Followed::Snapshot { at } => Some(at),
+            Followed::Events { .. } => None,
+        });
+        times.min()
+    }
 }
 
 impl Engine {
@@ -97,7 +129,7 @@ impl Engine {
         let entry =
             Entry::new(id, Role::Operator, Peer::Unix, u16::MAX, Framing::Lines, self.board.now.moment);
         let slot = Slot::at(self.board.entries.insert(entry));
-        self.operators.here.push(Operator { slot, inquiry: None });
+        self.operators.here.push(Operator { slot, inquiry: None, followed: None });
         self.board.touch(slot);
         Some(slot)
     }
@@ -107,18 +139,45 @@ impl Engine {
     pub fn answer(&mut self, machine: &impl Machine) {
         let mut rows = ROWS_A_TURN;
         for at in 0..self.operators.here.len() {
-            let Operator { slot, inquiry } = &mut self.operators.here[at];
-            let (slot, Some(mut inquiry)) = (*slot, inquiry.take()) else { continue };
-            if self.go_on(slot, &mut inquiry, &mut rows, machine) {
-                self.answered(slot);
-            } else {
+            self.begin_anew(at);
+            let Operator { slot, inquiry, followed } = &mut self.operators.here[at];
+            let (slot, is_followed, Some(mut inquiry)) = (*slot, followed.is_some(), inquiry.take()) else {
+                continue;
+            };
+            if !self.go_on(slot, &mut inquiry, &mut rows, machine) {
                 self.operators.here[at].inquiry = Some(inquiry);
+            } else if !is_followed {
+                self.answered(slot);
             }
         }
         // Whoever is first has the whole budget: each turn another.
         if self.operators.here.len() > 1 {
             self.operators.here.rotate_left(1);
         }
+    }
+
+    /// Whether the next answer of what an operator follows is to begin.
+    fn is_due(&self, operator: &Operator) -> bool {
+        operator.inquiry.is_none()
+            && operator.followed.is_some_and(|followed| match followed {
+                Followed::Events { after } => self.board.journal.last() > after,
+                Followed::Snapshot { at } => at <= self.board.now.moment,
+            })
+    }
+
+    /// Begins the next answer of what the operator at this place follows, if it is time.
+    fn begin_anew(&mut self, at: usize) {
+        if !self.is_due(&self.operators.here[at]) {
+            return;
+        }
+        let (inquiry, followed) = match self.operators.here[at].followed {
+            Some(Followed::Events { after }) => {
+                (self.inquire_events(after), Followed::Events { after: self.board.journal.last() })
+            }
+            _ => (self.inquire_snapshot(), Followed::Snapshot { at: self.board.now.moment + SNAPSHOT_EVERY }),
+        };
+        let operator = &mut self.operators.here[at];
+        (operator.inquiry, operator.followed) = (Some(inquiry), Some(followed));
     }
 
     /// Writes as much of an answer as there is room for. `true` if it is complete, or nobody can read it any more.
@@ -179,7 +238,10 @@ impl Engine {
 
     fn take_verb(&mut self, slot: Slot, text: &str) {
         match text.parse::<OperatorCommand>() {
-            Ok(OperatorCommand::Ask(question)) => self.begin(slot, self.inquire(question)),
+            Ok(OperatorCommand::Ask(question)) => {
+                self.begin(slot, self.inquire(question));
+                self.follow(slot, question);
+            }
             // Half of `reset 12` is `reset 1`.
             Ok(_) if self.was_cut_off(slot) => self.refuse(slot, "the request has no line end"),
             Ok(OperatorCommand::Reload) => self.ask_to_reload(slot),
@@ -209,6 +271,18 @@ impl Engine {
         self.board.touch(slot);
     }
 
+    /// What is to be answered again and again is noted; the operator's next request waits for ever.
+    fn follow(&mut self, slot: Slot, question: Question) {
+        let followed = match question {
+            Question::Events(Follow::On) => Followed::Events { after: self.board.journal.last() },
+            Question::Snapshot(Follow::On) => {
+                Followed::Snapshot { at: self.board.now.moment + SNAPSHOT_EVERY }
+            }
+            _ => return,
+        };
+        self.operators.follow(slot, followed);
+    }
+
     fn refuse(&mut self, slot: Slot, why: &str) {
         self.board.answer_raw(slot, &refusal(why));
     }
@@ -218,14 +292,14 @@ impl Engine {
     pub(super) fn see_to_operators(&mut self) {
         let is_over = self.is_stopping() && self.board.entries.len() == self.operators.count();
         for at in 0..self.operators.here.len() {
-            let Operator { slot, ref inquiry } = self.operators.here[at];
+            let operator = &self.operators.here[at];
+            let (slot, is_due, is_answering) =
+                (operator.slot, self.is_due(operator), operator.inquiry.is_some());
             let Some(entry) = self.board.entry(slot) else { continue };
-            if inquiry.is_some() {
-                if entry.session.outbox().bytes() < ANSWER_AHEAD_BYTES {
-                    self.board.touch(slot);
-                }
-            } else if is_over && entry.session.phase() != Phase::Draining {
+            if is_over && !is_answering && entry.session.phase() != Phase::Draining {
                 self.part(slot, CloseReason::ServerStop, Linger::server_stop(self.drain));
+            } else if (is_answering || is_due) && entry.session.outbox().bytes() < ANSWER_AHEAD_BYTES {
+                self.board.touch(slot);
             }
         }
     }
