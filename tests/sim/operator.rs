@@ -65,7 +65,7 @@ impl Operator {
     pub(crate) fn asks(&mut self, random: &mut Random, id_max: u64) -> String {
         self.numbered += 1;
         let number = 900_000 + self.numbered;
-        let (line, request) = match random.below(13) {
+        let (line, request) = match random.below(15) {
             0 | 1 => ("connections".to_owned(), Request::List("connections")),
             2 => ("rooms".to_owned(), Request::List("rooms")),
             3 => ("closed".to_owned(), Request::List("closed")),
@@ -76,6 +76,8 @@ impl Operator {
             }
             8 => (String::new(), Request::Blank),
             12 => ("bans".to_owned(), Request::List("bans")),
+            13 => ("events".to_owned(), Request::List("events")),
+            14 => ("snapshot".to_owned(), Request::List("connections")),
             9 => ("x".repeat(TOO_LONG_BYTES), Request::TooLong),
             10 => (format!("frob{number} 1"), Request::Refused(format!("no such verb: frob{number};"))),
             _ => (
@@ -200,6 +202,7 @@ fn has_rows(list: &str, rows: &Value) -> bool {
     let Some(rows) = rows.as_array() else { return false };
     match list {
         "bans" => rows.iter().all(|row| row["what"] == "198.51.100.0/24" && row["left_s"].is_number()),
+        "events" => rows.is_sorted_by(|a, b| a["seq"].as_u64() < b["seq"].as_u64()),
         "connections" => rows.is_sorted_by(|a, b| a["id"].as_u64() < b["id"].as_u64()),
         "rooms" => rows.is_sorted_by(|a, b| a["name"].as_str() < b["name"].as_str()),
         _ => rows.iter().all(|row| row["reason"].is_string() && row["state"] == "gone"),
