@@ -18,6 +18,7 @@ pub mod chat;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod count;
 pub mod dash;
 pub mod engine;
 pub mod id;

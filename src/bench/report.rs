@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::histogram::Histogram;
 use super::plan::Pace;
+use crate::count::grouped;
 
 /// What was wrong with the deliveries; all zero when nothing was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -270,19 +271,6 @@ fn rounded(value: f64) -> u64 {
 /// `0.123 ms`
 fn milliseconds(us: u64) -> String {
     format!("{}.{:03} ms", grouped(us / 1_000), us % 1_000)
-}
-
-/// `1,234,567`
-fn grouped(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]

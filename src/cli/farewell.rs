@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::count::grouped;
+
 /// `chatops: 02:14:07, 42 clients served, 9,120 lines`. The form is fixed, also for one of each: scripts read it.
 pub(super) fn farewell(uptime: Duration, clients: u64, lines: u64) -> String {
     let seconds = uptime.as_secs();
@@ -11,19 +13,6 @@ pub(super) fn farewell(uptime: Duration, clients: u64, lines: u64) -> String {
         grouped(clients),
         grouped(lines)
     )
-}
-
-/// The number with a comma before each three digits.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
 }
 
 #[cfg(test)]
@@ -38,12 +27,5 @@ mod tests {
         assert_eq!(line, "chatops: 00:00:00, 0 clients served, 0 lines");
         let line = farewell(Duration::from_secs(100 * 3_600), 1_000, 1_234_567);
         assert_eq!(line, "chatops: 100:00:00, 1,000 clients served, 1,234,567 lines");
-    }
-
-    #[test]
-    fn digits_are_grouped_from_the_right() {
-        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (123_456, "123,456")] {
-            assert_eq!(grouped(number), text);
-        }
     }
 }

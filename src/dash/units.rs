@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+pub(crate) use crate::count::{counted, grouped};
+
 use crate::time::Now;
 
 const UNITS: [char; 6] = ['K', 'M', 'G', 'T', 'P', 'E'];
@@ -37,24 +39,6 @@ fn scaled(count: u64, plain_below: u64, tenths_below: u64, raw: bool) -> String 
         }
     }
     count.to_string()
-}
-
-/// A count with its thousands apart: `9,120`.
-pub(crate) fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// `1 client`, `1,024 clients`.
-pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{} {}", grouped(count), if count == 1 { one } else { many })
 }
 
 /// A span in at most 4 characters: `9s`, `41m`, `23h`, `365d`.

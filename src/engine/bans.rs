@@ -4,12 +4,13 @@
 
 use std::time::Duration;
 
-use super::briefs::{counted, in_words, named};
+use super::briefs::{in_words, named};
 use super::operator::{BanMask, BanOrder};
 use super::record::Record;
 use super::server::Engine;
 use super::snapshot::Peer;
 use super::verbs::Done;
+use crate::count::counted;
 use crate::id::{ConnId, Slot};
 use crate::session::CloseReason;
 use crate::time::{Moment, write_span};
@@ -134,7 +135,7 @@ impl Engine {
             return Err(format!(
                 "it would end {} of {}, more than half: see ban {mask} preview, then put the word force behind it",
                 hits.len(),
-                counted(self.door.clients() as usize, "client", "clients"),
+                counted(self.door.clients().into(), "client", "clients"),
             ));
         }
         if self.bans.is_full_for(mask) {
@@ -198,7 +199,7 @@ impl Engine {
 
     /// `2 clients: #3 bob, #5 guest-5`
     fn labels(&self, hits: &[(ConnId, Slot)]) -> String {
-        let count = counted(hits.len(), "client", "clients");
+        let count = counted(hits.len() as u64, "client", "clients");
         if hits.is_empty() {
             return count;
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::operator::{Question, Who};
 use super::server::Engine;
 use super::snapshot::Row;
+use crate::count::counted;
 
 /// How many of many are named in one line.
 const NAMED_MAX: usize = 5;
@@ -18,7 +19,7 @@ impl Engine {
             Question::Connections => {
                 let status = self.status();
                 let (clients, half, slow) = (status.clients, status.half_closed, status.slow);
-                let connections = counted(clients as usize, "connection", "connections");
+                let connections = counted(clients.into(), "connection", "connections");
                 Ok(format!("{connections}, {half} half-closed, {slow} slow"))
             }
             Question::Events(_) => Ok(self.events_in_brief()),
@@ -29,10 +30,10 @@ impl Engine {
                 let up = in_words(status.uptime);
                 Ok(format!(
                     "up {up}: {}, {} accepted, {} refused, {}, {} lines in, {} skipped",
-                    counted(status.clients as usize, "client", "clients"),
+                    counted(status.clients.into(), "client", "clients"),
                     status.accepted,
                     status.refused,
-                    counted(status.rooms as usize, "room", "rooms"),
+                    counted(status.rooms.into(), "room", "rooms"),
                     status.lines_in,
                     status.lines_skipped
                 ))
@@ -93,11 +94,6 @@ impl Engine {
             _ => named(self.hub.rooms().map(|room| format!("{} {}", room.name, room.members))),
         }
     }
-}
-
-/// `1 person`, `2 people`
-pub(super) fn counted(count: usize, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// `#7 alice, #9 bob and 12 more`

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::briefs::counted;
 use super::entry::Entry;
 use super::operator::{OperatorCommand, Who};
 use super::record::Record;
 use super::server::Engine;
 use crate::chat::Nick;
+use crate::count::counted;
 use crate::id::{ConnId, Slot};
 use crate::session::{CloseReason, Half, Linger, Phase};
 use crate::time::write_span;
@@ -215,7 +215,7 @@ impl Engine {
     fn say(&mut self, text: &str) -> String {
         let text = scrub(text.as_bytes()).text;
         self.hub.operator_says(&text, self.board.now, &mut self.board);
-        format!("told {}", counted(self.hub.people_count(), "person", "people"))
+        format!("told {}", counted(self.hub.people_count() as u64, "person", "people"))
     }
 
     fn pause(&mut self, on: bool) -> Outcome {
@@ -230,7 +230,7 @@ impl Engine {
         if !self.stop(within) {
             return Err("the server is stopping already".to_owned());
         }
-        Ok(format!("draining {}", counted(self.door.clients() as usize, "client", "clients")).into())
+        Ok(format!("draining {}", counted(self.door.clients().into(), "client", "clients")).into())
     }
 
     /// Whether nobody hears its word any more.

@@ -98,7 +98,7 @@ pub struct Session {
     pub(super) flow: bool,
     /// Over its rate since, with no pause.
     pub(super) flood_since: Option<Moment>,
-    /// Its own unsent answers are too many, or one is under way: its next line waits.
+    /// Its next line waits: its own unsent answers are too many, one is under way, or enough was said in this turn.
     pub(super) gated: bool,
     /// An answer is under way that is made as its reader takes it.
     pub(super) answering: bool,
