@@ -10,8 +10,9 @@ use super::error::{ConfigError, Origin, Problem, printable};
 use super::motd;
 use super::settings::Config;
 
-/// The largest file that is read, in bytes.
-const FILE_MAX: u64 = 1024 * 1024;
+/// The largest file that is read, in bytes: more than twenty times the one with every key. The place of each mistake is
+/// counted from its start.
+const FILE_MAX: u64 = 128 * 1024;
 
 /// What a command line says about configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

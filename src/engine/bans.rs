@@ -81,7 +81,9 @@ impl Bans {
             BanMask::Network(network) => network.holds(address.ip()),
             BanMask::Nick(_) => false,
         };
-        let ban = self.list.iter_mut().find(holds)?;
+        // Of several the one that lasts longest: what it says will hold.
+        let lasts = |ban: &&mut Ban| (ban.until.is_none(), ban.until);
+        let ban = self.list.iter_mut().filter(holds).max_by_key(lasts)?;
         ban.refused += 1;
         Some(ban.told(now))
     }

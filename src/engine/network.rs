@@ -40,11 +40,16 @@ impl FromStr for Network {
     /// Reads `10.0.0.7`, `10.0.0.0/8`, `2001:db8::/32`. Bits behind the prefix do not matter.
     fn from_str(text: &str) -> Result<Self, NetworkError> {
         let (address, prefix) = text.split_once('/').map_or((text, None), |(at, bits)| (at, Some(bits)));
-        let address = address.parse::<IpAddr>().map_err(|_| NetworkError)?.to_canonical();
-        let most = bits(address);
+        let written = address.parse::<IpAddr>().map_err(|_| NetworkError)?;
+        let address = written.to_canonical();
+        // The prefix of an IPv4 address in its IPv6 form counts the 96 bits before it (RFC 4291, section 2.5.5.2).
+        let before = bits(written) - bits(address);
         let prefix_bits = match prefix {
-            None => most,
-            Some(text) => text.parse().ok().filter(|bits| *bits <= most).ok_or(NetworkError)?,
+            None => bits(address),
+            Some(text) => {
+                let bits_of_all = text.parse::<u8>().ok().filter(|count| *count <= bits(written));
+                bits_of_all.and_then(|count| count.checked_sub(before)).ok_or(NetworkError)?
+            }
         };
         Ok(Self { first: masked(address, prefix_bits), prefix_bits })
     }
@@ -119,12 +124,22 @@ mod tests {
             ("::1", "::1"),
             ("2001:db8::7/64", "2001:db8::/64"),
             ("::ffff:192.0.2.7", "192.0.2.7"),
+            ("::ffff:192.0.2.7/120", "192.0.2.0/24"),
+            ("::ffff:0:0/96", "0.0.0.0/0"),
         ] {
             assert_eq!(net(typed).to_string(), told);
         }
-        for wrong in
-            ["", "bob", "10.0.0.0/33", "10.0.0/8", "::/129", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/8/8"]
-        {
+        for wrong in [
+            "",
+            "bob",
+            "10.0.0.0/33",
+            "10.0.0/8",
+            "::/129",
+            "10.0.0.0/",
+            "10.0.0.0/-1",
+            "10.0.0.0/8/8",
+            "::ffff:0:0/95",
+        ] {
             assert_eq!(wrong.parse::<Network>(), Err(NetworkError), "{wrong}");
         }
     }

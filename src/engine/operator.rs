@@ -362,8 +362,9 @@ mod tests {
             (" KICK  7 ", "kick #7"),
             ("mute a for 90 s", "mute a for 90s"),
             ("ban 10.1.2.3/8", "ban 10.0.0.0/8"),
-            ("ban bob force for 1h for spam", "ban bob for 1h force for spam"),
-            ("ban bob too loud  FORCE", "ban bob force too loud"),
+            ("ban bob force for 1h for spam", "ban bob for 1h force -- for spam"),
+            ("ban bob too loud  FORCE", "ban bob force -- too loud  FORCE"),
+            ("ban bob -- for ever preview", "ban bob -- for ever preview"),
             ("ban bob for 1h loud preview", "ban bob preview"),
         ] {
             assert_eq!(typed.parse::<OperatorCommand>().unwrap().to_string(), read);
@@ -399,7 +400,13 @@ mod tests {
             ("ban bob for 0s", "expected: ban IP|CIDR|NICK [for TIME] [REASON]: a time above 0"),
             ("mute bob for ever", "expected: mute WHO [for TIME]: a time is a number"),
             ("ban", "expected: ban IP|CIDR|NICK [for TIME] [REASON]"),
-            ("ban #7", "#7 is neither an address, a network nor a nick"),
+            ("ban #7", "#7 cannot be banned: a name is made of"),
+            (
+                "ban 7",
+                "7 cannot be banned: a nick needs at least one character that is not a digit; an address can",
+            ),
+            ("ban guest-7", "guest-7 cannot be banned: that name is reserved"),
+            ("ban 10.0.0.0/33", "10.0.0.0/33 is no address or network"),
             ("ban bob for spam", "expected: ban IP|CIDR|NICK [for TIME] [REASON]: a time is a number"),
             ("unban 10.0.0.0/8 now", "expected: unban IP|CIDR|NICK"),
             ("connection", "expected: connection WHO"),

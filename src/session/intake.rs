@@ -153,7 +153,7 @@ impl Session {
             Framing::Lines => None,
             Framing::Length => of_length(),
             Framing::Nul => of_line(OPENING_MAX),
-            Framing::Fixed(record) => of_line(record.get() as usize),
+            Framing::Fixed(record) => of_line(OPENING_MAX.min(record.get() as usize)),
         })
     }
 

@@ -10,7 +10,7 @@
 //! which Debian's telnet waits after Ctrl-C, and "are you there". A command that is unfinished at the end of input
 //! is nobody's data.
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 use super::text::scrub;
 
@@ -87,7 +87,7 @@ impl Telnet {
                 }
                 State::Subnegotiation => {
                     if let Some(line_end) = self.talk().keep(&rest[..until_command]) {
-                        rest = &rest[line_end + 1..];
+                        rest = &rest[line_end..];
                         continue;
                     }
                     until_command
@@ -226,12 +226,12 @@ impl Talk {
         };
     }
 
-    /// Takes what belongs to a subnegotiation. If it is given up for it, gives the place of the line end behind which
-    /// data begins.
+    /// Takes what belongs to a subnegotiation. If it is given up for it, gives the place of the line end with which data
+    /// begins.
     fn keep(&mut self, content: &[u8]) -> Option<usize> {
         let kept = content.len().min(SUBNEGOTIATION_MAX - self.subnegotiation.len());
         self.subnegotiation.extend_from_slice(&content[..kept]);
-        let line_end = kept + memchr(b'\n', &content[kept..])?;
+        let line_end = kept + memchr2(b'\r', b'\n', &content[kept..])?;
         self.subnegotiation = Vec::new();
         self.state = State::Data;
         Some(line_end)
@@ -528,17 +528,21 @@ mod tests {
     #[test]
     fn a_subnegotiation_that_goes_on_over_lines_is_given_up() {
         for (content, data) in [
-            (SUBNEGOTIATION_MAX - 1, &b""[..]),
-            (SUBNEGOTIATION_MAX, b"more\n"),
-            (SUBNEGOTIATION_MAX + 900, b"more\n"),
+            (SUBNEGOTIATION_MAX - 1, &b"\n"[..]),
+            (SUBNEGOTIATION_MAX, b"\r\0more\n"),
+            (SUBNEGOTIATION_MAX + 900, b"\r\0more\n"),
         ] {
-            let sent = [&[IAC, SB][..], &b"x".repeat(content), b"\nmore\n"].concat();
+            let sent = [&[IAC, SB][..], &b"x".repeat(content), b"\r\0more\n"].concat();
             let outcome = outcome_of([&sent[..]]);
             assert_eq!(outcome.data, data, "{content}");
             assert_eq!(outcome_of(sent.chunks(1)), outcome, "{content} by the byte");
         }
-        let lines = [&[IAC, SB][..], &b"hello\n".repeat(100)].concat();
-        assert_eq!(outcome_of([&lines[..]]).data, b"hello\n".repeat(57));
+        for end in ["\n", "\r", "\r\n", "\r\0"] {
+            let line = format!("hello{end}");
+            let lines = [&[IAC, SB][..], line.repeat(100).as_bytes()].concat();
+            let data = String::from_utf8(outcome_of([&lines[..]]).data).unwrap();
+            assert!(data.starts_with(end) && data.ends_with(&line), "{data:?}");
+        }
     }
 
     #[test]

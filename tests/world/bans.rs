@@ -106,7 +106,7 @@ fn an_operator_does_not_lock_out_everybody_by_accident() {
     world.reads(alice, []);
     assert_eq!(ask(&mut world, operator, "bans"), json!({"ok": true, "bans": []}));
     assert_eq!(
-        ask(&mut world, operator, "ban 127.0.0.1 go away force"),
+        ask(&mut world, operator, "ban 127.0.0.1 force go away"),
         json!({"ok": true, "hits": [1, 2, 3],
             "message": "banned 127.0.0.1, ended 3 clients: #1 alice, #2 bob, #3 carol"})
     );
@@ -170,4 +170,15 @@ fn a_crowd_at_the_door_that_is_banned_costs_nothing() {
     let told = crowd.iter().filter(|client| world.peer(**client).id.is_some()).count();
     assert_eq!(told, 16);
     assert_eq!(world.snapshot().status.refused, 100);
+}
+
+#[test]
+fn of_several_bans_the_one_that_lasts_is_told() {
+    let mut world = World::new();
+    world.people(["alice"]);
+    world.operator("ban 127.9.0.0/16 for 1m storm").unwrap();
+    world.operator("ban 127.9.0.1 for ever").unwrap_err();
+    world.operator("ban 127.9.0.1 -- for ever").unwrap();
+    assert_eq!(knock(&mut world, "127.9.0.1:1"), "!! you are banned: for ever");
+    assert!(knock(&mut world, "127.9.0.2:1").ends_with("storm"));
 }

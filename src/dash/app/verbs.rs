@@ -12,9 +12,13 @@ use crate::time::Now;
 impl App {
     /// Asks whether to ban the addresses of the chosen connections.
     pub(crate) fn ask_ban(&mut self, now: Now) {
-        if let Some(targets) = self.targets_or_tell(now) {
-            self.ask(Dialog { verb: Verb::Ban(Ban::of(&targets)), targets: Vec::new() }, now);
+        let Some(targets) = self.targets_or_tell(now) else { return };
+        let ban = Ban::of(&targets);
+        if ban.masks.is_empty() {
+            return self
+                .tell(Err("a guest on a Unix socket has neither address nor name to ban".to_owned()), now);
         }
+        self.ask(Dialog { verb: Verb::Ban(ban), targets: Vec::new() }, now);
     }
 
     pub(crate) fn ask_kick(&mut self, now: Now) {

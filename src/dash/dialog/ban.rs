@@ -10,7 +10,7 @@ use crate::dash::picture::Picture;
 use crate::dash::units;
 use crate::engine::network::Network;
 use crate::engine::operator::{BanMask, BanOrder, OperatorCommand};
-use crate::engine::snapshot::{Peer, Phase, Row};
+use crate::engine::snapshot::{Nick, Peer, Phase, Row};
 use crate::time::write_span;
 
 /// A ban as it is asked about.
@@ -112,7 +112,8 @@ impl From<&BanOrder> for Verb {
 fn mask_of(target: &Target) -> Option<BanMask> {
     match target.peer {
         Peer::Tcp(address) => Some(BanMask::Network(Network::of(address.ip()))),
-        Peer::Unix => target.nick.map(BanMask::Nick),
+        // A guest's name is given to nobody else: to keep it out is to keep out nobody.
+        Peer::Unix => target.nick.filter(|nick| Nick::parse(nick.as_str()).is_ok()).map(BanMask::Nick),
     }
 }
 

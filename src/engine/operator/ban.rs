@@ -1,11 +1,12 @@
-//! The grammar of bans: `ban IP|CIDR|NICK [for TIME] [force] [REASON]`, `ban WHAT preview`, `unban WHAT`.
+//! The grammar of bans: `ban IP|CIDR|NICK [for TIME] [force] [REASON]`, `ban WHAT preview`, `unban WHAT`; behind `--`
+//! everything is the reason.
 
 use std::fmt;
 use std::time::Duration;
 
 use super::{OperatorCommand, Question, VerbError, parse_while, split_word, usage};
 use crate::chat::Nick;
-use crate::engine::network::Network;
+use crate::engine::network::{Network, NetworkError};
 use crate::time::write_span;
 
 /// Whom a ban keeps out.
@@ -61,10 +62,21 @@ impl fmt::Display for BanOrder {
             f.write_str(" force")?;
         }
         if !self.reason.is_empty() {
-            write!(f, " {}", self.reason)?;
+            write!(f, "{} {}", if reads_as_options(&self.reason) { " --" } else { "" }, self.reason)?;
         }
         Ok(())
     }
+}
+
+/// Behind this word everything is the reason, whatever it reads like.
+const LITERALLY: &str = "--";
+
+/// Whether a reason, as it stands, would be read as something else.
+fn reads_as_options(reason: &str) -> bool {
+    let is_option =
+        |word: &str| ["for", "force", "preview", LITERALLY].contains(&&*word.to_ascii_lowercase());
+    let mut words = reason.split_whitespace();
+    words.next().is_some_and(is_option) || words.next_back().is_some_and(is_option)
 }
 
 /// The words of a ban that are no reason.
@@ -92,14 +104,14 @@ impl Options {
         }
     }
 
-    /// Takes the words alone from the end of the reason, where people put what came to their mind last.
-    fn take_last<'a>(&mut self, mut reason: &'a str) -> &'a str {
-        while let Some((before, word)) = reason.rsplit_once(char::is_whitespace)
-            && self.is_word(word)
-        {
-            reason = before.trim_end();
+    /// Takes the same words where they are the last of the reason, as people put what came to their mind last. There
+    /// `force` may be a part of it as well, and stays.
+    fn take_last<'a>(&mut self, reason: &'a str) -> &'a str {
+        let (before, last) = reason.rsplit_once(char::is_whitespace).unwrap_or((reason, ""));
+        if !self.is_word(last) {
+            return reason;
         }
-        reason
+        if last.eq_ignore_ascii_case("force") { reason } else { before.trim_end() }
     }
 
     fn is_word(&mut self, word: &str) -> bool {
@@ -113,13 +125,16 @@ impl Options {
     }
 }
 
-/// Reads what stands behind `ban`. A `preview` anywhere in its place makes it harmless.
+/// Reads what stands behind `ban`. A `preview` makes it harmless.
 pub(super) fn parse(line: &str) -> Result<OperatorCommand, VerbError> {
     let (mask, rest) = split_word(line);
     let mask = parse_mask("ban", mask)?;
     let mut options = Options::default();
     let rest = options.take_first(rest)?;
-    let reason = options.take_last(rest).to_owned();
+    let reason = match split_word(rest) {
+        (LITERALLY, reason) => reason.to_owned(),
+        _ => options.take_last(rest).to_owned(),
+    };
     let Options { time, is_forced, is_preview } = options;
     Ok(if is_preview {
         OperatorCommand::Ask(Question::Preview(mask))
@@ -136,7 +151,32 @@ pub(super) fn parse_mask(verb: &str, word: &str) -> Result<BanMask, VerbError> {
     if let Ok(network) = word.parse::<Network>() {
         return Ok(BanMask::Network(network));
     }
-    Nick::of_anybody(word)
-        .map(BanMask::Nick)
-        .map_err(|why| VerbError(format!("{word} is neither an address, a network nor a nick: {why}")))
+    if word.contains([':', '/', '.']) {
+        return Err(VerbError(format!("{word} is {NetworkError}")));
+    }
+    // A name that is the server's to give, or nobody's, keeps nobody out.
+    Nick::parse(word).map(BanMask::Nick).map_err(|why| {
+        VerbError(format!("{word} cannot be banned: {why}; an address can, such as 192.0.2.7"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_ban_reads_back_as_it_is_written(
+            time in prop::option::of((1_u64..1_000_000).prop_map(Duration::from_secs)),
+            is_forced: bool,
+            words in prop::collection::vec(prop::sample::select(
+                vec!["for", "FORCE", "preview", "--", "5m", "brute", "spam", "é"]), 0..6),
+        ) {
+            let mask = BanMask::Nick(Nick::parse("bob").unwrap());
+            let order = BanOrder { mask, time, is_forced, reason: words.join(" ") };
+            prop_assert_eq!(order.to_string().parse(), Ok(OperatorCommand::Ban(order)));
+        }
+    }
 }
