@@ -9,7 +9,7 @@ use clap::{Args, ValueHint};
 use super::error::{Failure, StartError};
 use super::options::Options;
 use super::output::{no_color, print};
-use super::servers::the_only_server;
+use super::servers::{PATIENCE, no_answer, the_only_server};
 use crate::clock::Clock;
 use crate::config::load;
 use crate::config::settings::Dashboard;
@@ -40,9 +40,12 @@ pub(super) fn run(attach: Attach, before: Options) -> Result<(), Failure> {
     let path = attach.control.map_or_else(|| the_only_server(before), Ok)?;
     let poller = Poller::new().map_err(|error| Failure::Running(format!("no event queue: {error}")))?;
     let waker = poller.waker();
-    let link = remote::attach(&path, move || waker.notify()).map_err(|error| match error {
-        AttachError::Io(error) => StartError::Unreachable { path: path.clone(), error },
-        AttachError::Refused(why) => StartError::NotAttached { path: path.clone(), why },
+    let link = remote::attach(&path, PATIENCE, move || waker.notify()).map_err(|error| -> Failure {
+        match error {
+            AttachError::Unreachable(error) => StartError::Unreachable { path: path.clone(), error }.into(),
+            AttachError::Silent(error) => no_answer(&path, &error),
+            AttachError::Refused(why) => StartError::NotAttached { path: path.clone(), why }.into(),
+        }
     })?;
     let terminal = Terminal::open().map_err(|_| StartError::NoTerminalToAttach)?;
     match crate::dash::run(app, link, &Clock::start(), terminal, poller) {

@@ -151,12 +151,28 @@ impl Control {
     ///
     /// When the server goes, is silent for too long, or answers with more than [`ANSWER_BYTES_MAX`].
     pub fn ask(&mut self, request: &str) -> io::Result<String> {
-        // A server that lets nobody in has said why by now: its answer is read even if it takes no request.
-        let sent = self.stream.get_mut().write_all(format!("{request}\n").as_bytes());
-        match self.next_answer() {
+        let (sent, read) = self.exchange(request);
+        match read {
             Ok(Some(answer)) => Ok(answer),
             read => sent.and(read).and(Err(io::ErrorKind::UnexpectedEof.into())),
         }
+    }
+
+    /// The same for one who wants to tell a server that has ended (`None`, between two answers) from a connection that is
+    /// lost.
+    ///
+    /// # Errors
+    ///
+    /// When the connection fails, or ends within an answer.
+    pub fn ask_or_end(&mut self, request: &str) -> io::Result<Option<String>> {
+        self.exchange(request).1
+    }
+
+    /// Sends a request and reads its answer. A server that lets nobody in has said why by now: its answer is read even if
+    /// it takes no request.
+    fn exchange(&mut self, request: &str) -> (io::Result<()>, io::Result<Option<String>>) {
+        let sent = self.stream.get_mut().write_all(format!("{request}\n").as_bytes());
+        (sent, self.next_answer())
     }
 
     /// The next answer to a request that is answered again and again; `None` when the server has gone.

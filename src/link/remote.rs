@@ -19,15 +19,15 @@ use crate::engine::control::onlooker::{brief_request, picture_request, read_outc
 use crate::engine::operator::OperatorCommand;
 use crate::engine::snapshot::Query;
 
-/// How long a server is given for its first answer.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// Why there is no link to a server.
 #[derive(Debug, thiserror::Error)]
 pub enum AttachError {
-    /// Its control socket cannot be reached, or nobody answers there.
+    /// Its control socket cannot be reached.
     #[error(transparent)]
-    Io(#[from] io::Error),
+    Unreachable(io::Error),
+    /// Somebody is there, and does not answer.
+    #[error(transparent)]
+    Silent(#[from] io::Error),
     /// It lets no more operators in, or is another version; in its words.
     #[error("{0}")]
     Refused(String),
@@ -38,12 +38,13 @@ pub enum AttachError {
 ///
 /// # Errors
 ///
-/// When nobody answers there within 10 s, or the answer is not one for this program.
+/// When nobody answers there within `patience`, or the answer is not one for this program.
 pub fn attach(
     path: &Path,
+    patience: Duration,
     wake_onlooker: impl Fn() + Send + Sync + 'static,
 ) -> Result<LocalLink, AttachError> {
-    let mut control = Control::connect(path, PATIENCE)?;
+    let mut control = Control::connect(path, patience).map_err(AttachError::Unreachable)?;
     let nothing_old = Query { records_after: u64::MAX, ..Query::default() };
     read_picture(&control.ask(&picture_request(&nothing_old))?).map_err(AttachError::Refused)?;
     control.wait_for_ever()?;
@@ -69,7 +70,11 @@ fn carry_all(mut control: Control, mut mailbox: Mailbox, woken: &Receiver<()>) {
 }
 
 fn carry(control: &mut Control, request: Request) -> Result<Response, LinkError> {
-    let mut ask = |line: &str| control.ask(line).map_err(|_| LinkError::Ended);
+    let mut ask = |line: &str| match control.ask_or_end(line) {
+        Ok(Some(answer)) => Ok(answer),
+        Ok(None) => Err(LinkError::Ended),
+        Err(why) => Err(LinkError::Failed(format!("the connection to it is lost: {why}; attach again"))),
+    };
     match request {
         Request::Snapshot(query) => {
             let picture = read_picture(&ask(&picture_request(&query))?).map_err(LinkError::Failed)?;
@@ -133,7 +138,7 @@ mod tests {
         let answers = vec![picture(), picture(), done("paused"), refused, done("up 3 s")];
         let (path, served) = server("order", answers);
         let (bell, woken) = channel();
-        let mut link = attach(&path, move || {
+        let mut link = attach(&path, DEADLINE, move || {
             let _ = bell.send(());
         })
         .unwrap();
@@ -170,7 +175,7 @@ mod tests {
             (r#"{"ok":true,"version":"99.0"}"#, "the server is chatops 99.0, this is"),
         ] {
             let (path, served) = server("version", vec![answer.to_owned()]);
-            let why = attach(&path, || {}).unwrap_err().to_string();
+            let why = attach(&path, DEADLINE, || {}).unwrap_err().to_string();
             assert!(why.starts_with(told), "{why}");
             served.join().unwrap();
             let _ = std::fs::remove_file(&path);

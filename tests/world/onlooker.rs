@@ -149,3 +149,23 @@ fn what_is_malformed_is_refused_and_changes_nothing() {
     assert_eq!(read_picture(other).unwrap_err(), told);
     assert!(read_picture("{").unwrap_err().starts_with("the server's picture cannot be read"));
 }
+
+#[test]
+fn who_ends_while_a_picture_is_made_is_gone_and_not_missing() {
+    let mut world = World::new();
+    let clients: Vec<Client> = (0..600).map(|_| world.connect()).collect();
+    world.run();
+    let operator = world.connect_operator();
+    world.says(operator, &picture_request(&Query::default()));
+    for chunk in clients.chunks(100) {
+        // Each turn makes 128 rows.
+        world.turn();
+        for client in &chunk[..50] {
+            world.peer(*client).resets();
+        }
+    }
+    let seen = read_picture(&String::from_utf8(world.bytes(operator)).unwrap()).unwrap();
+    let ids: Vec<u64> = seen.rows.iter().map(|row| row.id.get()).collect();
+    assert_eq!(ids, (1..=600).collect::<Vec<u64>>());
+    assert!(seen.rows.iter().any(|row| row.gone_at.is_some()));
+}

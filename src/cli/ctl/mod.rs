@@ -5,9 +5,7 @@ mod show;
 mod table;
 
 use std::fmt::Write as _;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::{Args, ValueHint};
 use serde_json::Value;
@@ -15,12 +13,9 @@ use serde_json::Value;
 use super::error::{Failure, StartError};
 use super::options::Options;
 use super::output::{Reader, offer};
-use super::servers::the_only_server;
+use super::servers::{PATIENCE, no_answer, the_only_server};
 use crate::engine::operator::{Follow, OperatorCommand, Question, VERBS, VerbError};
 use crate::link::control::Control;
-
-/// How long a server may be silent. It answers within a turn of its loop, which takes milliseconds.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is asked of a running server, and which one.
 #[derive(Args, Clone, Debug)]
@@ -123,17 +118,4 @@ fn tell(answer: &str, command: &OperatorCommand, is_json: bool, path: &Path) -> 
         (false, false) => Reader::There,
     };
     if is_done { Ok(reader) } else { Err(Failure::Running(show::error(&value))) }
-}
-
-fn no_answer(path: &Path, error: &io::Error) -> Failure {
-    let path = path.display();
-    Failure::Running(match error.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-            format!("the server at {path} has not answered for {} s: is it stopped?", PATIENCE.as_secs())
-        }
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
-            format!("the server at {path} went away before it answered")
-        }
-        _ => format!("no answer from {path}: {error}"),
-    })
 }

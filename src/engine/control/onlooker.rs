@@ -3,7 +3,7 @@
 //! `picture {"visible":[3],"detail":3,"records_after":12}` is answered with a [`Snapshot`], field by field as the engine
 //! has it; `brief QUESTION` with the words of the `:` line. Both are between two programs of the same version: scripts
 //! have the verbs. A picture is made part by part like every long answer, so its rows are each true when they are
-//! written, and not all at one moment.
+//! written, and not all at one moment: the living first, then those that are gone, so that nobody is missed in between.
 
 use std::collections::VecDeque;
 
@@ -54,7 +54,10 @@ pub fn read_picture(answer: &str) -> Result<Snapshot, String> {
     }
     match serde_json::from_str(answer) {
         Ok(Answer { taken, status, detail, records, mut rows }) => {
-            rows.sort_unstable_by_key(|row| row.id);
+            // Who ended while it was made is in it twice, at last as one that is gone.
+            rows.reverse();
+            rows.sort_by_key(|row| row.id);
+            rows.dedup_by_key(|row| row.id);
             Ok(Snapshot { taken, status, rows, detail, records })
         }
         Err(why) => {
@@ -122,6 +125,8 @@ impl Asked {
 pub(super) struct Picture {
     query: Query,
     stage: Stage,
+    /// Of those that ended, the first one to tell.
+    gone_from: u64,
     /// Whether no element of the list under way is written yet.
     is_first: bool,
 }
@@ -134,16 +139,15 @@ enum Stage {
         after: u64,
         through: u64,
     },
-    /// Connections that ended, by the order in which they did.
-    Gone {
-        next: u64,
-        end: u64,
-    },
     /// By rising id, behind `after`, up to `through`.
     Living {
         after: u64,
         through: u64,
         batch: VecDeque<(ConnId, Slot)>,
+    },
+    /// Connections that ended, by the order in which they did: the last ones, and those that ended meanwhile.
+    Gone {
+        next: u64,
     },
 }
 
@@ -152,7 +156,7 @@ impl Picture {
         query.visible.truncate(Query::VISIBLE_MAX);
         query.visible.extend(query.detail);
         query.visible.sort_unstable();
-        Self { query, stage: Stage::Head, is_first: true }
+        Self { query, stage: Stage::Head, gone_from: 0, is_first: true }
     }
 
     fn begin(&mut self, stage: Stage) {
@@ -179,6 +183,7 @@ impl Engine {
         match &mut picture.stage {
             Stage::Head => {
                 self.write_head(&picture.query, line, machine);
+                picture.gone_from = self.closed_count - self.recently_gone().count() as u64;
                 let after = picture.query.records_after;
                 picture.begin(Stage::Records { after, through: self.board.journal.last() });
             }
@@ -189,34 +194,36 @@ impl Engine {
                     picture.write(line, &*entry);
                 } else {
                     line.extend_from_slice(b"],\"rows\":[");
-                    let recent = self.recently_gone().count() as u64;
-                    picture.begin(Stage::Gone { next: self.closed_count - recent, end: self.closed_count });
-                }
-            }
-            Stage::Gone { next, end } => {
-                let row = self.closed_row(*next).filter(|_| *next < *end);
-                *next += 1;
-                if let Some(row) = row {
-                    picture.write(line, row);
-                } else {
                     let through = self.door.last_id();
-                    // The list goes on: it is one for all rows.
-                    picture.stage = Stage::Living { after: 0, through, batch: VecDeque::new() };
+                    picture.begin(Stage::Living { after: 0, through, batch: VecDeque::new() });
                 }
             }
             Stage::Living { after, through, batch } => {
-                let Some(slot) = self.next_connection(after, *through, batch) else {
+                if let Some(slot) = self.next_connection(after, *through, batch) {
+                    self.write_living(slot, picture, line, machine);
+                } else {
+                    // The list goes on: it is one for all rows.
+                    picture.stage = Stage::Gone { next: picture.gone_from };
+                }
+            }
+            Stage::Gone { next } => {
+                *next = (*next).max(self.closed_count - self.closed.len() as u64);
+                let Some(row) = self.closed_row(*next) else {
                     json::close_list(line);
                     return Progress::Complete;
                 };
-                if let Some(row) = self.board.entry(slot).map(|entry| self.row(slot, entry)) {
-                    let is_visible = picture.query.visible.binary_search(&row.id).is_ok();
-                    let kernel = if is_visible { machine.kernel(slot) } else { None };
-                    picture.write(line, &Row { kernel, ..row });
-                }
+                *next += 1;
+                picture.write(line, row);
             }
         }
         Progress::Going
+    }
+
+    fn write_living(&self, slot: Slot, picture: &mut Picture, line: &mut Vec<u8>, machine: &impl Machine) {
+        let Some(row) = self.board.entry(slot).map(|entry| self.row(slot, entry)) else { return };
+        let is_visible = picture.query.visible.binary_search(&row.id).is_ok();
+        let kernel = if is_visible { machine.kernel(slot) } else { None };
+        picture.write(line, &Row { kernel, ..row });
     }
 
     fn write_head(&self, query: &Query, line: &mut Vec<u8>, machine: &impl Machine) {
