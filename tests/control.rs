@@ -353,6 +353,33 @@ fn a_reload_takes_what_it_can_and_says_what_it_cannot() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_to_its_end_holds_up_nobody() {
+    let home = Arc::new(Home::new());
+    configure(&home, "limits.rooms = 7\n");
+    let server = Server::in_home(&home, &["127.0.0.1:0"], &[]);
+    let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
+    let file = home.path().join("config/chatops/config.toml");
+    fs::remove_file(&file).unwrap();
+    // Whoever opens a pipe for reading waits for somebody who writes.
+    assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
+    // Without a path ctl would read that file as well.
+    let control = server.control();
+    let control = control.to_str().unwrap();
+    let asking = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| server.ctl(&["--control", control, "reload"]));
+        alice.send("still here?");
+        bob.expect("HH:MM #lobby <alice> still here?");
+        assert_eq!(server.ctl(&["--control", control, "rooms"]).code, Some(0), "other operators do not wait");
+        asking.join().unwrap()
+    });
+    assert_eq!(asking.code, Some(1));
+    assert!(asking.stderr.contains("takes too long"), "{asking:?}");
+    fs::remove_file(&file).unwrap();
+    configure(&home, "limits.rooms = 8\n");
+    assert_eq!(server.ctl(&["reload"]).stdout, "changed: limits.rooms\n");
+}
+
+#[test]
 fn malformed_verbs_are_wrong_usage_and_need_no_server() {
     for (arguments, told) in [
         (&["ctl", "kcik", "7"][..], "no such verb: kcik"),

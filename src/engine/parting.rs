@@ -48,7 +48,7 @@ impl Engine {
         let unsent = entry.session.end(&mut self.board.chunks) as u64;
         self.door.left(entry.peer(), entry.role);
         if entry.role == Role::Operator {
-            self.reload_askers.retain(|asker| *asker != slot);
+            self.reload_askers.retain(|asker| asker.slot != slot);
             return self.operators.left(slot);
         }
         self.silences.forget(slot);

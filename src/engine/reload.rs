@@ -4,10 +4,11 @@
 //! came of it.
 
 use super::control::json;
+use super::entry::{Entry, Role};
 use super::record::Record;
 use super::server::{Engine, rules};
 use crate::config::settings::{Config, LogLevel};
-use crate::id::Slot;
+use crate::id::{ConnId, Slot};
 use crate::wire::text::scrub;
 
 /// A configuration that was read, and what is different.
@@ -23,20 +24,32 @@ pub struct Reloaded {
     pub warnings: Vec<String>,
 }
 
+/// Somebody on the control socket who waits for the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asker {
+    pub(super) slot: Slot,
+    pub(super) id: ConnId,
+}
+
 impl Engine {
-    /// Whether somebody on the control socket waits for [`Engine::reloaded`].
+    /// Whether somebody on the control socket asks for it.
     #[must_use]
     pub fn wants_reload(&self) -> bool {
         !self.reload_askers.is_empty()
     }
 
-    /// Takes a configuration that was read anew, or why there is none, and answers whoever has asked for it. Gives what
+    /// Takes those who ask: they wait for [`Engine::reloaded`].
+    pub fn take_reload_askers(&mut self) -> Vec<Asker> {
+        std::mem::take(&mut self.reload_askers)
+    }
+
+    /// Takes a configuration that was read anew, or why there is none, and answers those who have asked for it. Gives what
     /// came of it, in words for the operator.
     ///
     /// # Errors
     ///
     /// Why nothing has changed.
-    pub fn reloaded(&mut self, read: Result<Reloaded, String>) -> Result<String, String> {
+    pub fn reloaded(&mut self, read: Result<Reloaded, String>, askers: &[Asker]) -> Result<String, String> {
         let mut answer = Vec::new();
         let told = match read {
             Ok(reloaded) => {
@@ -55,18 +68,23 @@ impl Engine {
             }
         };
         self.record_reload(&told);
-        for slot in std::mem::take(&mut self.reload_askers) {
-            self.board.answer_raw(slot, &answer);
-            self.answered(slot);
+        for Asker { slot, id } in askers {
+            // Another connection may have the slot by now.
+            let is_here = |entry: &Entry| entry.role == Role::Operator && entry.id == *id;
+            if self.board.entry(*slot).is_some_and(is_here) {
+                self.board.answer_raw(*slot, &answer);
+                self.answered(*slot);
+            }
         }
         told
     }
 
     /// `slot` on the control socket asks for it; its next request waits for the answer.
     pub(super) fn ask_to_reload(&mut self, slot: Slot) {
-        self.reload_askers.push(slot);
         if let Some(entry) = self.board.entry_mut(slot) {
             entry.session.set_answering(true);
+            let id = entry.id;
+            self.reload_askers.push(Asker { slot, id });
         }
         self.board.touch(slot);
     }
@@ -83,8 +101,12 @@ impl Engine {
     /// Everything that the engine takes from a configuration, but for its listeners. Nobody is thrown out: who is over a
     /// limit only gets no further.
     fn reconfigure(&mut self, config: &Config) {
+        let flood = self.board.limits.flood;
         self.hub.set_rules(rules(config));
         self.board.reconfigure(config);
+        if self.board.limits.flood != flood {
+            self.forgive_floods();
+        }
         self.door.reconfigure(config);
         for (_, entry) in self.board.clients() {
             self.door.count_address(entry.peer());
@@ -92,9 +114,21 @@ impl Engine {
         self.bans.set_max(config.limits.bans as usize);
         self.set_own(config);
     }
+
+    /// The rates are others: nobody has to wait for what it owed under the old ones.
+    fn forgive_floods(&mut self) {
+        let now = self.board.now.moment;
+        for slot in self.board.clients().map(|(slot, _)| slot).collect::<Vec<_>>() {
+            if let Some(entry) = self.board.entry_mut(slot) {
+                entry.session.forgive_flood(now);
+            }
+            self.parse(slot, &[]);
+            self.board.touch(slot);
+        }
+    }
 }
 
-/// `2 keys changed: limits.clients, flood.enabled; needs a restart: listen`
+/// `changed: limits.clients, flood.enabled; needs a restart: listen`
 fn told(reloaded: &Reloaded) -> String {
     let applied = match reloaded.applied.as_slice() {
         [] => "nothing changed".to_owned(),

@@ -9,6 +9,7 @@ use super::deadlines::Deadlines;
 use super::door::Door;
 use super::journal::JOURNAL_MAX;
 use super::record::{self, Record};
+use super::reload::Asker;
 use super::seldom::Seldom;
 use super::silences::Silences;
 use super::snapshot::{Detail, Peer, Row};
@@ -42,7 +43,7 @@ pub struct Engine {
     pub(super) closed_count: u64,
     pub(super) operators: Operators,
     /// Those on the control socket who wait for the configuration to be read anew.
-    pub(super) reload_askers: Vec<Slot>,
+    pub(super) reload_askers: Vec<Asker>,
     /// Mutes that end by themselves.
     pub(super) silences: Silences,
     /// As printed at the start, by the number that connections know.

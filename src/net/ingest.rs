@@ -90,7 +90,7 @@ impl Reactor {
         // With a dashboard it says that the terminal has gone.
         if self.reload.take() > 0 && self.mailbox.is_none() {
             self.engine.note(LogLevel::Info, "SIGHUP: reading the configuration anew".to_owned());
-            self.begin_reload();
+            self.configuration.want();
         }
     }
 

@@ -153,7 +153,7 @@ impl Reactor {
         }
         // Behind every wait of this turn, which may have taken in the bell that tells of mail.
         self.read_mail();
-        self.see_to_reload();
+        self.see_to_reload(now.moment);
         self.engine.handle_timeout();
         self.reopen(now.moment);
         self.answer();
@@ -192,7 +192,8 @@ impl Reactor {
         if self.engine.has_dirty() {
             return Some(Duration::ZERO);
         }
-        let next = [self.engine.poll_timeout(), self.accept_again].into_iter().flatten().min()?;
+        let own = [self.accept_again, self.configuration.poll_timeout()];
+        let next = own.into_iter().chain([self.engine.poll_timeout()]).flatten().min()?;
         Some(next.since(self.clock.moment()))
     }
 

@@ -1,17 +1,25 @@
 //! Reading the configuration anew while the loop goes on.
 //!
 //! It is read on a thread of its own, for files and name servers may take their time; the loop takes what has come of it
-//! in one of its turns. At most one reading is under way: whoever asks meanwhile is answered with it.
+//! in one of its turns. At most one reading is waited for, and no longer than [`READING_MAX`]. Whoever asks while one is
+//! under way is answered by the next: what they have just written is in it.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread;
+use std::time::Duration;
 
 use super::reactor::Reactor;
 use crate::config::settings::{Config, LogLevel};
-use crate::engine::reload::Reloaded;
+use crate::engine::reload::{Asker, Reloaded};
 use crate::link::Response;
+use crate::time::Moment;
+
+/// How long a reading is waited for.
+const READING_MAX: Duration = Duration::from_secs(5);
+/// Readings that nobody waits for any more and that have not ended; with so many there is no other.
+const LOST_READINGS_MAX: usize = 4;
 
 /// Reads the configuration; it is handed what is in force.
 pub(super) type Loader = Arc<dyn Fn(&Config) -> Result<Reloaded, String> + Send + Sync>;
@@ -20,64 +28,106 @@ pub(super) type Loader = Arc<dyn Fn(&Config) -> Result<Reloaded, String> + Send 
 pub(super) struct Configuration {
     in_force: Config,
     loader: Option<Loader>,
-    under_way: Option<Receiver<Result<Reloaded, String>>>,
-    /// Requests of the onlooker that wait for it.
+    reading: Option<Reading>,
+    /// SIGHUP asks for it.
+    is_wanted: bool,
+    /// Requests of the onlooker that ask for it.
+    tickets: Vec<u64>,
+}
+
+/// A reading under way, and who waits for it.
+struct Reading {
+    result: Receiver<Result<Reloaded, String>>,
+    until: Moment,
+    askers: Vec<Asker>,
     tickets: Vec<u64>,
 }
 
 impl Configuration {
     pub(super) const fn new(in_force: Config) -> Self {
-        Self { in_force, loader: None, under_way: None, tickets: Vec::new() }
+        Self { in_force, loader: None, reading: None, is_wanted: false, tickets: Vec::new() }
     }
 
     pub(super) fn set_loader(&mut self, loader: Loader) {
         self.loader = Some(loader);
     }
 
+    /// SIGHUP asks for it.
+    pub(super) const fn want(&mut self) {
+        self.is_wanted = true;
+    }
+
     /// The onlooker asks for it.
     pub(super) fn ask(&mut self, ticket: u64) {
         self.tickets.push(ticket);
+    }
+
+    /// When a reading is waited for no longer.
+    pub(super) fn poll_timeout(&self) -> Option<Moment> {
+        self.reading.as_ref().map(|reading| reading.until)
+    }
+
+    /// Begins to read; `wake` is called when it is done.
+    fn read(
+        &self,
+        wake: impl FnOnce() + Send + 'static,
+    ) -> Result<Receiver<Result<Reloaded, String>>, String> {
+        let loader = self.loader.clone().ok_or("there is no configuration to read")?;
+        // This one and that of the configuration itself are not lost.
+        if Arc::strong_count(&loader) > LOST_READINGS_MAX + 2 {
+            return Err("earlier readings have not come to an end; see to the file, or restart".to_owned());
+        }
+        let (done, result) = channel();
+        let in_force = self.in_force.clone();
+        let read = move || {
+            // Nobody waits for it any more when it took too long, or the server has ended.
+            let _ = done.send(loader(&in_force));
+            wake();
+        };
+        let thread = thread::Builder::new().name("reload".to_owned()).spawn(read);
+        thread.map(|_| result).map_err(|error| format!("no thread to read it: {error}"))
     }
 }
 
 impl Reactor {
     /// Once a turn: begins to read if somebody asks, and takes what was read.
-    pub(super) fn see_to_reload(&mut self) {
-        let is_wanted = self.engine.wants_reload() || !self.configuration.tickets.is_empty();
-        if is_wanted && self.configuration.under_way.is_none() {
-            self.begin_reload();
+    pub(super) fn see_to_reload(&mut self, now: Moment) {
+        if self.configuration.reading.is_none() {
+            self.begin_reload(now);
         }
-        let Some(reading) = &self.configuration.under_way else { return };
-        match reading.try_recv() {
-            Ok(read) => self.take_configuration(read),
-            Err(TryRecvError::Empty) => {}
-            Err(TryRecvError::Disconnected) => self.take_configuration(Err("reading it failed".to_owned())),
+        let Some(reading) = &self.configuration.reading else { return };
+        let read = match reading.result.try_recv() {
+            Ok(read) => read,
+            Err(TryRecvError::Empty) if now < reading.until => return,
+            Err(TryRecvError::Empty) => Err("reading the configuration takes too long".to_owned()),
+            Err(TryRecvError::Disconnected) => Err("reading the configuration failed".to_owned()),
+        };
+        if let Some(Reading { askers, tickets, .. }) = self.configuration.reading.take() {
+            self.take_configuration(read, &askers, &tickets);
+            // Somebody may have asked meanwhile.
+            self.begin_reload(now);
         }
     }
 
-    /// Begins to read, unless that is under way.
-    pub(super) fn begin_reload(&mut self) {
-        let Some(loader) = self.configuration.loader.clone() else {
-            return self.take_configuration(Err("there is no configuration to read".to_owned()));
-        };
-        if self.configuration.under_way.is_some() {
+    /// Begins to read if anybody asks.
+    fn begin_reload(&mut self, now: Moment) {
+        let configuration = &mut self.configuration;
+        let is_wanted = std::mem::take(&mut configuration.is_wanted);
+        if !is_wanted && !self.engine.wants_reload() && configuration.tickets.is_empty() {
             return;
         }
-        let (done, reading) = channel();
-        let (in_force, waker) = (self.configuration.in_force.clone(), self.poller.waker());
-        let read = move || {
-            // Nobody waits for it any more when the server has ended.
-            let _ = done.send(loader(&in_force));
-            waker.notify();
-        };
-        match thread::Builder::new().name("reload".to_owned()).spawn(read) {
-            Ok(_) => self.configuration.under_way = Some(reading),
-            Err(error) => self.take_configuration(Err(format!("no thread to read it: {error}"))),
+        let (askers, tickets) =
+            (self.engine.take_reload_askers(), std::mem::take(&mut configuration.tickets));
+        let waker = self.poller.waker();
+        match configuration.read(move || waker.notify()) {
+            Ok(result) => {
+                configuration.reading = Some(Reading { result, until: now + READING_MAX, askers, tickets });
+            }
+            Err(why) => self.take_configuration(Err(why), &askers, &tickets),
         }
     }
 
-    fn take_configuration(&mut self, read: Result<Reloaded, String>) {
-        self.configuration.under_way = None;
+    fn take_configuration(&mut self, read: Result<Reloaded, String>, askers: &[Asker], tickets: &[u64]) {
         if let Ok(reloaded) = &read {
             self.configuration.in_force = reloaded.config.clone();
             self.sockets.set_keepalive(&reloaded.config.keepalive);
@@ -86,10 +136,10 @@ impl Reactor {
                 self.engine.note(LogLevel::Warn, text);
             }
         }
-        let told = self.engine.reloaded(read);
-        for ticket in std::mem::take(&mut self.configuration.tickets) {
+        let told = self.engine.reloaded(read, askers);
+        for ticket in tickets {
             if let Some(mailbox) = &mut self.mailbox {
-                mailbox.answer(Response::Verb { ticket, outcome: told.clone() });
+                mailbox.answer(Response::Verb { ticket: *ticket, outcome: told.clone() });
             }
         }
     }

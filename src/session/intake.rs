@@ -1,6 +1,7 @@
 //! The input side: bytes received, messages taken one at a time, flow control, the peer's end of input.
 
 use super::connection::{Input, Output, Session};
+use super::flood::Bucket;
 use super::limits::{FloodLimits, Limits};
 use super::phase::Transition;
 use super::timeline::Milestone;
@@ -202,6 +203,15 @@ impl Session {
     #[must_use]
     pub fn was_cut_off(&self) -> bool {
         self.cut_off && self.framer.held_bytes() == 0
+    }
+
+    /// It may send anew what the rates allow, whatever it has sent so far.
+    pub fn forgive_flood(&mut self, now: Moment) {
+        self.lines = Bucket::default();
+        self.bytes = Bucket::default();
+        self.flow = false;
+        self.timers.cancel(Timer::Flow);
+        self.end_flood(now);
     }
 
     /// Whether it was over its rate and has paused since.

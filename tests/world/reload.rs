@@ -13,6 +13,12 @@ fn reloaded(change: impl FnOnce(&mut Config)) -> Reloaded {
     Reloaded { config, applied: vec!["limits.clients"], needs_restart: vec!["listen"], warnings: Vec::new() }
 }
 
+/// What was read is handed over to those who have asked so far.
+fn reload(world: &mut World, read: Result<Reloaded, String>) -> Result<String, String> {
+    let askers = world.engine.take_reload_askers();
+    world.engine.reloaded(read, &askers)
+}
+
 fn answers(world: &mut World, operator: Client) -> Vec<Value> {
     let text = String::from_utf8(world.bytes(operator)).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -31,7 +37,7 @@ fn whoever_asks_is_answered_when_it_is_read_and_its_next_request_waits() {
         assert_eq!(answers(&mut world, operator), [] as [Value; 0]);
     }
     assert!(world.engine.wants_reload());
-    let told = world.engine.reloaded(Ok(reloaded(|_| {}))).unwrap();
+    let told = reload(&mut world, Ok(reloaded(|_| {}))).unwrap();
     assert_eq!(told, "changed: limits.clients; needs a restart: listen");
     assert!(!world.engine.wants_reload());
     for operator in operators {
@@ -52,7 +58,7 @@ fn a_mistake_in_it_changes_nothing() {
     world.says(operator, "reload");
     world.run();
     let why = "/etc/chatops/config.toml:3:1: limits.clents is no key\u{1b}[2J".to_owned();
-    let told = world.engine.reloaded(Err(why)).unwrap_err();
+    let told = reload(&mut world, Err(why)).unwrap_err();
     assert_eq!(told, "/etc/chatops/config.toml:3:1: limits.clents is no key␛[2J");
     assert_eq!(answers(&mut world, operator), [json!({"ok": false, "error": told})]);
 }
@@ -77,15 +83,16 @@ fn who_asked_and_left_is_not_answered() {
 fn limits_hold_for_those_who_are_here_and_throw_nobody_out() {
     let mut world = World::new();
     let [alice, bob] = world.people(["alice", "bob"]);
-    world
-        .engine
-        .reloaded(Ok(reloaded(|config| {
+    reload(
+        &mut world,
+        Ok(reloaded(|config| {
             config.limits.clients = 1;
             config.limits.line_bytes = ByteSize(64);
             config.limits.rooms_per_client = 1;
             config.server.motd = "new rules".to_owned();
-        })))
-        .unwrap();
+        })),
+    )
+    .unwrap();
     let carol = world.connect();
     world.reads(carol, ["!! the server is full; try again later"]);
     world.says(alice, &"x".repeat(65));
@@ -94,7 +101,7 @@ fn limits_hold_for_those_who_are_here_and_throw_nobody_out() {
     assert!(world.lines(bob)[0].starts_with("!! "));
     world.says(alice, "hello");
     world.reads(bob, ["12:34 #lobby <alice> hello"]);
-    world.engine.reloaded(Ok(reloaded(|config| config.server.motd = "new rules".to_owned()))).unwrap();
+    reload(&mut world, Ok(reloaded(|config| config.server.motd = "new rules".to_owned()))).unwrap();
     let dave = world.connect();
     assert_eq!(world.lines(dave)[0], "-- new rules");
 }
@@ -105,7 +112,7 @@ fn a_message_under_way_may_be_too_long_all_at_once() {
     let [alice, bob] = world.people(["alice", "bob"]);
     world.sends(alice, &[b'x'; 3_000]);
     world.run();
-    world.engine.reloaded(Ok(reloaded(|config| config.limits.line_bytes = ByteSize(100)))).unwrap();
+    reload(&mut world, Ok(reloaded(|config| config.limits.line_bytes = ByteSize(100)))).unwrap();
     world.sends(alice, b"x\nshort\n");
     world.reads(alice, ["!! that line has more than 100 bytes and was not sent; send it in parts"]);
     world.reads(bob, ["12:34 #lobby <alice> short"]);
@@ -117,13 +124,14 @@ fn floods_and_addresses_are_counted_by_the_new_rules() {
     let [alice, bob] = world.people(["alice", "bob"]);
     let first = world.connect_from("203.0.113.9:1");
     world.everybody_has_read();
-    world
-        .engine
-        .reloaded(Ok(reloaded(|config| {
+    reload(
+        &mut world,
+        Ok(reloaded(|config| {
             config.flood.burst_lines = 2;
             config.limits.per_ip = 1;
-        })))
-        .unwrap();
+        })),
+    )
+    .unwrap();
     for _ in 0..5 {
         world.says(alice, "x");
     }
@@ -149,15 +157,44 @@ fn an_outbox_over_its_new_limit_is_held_to_it() {
     }
     world.run();
     assert!(world.row(bob).outbox_bytes > 39_000);
-    world
-        .engine
-        .reloaded(Ok(reloaded(|config| {
+    reload(
+        &mut world,
+        Ok(reloaded(|config| {
             config.limits.outbox_bytes = ByteSize::kib(16);
             config.limits.on_full = OnFull::Skip;
-        })))
-        .unwrap();
+        })),
+    )
+    .unwrap();
     world.pass("1s");
     world.says(alice, "one more");
     let row = world.row(bob);
     assert!(row.outbox_bytes <= 16 * 1024 && row.lines_skipped > 20, "{row:?}");
+}
+
+#[test]
+fn an_answer_that_comes_late_is_nobody_elses() {
+    let mut world = World::new();
+    let operator = world.connect_operator();
+    world.says(operator, "reload");
+    world.run();
+    let askers = world.engine.take_reload_askers();
+    world.peer(operator).resets();
+    world.run();
+    let successor = world.connect_operator();
+    world.engine.reloaded(Ok(reloaded(|_| {})), &askers).unwrap();
+    assert_eq!(answers(&mut world, successor), [] as [Value; 0]);
+}
+
+#[test]
+fn what_was_owed_under_other_rates_is_forgiven() {
+    let mut world = World::new();
+    let [alice, bob] = world.people(["alice", "bob"]);
+    for number in 0..100 {
+        world.says(alice, &format!("{number}"));
+    }
+    assert_eq!(world.lines(bob).len(), 19);
+    assert_eq!(world.state(alice), "open flow");
+    reload(&mut world, Ok(reloaded(|config| config.flood.enabled = false))).unwrap();
+    assert_eq!(world.lines(bob).len(), 81);
+    assert_eq!(world.state(alice), "open");
 }
