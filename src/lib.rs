@@ -11,7 +11,7 @@
 //! [`wire`], [`session`], [`chat`] and [`engine`] are pure: no socket, file, thread or clock. [`net`] is the one
 //! loop that owns every socket, [`dash`] the operator's terminal, [`link`] the only way between the two. [`mod@bench`] is
 //! a client, many times over: it knows the server by its socket only.
-//! [`config`]'s settings, [`id`] and [`time`] are plain data for all.
+//! [`config`]'s settings, [`id`], [`network`] and [`time`] are plain data for all.
 
 pub mod bench;
 pub mod chat;
@@ -25,6 +25,7 @@ pub mod id;
 pub mod link;
 pub mod log;
 pub mod net;
+pub mod network;
 pub mod poller;
 pub mod session;
 pub mod time;

@@ -6,9 +6,8 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -22,6 +21,9 @@ use crate::wire::text::scrub;
 
 /// Lines that wait for the thread; more are dropped and counted.
 const QUEUE_LINES: usize = 1_024;
+/// Places in the queue that only warnings and errors take: while nobody reads the log, arrivals and departures must not
+/// push them out.
+const URGENT_LINES: usize = 256;
 /// The longest text of one line, in bytes; the rest is cut off.
 const TEXT_MAX: usize = 2_048;
 /// Room for the text of most lines, in bytes.
@@ -44,6 +46,8 @@ pub struct Log {
 struct Thread {
     lines: SyncSender<Line>,
     dropped: Arc<Dropped>,
+    /// How many lines are in the queue; for a moment one more or less.
+    waiting: Arc<AtomicUsize>,
     done: Receiver<()>,
 }
 
@@ -73,22 +77,22 @@ impl Log {
         let (finished, done) = sync_channel(1);
         let dropped = Arc::new(Dropped::default());
         let counted = Arc::clone(&dropped);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let taken = Arc::clone(&waiting);
         thread::Builder::new().name("log".to_owned()).spawn(move || {
-            write_all(&queue, &counted, sink);
+            write_all(&Queue { lines: queue, waiting: taken }, &counted, sink);
             let _ = finished.send(());
         })?;
-        Ok(Self { level, thread: Some(Thread { lines, dropped, done }) })
+        Ok(Self { level, thread: Some(Thread { lines, dropped, waiting, done }) })
     }
 
-    /// A log that writes to stderr. It has a descriptor of its own: a blocked write must not hold the lock that
-    /// others need to print a last word.
+    /// A log that writes to stderr.
     ///
     /// # Errors
     ///
-    /// When stderr is closed, or the system gives no thread.
+    /// When the system gives no thread.
     pub fn stderr(level: LogLevel) -> io::Result<Self> {
-        let stderr = io::stderr().as_fd().try_clone_to_owned()?;
-        Self::start(level, std::fs::File::from(stderr))
+        Self::start(level, UnlockedStderr)
     }
 
     /// A log that writes nothing: the dashboard has the terminal.
@@ -115,6 +119,19 @@ impl Log {
     }
 }
 
+/// Stderr without its lock: a blocked write must not hold what others need to print a last line.
+struct UnlockedStderr;
+
+impl Write for UnlockedStderr {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::io::write(io::stderr(), bytes)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl Drop for Log {
     /// Waits until the lines are written, but not for a sink that blocks.
     fn drop(&mut self) {
@@ -129,16 +146,33 @@ impl Thread {
     /// Puts a line into the queue, after the report of those that were dropped before it.
     fn push(&self, line: Line) {
         let unix_ms = line.unix_ms;
-        let reported = self.dropped.report().is_none_or(|(count, report)| {
-            let is_sent = self.lines.try_send(report).is_ok();
+        // An urgent line does not wait until those before it are reported.
+        let is_urgent = line.level <= LogLevel::Warn;
+        let report = if is_urgent { None } else { self.dropped.report() };
+        let reported = report.is_none_or(|(count, report)| {
+            let is_sent = self.send(report, false);
             if !is_sent {
                 self.dropped.add(count, unix_ms);
             }
             is_sent
         });
-        if !reported || self.lines.try_send(line).is_err() {
+        if !reported || !self.send(line, is_urgent) {
             self.dropped.add(1, unix_ms);
         }
+    }
+
+    /// Puts a line into the queue if there is a place for it.
+    fn send(&self, line: Line, is_urgent: bool) -> bool {
+        if !is_urgent && self.waiting.load(Ordering::Relaxed) >= QUEUE_LINES - URGENT_LINES {
+            return false;
+        }
+        // Counted first: the other end takes it away as soon as it is there.
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let is_sent = self.lines.try_send(line).is_ok();
+        if !is_sent {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+        is_sent
     }
 }
 
@@ -160,12 +194,35 @@ impl Dropped {
     }
 }
 
-fn write_all(queue: &Receiver<Line>, dropped: &Dropped, mut sink: impl Write) {
+/// The other end of the queue.
+struct Queue {
+    lines: Receiver<Line>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Queue {
+    fn try_next(&self) -> Option<Line> {
+        self.taken(self.lines.try_recv().ok())
+    }
+
+    fn next(&self) -> Option<Line> {
+        self.taken(self.lines.recv().ok())
+    }
+
+    fn taken(&self, line: Option<Line>) -> Option<Line> {
+        if line.is_some() {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+        line
+    }
+}
+
+fn write_all(queue: &Queue, dropped: &Dropped, mut sink: impl Write) {
     let mut text = String::new();
     let mut stamp = Stamp::default();
     while let Some(first) = next_line(queue, dropped) {
         text.clear();
-        let rest = std::iter::from_fn(|| queue.try_recv().ok());
+        let rest = std::iter::from_fn(|| queue.try_next());
         for line in std::iter::once(first).chain(rest).take(QUEUE_LINES) {
             line.write_to(&mut text, &mut stamp);
         }
@@ -177,9 +234,9 @@ fn write_all(queue: &Receiver<Line>, dropped: &Dropped, mut sink: impl Write) {
 }
 
 /// The next line; when the queue is empty the report of dropped ones; else waits. `None` at the end.
-fn next_line(queue: &Receiver<Line>, dropped: &Dropped) -> Option<Line> {
-    let waiting = queue.try_recv().ok();
-    waiting.or_else(|| dropped.report().map(|(_, report)| report)).or_else(|| queue.recv().ok())
+fn next_line(queue: &Queue, dropped: &Dropped) -> Option<Line> {
+    let waiting = queue.try_next();
+    waiting.or_else(|| dropped.report().map(|(_, report)| report)).or_else(|| queue.next())
 }
 
 fn worded(entry: &Entry) -> String {
@@ -339,6 +396,30 @@ mod tests {
         let lines = text.lines().filter(|line| line.contains(" line 0")).count() as u64;
         assert!(dropped > 0, "5,000 lines of 130 bytes do not fit into queue and pipe");
         assert_eq!(lines + dropped, WRITTEN);
+    }
+
+    #[test]
+    fn what_matters_less_is_dropped_first() {
+        let (reader, writer) = pipe().unwrap();
+        let log = Log::start(LogLevel::Info, writer).unwrap();
+        for number in 0..4_000 {
+            log.write(AT, LogLevel::Info, format!("arrival {number:0100}"));
+        }
+        for number in 0..100 {
+            log.write(AT, LogLevel::Error, format!("failure {number}"));
+        }
+        let (sender, ended) = sync_channel(1);
+        thread::spawn(move || {
+            drop(log);
+            sender.send(()).unwrap();
+        });
+        ended.recv_timeout(DEADLINE).expect("the end of the log does not wait for its sink");
+        let text = io::read_to_string(reader).unwrap();
+        assert!(
+            text.contains(" log lines dropped"),
+            "4,000 lines of 140 bytes do not fit into queue and pipe"
+        );
+        assert_eq!(text.matches("failure").count(), 100, "each of them is there");
     }
 
     #[test]

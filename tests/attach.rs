@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{Client, DEADLINE, End, Finished, Server, Terminal, wait_until};
+use common::server::CHATOPS;
+use common::{Client, DEADLINE, End, Finished, Server, Terminal, installed, wait_until};
 use rustix::process::Signal;
 
 /// A dashboard attached to this server, which it shows.
@@ -35,7 +36,7 @@ fn it_shows_the_server_and_acts_on_exactly_the_chosen_one() {
     terminal.wait_for_row(&["status: up", "2 clients, 2 accepted"]);
     terminal.keys("x");
     terminal.wait_for("the dialog", |screen| screen.contains("Kick #2"));
-    terminal.keys("y");
+    terminal.answer("y");
     let (lines, end) = bob.lines_to_end(DEADLINE);
     assert_eq!((lines.last().map(String::as_str), end), (Some("-- kicked by the operator"), End::Fin));
     alice.expect("HH:MM #lobby <-- bob (kicked)");
@@ -125,4 +126,64 @@ fn what_keeps_it_from_a_server_is_said() {
     let mut terminal = Terminal::start(&["attach"]);
     assert_eq!(terminal.exit(DEADLINE), 2);
     terminal.wait_for_text("no chatops runs here");
+}
+
+#[test]
+fn signals_end_it_with_the_terminal_given_back_or_not_at_all() {
+    let server = Server::start(&[]);
+    let mut terminal = attached(&server, &[]);
+    for signal in [Signal::USR1, Signal::USR2, Signal::XCPU, Signal::XFSZ] {
+        terminal.signal(signal);
+    }
+    terminal.keys("2");
+    terminal.wait_for_text("[2 Traffic]");
+    for signal in [Signal::QUIT, Signal::ALARM, Signal::ABORT] {
+        let mut terminal = attached(&server, &[]);
+        terminal.signal(signal);
+        terminal.exit(DEADLINE);
+        terminal.wait_until_restored();
+    }
+}
+
+#[test]
+fn ctrl_z_gives_the_terminal_to_the_shell_and_fg_brings_it_back() {
+    if !installed(&["bash"]) {
+        return;
+    }
+    let server = Server::start(&[]);
+    let control = server.control();
+    let mut terminal = Terminal::shell();
+    terminal.keys(&format!("{CHATOPS} attach --control {}\r", control.to_str().unwrap()));
+    let address = server.address().to_string();
+    terminal.wait_for_row(&["chatops", &address, "LIVE"]);
+    for stop in ["\x1a", ":half a verb\x1a", "x\x1a"] {
+        terminal.keys(stop);
+        terminal.wait_until_restored();
+        terminal.wait_for_text("Stopped");
+        for resume in ["bg\r", "clear; echo the $((40 + 2)) shell\r"] {
+            terminal.keys(resume);
+        }
+        terminal.wait_for_text("the 42 shell");
+        assert!(terminal.is_restored());
+        terminal.keys("fg\r");
+        terminal.wait_for_row(&["chatops", &address]);
+        assert!(terminal.on_alternate_screen());
+    }
+    terminal.keys("\x1b");
+    terminal.wait_for("nothing is open", |screen| screen.contains("q quit"));
+    terminal.keys("q");
+    terminal.wait_until_restored();
+    terminal.wait_for_text("the server goes on");
+}
+
+#[test]
+fn without_a_shell_to_continue_it_ctrl_z_says_how() {
+    let server = Server::start(&[]);
+    let mut terminal = attached(&server, &[]);
+    terminal.keys("\x1a");
+    terminal.wait_until_restored();
+    terminal.wait_for_text(&format!("kill -CONT {}", terminal.pid()));
+    terminal.signal(Signal::CONT);
+    terminal.wait_for_row(&["chatops", &server.address().to_string()]);
+    assert!(terminal.on_alternate_screen());
 }

@@ -410,3 +410,63 @@ fn a_full_disk_is_a_failure() {
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stderr.starts_with(b"chatops: cannot write to stdout: "));
 }
+
+/// Why a file with these bytes is refused.
+#[track_caller]
+fn refused(scratch: &Scratch, bytes: &[u8]) -> String {
+    load(&with_file(&scratch.file("config.toml", bytes))).expect_err("it is refused").to_string()
+}
+
+#[test]
+fn a_byte_order_mark_moves_no_column() {
+    let scratch = Scratch::new("bom");
+    for mark in ["", "\u{feff}"] {
+        let error = refused(&scratch, format!("{mark}limits.clents = 1\n").as_bytes());
+        assert!(error.contains("config.toml:1:8: limits.clents"), "{error}");
+        let error = refused(&scratch, format!("{mark}limits.clients = = 1\n").as_bytes());
+        assert!(error.contains("config.toml:1:18: "), "{error}");
+    }
+}
+
+#[test]
+fn other_encodings_are_named_as_such() {
+    let scratch = Scratch::new("encodings");
+    let utf16 = "\u{feff}limits.clients = 7\n".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+    let error = refused(&scratch, &utf16);
+    assert!(error.contains("config.toml: cannot be read (it is UTF-16): save it as UTF-8"), "{error}");
+    let error = refused(&scratch, b"# \xfcber\nserver.name = 'gr\xfcn'\n");
+    assert!(
+        error.contains("config.toml:1:3: cannot be read (it is not UTF-8, but perhaps Latin-1"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_number_beyond_its_type_is_told_the_range_of_its_key() {
+    for (key, range) in [
+        ("limits.clients", "from 1 to 1000000"),
+        ("limits.line_bytes", "from 16 to \"1 MiB\""),
+        ("flood.burst_lines", "from 1 to 1000000"),
+        ("keepalive.count", "from 1 to 127"),
+    ] {
+        for number in ["-1", "0", "99999999999999999999"] {
+            let error = options(&[&format!("{key}={number}")]).unwrap_err().to_string();
+            assert!(error.contains(range) && error.contains(number), "{key}={number}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_symbolic_link_to_nothing_is_no_absent_file() {
+    let scratch = Scratch::new("dangling");
+    let [file, directory] = ["file.toml", "directory"].map(|name| scratch.0.join(name));
+    for link in [&file, &directory] {
+        let _ = std::fs::remove_file(link);
+        std::os::unix::fs::symlink(scratch.0.join("nowhere"), link).unwrap();
+    }
+    for path in [file, directory.join("config.toml")] {
+        let error = load(&Sources { search: vec![path], ..Sources::default() }).unwrap_err().to_string();
+        assert!(error.contains("is a symbolic link that leads to nothing"), "{error}");
+    }
+    assert!(load(&Sources { search: vec![scratch.0.join("absent")], ..Sources::default() }).is_ok());
+}

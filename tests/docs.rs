@@ -255,6 +255,8 @@ fn the_unit_runs_a_command_that_exists_with_files_enough_and_time_to_drain() {
         line.unwrap_or_else(|| panic!("{key} is not set")).to_owned()
     };
     assert_eq!(setting("ExecStart"), "/usr/local/bin/chatops serve");
+    // It waits for the end of the reload and fails if the reload was refused, which a signal does not (systemd.service(5)).
+    assert_eq!(setting("ExecReload"), "/usr/local/bin/chatops ctl reload");
     assert_eq!(setting("Type"), "exec");
     let config = load(&Sources::default()).unwrap().into_config();
     assert!(setting("LimitNOFILE").parse::<u32>().unwrap() > config.limits.clients + 64);

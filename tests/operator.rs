@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use common::screen::{address_in, row_with};
-use common::server::CHATOPS;
+use common::server::{CHATOPS, send_signal};
 use common::wait::holds_within;
 use common::{
     AT_ONCE, Client, DEADLINE, End, Endpoint, Home, Terminal, installed, let_pass, now, process, wait_until,
@@ -23,8 +23,7 @@ fn dashboard_with<const N: usize>(options: &[&str], nicks: [&str; N]) -> (Termin
     let (terminal, address) = Terminal::with_dashboard(options);
     let mut clients = nicks.map(|nick| {
         let mut client = Client::connect_to(&Endpoint::Tcp(address));
-        client.greeting();
-        client.rename(nick);
+        client.arrive_as(nick);
         client
     });
     for client in &mut clients {
@@ -70,13 +69,13 @@ fn a_kick_by_key_asks_names_its_target_and_acts() {
     for harmless in ["\r", "\x1b", "n"] {
         terminal.keys("x");
         terminal.wait_for("the dialog", |screen| screen.contains("Kick #2"));
-        terminal.keys(harmless);
+        terminal.answer(harmless);
         terminal.wait_for("the dialog is closed", |screen| !screen.contains("Kick #2"));
     }
     bob.expect_nothing();
     terminal.keys("x");
     terminal.wait_for("the dialog again", |screen| screen.contains("Kick #2"));
-    terminal.keys("y");
+    terminal.answer("y");
     let port = bob.local_port();
     let (lines, end) = bob.lines_to_end(DEADLINE);
     let last = lines.last().expect("a last line");
@@ -101,7 +100,7 @@ fn the_selection_stays_with_its_connection() {
     carol.rename("aaron");
     alice.send("/quit");
     terminal.wait_for_row(&["alice", "gone"]);
-    terminal.keys("y");
+    terminal.answer("y");
     let (lines, _) = bob.lines_to_end(DEADLINE);
     assert!(lines.last().unwrap().starts_with("-- kicked by the operator"), "{lines:?}");
     carol.lines_until_now();
@@ -250,12 +249,12 @@ fn quitting_with_people_connected_asks_and_drains() {
     terminal.wait_for("the three choices", |screen| {
         ["l leave", "d drain", "[n] cancel"].iter().all(|choice| screen.contains(choice))
     });
-    terminal.keys("n");
+    terminal.answer("n");
     terminal.wait_for("the dialog is closed", |screen| !screen.contains("d drain"));
     alice.expect_nothing();
     terminal.keys("q");
     terminal.wait_for_text("d drain");
-    terminal.keys("d");
+    terminal.answer("d");
     let (lines, end) = alice.lines_to_end(DEADLINE);
     assert!(!lines.is_empty() && end == End::Fin, "{lines:?}, {end:?}");
     drop(alice);
@@ -269,7 +268,7 @@ fn quitting_can_leave_the_server_running() {
     let (mut terminal, address, [mut alice]) = dashboard_with(&[], ["alice"]);
     terminal.keys("q");
     terminal.wait_for_text("l leave");
-    terminal.keys("l");
+    terminal.answer("l");
     terminal.wait_until_restored();
     let pid = terminal.pid().to_string();
     terminal.wait_for("where it runs and how to end it", |screen| {
@@ -313,7 +312,10 @@ fn a_lost_terminal_drops_nobody_and_burns_nothing() {
     terminal.hang_up();
     alice.send("did you feel that?");
     bob.expect("HH:MM #lobby <alice> did you feel that?");
-    Client::connect_to(&Endpoint::Tcp(address)).greeting();
+    let mut guest = Client::connect_to(&Endpoint::Tcp(address));
+    guest.send("hello");
+    guest.lines_until_now();
+    drop(guest);
     bob.skip_to("the guest's end", |line| line.contains("<-- guest-3"));
     assert!(process::lives(terminal.pid()));
     let used = process::cpu_time_during(terminal.pid(), Duration::from_secs(2));
@@ -423,6 +425,7 @@ fn in_tmux_the_dashboard_shows_acts_and_leaves() {
     tmux.wait_for("her row", |screen| row_with(screen, &["> ", "alice", "<-> open"]).is_some());
     tmux.command(&["send-keys", "x"]);
     tmux.wait_for("the dialog", |screen| screen.contains("Kick #1 alice"));
+    let_pass(Duration::from_millis(120));
     tmux.command(&["send-keys", "y"]);
     let (lines, end) = alice.lines_to_end(DEADLINE);
     assert!(lines.last().unwrap().starts_with("-- kicked by the operator"), "{lines:?}");
@@ -436,8 +439,177 @@ fn in_tmux_the_dashboard_shows_acts_and_leaves() {
 }
 
 #[test]
+fn in_tmux_emoji_leave_nothing_in_other_cells() {
+    if !installed(&["tmux"]) {
+        return;
+    }
+    let tmux = Tmux::start(&format!("LC_ALL=C.UTF-8 {CHATOPS} -l 127.0.0.1:0; exec cat"));
+    let screen = tmux.wait_for("the dashboard with its address", |screen| address_in(screen).is_some());
+    let address = address_in(&screen).unwrap();
+    for words in [
+        "🇨🇭🇩🇪🇫🇷 flags",
+        "👨\u{200d}👩\u{200d}👧\u{200d}👦 family",
+        "👋\u{1f3fd} skin",
+        "❤\u{fe0f}1\u{fe0f}\u{20e3} signs",
+    ] {
+        let mut client = Client::connect_to(&Endpoint::Tcp(address));
+        client.greeting();
+        client.send(&format!("/quit {words}"));
+        client.wait_for_end(DEADLINE);
+    }
+    tmux.command(&["send-keys", "3"]);
+    tmux.wait_for("the last event", |screen| screen.contains("signs"));
+    // Frozen, so that nothing but the drawing can differ.
+    tmux.command(&["send-keys", "Space"]);
+    tmux.wait_for("a picture that stands still", |screen| screen.contains("PAUSED"));
+    for view in ["1", "2", "3"] {
+        tmux.command(&["send-keys", view]);
+        tmux.wait_for("the view", |screen| screen.contains(&format!("[{view} ")));
+    }
+    let rows = |screen: &str| screen.lines().skip(3).map(str::to_owned).collect::<Vec<_>>();
+    let drawn = rows(&tmux.command(&["capture-pane", "-p"]));
+    assert!(drawn.iter().any(|row| row.contains("quit: CHDEFR flags")), "{drawn:#?}");
+    tmux.command(&["send-keys", "C-l"]);
+    tmux.command(&["send-keys", "f"]);
+    tmux.wait_for("another category", |screen| screen.contains("[join]"));
+    for _ in 0..5 {
+        tmux.command(&["send-keys", "f"]);
+    }
+    tmux.wait_for("all of them again, drawn once more", |screen| screen.contains("[all]"));
+    assert_eq!(rows(&tmux.command(&["capture-pane", "-p"])), drawn);
+}
+
+#[test]
 fn an_idle_dashboard_costs_little() {
     let (terminal, _, [_alice]) = dashboard_with(&[], ["alice"]);
     let used = process::cpu_time_during(terminal.pid(), Duration::from_secs(3));
     assert!(used <= Duration::from_millis(300), "{used:?} of processor time in 3 s of nothing");
+}
+
+#[test]
+fn keys_that_were_on_their_way_before_a_question_was_drawn_never_answer_it() {
+    let (mut terminal, _, [mut alice, mut bob]) = dashboard_with(&[], ["alice", "bob"]);
+    terminal.select("bob");
+    for paste in ["proxy", "xy", "xyyyyy", "Xy", "uy", "By", "Py", "x\ry"] {
+        for piece in [1, 2, paste.len()] {
+            for part in paste.as_bytes().chunks(piece) {
+                terminal.keys(std::str::from_utf8(part).unwrap());
+                let_pass(Duration::from_millis(20));
+            }
+            let dialog = |screen: &str| screen.contains("[n] no");
+            terminal.wait_for("the dialog, or what p has frozen", dialog);
+            terminal.answer("n");
+            terminal.wait_for("no dialog", |screen| !dialog(screen));
+            if paste.starts_with('p') {
+                terminal.wait_for_text("PAUSED");
+                terminal.keys("p");
+                terminal.wait_for("a live picture", |screen| !screen.contains("PAUSED"));
+            }
+        }
+    }
+    assert!(!terminal.text().contains("NOT ACCEPTING"));
+    alice.expect_nothing();
+    bob.expect_nothing();
+    bob.answer("/ping still here");
+}
+
+#[test]
+fn accepting_is_paused_and_resumed_by_a_key_that_asks() {
+    let (mut terminal, _, [_alice]) = dashboard_with(&[], ["alice"]);
+    for (question, is_paused) in [("Pause accepting?", true), ("Resume accepting?", false)] {
+        terminal.keys("P");
+        terminal.wait_for_text(question);
+        terminal.answer("y");
+        terminal.wait_for(question, |screen| screen.contains("NOT ACCEPTING") == is_paused);
+    }
+}
+
+#[test]
+fn bytes_that_come_late_are_no_keys() {
+    let (mut terminal, _, [mut alice, mut bob]) = dashboard_with(&[], ["alice", "bob"]);
+    terminal.select("alice");
+    terminal.keys("\x1b[");
+    let_pass(Duration::from_millis(300));
+    terminal.keys("B");
+    terminal.wait_for_row(&["> ", "bob"]);
+    assert!(!terminal.text().contains("Ban "));
+    terminal.keys("\x1b[200~hello pro");
+    terminal.wait_for_text("has not ended it");
+    terminal.keys("xy");
+    let_pass(Duration::from_millis(300));
+    terminal.keys("xy\x1b[201~");
+    terminal.wait_for_text("text is pasted where a line is typed");
+    assert!(!terminal.text().contains("Kick "));
+    terminal.keys("\x1b[120;1u");
+    terminal.wait_for_text("Kick #2");
+    terminal.answer("\x1b[27;1;121~");
+    let (lines, _) = bob.lines_to_end(DEADLINE);
+    assert!(lines.last().unwrap().starts_with("-- kicked by the operator"), "{lines:?}");
+    alice.expect_line("bob's leaving", |line| line.starts_with("HH:MM #lobby <-- bob (kicked"));
+}
+
+#[test]
+fn signals_that_are_for_others_leave_the_dashboard_where_it_is() {
+    let (mut terminal, _, [mut alice]) = dashboard_with(&[], ["alice"]);
+    for signal in [Signal::USR2, Signal::XCPU, Signal::XFSZ] {
+        terminal.signal(signal);
+    }
+    terminal.keys("2");
+    terminal.wait_for_text("[2 Traffic]");
+    assert!(terminal.on_alternate_screen());
+    alice.expect_nothing();
+}
+
+#[test]
+fn a_server_that_was_stopped_goes_on_in_the_background_and_comes_back() {
+    if !installed(&["bash"]) {
+        return;
+    }
+    let mut terminal = Terminal::shell();
+    terminal.keys(&format!("{CHATOPS} -l 127.0.0.1:0 -o control.path=off\r"));
+    let screen = terminal.wait_for("the dashboard", |screen| address_in(screen).is_some());
+    let address = address_in(&screen).unwrap();
+    let mut alice = Client::connect_to(&Endpoint::Tcp(address));
+    alice.greeting();
+    terminal.keys("\x1a");
+    terminal.wait_for_text("would stop the server");
+    let pid = process::children(terminal.pid())[0];
+    for _ in 0..2 {
+        send_signal(pid, Signal::TSTP);
+        terminal.wait_until_restored();
+        terminal.wait_for_text("Stopped");
+        terminal.keys("bg\r");
+        alice.answer("/ping in the background");
+        terminal.keys("clear; echo still the $((40 + 2)) shell\r");
+        terminal.wait_for_text("still the 42 shell");
+        assert!(terminal.is_restored());
+        terminal.keys("fg\r");
+        terminal.wait_for("the dashboard is back", |screen| address_in(screen) == Some(address));
+        assert!(terminal.on_alternate_screen());
+    }
+    terminal.keys("2");
+    terminal.wait_for_text("[2 Traffic]");
+}
+
+#[test]
+fn a_terminal_that_cannot_place_its_cursor_gets_a_line_and_no_dashboard() {
+    for term in ["dumb", "", "unknown"] {
+        for arguments in [&["-l", "127.0.0.1:0"][..], &["attach"]] {
+            let mut terminal = Terminal::run_in(CHATOPS, arguments, &[("TERM", term)], 30, 100);
+            assert_eq!(terminal.exit(DEADLINE), 2);
+            terminal.wait_for_text("cannot show the dashboard");
+            assert!(terminal.text().contains(&format!("TERM={term}")), "{}", terminal.text());
+            assert!(!terminal.on_alternate_screen());
+        }
+    }
+}
+
+#[test]
+fn a_locale_that_is_not_utf_8_gets_ascii() {
+    let arguments = ["-l", "127.0.0.1:0"];
+    for (variables, is_ascii) in [([("LC_ALL", "C")], true), ([("LC_ALL", "C.UTF-8")], false)] {
+        let terminal = Terminal::run_in(CHATOPS, &arguments, &variables, 30, 100);
+        let screen = terminal.wait_for_text("LIVE");
+        assert_eq!(screen.is_ascii(), is_ascii, "{screen}");
+    }
 }

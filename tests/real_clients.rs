@@ -26,7 +26,9 @@ fn chats_both_ways(program: &str) {
     let mut alice = Client::named(&server, "alice");
     let mut other = RealClient::connect(program, &server);
     other.stdout.wait_for_text("-- chatops: you are guest-2 in #lobby (2 here). /help lists the commands.");
+    other.send("good morning");
     alice.expect("HH:MM #lobby --> guest-2");
+    alice.expect("HH:MM #lobby <guest-2> good morning");
     other.send("/nick bob");
     other.stdout.wait_for_text("-- you are now bob");
     alice.expect("HH:MM #lobby -- guest-2 is now bob");
@@ -137,11 +139,30 @@ fn a_line_piped_into_nc_is_posted_and_nc_ends_at_once() {
         let mut alice = Client::named(&server, "alice");
         within_a_second(program, || {
             let (_, took) = pipe_through(program, arguments, &server, "/nick ci\ndeploy done");
-            alice.skip_to("the line", |line| line == "HH:MM #lobby <ci> deploy done");
+            alice.expect("HH:MM #lobby --> ci");
+            alice.expect("HH:MM #lobby <ci> deploy done");
             alice.expect("HH:MM #lobby <-- ci (end of input)");
             took
         });
     }
+}
+
+#[test]
+fn a_probe_by_nc_is_not_announced() {
+    if !installed(&["nc.openbsd"]) {
+        return;
+    }
+    let server = Server::start(&[]);
+    let mut alice = Client::named(&server, "alice");
+    for _ in 0..3 {
+        let probe = RealClient::spawn("nc.openbsd", &["-z", "127.0.0.1", &server.port().to_string()]);
+        assert!({ probe }.exit(DEADLINE).success());
+    }
+    pipe_through("nc.openbsd", &["-N"], &server, "/nick ci\ndeploy done");
+    alice.expect("HH:MM #lobby --> ci");
+    alice.expect("HH:MM #lobby <ci> deploy done");
+    alice.expect("HH:MM #lobby <-- ci (end of input)");
+    alice.expect_nothing();
 }
 
 #[test]
@@ -200,6 +221,7 @@ fn nc_that_never_ends_its_input_stays_until_it_quits() {
     let mut alice = Client::named(&server, "alice");
     let mut other = RealClient::connect("nc.openbsd", &server);
     other.stdout.wait_for_text("you are guest-2");
+    alice.expect("HH:MM #lobby --> guest-2");
     other.kill();
     alice.skip_to("its end", |line| line.starts_with("HH:MM #lobby <-- guest-2 ("));
 }
@@ -288,5 +310,30 @@ fn a_kicked_flood_reads_the_reason_and_its_socket_is_gone() {
             process::connections_on(address.port()).is_empty()
         });
         println!("{program}: {read} of {FLOODS} told, all gone after {:?}", start.elapsed());
+    }
+}
+
+/// A scan of versions asks in thirty protocols (20 s): none of it is said, and the server chats on.
+#[test]
+fn nothing_of_a_scan_is_said_in_the_room() {
+    if !installed(&["nmap"]) {
+        return;
+    }
+    let server = Server::start(&[]);
+    let mut alice = Client::named(&server, "alice");
+    let port = server.port().to_string();
+    let mut scan = RealClient::spawn("nmap", &["-sV", "-Pn", "-n", "-p", &port, "127.0.0.1"]);
+    assert!(scan.exit(Duration::from_secs(180)).success());
+    scan.stdout.wait_for_text("Nmap done");
+    let mut bob = Client::connect(&server);
+    bob.rename("bob");
+    bob.send("is anybody hurt?");
+    loop {
+        let line = without_time(&alice.line());
+        if line == "HH:MM #lobby <bob> is anybody hurt?" {
+            break;
+        }
+        let is_presence = ["-->", "<--", "--"].iter().any(|sign| line.split(' ').nth(2) == Some(sign));
+        assert!(is_presence, "{line}");
     }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// The longest function, from its `fn` to its closing brace.
 const FUNCTION_LINES_MAX: usize = 70;
 /// The longest file, up to its unit tests.
-const FILE_LINES_MAX: usize = 400;
+const FILE_LINES_MAX: usize = 600;
 
 /// Functions and files over their limit, as `path: name`. It may only shrink: an entry that is no longer needed
 /// fails the test as well.
@@ -18,23 +18,24 @@ const TOO_LONG_STILL: [&str; 0] = [];
 
 /// Which part of the crate may name which others: arrows go down only. `config::settings` is plain data;
 /// `config` alone stands for the rest of that module, which reads files.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 18] = [
     ("count", &[]),
     ("id", &[]),
+    ("network", &[]),
     ("time", &[]),
     ("wire", &[]),
-    ("config::settings", &[]),
-    ("config", &["chat", "time"]),
+    ("config::settings", &["network"]),
+    ("config", &["chat", "network", "time"]),
     ("session", &["wire", "time", "config::settings"]),
     ("chat", &["wire", "id", "time"]),
-    ("engine", &["chat", "session", "wire", "count", "id", "time", "config::settings"]),
+    ("engine", &["chat", "session", "wire", "count", "id", "network", "time", "config::settings"]),
     ("clock", &["time"]),
     ("poller", &[]),
     ("bench", &["clock", "count", "time", "poller"]),
     ("link", &["engine", "config::settings"]),
     ("log", &["engine", "wire", "time", "config::settings"]),
     ("net", &["engine", "link", "wire", "id", "time", "config::settings", "clock", "poller"]),
-    ("dash", &["link", "engine", "count", "id", "time", "config::settings", "clock", "poller"]),
+    ("dash", &["link", "engine", "count", "id", "network", "time", "config::settings", "clock", "poller"]),
     (
         "cli",
         &[
@@ -55,7 +56,8 @@ const ARROWS: [(&str, &[&str]); 17] = [
 ];
 
 /// The layers without I/O, threads and clocks.
-const PURE: [&str; 8] = ["wire", "session", "chat", "engine", "count", "id", "time", "config::settings"];
+const PURE: [&str; 9] =
+    ["wire", "session", "chat", "engine", "count", "id", "network", "time", "config::settings"];
 
 /// Words that a pure layer never contains.
 const IMPURE_WORDS: [&str; 15] = [
@@ -77,11 +79,10 @@ const IMPURE_WORDS: [&str; 15] = [
 ];
 
 /// Paths that a pure layer never names.
-const IMPURE_PATHS: [&str; 6] =
-    ["std::fs", "std::thread", "std::process", "std::env", "chrono::Local", "chrono::Utc"];
+const IMPURE_PATHS: [&str; 5] = ["std::fs", "std::thread", "std::process", "std::env", "jiff::tz"];
 
 /// The only files that may be `unsafe`.
-const UNSAFE_FILES: [&str; 2] = ["poller.rs", "net/kernel.rs"];
+const UNSAFE_FILES: [&str; 2] = ["net/kernel.rs", "poller.rs"];
 
 /// What stands for work that was put off.
 const PUT_OFF: [&str; 3] = ["TODO", "FIXME", "XXX"];
@@ -450,7 +451,7 @@ fn unsafe_is_where_it_was_agreed() {
     let is_unsafe = |source: &Source| has_word(&code_of(&source.text), "unsafe");
     let complaints: Vec<String> =
         sources().iter().filter(|s| outside(s) && is_unsafe(s)).map(|s| format!("src/{}", s.path)).collect();
-    expect_none("unsafe stands in src/poller.rs and src/net/kernel.rs only", &complaints);
+    expect_none("unsafe stands in src/net/kernel.rs and src/poller.rs only", &complaints);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chatops::config::settings::Config;
 use chatops::engine::snapshot::Peer;
-use chatops::engine::{Admission, Engine, Fate, Sockets, Wants, WriteError};
+use chatops::engine::{Accepted, Engine, Fate, Sockets, Wants, WriteError};
 use chatops::id::Slot;
 use chatops::time::Now;
 
@@ -46,6 +46,10 @@ impl Sockets for Swallow {
         None
     }
 
+    fn has_ended(&self, _: Slot) -> bool {
+        false
+    }
+
     fn watch(&mut self, _: Slot, _: Wants) -> io::Result<()> {
         Ok(())
     }
@@ -79,7 +83,7 @@ impl Room {
         let mut speaker = None;
         engine.begin_turn(now);
         for _ in 0..=readers {
-            let Admission::In(slot) = engine.accepted(0, peer) else { panic!("there is room for all") };
+            let Accepted::In(slot) = engine.accepted(0, peer) else { panic!("there is room for all") };
             speaker = Some(slot);
         }
         let mut room =

@@ -5,11 +5,13 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::long_answer::Listing;
 use super::person::Person;
 use super::table;
 use super::{Delivery, Hub, Line, Outcome, RoomId};
 use crate::id::Slot;
 use crate::time::Now;
+use crate::wire::text::{is_blank, is_blank_sign};
 
 /// The longest piece of somebody's own words that a refusal repeats, in characters.
 const QUOTE_MAX: usize = 40;
@@ -17,7 +19,7 @@ const QUOTE_MAX: usize = 40;
 /// A message, told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Message<'a> {
-    /// Nothing but white space.
+    /// Nothing that would be seen.
     Blank,
     /// `/NAME ARGUMENTS`, without white space around the two.
     Command { name: &'a str, arguments: &'a str },
@@ -30,10 +32,10 @@ impl<'a> Message<'a> {
         match message.strip_prefix('/') {
             Some(text) if text.starts_with('/') => Self::Text(text),
             Some(command) => {
-                let (name, arguments) = split_word(command.trim_end());
+                let (name, arguments) = split_word(command.trim_end_matches(is_blank_sign));
                 Self::Command { name, arguments }
             }
-            None if message.trim_start().is_empty() => Self::Blank,
+            None if is_blank(message) => Self::Blank,
             None => Self::Text(message),
         }
     }
@@ -80,6 +82,11 @@ impl Call<'_> {
     /// One `-- ` line of the answer.
     pub(super) fn answer(&mut self, text: &str) {
         self.out.answer(self.member, &Line::Notice(text));
+    }
+
+    /// An answer of any number of `-- ` lines, made as the person takes them.
+    pub(super) fn answer_with(&mut self, listing: Listing) {
+        self.hub.begin_answer(self.member, listing, self.out);
     }
 }
 
@@ -152,6 +159,9 @@ pub(super) fn run(call: &mut Call<'_>, name: &str, arguments: &str) -> Answer {
     if command.is_heard && !arguments.is_empty() {
         call.person().check_voice()?;
     }
+    if command.is_question && !call.out.is_reachable(call.member) {
+        return Ok(Outcome::Continue);
+    }
     (command.run)(call, arguments)
 }
 
@@ -181,6 +191,9 @@ mod tests {
         for (message, read) in [
             ("", Message::Blank),
             (" \t\u{3000} ", Message::Blank),
+            ("\u{2800} \u{2800}", Message::Blank),
+            ("/me \u{2800}", command("me", "")),
+            ("/me \u{2800}a\u{2800}", command("me", "\u{2800}a")),
             ("hi", Message::Text("hi")),
             ("  hi  ", Message::Text("  hi  ")),
             (" /who", Message::Text(" /who")),
@@ -298,7 +311,7 @@ mod tests {
 
     /// Lines among which commands and white space of all kinds are frequent.
     fn lines() -> impl Strategy<Value = String> {
-        let pieces = vec!["/", "//", " ", "\t", "\u{3000}", "msg", "bob", "é", "#a", "-"];
+        let pieces = vec!["/", "//", " ", "\t", "\u{3000}", "\u{2800}", "msg", "bob", "é", "#a", "-"];
         let piece = prop_oneof![
             4 => prop::sample::select(pieces).prop_map(str::to_owned),
             1 => any::<String>(),
@@ -326,7 +339,7 @@ mod tests {
         #[test]
         fn nothing_is_added_to_a_message_or_lost_of_it(line in lines()) {
             match Message::read(&line) {
-                Message::Blank => prop_assert_eq!(line.trim(), ""),
+                Message::Blank => prop_assert!(is_blank(&line)),
                 Message::Text(text) => {
                     let slash = if line.starts_with('/') { "/" } else { "" };
                     prop_assert_eq!([slash, text].concat(), line);
@@ -336,7 +349,8 @@ mod tests {
                     prop_assert!(!has_white_space(name));
                     prop_assert_eq!(arguments.trim(), arguments);
                     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-                    prop_assert_eq!(words(&format!("{name} {arguments}")), words(&line[1..]));
+                    let given = line[1..].trim_end_matches(is_blank_sign);
+                    prop_assert_eq!(words(&format!("{name} {arguments}")), words(given));
                 }
             }
         }

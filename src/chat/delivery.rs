@@ -18,6 +18,9 @@ pub trait Delivery {
     /// A line to one member that somebody else caused: skipped when its outbox is full.
     fn tell(&mut self, member: Slot, line: &Line<'_>);
 
+    /// A line to each of these members that somebody else caused: skipped where an outbox is full.
+    fn tell_all(&mut self, members: &[Slot], line: &Line<'_>);
+
     /// A line to all of a room but those of `except`, who need not be in it.
     fn tell_room(&mut self, room: RoomId, except: &[Slot], line: &Line<'_>);
 
@@ -26,6 +29,13 @@ pub trait Delivery {
 
     /// `member` receives nothing more that is told to `room`.
     fn left(&mut self, room: RoomId, member: Slot);
+
+    /// Whether the member can still receive anything: its output is open, and its connection has not failed.
+    fn is_reachable(&self, member: Slot) -> bool;
+
+    /// Whether more lines of an answer under way may be made for the member: few bytes of it wait in its outbox, and
+    /// this turn has work left to give.
+    fn takes_more(&self, member: Slot) -> bool;
 
     /// The member's lines are worded in this style from now on.
     fn restyle(&mut self, member: Slot, style: super::Style);

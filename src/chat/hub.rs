@@ -1,7 +1,6 @@
 //! The hub: the one owner of people and rooms, and the way into chat.
 //!
-//! Invariants: a person in a room stands in that room's list of members at the place it knows, and nowhere else;
-//! a room has a member; names are unique without case; [`Delivery`] is told of every joining and leaving, in the
+//! Invariants: a person in a room stands in that room's list of members, and nowhere else; a room has a member; names are unique without case; [`Delivery`] is told of every joining and leaving, in the
 //! order in which they happen. Each message that is refused gets one `!!` line and changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,10 +10,11 @@ use smallvec::SmallVec;
 use super::command::{self, Call, Message, Refusal};
 use super::ignores::Ignores;
 use super::leavers::Leavers;
+use super::long_answer::{Listing, LongAnswer};
 use super::names::Folded;
 use super::people::People;
-use super::person::{Absence, Contact, Membership, Person};
-use super::presence::Deadlines;
+use super::person::{Absence, Contact, Person};
+use super::presence::{Arrivals, Deadlines};
 use super::room::{Room, Rooms};
 use super::{Delivery, Line, Nick, RoomId, RoomName, Style, json};
 use crate::id::{ConnId, Slot};
@@ -65,12 +65,15 @@ pub struct Hub {
     pub(super) people: People,
     pub(super) rooms: Rooms,
     pub(super) deadlines: Deadlines,
+    pub(super) arrivals: Arrivals,
     pub(super) leavers: Leavers,
     pub(super) ignores: Ignores,
     /// Names that nobody may take.
     pub(super) barred: BTreeSet<Folded>,
     /// Those who are away.
     pub(super) absences: BTreeMap<Slot, Absence>,
+    /// Answers under way, of people who have not taken all of them yet; at most one for each.
+    pub(super) answers: BTreeMap<Slot, LongAnswer>,
 }
 
 impl Hub {
@@ -82,10 +85,12 @@ impl Hub {
             people: People::default(),
             rooms: Rooms::default(),
             deadlines: Deadlines::new(),
+            arrivals: Arrivals::new(),
             leavers: Leavers::default(),
             ignores: Ignores::default(),
             barred: BTreeSet::new(),
             absences: BTreeMap::new(),
+            answers: BTreeMap::new(),
         }
     }
 
@@ -94,7 +99,8 @@ impl Hub {
         self.rules = rules;
     }
 
-    /// Somebody arrives: gets the message of the day, a guest's name and the greeting, and is in the lobby.
+    /// Somebody arrives: gets the message of the day, a guest's name and the greeting, and is in the lobby, where it is
+    /// announced later.
     ///
     /// # Panics
     ///
@@ -103,25 +109,13 @@ impl Hub {
         self.announce_leavers(now, out);
         let nick = Nick::guest(id);
         self.people.insert(member, Person::new(id, nick, now));
-        for line in &self.rules.motd {
-            out.answer(member, &Line::Notice(line));
-        }
-        let room = self.join(member, self.rules.lobby, now, out);
-        let room = &self.rooms[room];
-        let greeting = format!(
-            "{}: you are {nick} in {} ({} here). /help lists the commands.",
-            self.rules.server_name,
-            room.name,
-            room.members.len()
-        );
-        out.answer(member, &Line::Notice(&greeting));
-        if let Some(topic) = &room.topic {
-            out.answer(member, &Line::Notice(&format!("topic: {topic}")));
-        }
+        self.join(member, self.rules.lobby, now, out);
+        self.queue_arrival(Contact { id, slot: member }, now, out);
+        self.begin_answer(member, Listing::greeting(), out);
     }
 
-    /// One message of a person: plain text, a command, or an object in JSON mode, scrubbed and without its end. Does
-    /// nothing for a slot that is nobody's.
+    /// One message of a person, without its end: plain text or a command, scrubbed, or in JSON mode an object as it
+    /// arrived. Does nothing for a slot that is nobody's.
     pub fn message(&mut self, member: Slot, text: &str, now: Now, out: &mut impl Delivery) -> Outcome {
         self.announce_leavers(now, out);
         let Some(person) = self.people.get_mut(member) else { return Outcome::Continue };
@@ -134,7 +128,7 @@ impl Hub {
                 Message::Command { name, arguments } => {
                     command::run(&mut Call { hub: self, member, now, out }, name, arguments)
                 }
-                Message::Text(text) => self.say(member, text, out),
+                Message::Text(text) => self.say(member, text, now, out),
             }
         };
         done.unwrap_or_else(|Refusal(why)| {
@@ -145,10 +139,18 @@ impl Hub {
 
     /// Plain text, to the active room. This is the path of nearly every message: two look-ups by index, nothing
     /// on the heap, and two look-ups in a tree once anybody is ignored.
-    fn say(&self, member: Slot, text: &str, out: &mut impl Delivery) -> Result<Outcome, Refusal> {
+    fn say(
+        &mut self,
+        member: Slot,
+        text: &str,
+        now: Now,
+        out: &mut impl Delivery,
+    ) -> Result<Outcome, Refusal> {
         let person = &self.people[member];
         person.check_voice()?;
-        self.say_in(person.active_room()?, member, text, out);
+        let room = person.active_room()?;
+        self.introduce(member, room, now, out);
+        self.say_in(room, member, text, out);
         Ok(Outcome::Continue)
     }
 
@@ -194,9 +196,8 @@ impl Hub {
     /// The operator speaks to everybody.
     pub fn operator_says(&mut self, text: &str, now: Now, out: &mut impl Delivery) {
         self.announce_leavers(now, out);
-        for member in self.people.slots() {
-            out.tell(member, &Line::Operator(text));
-        }
+        let everybody: Vec<Slot> = self.people.slots().collect();
+        out.tell_all(&everybody, &Line::Operator(text));
     }
 
     /// Whether nobody may take this name from now on, compared without case. Whoever has it keeps it.
@@ -258,15 +259,25 @@ impl Hub {
     /// Puts somebody into a room it is not in, opened if need be, and tells the others.
     pub(super) fn join(&mut self, member: Slot, name: RoomName, now: Now, out: &mut dyn Delivery) -> RoomId {
         let id = self.rooms.named(&name).unwrap_or_else(|| self.rooms.open(name));
-        let room = &mut self.rooms[id];
-        let place = room.add(member);
-        let (name, crowd) = (room.name, room.members.len());
+        self.rooms.add(id, member, &self.people);
+        let (name, crowd) = (self.rooms[id].name, self.rooms[id].members.len());
         let person = &mut self.people[member];
-        person.rooms.add(Membership { room: id, place });
+        person.rooms.add(id);
         let (who, by) = (person.nick, Contact { id: person.id, slot: member });
         out.joined(id, member);
-        self.announce(id, &Line::Joined { room: &name, who: &who }, by, crowd, now, out);
+        self.announce(id, &Line::Joined { room: &name, who: &who }, by, &[], crowd, now, out);
         id
+    }
+
+    /// Gives a person a name that nobody else has, and its place by that name in each of its rooms.
+    pub(super) fn rename(&mut self, member: Slot, nick: Nick) {
+        for room in self.people[member].rooms.ids() {
+            self.rooms.remove(room, member, &self.people);
+        }
+        self.people.rename(member, nick);
+        for room in self.people[member].rooms.ids() {
+            self.rooms.add(room, member, &self.people);
+        }
     }
 
     /// Takes somebody out of a room it is in and tells the others.
@@ -275,18 +286,17 @@ impl Hub {
         let (who, by, name) = (person.nick, Contact { id: person.id, slot: member }, self.rooms[id].name);
         let crowd = self.take_out(member, id, out);
         if crowd > 1 {
-            self.announce(id, &Line::Left { room: &name, who: &who, reason }, by, crowd, now, out);
+            self.announce(id, &Line::Left { room: &name, who: &who, reason }, by, &[], crowd, now, out);
         }
     }
 
     /// Takes somebody out of a room it is in, and ends the room after its last member. Gives how many were in it.
     pub(super) fn take_out(&mut self, member: Slot, id: RoomId, out: &mut dyn Delivery) -> usize {
-        let Some(membership) = self.people[member].rooms.remove(id) else { return 0 };
-        let room = &mut self.rooms[id];
-        let crowd = room.members.len();
-        if let Some(moved) = room.remove(membership.place) {
-            self.people[moved].rooms.set_place(id, membership.place);
+        if !self.people[member].rooms.remove(id) {
+            return 0;
         }
+        let crowd = self.rooms[id].members.len();
+        self.rooms.remove(id, member, &self.people);
         out.left(id, member);
         if crowd == 1 {
             self.forget_tally(id);
@@ -353,6 +363,7 @@ impl<'a> From<&'a Room> for RoomSummary<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::cmp::Reverse;
     use std::collections::BTreeSet;
     use std::time::Duration;
 
@@ -378,7 +389,7 @@ mod tests {
     fn the_room_hears_who_comes_speaks_and_goes() {
         play(
             "alice is here
-            bob enters
+            bob arrives
             alice sees 12:34 #lobby --> guest-2
             bob sees -- chatops: you are guest-2 in #lobby (2 here). /help lists the commands.
             alice says hi
@@ -415,8 +426,8 @@ mod tests {
             bob says /rooms
             bob sees -- 2 rooms: #lobby (1) #ops (1)",
         );
-        assert_eq!(stage.hub.leave(Slot(0), String::new(), &mut stage.ears), None);
-        let nick = stage.hub.leave(stage.slot("bob"), String::new(), &mut stage.ears);
+        assert_eq!(stage.hub.leave(Slot(0), String::new(), None, &mut stage.ears), None);
+        let nick = stage.hub.leave(stage.slot("bob"), String::new(), None, &mut stage.ears);
         assert_eq!(nick, Some(Nick::parse("Alice").unwrap()));
         assert_eq!((stage.hub.people_count(), stage.hub.room_count()), (0, 0));
     }
@@ -472,7 +483,7 @@ mod tests {
         let more = lines[100].strip_prefix("-- and ").unwrap().strip_suffix(" more").unwrap();
         assert_eq!(named.count() + more.parse::<usize>().unwrap(), count as usize);
         for number in (1..=count).rev().step_by(2).chain((1..=count).step_by(2)) {
-            stage.hub.leave(Slot(number), String::new(), &mut stage.ears);
+            stage.hub.leave(Slot(number), String::new(), None, &mut stage.ears);
         }
         assert_eq!((stage.hub.people_count(), stage.hub.room_count()), (0, 0));
     }
@@ -516,7 +527,7 @@ mod tests {
         match act {
             Act::Enter if stage.hub.people_count() < SLOTS as usize => drop(stage.enter("somebody")),
             Act::Enter => {}
-            Act::Leave(slot) => drop(stage.hub.leave(Slot(slot), "gone".to_owned(), &mut stage.ears)),
+            Act::Leave(slot) => drop(stage.hub.leave(Slot(slot), "gone".to_owned(), None, &mut stage.ears)),
             Act::Mute(slot, on) => stage.hub.mute(Slot(slot), on),
             Act::Pass(seconds) => stage.pass(Duration::from_secs(seconds)),
             Act::Say(slot, text) => {
@@ -553,7 +564,7 @@ mod tests {
             assert!(hub.ignores.of(slot).len() <= hub.rules.ignores_per_client as usize);
             for room in person.rooms.ids() {
                 assert!(members.entry(room).or_default().insert(slot), "{slot:?} is in {room:?} twice");
-                let place = person.rooms.place(room).unwrap() as usize;
+                let place = hub.rooms[room].place_of(&person.nick.folded(), &hub.people);
                 assert_eq!(hub.rooms[room].members[place], slot);
             }
         }
@@ -571,6 +582,12 @@ mod tests {
             due.extend(hub.rooms[id].tally.as_ref().map(|tally| (tally.due, id)));
         }
         assert_eq!(due, hub.deadlines);
+        let sizes: Vec<_> = hub.rooms.by_size_after(None).collect();
+        assert_eq!(sizes.len(), hub.room_count());
+        for (Reverse(size), name) in sizes {
+            assert_eq!(hub.rooms[hub.rooms.named_folded(&name).unwrap()].members.len(), size);
+        }
+        assert!(hub.answers.keys().all(|slot| hub.people.get(*slot).is_some()));
     }
 
     proptest! {

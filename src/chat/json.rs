@@ -5,8 +5,6 @@
 //! the active one, or `{"kind":"command","text":"/who"}`. Anything else is refused, a key too many as well: a slip in
 //! `room` must not send a text elsewhere.
 
-use std::borrow::Cow;
-
 use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -14,7 +12,7 @@ use super::command::{self, Answer, Call, Message, Refusal};
 use super::handlers::rooms::own_room;
 use super::{Line, Outcome, wording};
 use crate::time::WallTime;
-use crate::wire::text::scrub;
+use crate::wire::text::{is_blank, scrub};
 
 /// Bytes that an object adds to the text in it at most, as [`Line::WORDS_MAX`] has it for text.
 pub const WORDS_MAX: usize = 192;
@@ -25,8 +23,6 @@ pub const GROWTH_MAX: usize = 2;
 const VERSION: u8 = 1;
 /// What is wrong with a request is said in so many characters at most: they may repeat all of it.
 const WRONG_CHARS_MAX: usize = 120;
-/// What [`scrub`] shows instead of LF and CR.
-const LINE_ENDS: [char; 2] = ['␊', '␍'];
 /// What a program may send, for the refusal of all else.
 const USAGE: &str = r#"send {"kind":"say","text":"…"} or {"kind":"command","text":"/set mode text"}"#;
 
@@ -60,7 +56,7 @@ enum Request {
     },
 }
 
-/// Text out of an object. Its escapes can spell what no message has as it arrives: it is scrubbed once more.
+/// Text out of an object, scrubbed: its escapes are decoded first, so that they and raw characters are judged together.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
 struct Clean(String);
@@ -132,20 +128,21 @@ const fn kind(line: &Line<'_>) -> &'static str {
     }
 }
 
-/// Does what one message of a program asks for.
+/// Does what one message of a program asks for. The message is as it arrived, in UTF-8 and not scrubbed.
 pub(super) fn run(call: &mut Call<'_>, message: &str) -> Answer {
-    let message = with_line_ends(message);
+    let message = message.strip_prefix('\u{FEFF}').unwrap_or(message);
     if message.trim().is_empty() {
         return Ok(Outcome::Continue);
     }
-    match read(&message)? {
-        Request::Say { text, .. } if text.0.trim().is_empty() => Ok(Outcome::Continue),
+    match read(message)? {
+        Request::Say { text, .. } if is_blank(&text.0) => Ok(Outcome::Continue),
         Request::Say { room, text } => {
             call.person().check_voice()?;
             let room = match room {
                 Some(name) => own_room(call, &name.0)?,
                 None => call.active_room()?,
             };
+            call.hub.introduce(call.member, room, call.now, call.out);
             call.hub.say_in(room, call.member, &text.0, call.out);
             Ok(Outcome::Continue)
         }
@@ -170,8 +167,14 @@ fn read(message: &str) -> Result<Request, Refusal> {
         if error.is_data() {
             return format!("that is no request: {}; {USAGE}", what_is_wrong(&error)).into();
         }
-        format!("that cannot be read as JSON, at byte {} of it; {USAGE}", error.column()).into()
+        format!("that cannot be read as JSON, at byte {} of it; {USAGE}", place(&error, message)).into()
     })
+}
+
+/// Where in a message of one or several lines an error is, in bytes from 1.
+fn place(error: &serde_json::Error, message: &str) -> usize {
+    let lines = message.split_inclusive('\n').take(error.line().saturating_sub(1));
+    lines.map(str::len).sum::<usize>() + error.column()
 }
 
 fn no_object() -> Refusal {
@@ -184,21 +187,6 @@ fn what_is_wrong(error: &serde_json::Error) -> String {
     let words = words.rsplit_once(" at line ").map_or(words.as_str(), |(words, _)| words);
     let words: String = words.chars().take(WRONG_CHARS_MAX).collect();
     scrub(words.as_bytes()).text.into_owned()
-}
-
-/// An object may go over several lines where a line end does not end a message. Those between its tokens came here as
-/// their stand-ins, and are white space again; one within a string is text.
-fn with_line_ends(message: &str) -> Cow<'_, str> {
-    if !message.contains(LINE_ENDS) {
-        return Cow::Borrowed(message);
-    }
-    let (mut is_string, mut is_escaped) = (false, false);
-    let restored = message.chars().map(|c| {
-        is_string ^= c == '"' && !is_escaped;
-        is_escaped = c == '\\' && !is_escaped;
-        if !is_string && LINE_ENDS.contains(&c) { ' ' } else { c }
-    });
-    Cow::Owned(restored.collect())
 }
 
 #[cfg(test)]
@@ -279,8 +267,8 @@ mod tests {
             bob says {"kind":"say","text":"/who \u00fcber"}
             alice sees 12:34 #lobby <bob> /who über
             bob says {"kind":"say","text":" "}
+            bob says {"kind":"say","text":"\u2800"}
             bob says
-            bob says ␊␍␊
             bob says {"kind":"command","text":"/join #ops"}
             bob sees {"v":1,"kind":"notice","time":"1970-01-01T00:00:00.000Z","text":"you are in #ops (1 here)"}
             bob says {"kind":"say","room":"LOBBY","text":"one"}
@@ -311,13 +299,70 @@ mod tests {
 
     #[test]
     fn line_ends_between_tokens_are_white_space() {
-        let text = |message: &str| match read(&with_line_ends(&scrub(message.as_bytes()).text)) {
+        let text = |message: &str| match read(message) {
             Ok(Request::Say { text: Clean(text), .. }) => Some(text),
             _ => None,
         };
-        let pretty = "{\r\n  \"kind\": \"say\",\n  \"text\": \"␊ \\\"␊\\\\\"\n}";
+        let pretty = "{\r\n  \"kind\": \"say\",\n\t\"text\": \"␊ \\\"␊\\\\\"\n}";
         assert_eq!(text(pretty).as_deref(), Some("␊ \"␊\\"));
-        assert_eq!(text("{\"kind\":\"say\",␊\"text\":\"a\"}").as_deref(), Some("a"));
+        assert_eq!(text("{\"kind\":\"say\",␊\"text\":\"a\"}"), None);
+    }
+
+    #[test]
+    fn escapes_are_decoded_before_text_is_judged() {
+        let text = |message: &str| match read(message) {
+            Ok(Request::Say { text: Clean(text), .. }) => text,
+            other => panic!("{other:?}"),
+        };
+        let say = |text: &str| format!(r#"{{"kind":"say","text":"{text}"}}"#);
+        // Emoji as escaped surrogates with a raw joiner between them, and the other way round.
+        let coder = "👩\u{200D}💻";
+        for spelling in [
+            "\\uD83D\\uDC69\u{200D}\\uD83D\\uDCBB",
+            "👩\\u200D💻",
+            "\\uD83D\\uDC69\\u200d\\uD83D\\uDCBB",
+            "👩\u{200D}\\uD83D\\uDCBB",
+        ] {
+            assert_eq!(text(&say(spelling)), coder, "{spelling}");
+        }
+        assert_eq!(text(&say("\\u0645\\u06cc\u{200C}\\u062e")), "می\u{200C}خ");
+        assert_eq!(text(&say("a\u{200D}\\u0062")), "a\u{FFFD}b");
+        assert_eq!(text(&say("a\\u200Db")), "a\u{FFFD}b");
+        assert_eq!(
+            text(&say("e\u{301}\u{301}\\u0301\\u0301\u{301}")),
+            "e\u{301}\u{301}\u{301}\u{301}\u{FFFD}"
+        );
+        assert_eq!(text(&say("a\u{7F}\u{9B}\\u007f\\u009b")), "a␡\u{FFFD}␡\u{FFFD}");
+    }
+
+    #[test]
+    fn a_raw_control_byte_in_a_string_is_refused() {
+        for control in '\0'..'\u{20}' {
+            let message = format!(r#"{{"kind":"say","text":"a{control}b"}}"#);
+            let Err(Refusal(why)) = read(&message) else { panic!("U+{:04X}", u32::from(control)) };
+            assert!(why.contains("cannot be read as JSON, at byte"), "{why}");
+            let escaped = format!(r#"{{"kind":"say","text":"a\u{:04x}b"}}"#, u32::from(control));
+            assert!(read(&escaped).is_ok(), "U+{:04X}", u32::from(control));
+        }
+    }
+
+    #[test]
+    fn the_place_of_an_error_counts_from_the_start_of_the_message() {
+        let Err(Refusal(why)) = read("{\n\"kind\":\"say\",\nx}") else { panic!("it is no JSON") };
+        assert!(why.contains("at byte 17 of it"), "{why}");
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_an_object_is_dropped() {
+        play(
+            "alice is here
+            bob is here
+            bob says /set mode json
+            bob sees {\"v\":1,\"kind\":\"notice\",\"time\":\"1970-01-01T00:00:00.000Z\",\"text\":\"mode is json\"}
+            bob says \u{FEFF}{\"kind\":\"say\",\"text\":\"hi\"}
+            alice sees 12:34 #lobby <bob> hi
+            bob says \u{FEFF}",
+        );
     }
 
     #[test]

@@ -22,21 +22,42 @@ struct Leaver {
     who: Nick,
     by: Contact,
     reason: String,
+    /// People who ignore the leaver, and what they read instead of words of its own.
+    ignorers: Vec<Slot>,
+    without_words: &'static str,
 }
 
 impl Hub {
     /// Somebody is gone, for a reason that the rooms are to read: out of every room, and the name is free. Returns the
     /// name, or nothing for a slot that is nobody's. The rooms are told by [`Hub::announce_leavers`].
-    pub fn leave(&mut self, member: Slot, reason: String, out: &mut impl Delivery) -> Option<Nick> {
+    ///
+    /// If the reason has words of the person's own, people who ignore it read `without_words` instead.
+    pub fn leave(
+        &mut self,
+        member: Slot,
+        reason: String,
+        without_words: Option<&'static str>,
+        out: &mut impl Delivery,
+    ) -> Option<Nick> {
         while let Some(room) = self.people.get(member)?.rooms.first() {
+            let is_unheard = self.is_unheard(member, room);
             let crowd = self.take_out(member, room, out);
-            self.leavers.rooms.push((room, self.leavers.people.len(), crowd));
+            if !is_unheard {
+                self.leavers.rooms.push((room, self.leavers.people.len(), crowd));
+            }
         }
         let person = self.people.remove(member)?;
+        let mut ignorers = self.ignores.ignorers(&person).concat();
+        // Of two lists; some people are in both.
+        ignorers.sort_unstable();
+        ignorers.dedup();
+        let (ignorers, without_words) =
+            without_words.map_or_else(Default::default, |words| (ignorers, words));
         self.absences.remove(&member);
+        self.answers.remove(&member);
         self.ignores.forget(member, person.id);
         let by = Contact { id: person.id, slot: member };
-        self.leavers.people.push(Leaver { who: person.nick, by, reason });
+        self.leavers.people.push(Leaver { who: person.nick, by, reason, ignorers, without_words });
         Some(person.nick)
     }
 
@@ -52,8 +73,15 @@ impl Hub {
         for (room, leaver, crowd) in rooms.drain(..) {
             // None was opened since then, so it is the same room, or one that ended with the last of them.
             let Some(name) = self.rooms.get(room).map(|room| room.name) else { continue };
-            let Leaver { who, by, reason } = &people[leaver];
-            self.announce(room, &Line::Left { room: &name, who, reason }, *by, crowd, now, out);
+            let Leaver { who, by, reason, ignorers, without_words } = &people[leaver];
+            self.announce(room, &Line::Left { room: &name, who, reason }, *by, ignorers, crowd, now, out);
+            if crowd <= self.rules.presence_max as usize {
+                let line = Line::Left { room: &name, who, reason: without_words };
+                let is_in_it =
+                    |slot: &&Slot| self.people.get(**slot).is_some_and(|person| person.rooms.contains(room));
+                let ignorers: Vec<Slot> = ignorers.iter().filter(is_in_it).copied().collect();
+                out.tell_all(&ignorers, &line);
+            }
         }
         people.clear();
         self.leavers = Leavers { people, rooms };
@@ -110,7 +138,7 @@ mod tests {
 
     #[test]
     fn all_that_the_hub_says_comes_behind_them() {
-        for act in ["dave enters", "operator says hello", "bob says hi"] {
+        for act in ["dave arrives", "operator says hello", "bob says hi"] {
             let mut stage = Stage::new(rules());
             stage.play("alice is here\n bob is here\n carol is here");
             stage.goes_with_others("alice", "quit");

@@ -15,6 +15,7 @@ mod ignores;
 pub mod json;
 mod leavers;
 pub mod line;
+mod long_answer;
 pub mod names;
 mod people;
 mod person;

@@ -23,6 +23,8 @@ pub(super) struct Person {
     pub(super) heard: Tenth,
     pub(super) style: Style,
     pub(super) is_muted: bool,
+    /// Its arrival was announced in the lobby, or the time for that is over.
+    pub(super) is_announced: bool,
     /// Who last said something to this person alone, for `/reply`.
     pub(super) correspondent: Option<Contact>,
     pub(super) rooms: RoomList,
@@ -38,6 +40,7 @@ impl Person {
             heard: now.moment.into(),
             style: Style::default(),
             is_muted: false,
+            is_announced: false,
             correspondent: None,
             rooms: RoomList::default(),
         }
@@ -73,23 +76,16 @@ pub(super) struct Contact {
     pub(super) slot: Slot,
 }
 
-/// A room that a person is in, and the person's place in that room's list of members.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Membership {
-    pub(super) room: RoomId,
-    pub(super) place: u32,
-}
-
 /// The rooms of one person, in the order in which they became active; the last is the active one.
 ///
-/// Most people are in the lobby and perhaps in one other room, and so need no list on the heap.
+/// Most people are in the lobby and perhaps in a few other rooms, and so need no list on the heap.
 #[derive(Debug, Default)]
-pub(super) struct RoomList(SmallVec<[Membership; 2]>);
+pub(super) struct RoomList(SmallVec<[RoomId; 4]>);
 
 impl RoomList {
     /// The room that plain text goes to.
     pub(super) fn active(&self) -> Option<RoomId> {
-        self.0.last().map(|membership| membership.room)
+        self.0.last().copied()
     }
 
     /// The room that was active longest ago.
@@ -99,7 +95,7 @@ impl RoomList {
 
     /// All rooms, the active one last.
     pub(super) fn ids(&self) -> impl Iterator<Item = RoomId> {
-        self.0.iter().map(|membership| membership.room)
+        self.0.iter().copied()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -111,35 +107,21 @@ impl RoomList {
     }
 
     /// Adds a room that is not in the list; it becomes the active one.
-    pub(super) fn add(&mut self, membership: Membership) {
-        self.0.push(membership);
+    pub(super) fn add(&mut self, room: RoomId) {
+        self.0.push(room);
     }
 
-    /// Takes a room out. After the active one, the one active before it is active.
-    pub(super) fn remove(&mut self, room: RoomId) -> Option<Membership> {
-        let index = self.0.iter().position(|membership| membership.room == room)?;
-        Some(self.0.remove(index))
+    /// Takes a room out; `false` if it is not in the list. After the active one, the one active before it is active.
+    pub(super) fn remove(&mut self, room: RoomId) -> bool {
+        let place = self.ids().position(|id| id == room);
+        place.map(|place| self.0.remove(place)).is_some()
     }
 
     /// Makes a room of the list the active one; does nothing for another.
     pub(super) fn activate(&mut self, room: RoomId) {
-        if let Some(membership) = self.remove(room) {
-            self.add(membership);
+        if self.remove(room) {
+            self.add(room);
         }
-    }
-
-    /// Notes that the person now stands at another place in a room's list of members.
-    pub(super) fn set_place(&mut self, room: RoomId, place: u32) {
-        if let Some(membership) = self.0.iter_mut().find(|membership| membership.room == room) {
-            membership.place = place;
-        }
-    }
-
-    /// The person's place in the list of members of `room`.
-    #[cfg(test)]
-    pub(super) fn place(&self, room: RoomId) -> Option<u32> {
-        let mut all = self.0.iter();
-        all.find(|membership| membership.room == room).map(|membership| membership.place)
     }
 }
 
@@ -154,7 +136,7 @@ mod tests {
     fn list(ids: &[u32]) -> RoomList {
         let mut list = RoomList::default();
         for &id in ids {
-            list.add(Membership { room: RoomId(id), place: id * 10 });
+            list.add(RoomId(id));
         }
         list
     }
@@ -178,20 +160,11 @@ mod tests {
     #[test]
     fn leaving_the_active_room_makes_the_one_before_it_active() {
         let mut list = list(&[1, 2, 3]);
-        assert_eq!(list.remove(RoomId(2)).map(|gone| gone.place), Some(20));
-        assert_eq!(list.remove(RoomId(3)).map(|gone| gone.place), Some(30));
+        assert!(list.remove(RoomId(2)));
+        assert!(list.remove(RoomId(3)));
         assert_eq!((list.active(), list.len()), (Some(RoomId(1)), 1));
-        assert_eq!(list.remove(RoomId(3)), None);
+        assert!(!list.remove(RoomId(3)));
         list.remove(RoomId(1));
         assert_eq!((list.active(), list.len()), (None, 0));
-    }
-
-    #[test]
-    fn places_follow_their_room() {
-        let mut list = list(&[1, 2]);
-        list.set_place(RoomId(1), 7);
-        list.set_place(RoomId(2), 8);
-        list.set_place(RoomId(3), 9);
-        assert_eq!([1, 2, 3].map(|id| list.place(RoomId(id))), [Some(7), Some(8), None]);
     }
 }

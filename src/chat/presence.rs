@@ -3,8 +3,10 @@
 //! A room has a deadline only while something is counted, so idle rooms cost no timer. Deadlines are kept in an
 //! ordered set: they fall due in the same order in every run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
+
+use smallvec::SmallVec;
 
 use super::person::Contact;
 use super::{Delivery, Hub, Line, RoomId, RoomName};
@@ -17,6 +19,16 @@ const PRESENCE_PERIOD: Duration = Duration::from_secs(10);
 const PRESENCE_QUIET: Duration = Duration::from_millis(300);
 /// How long that is waited for.
 const PRESENCE_DELAY: Duration = Duration::from_secs(2);
+
+/// A newcomer that says nothing in the lobby is announced there after this time.
+const ARRIVAL_DELAY: Duration = Duration::from_secs(2);
+/// Newcomers that are announced in one turn.
+const ARRIVALS_A_TURN: usize = 64;
+/// Arrivals that wait to be announced. Over this number the oldest one is announced at once.
+const ARRIVALS_MAX: usize = 65_536;
+
+/// Newcomers that are not announced yet, and when each is due. Some have gone or were announced since.
+pub(super) type Arrivals = VecDeque<(Moment, Contact)>;
 
 /// When the tallies of rooms fall due.
 pub(super) type Deadlines = BTreeSet<(Moment, RoomId)>;
@@ -56,22 +68,81 @@ impl Tally {
 }
 
 impl Hub {
+    /// Announces a newcomer in the lobby later: many connections are probes, or scripts that post one line.
+    pub(super) fn queue_arrival(&mut self, newcomer: Contact, now: Now, out: &mut dyn Delivery) {
+        if self.arrivals.len() >= ARRIVALS_MAX {
+            self.announce_next_arrival(now, out);
+        }
+        self.arrivals.push_back((now.moment + ARRIVAL_DELAY, newcomer));
+    }
+
+    /// Announces a newcomer that is about to say something in the lobby.
+    pub(super) fn introduce(&mut self, member: Slot, room: RoomId, now: Now, out: &mut dyn Delivery) {
+        if !self.people[member].is_announced && self.is_lobby(room) {
+            self.announce_arrival(member, now, out);
+        }
+    }
+
+    /// Announces a newcomer in the lobby, by the name that it has now, unless it was announced or is elsewhere.
+    pub(super) fn announce_arrival(&mut self, member: Slot, now: Now, out: &mut dyn Delivery) {
+        let Some(person) = self.people.get_mut(member) else { return };
+        if std::mem::replace(&mut person.is_announced, true) {
+            return;
+        }
+        let (who, by) = (person.nick, Contact { id: person.id, slot: member });
+        let Some(room) = self.rooms.named(&self.rules.lobby) else { return };
+        if self.people[member].rooms.contains(room) {
+            let (name, crowd) = (self.rooms[room].name, self.rooms[room].members.len());
+            self.announce(room, &Line::Joined { room: &name, who: &who }, by, &[], crowd, now, out);
+        }
+    }
+
+    /// Takes the next newcomer, and announces it; `false` if it was announced already or has gone.
+    fn announce_next_arrival(&mut self, now: Now, out: &mut dyn Delivery) -> bool {
+        let newcomer = self.arrivals.pop_front().and_then(|(_, newcomer)| self.slot_of(newcomer));
+        let Some(member) = newcomer.filter(|member| !self.people[*member].is_announced) else { return false };
+        self.announce_arrival(member, now, out);
+        true
+    }
+
+    fn announce_arrivals(&mut self, now: Now, out: &mut dyn Delivery) {
+        let mut announced = 0;
+        while announced < ARRIVALS_A_TURN && self.arrivals.front().is_some_and(|(due, _)| *due <= now.moment)
+        {
+            announced += usize::from(self.announce_next_arrival(now, out));
+        }
+    }
+
+    fn is_lobby(&self, room: RoomId) -> bool {
+        self.rooms.named(&self.rules.lobby) == Some(room)
+    }
+
+    /// Whether the room is the lobby and this member is not announced there yet: then no line there is about it.
+    pub(super) fn is_unheard(&self, member: Slot, room: RoomId) -> bool {
+        self.people.get(member).is_some_and(|person| !person.is_announced) && self.is_lobby(room)
+    }
+
     /// Tells a room that `by` joined it, left it or was renamed, or counts it when the room is a crowd of more
-    /// than `presence_max`, the one who comes or goes included. Whoever is alone in it is told nothing.
+    /// than `presence_max`, the one who comes or goes included. A person alone in it is told nothing, and `by` and
+    /// `ignorers` read nothing of it but in sums. Nothing is said of a newcomer whose arrival is not announced yet.
+    #[expect(clippy::too_many_arguments, reason = "what a line of presence is about, one by one")]
     pub(super) fn announce(
         &mut self,
         room: RoomId,
         line: &Line<'_>,
         by: Contact,
+        ignorers: &[Slot],
         crowd: usize,
         now: Now,
         out: &mut dyn Delivery,
     ) {
-        if crowd <= 1 {
+        if crowd <= 1 || self.slot_of(by).is_some_and(|member| self.is_unheard(member, room)) {
             return;
         }
         if crowd <= self.rules.presence_max as usize {
-            out.tell_room(room, &[by.slot], line);
+            let mut excluded: SmallVec<[Slot; 4]> = SmallVec::from_slice(&[by.slot]);
+            excluded.extend_from_slice(ignorers);
+            out.tell_room(room, &excluded, line);
             return;
         }
         let not_before = self.rooms[room].presence_told.map_or(now.moment, |told| told + PRESENCE_PERIOD);
@@ -95,13 +166,16 @@ impl Hub {
     /// When [`Hub::handle_timeout`] has something to do next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Moment> {
-        self.deadlines.first().map(|(due, _)| *due)
+        let tally = self.deadlines.first().map(|(due, _)| *due);
+        self.arrivals.front().map(|(due, _)| *due).into_iter().chain(tally).min()
     }
 
-    /// Tells a room whose time has come what it has counted. One at a call: most people are in the lobby and another
-    /// room, and what a crowd is to get should be on its way before the next line for it takes memory of its own.
+    /// Announces newcomers, and tells a room whose time has come what it has counted. One room at a call: most people are
+    /// in the lobby and another room, and what a crowd is to get should be on its way before the next line for it takes
+    /// memory of its own.
     pub fn handle_timeout(&mut self, now: Now, out: &mut impl Delivery) {
         self.announce_leavers(now, out);
+        self.announce_arrivals(now, out);
         let Some(&(due, room)) = self.deadlines.first() else { return };
         if due > now.moment {
             return;
@@ -143,11 +217,11 @@ mod tests {
             a sees 12:34 #lobby -- d is now dd
             b sees 12:34 #lobby -- d is now dd
             c sees 12:34 #lobby -- d is now dd
-            e enters
+            e arrives
             e sees -- chatops: you are guest-5 in #lobby (5 here). /help lists the commands.
             e says /nick e
             e sees -- you are now e
-            f enters
+            f arrives
             f sees -- chatops: you are guest-6 in #lobby (6 here). /help lists the commands.
             a goes quit
             1 s pass
@@ -175,7 +249,7 @@ mod tests {
     #[test]
     fn nobody_is_told_what_it_did_itself() {
         play_with_four(
-            "e enters
+            "e arrives
             e sees -- chatops: you are guest-5 in #lobby (5 here). /help lists the commands.
             e says /nick e
             e sees -- you are now e
@@ -190,7 +264,7 @@ mod tests {
     #[test]
     fn a_successor_in_the_slot_is_somebody_else() {
         play_with_four(
-            "e enters
+            "e arrives
             e sees -- chatops: you are guest-5 in #lobby (5 here). /help lists the commands.
             e says /leave
             e sees -- you left #lobby; you are in no room: /join #ROOM
@@ -199,12 +273,12 @@ mod tests {
             a sees 12:34 #lobby <-- d (quit)
             b sees 12:34 #lobby <-- d (quit)
             c sees 12:34 #lobby <-- d (quit)
-            f enters
+            f arrives
             a sees 12:34 #lobby --> guest-6
             b sees 12:34 #lobby --> guest-6
             c sees 12:34 #lobby --> guest-6
             f sees -- chatops: you are guest-6 in #lobby (4 here). /help lists the commands.
-            g enters
+            g arrives
             g sees -- chatops: you are guest-7 in #lobby (5 here). /help lists the commands.
             g says /leave
             g sees -- you left #lobby; you are in no room: /join #ROOM
@@ -219,7 +293,7 @@ mod tests {
     #[test]
     fn a_sole_author_who_is_gone_leaves_out_nobody() {
         play_with_four(
-            "e enters
+            "e arrives
             e sees -- chatops: you are guest-5 in #lobby (5 here). /help lists the commands.
             e goes quit
             d says /leave
@@ -227,7 +301,7 @@ mod tests {
             a sees 12:34 #lobby <-- d (left)
             b sees 12:34 #lobby <-- d (left)
             c sees 12:34 #lobby <-- d (left)
-            f enters
+            f arrives
             a sees 12:34 #lobby --> guest-6
             b sees 12:34 #lobby --> guest-6
             c sees 12:34 #lobby --> guest-6
@@ -261,9 +335,118 @@ mod tests {
             b says /join #x
             b sees -- you are in #x (2 here)
             1 s pass
-            a sees 12:34 #lobby -- 1 joined, 1 renamed
+            a sees 12:34 #lobby -- 1 joined
             a sees 12:34 #x -- 1 joined",
         );
+    }
+
+    #[test]
+    fn the_lobby_hears_of_a_newcomer_when_it_says_something() {
+        for (act, line) in
+            [("hi", "<bob> hi"), ("/me waves", "* bob waves"), ("/topic x", "-- bob set the topic: x")]
+        {
+            let mut stage = Stage::new(rules());
+            stage.play("alice is here\n bob enters\n bob sees -- chatops: you are guest-2 in #lobby (2 here). /help lists the commands.");
+            stage.say("bob", "/nick bob");
+            assert_eq!(stage.read("alice"), [""; 0], "no rename is told");
+            stage.say("bob", act);
+            assert_eq!(
+                stage.read("alice"),
+                ["12:34 #lobby --> bob".to_owned(), format!("12:34 #lobby {line}")]
+            );
+        }
+    }
+
+    #[test]
+    fn the_lobby_hears_of_a_silent_newcomer_after_two_seconds() {
+        play(
+            "alice is here
+            bob enters
+            bob sees -- chatops: you are guest-2 in #lobby (2 here). /help lists the commands.
+            1 s pass
+            bob says /nick bob
+            bob sees -- you are now bob
+            alice says /who
+            alice sees -- 2 in #lobby: alice bob
+            alice says still me
+            bob sees 12:34 #lobby <alice> still me
+            1 s pass
+            alice sees 12:34 #lobby --> bob
+            bob goes quit
+            alice sees 12:34 #lobby <-- bob (quit)",
+        );
+    }
+
+    #[test]
+    fn nobody_hears_of_one_that_only_looks_in() {
+        let stage = play_with_four(
+            "e enters
+            e sees -- chatops: you are guest-5 in #lobby (5 here). /help lists the commands.
+            e goes end of input
+            10 s pass",
+        );
+        assert_eq!(stage.hub.poll_timeout(), None);
+    }
+
+    #[test]
+    fn a_newcomer_may_leave_the_lobby_and_come_back_unheard() {
+        play(
+            "alice is here
+            alice says /join #ops
+            alice sees -- you are in #ops (1 here)
+            bob enters
+            bob sees -- chatops: you are guest-2 in #lobby (2 here). /help lists the commands.
+            bob says /join #ops
+            alice sees 12:34 #ops --> guest-2
+            bob sees -- you are in #ops (2 here)
+            bob says in ops
+            alice sees 12:34 #ops <guest-2> in ops
+            bob says /nick bob
+            alice sees 12:34 #ops -- guest-2 is now bob
+            bob sees -- you are now bob
+            bob says /leave #lobby
+            bob sees -- you left #lobby; you are in #ops now
+            bob says /join #lobby
+            bob sees -- you are in #lobby (2 here)
+            2 s pass
+            alice sees 12:34 #lobby --> bob
+            bob says /leave
+            alice sees 12:34 #lobby <-- bob (left)
+            bob sees -- you left #lobby; you are in #ops now
+            bob says /join #lobby
+            alice sees 12:34 #lobby --> bob
+            bob sees -- you are in #lobby (2 here)",
+        );
+    }
+
+    #[test]
+    fn one_that_is_away_from_the_lobby_when_its_time_comes_is_announced_when_it_joins() {
+        play(
+            "alice is here
+            bob enters
+            bob sees -- chatops: you are guest-2 in #lobby (2 here). /help lists the commands.
+            bob says /leave
+            bob sees -- you left #lobby; you are in no room: /join #ROOM
+            2 s pass
+            bob says /join #lobby
+            alice sees 12:34 #lobby --> guest-2
+            bob sees -- you are in #lobby (2 here)",
+        );
+    }
+
+    #[test]
+    fn a_crowd_of_newcomers_is_announced_in_steps() {
+        let mut stage = Stage::new(Rules { presence_max: 1_000, ..rules() });
+        stage.play("alice is here");
+        for _ in 0..100 {
+            stage.enter("somebody");
+        }
+        stage.now.moment = stage.hub.poll_timeout().unwrap();
+        stage.hub.handle_timeout(stage.now, &mut stage.ears);
+        assert_eq!(stage.read("alice").len(), 64);
+        stage.hub.handle_timeout(stage.now, &mut stage.ears);
+        assert_eq!(stage.read("alice").len(), 36);
+        assert_eq!(stage.hub.poll_timeout(), None);
     }
 
     #[test]

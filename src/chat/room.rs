@@ -1,11 +1,16 @@
-//! Rooms: name, members, topic. A room exists exactly as long as somebody is in it.
+//! Rooms: name, members, topic. A room exists exactly as long as it has a member.
+//!
+//! Invariants: a room's members stand in the order of their names without case; [`Rooms`] knows each room by its name
+//! and by its size.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, Index, IndexMut};
 
 use slab::Slab;
 
 use super::names::Folded;
+use super::people::People;
 use super::presence::Tally;
 use super::{RoomId, RoomName};
 use crate::id::Slot;
@@ -18,7 +23,7 @@ pub(super) const TOPIC_BYTES_MAX: usize = 300;
 #[derive(Debug)]
 pub(super) struct Room {
     pub(super) name: RoomName,
-    /// In no order: who leaves is replaced by the last. Each member knows its place.
+    /// In the order of their names without case, so that a list of them can go on from a name.
     pub(super) members: Vec<Slot>,
     pub(super) topic: Option<Box<str>>,
     /// Comings and goings that are counted and not yet told.
@@ -28,26 +33,22 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// Adds a member and returns its place.
-    pub(super) fn add(&mut self, member: Slot) -> u32 {
-        let place = u32::try_from(self.members.len()).expect("slots have 32 bits, so members have too");
-        self.members.push(member);
-        place
-    }
-
-    /// Takes out the member at `place`; returns who stands there now, if somebody does.
-    pub(super) fn remove(&mut self, place: u32) -> Option<Slot> {
-        self.members.swap_remove(place as usize);
-        self.members.get(place as usize).copied()
+    /// The index of the first member whose name does not come before `name`.
+    pub(super) fn place_of(&self, name: &Folded, people: &People) -> usize {
+        self.members.partition_point(|slot| people[*slot].nick.folded() < *name)
     }
 }
 
-/// All rooms, by id in one step and by name.
+/// All rooms, by id in one step, by name, and by size.
 #[derive(Debug, Default)]
 pub(super) struct Rooms {
     slab: Slab<Room>,
     by_name: BTreeMap<Folded, RoomId>,
+    by_size: BTreeSet<SizeKey>,
 }
+
+/// The place of a room in the list that has the largest first, and among equals goes by name.
+pub(super) type SizeKey = (Reverse<usize>, Folded);
 
 impl Rooms {
     /// Opens a room whose name is free.
@@ -61,12 +62,38 @@ impl Rooms {
         });
         let id = RoomId(u32::try_from(key).expect("limits.rooms, plus the lobby, fits in 32 bits"));
         self.by_name.insert(name.folded(), id);
+        self.by_size.insert((Reverse(0), name.folded()));
         id
     }
 
     pub(super) fn close(&mut self, id: RoomId) {
         let room = self.slab.remove(id.0 as usize);
         self.by_name.remove(&room.name.folded());
+        self.by_size.remove(&(Reverse(room.members.len()), room.name.folded()));
+    }
+
+    /// Adds a person that is not in the room.
+    pub(super) fn add(&mut self, id: RoomId, member: Slot, people: &People) {
+        let place = self[id].place_of(&people[member].nick.folded(), people);
+        self.resize(id, |members| members.insert(place, member));
+    }
+
+    /// Takes a person out that is in the room, under the name it has there.
+    pub(super) fn remove(&mut self, id: RoomId, member: Slot, people: &People) {
+        let place = self[id].place_of(&people[member].nick.folded(), people);
+        debug_assert_eq!(self[id].members.get(place), Some(&member), "members stand in the order of names");
+        self.resize(id, |members| {
+            members.remove(place);
+        });
+    }
+
+    fn resize(&mut self, id: RoomId, change: impl FnOnce(&mut Vec<Slot>)) {
+        let room = &mut self.slab[id.0 as usize];
+        let (before, name) = (room.members.len(), room.name.folded());
+        change(&mut room.members);
+        let after = room.members.len();
+        self.by_size.remove(&(Reverse(before), name));
+        self.by_size.insert((Reverse(after), name));
     }
 
     pub(super) fn get(&self, id: RoomId) -> Option<&Room> {
@@ -74,7 +101,11 @@ impl Rooms {
     }
 
     pub(super) fn named(&self, name: &RoomName) -> Option<RoomId> {
-        self.by_name.get(&name.folded()).copied()
+        self.named_folded(&name.folded())
+    }
+
+    pub(super) fn named_folded(&self, name: &Folded) -> Option<RoomId> {
+        self.by_name.get(name).copied()
     }
 
     /// All rooms, in the order of their names.
@@ -86,6 +117,12 @@ impl Rooms {
     pub(super) fn after(&self, name: Option<&RoomName>) -> impl Iterator<Item = &Room> {
         let from = name.map_or(Bound::Unbounded, |name| Bound::Excluded(name.folded()));
         self.by_name.range((from, Bound::Unbounded)).map(|(_, id)| &self[*id])
+    }
+
+    /// The rooms behind this place, the largest first.
+    pub(super) fn by_size_after(&self, place: Option<SizeKey>) -> impl Iterator<Item = SizeKey> {
+        let from = place.map_or(Bound::Unbounded, Bound::Excluded);
+        self.by_size.range((from, Bound::Unbounded)).copied()
     }
 
     pub(super) fn len(&self) -> usize {

@@ -45,6 +45,10 @@ pub(super) struct Ears {
     heard: BTreeMap<Slot, VecDeque<String>>,
     /// How many of the lines were answers, which are never skipped.
     pub(super) answers: usize,
+    /// Lines of an answer that a step may make beyond the first; no limit if it is not set.
+    pub(super) step_lines: Option<usize>,
+    /// People who receive nothing any more.
+    pub(super) unreachable: BTreeSet<Slot>,
 }
 
 impl Ears {
@@ -74,6 +78,12 @@ impl Delivery for Ears {
         self.hear(member, line);
     }
 
+    fn tell_all(&mut self, members: &[Slot], line: &Line<'_>) {
+        for member in members {
+            self.hear(*member, line);
+        }
+    }
+
     fn tell_room(&mut self, room: RoomId, except: &[Slot], line: &Line<'_>) {
         let members = self.members.get(&room).cloned().unwrap_or_default();
         for member in members.into_iter().filter(|member| !except.contains(member)) {
@@ -92,6 +102,15 @@ impl Delivery for Ears {
         if members.is_empty() {
             self.members.remove(&room);
         }
+    }
+
+    fn is_reachable(&self, member: Slot) -> bool {
+        !self.unreachable.contains(&member)
+    }
+
+    fn takes_more(&self, member: Slot) -> bool {
+        let waiting = self.heard.get(&member).map_or(0, VecDeque::len);
+        self.step_lines.is_none_or(|most| waiting < most)
     }
 
     fn restyle(&mut self, member: Slot, style: Style) {
@@ -137,7 +156,8 @@ impl Stage {
 
     /// Somebody goes, and nothing else happens before the next one does.
     pub(super) fn goes_with_others(&mut self, who: &str, reason: &str) {
-        self.hub.leave(self.slot(who), reason.to_owned(), &mut self.ears);
+        let without_words = reason.starts_with("quit: ").then_some("quit");
+        self.hub.leave(self.slot(who), reason.to_owned(), without_words, &mut self.ears);
     }
 
     /// Somebody says something.
@@ -191,11 +211,19 @@ impl Stage {
             (_, "is", "here") => {
                 self.enter(who);
                 self.say(who, &format!("/nick {who}"));
+                self.hub.announce_arrival(self.slot(who), self.now, &mut self.ears);
+                self.hub.arrivals.clear();
                 self.ears.heard.clear();
             }
             (_, "is", "muted") => self.hub.mute(self.slot(who), true),
             (_, "is", "unmuted") => self.hub.mute(self.slot(who), false),
             (_, "enters", "") => drop(self.enter(who)),
+            // It enters, and is announced at once.
+            (_, "arrives", "") => {
+                let slot = self.enter(who);
+                self.hub.announce_arrival(slot, self.now, &mut self.ears);
+                self.hub.arrivals.clear();
+            }
             ("operator", "says", _) => self.hub.operator_says(text, self.now, &mut self.ears),
             (_, "says", _) => drop(self.say(who, text)),
             (_, "goes", _) => {

@@ -17,6 +17,8 @@ pub(super) struct Command {
     pub(super) detail: &'static [&'static str],
     /// Whether others hear what the person puts into it: refused while muted, unless that is nothing.
     pub(super) is_heard: bool,
+    /// Whether it does nothing but answer: not run for a person who can receive no answer.
+    pub(super) is_question: bool,
     pub(super) run: fn(&mut Call<'_>, Arguments<'_>) -> Answer,
 }
 
@@ -24,6 +26,12 @@ impl Command {
     /// The same command, as one that carries the person's words to others.
     const fn heard(mut self) -> Self {
         self.is_heard = true;
+        self
+    }
+
+    /// The same command, as one that changes nothing.
+    const fn question(mut self) -> Self {
+        self.is_question = true;
         self
     }
 
@@ -40,7 +48,7 @@ const fn command(
     brief: &'static str,
     detail: &'static [&'static str],
 ) -> Command {
-    Command { name, takes, brief, detail, is_heard: false, run }
+    Command { name, takes, brief, detail, is_heard: false, is_question: false, run }
 }
 
 /// Every command, in the order in which help shows them.
@@ -51,7 +59,8 @@ pub(super) static COMMANDS: [Command; 18] = [
         guide::help,
         "list the commands, or explain one",
         &[guide::TEXT],
-    ),
+    )
+    .question(),
     command(
         "nick",
         Takes::Word("NAME"),
@@ -77,21 +86,23 @@ pub(super) static COMMANDS: [Command; 18] = [
         "leave the active room, or another",
         &["The room active before it becomes the active one.", "A room ends with its last member."],
     ),
-    command("rooms", Takes::Nothing, rooms::list, "list the rooms and how many are in each", &[]),
+    command("rooms", Takes::Nothing, rooms::list, "list the rooms and how many are in each", &[]).question(),
     command(
         "who",
         Takes::OptionalWord("#ROOM"),
         people::who,
         "list who is in the active room, or in another",
         &["Who is away (/away) is marked."],
-    ),
+    )
+    .question(),
     command(
         "whois",
         Takes::Word("NICK"),
         people::whois,
         "tell how long somebody is here and idle, and in which rooms",
         &["And why they are away, if they are. Addresses are never shown."],
-    ),
+    )
+    .question(),
     command(
         "msg",
         Takes::WordAndText("NICK", "TEXT"),
@@ -132,7 +143,7 @@ pub(super) static COMMANDS: [Command; 18] = [
         &[
             "What they say, to a room or to you alone, is not shown; they are not told.",
             "It holds for the name, whoever has it, and for the person until they leave.",
-            "Comings, goings and topics are shown all the same.",
+            "That they come and go is shown, without words of theirs.",
         ],
     ),
     command(
@@ -166,7 +177,8 @@ pub(super) static COMMANDS: [Command; 18] = [
         session::ping,
         "answer: pong TOKEN",
         &["Everything you sent before it has been dealt with when the answer comes."],
-    ),
+    )
+    .question(),
     command(
         "listen",
         Takes::Nothing,

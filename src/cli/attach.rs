@@ -1,15 +1,15 @@
 //! `chatops attach`: the dashboard in this terminal, over the control socket of a server that runs elsewhere on this
 //! machine. The server does not notice when it goes.
 
-use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
 use super::error::{Failure, StartError};
 use super::options::Options;
-use super::output::{no_color, print};
+use super::output::{check_terminal, is_utf8, no_color, print};
 use super::servers::{PATIENCE, no_answer, the_only_server};
+use super::start::survive_signals;
 use crate::clock::Clock;
 use crate::config::load;
 use crate::config::settings::Dashboard;
@@ -31,10 +31,10 @@ pub(super) struct Attach {
 
 /// Shows the dashboard until it is left, or the server ends.
 pub(super) fn run(attach: Attach, before: Options) -> Result<(), Failure> {
-    if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
-        return Err(StartError::NoTerminalToAttach.into());
-    }
-    let settings = dashboard(before.clone())?;
+    check_terminal(StartError::NoTerminalToAttach, "ask with `chatops ctl`")?;
+    survive_signals()?;
+    let mut settings = dashboard(before.clone())?;
+    settings.ascii |= !is_utf8();
     let access = if attach.read_only { Access::ReadOnly } else { Access::Attached };
     let app = App::new(&settings, no_color(), access).map_err(|error| StartError::Keys(error.to_string()))?;
     let path = attach.control.map_or_else(|| the_only_server(before), Ok)?;

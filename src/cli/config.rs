@@ -9,7 +9,7 @@ use super::error::{Failure, StartError};
 use super::options::Options;
 use super::output::print;
 use super::start::check_keys;
-use crate::config::{DEFAULT_TOML, Sources, load};
+use crate::config::{DEFAULT_TOML, Sources, dangling_link, load};
 
 /// What to do with the configuration.
 #[derive(Clone, Debug, Subcommand)]
@@ -67,8 +67,14 @@ fn places(sources: &Sources) -> String {
 
 fn state(file: &Path, is_taken: &mut bool) -> &'static str {
     match file.try_exists() {
+        Ok(false) if dangling_link(file).is_some() => {
+            *is_taken = true;
+            "a symbolic link that leads to nothing"
+        }
         Ok(false) => "not there",
-        Ok(true) | Err(_) if *is_taken => "there, but an earlier one is taken",
+        Ok(_) | Err(_) if *is_taken && file.symlink_metadata().is_ok() => {
+            "there, but an earlier one is taken"
+        }
         Ok(true) => {
             *is_taken = true;
             "taken"

@@ -4,7 +4,7 @@
 //! The dashboard is a guest: it runs on the main thread, the server on one of its own, and the server goes on when
 //! the dashboard is left, fails, or loses its terminal.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -12,8 +12,8 @@ use std::time::Duration;
 use super::error::{Failure, StartError};
 use super::farewell::farewell;
 use super::options::Options;
-use super::output::no_color;
-use super::start::{Prepared, loader, prepare, warn};
+use super::output::{check_terminal, is_utf8, no_color};
+use super::start::{Prepared, die_of, loader, prepare, survive_signals, warn};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::settings::OnHangup;
@@ -24,17 +24,18 @@ use crate::poller::Poller;
 
 /// Runs until the server ends.
 pub(super) fn run(options: Options) -> Result<(), Failure> {
-    if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
-        return Err(StartError::NoTerminal.into());
-    }
-    let Prepared { config, warnings } = prepare(options.clone())?;
-    let app = App::new(&config.dashboard, no_color(), Access::Own)
-        .map_err(|error| StartError::Keys(error.to_string()))?;
+    check_terminal(StartError::NoTerminal, "run `chatops serve`")?;
+    survive_signals()?;
+    let Prepared { config, file, others, warnings } = prepare(options.clone(), true)?;
+    let mut looks = config.dashboard.clone();
+    looks.ascii |= !is_utf8();
+    let app =
+        App::new(&looks, no_color(), Access::Own).map_err(|error| StartError::Keys(error.to_string()))?;
     let clock = Clock::start();
     let mut server =
         Server::bind(&config, clock.clone()).map_err(|error| StartError::Bind(error.to_string()))?;
     warn(&mut server, warnings);
-    server.set_loader(loader(options));
+    server.set_loader(loader(options, file, others));
     let address = server.listeners().join(", ");
     let hand_over = log_later(&mut server);
     let poller = Poller::new().map_err(|error| Failure::Running(format!("no event queue: {error}")))?;
@@ -90,6 +91,7 @@ fn end(server: JoinHandle<io::Result<End>>) -> Result<(), Failure> {
             say(&farewell(totals.uptime, totals.clients, totals.lines));
             Ok(())
         }
+        Ok(Ok(End::Signal(signal))) => Err(die_of(signal)),
         Ok(Ok(End::AtOnce)) => Err(Failure::Running("stopped at once by a second signal".to_owned())),
         Ok(Err(error)) => Err(Failure::Running(format!("the server failed: {error}"))),
         Err(_) => Err(Failure::Running("the server failed".to_owned())),

@@ -21,12 +21,23 @@ pub enum StartError {
     /// The configuration is not legal.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A background job has no terminal to draw on.
+    #[error("a background job has no terminal to draw on: run `chatops serve &`, or this in the foreground")]
+    Background,
+    /// The process may have too few files open.
+    #[error("{0}")]
+    FewFiles(String),
     /// A binding of `dashboard.keys` names no action, or no key.
     #[error("{0}")]
     Keys(String),
     /// No server of this user's answers on a control socket; these directories were looked into.
     #[error("no chatops runs here: {}; start one, or name its socket with --control PATH", looked(.0))]
     NoServer(Vec<PathBuf>),
+    /// The dashboard would be drawn on a terminal that cannot place its cursor.
+    #[error(
+        "this terminal cannot show the dashboard ({0}): set TERM to its type, such as xterm-256color, or {1}"
+    )]
+    DumbTerminal(String, &'static str),
     /// The dashboard has nothing to draw on.
     #[error("no terminal here: run `chatops serve`")]
     NoTerminal,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
-use crate::config::{Sources, search_path};
+use crate::config::{Reading, Sources, search_path};
 
 const LISTEN_HELP: &str =
     "Listen on HOST:PORT, [IPV6]:PORT or unix:/PATH, not where the file says; repeatable";
@@ -43,6 +43,6 @@ impl Options {
     /// With the places where a file is looked for.
     pub(super) fn into_sources(self) -> Sources {
         let Self { config, listen, set } = self;
-        Sources { file: config, search: search_path(), listen, options: set }
+        Sources { file: config, search: search_path(), listen, options: set, reading: Reading::First }
     }
 }

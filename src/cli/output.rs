@@ -1,8 +1,8 @@
 //! What commands print, and what the environment says about it.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
-use super::error::Failure;
+use super::error::{Failure, StartError};
 
 /// Whether anybody reads on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,71 @@ pub(super) fn offer(text: &str) -> Result<Reader, Failure> {
     }
 }
 
+/// Whether there is a terminal that this process may draw on and read from; else it is `missing`. What can be done on one
+/// that cannot show a dashboard is `instead`.
+pub(super) fn check_terminal(missing: StartError, instead: &'static str) -> Result<(), StartError> {
+    if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
+        return Err(missing);
+    }
+    // A terminal belongs to one group of processes at a time; another is stopped when it touches it (tcsetpgrp(3)).
+    let foreground = rustix::termios::tcgetpgrp(io::stdin());
+    if foreground.is_ok_and(|foreground| foreground != rustix::process::getpgrp()) {
+        return Err(StartError::Background);
+    }
+    dumb_terminal().map_or(Ok(()), |term| Err(StartError::DumbTerminal(term, instead)))
+}
+
 /// Whether `NO_COLOR` is set to anything (no-color.org).
 pub(super) fn no_color() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
+/// Whether `TERM` says that the terminal cannot place its cursor, and what it says. A process without it was not started
+/// from a terminal's shell, as one of cron or of a serial console without a login is.
+fn dumb_terminal() -> Option<String> {
+    match std::env::var("TERM") {
+        Ok(term) if matches!(term.as_str(), "" | "dumb" | "unknown") => Some(format!("TERM={term}")),
+        Err(std::env::VarError::NotPresent) => Some("TERM is not set".to_owned()),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+/// Whether the locale's characters are UTF-8 (setlocale(3): the first of these that is set and not empty decides; none
+/// is the C locale, which has ASCII).
+pub(super) fn is_utf8() -> bool {
+    is_utf8_locale(|name| std::env::var(name).ok())
+}
+
+fn is_utf8_locale(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let locale =
+        ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(variable).find(|value| !value.is_empty());
+    let codeset =
+        locale.as_deref().and_then(|locale| locale.split_once('.')).map_or("", |(_, codeset)| codeset);
+    let codeset = codeset.split('@').next().unwrap_or("");
+    ["UTF-8", "UTF8"].iter().any(|name| codeset.eq_ignore_ascii_case(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_variable_of_the_locale_that_is_set_decides() {
+        let table: [(&[(&str, &str)], bool); 9] = [
+            (&[], false),
+            (&[("LANG", "C")], false),
+            (&[("LANG", "de_CH.UTF-8")], true),
+            (&[("LANG", "C.utf8")], true),
+            (&[("LANG", "de_CH")], false),
+            (&[("LANG", "de_DE.ISO-8859-15@euro")], false),
+            (&[("LC_ALL", "C"), ("LANG", "de_CH.UTF-8")], false),
+            (&[("LC_ALL", ""), ("LC_CTYPE", "en_US.UTF-8@x"), ("LANG", "C")], true),
+            (&[("LC_CTYPE", "POSIX"), ("LANG", "C.UTF-8")], false),
+        ];
+        for (set, is_utf8) in table {
+            let variable =
+                |name: &str| set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+            assert_eq!(is_utf8_locale(variable), is_utf8, "{set:?}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::error::{Failure, StartError};
 use super::options::Options;
-use super::start::{Prepared, loader, prepare, warn};
+use super::start::{Prepared, die_of, loader, prepare, survive_signals, warn};
 use crate::clock::Clock;
 use crate::log::Log;
 use crate::net::{End, Server};
@@ -29,14 +29,15 @@ pub(super) fn run(serve: Serve, before: Options) -> Result<(), Failure> {
     if let Some(parent) = serve.with_parent {
         end_with(parent)?;
     }
+    survive_signals()?;
     let options = before.then(serve.options);
-    let Prepared { config, warnings } = prepare(options.clone())?;
+    let Prepared { config, file, others, warnings } = prepare(options.clone(), false)?;
     let mut server =
         Server::bind(&config, Clock::start()).map_err(|error| StartError::Bind(error.to_string()))?;
     let log = Log::stderr(config.log.level)
         .map_err(|error| Failure::Running(format!("cannot start the log: {error}")))?;
     warn(&mut server, warnings);
-    server.set_loader(loader(options));
+    server.set_loader(loader(options, file, others));
     server.set_sink(move |entry| log.entry(entry));
     // Whoever started us may have closed the pipe: that is no reason not to serve.
     let mut stdout = io::stdout().lock();
@@ -44,6 +45,7 @@ pub(super) fn run(serve: Serve, before: Options) -> Result<(), Failure> {
     drop(stdout);
     match server.run() {
         Ok(End::Drained(_)) => Ok(()),
+        Ok(End::Signal(signal)) => Err(die_of(signal)),
         Ok(End::AtOnce) => Err(Failure::Running("stopped at once by a second signal".to_owned())),
         Err(error) => Err(Failure::Running(format!("the server failed: {error}"))),
     }

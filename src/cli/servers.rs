@@ -30,7 +30,7 @@ pub(super) fn the_only_server(before: Options) -> Result<PathBuf, Failure> {
     }
     let mut live = control::live();
     match live.len() {
-        0 => Err(StartError::NoServer(control::directories()).into()),
+        0 => Err(StartError::NoServer(control::searched_directories()).into()),
         1 => Ok(live.remove(0)),
         _ => Err(StartError::SeveralServers(live).into()),
     }

@@ -1,10 +1,16 @@
 //! What `serve` and the dashboard do alike before the server runs.
 
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use signal_hook::consts::{SIGPIPE, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ};
+
 use super::error::{Failure, StartError};
-use super::open_files;
+use super::open_files::{self, Use};
 use super::options::Options;
+use crate::clock;
 use crate::config::settings::{ListenAddr, LogLevel};
-use crate::config::{Changes, Config, ConfigError, load, reload};
+use crate::config::{Changes, Config, ConfigError, Reading, Sources, load, reload};
 use crate::dash::{Access, App};
 use crate::engine::reload::Reloaded;
 use crate::net::Server;
@@ -13,39 +19,77 @@ use crate::net::Server;
 pub(super) struct Prepared {
     /// What to run with.
     pub(super) config: Config,
+    /// The file that was read, if one was.
+    pub(super) file: Option<PathBuf>,
+    /// What has files open beside clients.
+    pub(super) others: Use,
     /// What the operator is told at the start, as warnings.
     pub(super) warnings: Vec<String>,
 }
 
 /// Loads the configuration, raises the limit of open files and cuts `limits.clients` to it.
-pub(super) fn prepare(options: Options) -> Result<Prepared, Failure> {
-    let mut config = load(&options.into_sources())?.into_config();
+pub(super) fn prepare(options: Options, dashboard: bool) -> Result<Prepared, Failure> {
+    let inherited = open_files::inherited();
+    let loaded = load(&options.into_sources())?;
+    let file = loaded.file.clone();
+    let mut config = loaded.into_config();
     check_keys(&config)?;
-    let mut warnings = Vec::new();
+    let mut warnings: Vec<String> = clock::unknown_zone().as_deref().map(no_zone).into_iter().collect();
     let files = open_files::raise_limit();
     let clients = config.limits.clients;
-    if let Some(fit) = open_files::clients_that_fit(clients, config.listen.0.len(), files) {
+    let others = Use { listeners: config.listen.0.len(), dashboard, inherited };
+    if let Some(fit) = open_files::clients_that_fit(clients, others, files).map_err(StartError::FewFiles)? {
         warnings.push(open_files::told(clients, fit, files.unwrap_or(u64::MAX)));
         config.limits.clients = fit;
     }
-    Ok(Prepared { config, warnings })
+    Ok(Prepared { config, file, others, warnings })
 }
 
-/// How a server that was started with these options reads its configuration anew.
-pub(super) fn loader(options: Options) -> impl Fn(&Config) -> Result<Reloaded, String> {
+fn no_zone(value: &str) -> String {
+    format!("TZ is {value:?}, which names no time zone of this system: times are UTC")
+}
+
+/// How a server that was started with these options reads its configuration again; at the start it read `file`.
+pub(super) fn loader(
+    options: Options,
+    file: Option<PathBuf>,
+    others: Use,
+) -> impl Fn(&Config) -> Result<Reloaded, String> {
     let sources = options.into_sources();
+    let last_read = Mutex::new(file);
     move |in_force| {
-        let mut new = load(&sources).map_err(|error| one_line(&error))?.into_config();
+        let file = last_read.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let sources = Sources { reading: Reading::Again { file }, ..sources.clone() };
+        let loaded = load(&sources).map_err(|error| one_line(&error))?;
+        let file = loaded.file.clone();
+        let mut new = loaded.into_config();
         check_keys(&new).map_err(|error| error.to_string())?;
         let mut warnings = Vec::new();
         let (clients, files) = (new.limits.clients, open_files::limit());
-        if let Some(fit) = open_files::clients_that_fit(clients, in_force.listen.0.len(), files) {
+        if let Some(fit) = open_files::clients_that_fit(clients, others, files)? {
             warnings.push(open_files::told(clients, fit, files.unwrap_or(u64::MAX)));
             new.limits.clients = fit;
         }
-        let (config, Changes { applied, needs_restart }) = reload(in_force, new);
+        let (config, Changes { applied, needs_restart }) = reload(in_force, new)?;
+        *last_read.lock().unwrap_or_else(PoisonError::into_inner) = file;
         Ok(Reloaded { config, applied, needs_restart, warnings })
     }
+}
+
+/// Signals that a limit, a shell or a habit sends (`ulimit -f`, `ulimit -t`, `kill -USR2`) end nothing. What SIGXFSZ
+/// tells the write tells too (write(2), EFBIG). A program that acts on SIGUSR1 catches it as well.
+pub(super) fn survive_signals() -> Result<(), Failure> {
+    for signal in [SIGPIPE, SIGXFSZ, SIGXCPU, SIGUSR1, SIGUSR2] {
+        signal_hook::flag::register(signal, Arc::default())
+            .map_err(|error| Failure::Running(format!("cannot catch signal {signal}: {error}")))?;
+    }
+    Ok(())
+}
+
+/// Dies as a process does that does not catch this signal; the parent sees of what.
+pub(super) fn die_of(signal: i32) -> Failure {
+    let _ = signal_hook::low_level::emulate_default_handler(signal);
+    Failure::Running(format!("ended by signal {signal}"))
 }
 
 fn one_line(error: &ConfigError) -> String {

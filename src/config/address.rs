@@ -9,11 +9,8 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeValue;
 
-use super::settings::ListenAddr;
+use super::settings::{ListenAddr, too_long_for_a_socket};
 use super::value::{Setting, describe, quoted, text};
-
-/// The longest path of a Unix socket, in bytes: `sun_path` has 108 with its NUL (unix(7)).
-const UNIX_PATH_MAX: usize = 107;
 
 /// An address whose host may still be a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +37,7 @@ impl Endpoint {
             return unix(path);
         }
         if let Ok(address) = text.parse::<SocketAddr>() {
-            return Ok(Self::Known(ListenAddr::Tcp(address)));
+            return tcp(address).map(Self::Known);
         }
         if text.starts_with(['/', '.']) {
             return Err(format!("{text:?} looks like a path: write \"unix:{text}\" for a Unix socket"));
@@ -73,11 +70,10 @@ impl Endpoint {
     /// When a name is not found, or a path is too long for a socket.
     pub(super) fn resolve(&self) -> Result<Vec<ListenAddr>, String> {
         match self {
-            Self::Known(ListenAddr::Unix(path)) if path.as_os_str().len() > UNIX_PATH_MAX => Err(format!(
-                "{} has {} bytes, but the path of a socket has at most {UNIX_PATH_MAX}: choose a shorter one",
-                path.display(),
-                path.as_os_str().len()
-            )),
+            Self::Known(ListenAddr::Unix(path)) => match too_long_for_a_socket(path) {
+                Some(why) => Err(format!("{} {why}: choose a shorter one", path.display())),
+                None => Ok(vec![ListenAddr::Unix(path.clone())]),
+            },
             Self::Known(address) => Ok(vec![address.clone()]),
             Self::Named { host, port } => look_up(host, *port),
         }
@@ -97,6 +93,21 @@ impl Setting for Endpoint {
             Self::Known(address) => address.to_string(),
             Self::Named { host, port } => format!("{host}:{port}"),
         })
+    }
+}
+
+/// A mapped IPv4 address is that address (RFC 4291, section 2.5.5.2); a link-local one names nothing without its
+/// interface (RFC 4007, section 6).
+fn tcp(address: SocketAddr) -> Result<ListenAddr, String> {
+    match address {
+        SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() && v6.scope_id() == 0 => {
+            let (ip, port) = (v6.ip(), v6.port());
+            Err(format!("{ip} is a link-local address: name its interface, such as \"[{ip}%eth0]:{port}\""))
+        }
+        _ => match address.ip().to_canonical() {
+            ip @ IpAddr::V4(_) => Ok(ListenAddr::Tcp(SocketAddr::new(ip, address.port()))),
+            IpAddr::V6(_) => Ok(ListenAddr::Tcp(address)),
+        },
     }
 }
 
@@ -169,16 +180,19 @@ fn is_ours(address: &SocketAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::settings::UNIX_PATH_MAX;
     use super::*;
 
-    fn tcp(text: &str) -> ListenAddr {
+    fn at(text: &str) -> ListenAddr {
         ListenAddr::Tcp(text.parse().unwrap())
     }
 
     #[test]
     fn addresses_are_read() {
-        assert_eq!(Endpoint::parse("127.0.0.1:6677"), Ok(Endpoint::Known(tcp("127.0.0.1:6677"))));
-        assert_eq!(Endpoint::parse("[::]:0"), Ok(Endpoint::Known(tcp("[::]:0"))));
+        assert_eq!(Endpoint::parse("127.0.0.1:6677"), Ok(Endpoint::Known(at("127.0.0.1:6677"))));
+        assert_eq!(Endpoint::parse("[::ffff:127.0.0.1]:6677"), Ok(Endpoint::Known(at("127.0.0.1:6677"))));
+        assert_eq!(Endpoint::parse("[fe80::1%2]:6677"), Ok(Endpoint::Known(at("[fe80::1%2]:6677"))));
+        assert_eq!(Endpoint::parse("[::]:0"), Ok(Endpoint::Known(at("[::]:0"))));
         assert_eq!(
             Endpoint::parse("unix:/run/c.sock"),
             Ok(Endpoint::Known(ListenAddr::Unix("/run/c.sock".into())))
@@ -201,6 +215,7 @@ mod tests {
             ("localhost", "is no HOST:PORT"),
             (":6677", "a host is missing"),
             ("*:6677", "a host is missing"),
+            ("[fe80::1]:6677", "name its interface, such as \"[fe80::1%eth0]:6677\""),
             ("::1:6677", "goes in brackets"),
             ("fe80::1%lo:6677", "goes in brackets"),
             ("localhost:65536", "is no port"),
@@ -227,25 +242,25 @@ mod tests {
     #[test]
     fn localhost_is_every_loopback_address_of_the_machine() {
         let found = Endpoint::parse("localhost:6677").unwrap().resolve().unwrap();
-        assert!(found.contains(&tcp("127.0.0.1:6677")), "{found:?}");
-        assert_eq!(found.contains(&tcp("[::1]:6677")), {
+        assert!(found.contains(&at("127.0.0.1:6677")), "{found:?}");
+        assert_eq!(found.contains(&at("[::1]:6677")), {
             let hosts: Vec<SocketAddr> = ("localhost", 6677).to_socket_addrs().unwrap().collect();
             hosts.iter().any(SocketAddr::is_ipv6) && is_ours(&"[::1]:0".parse().unwrap())
         });
-        assert_eq!(Endpoint::parse("localhost:0").unwrap().resolve().unwrap(), [tcp("127.0.0.1:0")]);
+        assert_eq!(Endpoint::parse("localhost:0").unwrap().resolve().unwrap(), [at("127.0.0.1:0")]);
     }
 
     #[test]
     fn listeners_that_exclude_each_other_collide() {
         let unix = |path: &str| ListenAddr::Unix(path.into());
         for (a, b, expected) in [
-            (tcp("127.0.0.1:1"), tcp("127.0.0.1:1"), true),
-            (tcp("127.0.0.1:1"), tcp("127.0.0.1:2"), false),
-            (tcp("127.0.0.1:0"), tcp("127.0.0.1:0"), false),
-            (tcp("127.0.0.1:1"), tcp("[::1]:1"), false),
-            (tcp("0.0.0.0:1"), tcp("127.0.0.1:1"), true),
-            (tcp("0.0.0.0:1"), tcp("[::1]:1"), false),
-            (tcp("[::]:1"), tcp("127.0.0.1:1"), true),
+            (at("127.0.0.1:1"), at("127.0.0.1:1"), true),
+            (at("127.0.0.1:1"), at("127.0.0.1:2"), false),
+            (at("127.0.0.1:0"), at("127.0.0.1:0"), false),
+            (at("127.0.0.1:1"), at("[::1]:1"), false),
+            (at("0.0.0.0:1"), at("127.0.0.1:1"), true),
+            (at("0.0.0.0:1"), at("[::1]:1"), false),
+            (at("[::]:1"), at("127.0.0.1:1"), true),
             (unix("/a"), unix("/a"), true),
             (unix("/a"), unix("/b"), false),
         ] {

@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::address::{Endpoint, collide};
 use super::error::{ConfigError, Origin, Problem};
+use super::file::position;
 use super::keys::{self, KEYS, LISTEN, LISTEN_KEYS, RawListen};
 use super::rules;
 use super::settings::{Config, ControlPath, Listen, ListenAddr, Listeners};
@@ -264,7 +265,7 @@ impl Draft {
     fn resolve_listeners(&mut self) -> (Vec<Listen>, Vec<Option<Origin>>) {
         let mut listeners: Vec<Listen> = Vec::new();
         let mut origins = Vec::new();
-        for (RawListen { address, framing, backlog }, origin) in std::mem::take(&mut self.listen) {
+        for (RawListen { address, framing, backlog, mode }, origin) in std::mem::take(&mut self.listen) {
             let resolved = address.resolve().and_then(|addresses| {
                 addresses.iter().try_for_each(|address| is_free(address, &listeners))?;
                 Ok(addresses)
@@ -276,6 +277,7 @@ impl Draft {
                         address,
                         framing,
                         backlog,
+                        mode,
                     }));
                 }
                 Err(why) => self.problem(origin, "listen.address", why),
@@ -307,14 +309,6 @@ fn is_free(address: &ListenAddr, others: &[Listen]) -> Result<(), String> {
         Some(other) => Err(format!("{other} takes the connections to {address} already: remove one")),
         None => Ok(()),
     }
-}
-
-/// Line and column of a byte, both counted from 1, columns in characters.
-fn position(text: &str, offset: usize) -> (usize, usize) {
-    let before = String::from_utf8_lossy(&text.as_bytes()[..offset.min(text.len())]);
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().map_or(0, |start| start.chars().count()) + 1;
-    (line, column)
 }
 
 /// A key as it stands in a path: quoted where TOML needs quotes, which keeps control characters out of errors.

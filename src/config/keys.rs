@@ -9,7 +9,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::address::Endpoint;
-use super::settings::{ByteSize, Config, DRAIN_MAX, Framing, Listen};
+use super::settings::{ByteSize, Config, DRAIN_MAX, FileMode, Framing, Listen};
 use super::value::{Setting, describe, text};
 use crate::chat::RoomName;
 
@@ -20,7 +20,7 @@ const LINE_MIN: ByteSize = ByteSize(16);
 /// The longest limit for a line: every client may make the server hold so much.
 const LINE_MAX: ByteSize = ByteSize::mib(1);
 /// The sizes of a `fixed` record: what is said fits into a few of the smallest.
-const RECORD_BYTES: RangeInclusive<u32> = 64..=1024 * 1024;
+const RECORD_BYTES: RangeInclusive<u32> = 64..=64 * 1024;
 /// The most unsent bytes of one client.
 const OUTBOX_MAX: ByteSize = ByteSize::mib(1024);
 /// The largest kernel buffer asked for: beyond it `net.core.wmem_max` decides anyway (socket(7)).
@@ -42,6 +42,9 @@ pub(super) const MOTD_MAX: usize = 16 * 1024;
 /// The most key bindings.
 const BINDINGS_MAX: usize = 200;
 
+/// What to do about a rate that is too low.
+const NO_FLOOD_LIMIT: &str = "; for no limit set flood.enabled = false";
+
 /// One key of a `T`.
 pub(super) struct Key<T> {
     /// As in the file: `limits.clients`.
@@ -58,20 +61,29 @@ pub(super) struct RawListen {
     pub(super) address: Endpoint,
     pub(super) framing: Framing,
     pub(super) backlog: u32,
+    pub(super) mode: FileMode,
 }
 
 impl From<Listen> for RawListen {
     fn from(listen: Listen) -> Self {
-        let Listen { address, framing, backlog } = listen;
-        Self { address: Endpoint::Known(address), framing, backlog }
+        let Listen { address, framing, backlog, mode } = listen;
+        Self { address: Endpoint::Known(address), framing, backlog, mode }
     }
 }
 
 /// `key!(limits.clients)`, with `in RANGE` for what has an order, with `=> PARSER` for what has a form.
 macro_rules! key {
     ($first:ident $(.$rest:ident)*) => { key!($first $(.$rest)* => Ok) };
-    ($first:ident $(.$rest:ident)* in $range:expr) => {
-        key!($first $(.$rest)* => |setting| within(setting, &$range))
+    ($first:ident $(.$rest:ident)* in $range:expr) => { key!($first $(.$rest)* in $range, or "") };
+    ($first:ident $(.$rest:ident)* in $range:expr, or $advice:expr) => {
+        Key {
+            path: concat!(stringify!($first) $(, ".", stringify!($rest))*),
+            read: |target, value| {
+                target.$first$(.$rest)* = read_within(value, &$range).map_err(|why| why + $advice)?;
+                Ok(())
+            },
+            write: |target| target.$first$(.$rest)*.write(),
+        }
     };
     ($first:ident $(.$rest:ident)* => $parse:expr) => {
         Key {
@@ -95,6 +107,9 @@ pub(super) static KEYS: &[Key<Config>] = &[
     key!(limits.clients in 1..=CLIENTS_MAX),
     key!(limits.per_ip),
     key!(limits.per_ip_loopback),
+    key!(limits.trusted),
+    key!(limits.connects_burst in 1..=CLIENTS_MAX),
+    key!(limits.connects_per_second in 1..=CLIENTS_MAX),
     key!(limits.line_bytes in LINE_MIN..=LINE_MAX),
     key!(limits.outbox_bytes in LINE_MIN..=OUTBOX_MAX),
     key!(limits.outbox_total in LINE_MIN..=ByteSize(u64::MAX >> 1)),
@@ -108,10 +123,10 @@ pub(super) static KEYS: &[Key<Config>] = &[
     key!(limits.ignores_per_client in 1..=1_000),
     key!(limits.bans in 1..=10_000),
     key!(flood.enabled),
-    key!(flood.burst_lines => |lines| rate(lines, &(1..=CLIENTS_MAX))),
-    key!(flood.lines_per_second => |lines| rate(lines, &(1..=CLIENTS_MAX))),
-    key!(flood.burst_bytes => |bytes| rate(bytes, &(ByteSize(1)..=OUTBOX_MAX))),
-    key!(flood.bytes_per_second => |bytes| rate(bytes, &(ByteSize(1)..=OUTBOX_MAX))),
+    key!(flood.burst_lines in 1..=CLIENTS_MAX, or NO_FLOOD_LIMIT),
+    key!(flood.lines_per_second in 1..=CLIENTS_MAX, or NO_FLOOD_LIMIT),
+    key!(flood.burst_bytes in ByteSize(1)..=OUTBOX_MAX, or NO_FLOOD_LIMIT),
+    key!(flood.bytes_per_second in ByteSize(1)..=OUTBOX_MAX, or NO_FLOOD_LIMIT),
     key!(flood.patience in PATIENCE_MIN..=PATIENCE_MAX),
     key!(half_close.policy),
     key!(half_close.timeout in PATIENCE_MIN..=PATIENCE_MAX),
@@ -131,7 +146,7 @@ pub(super) static KEYS: &[Key<Config>] = &[
 
 /// The keys of a `[[listen]]` table, in the order of `config.toml`.
 pub(super) static LISTEN_KEYS: &[Key<RawListen>] =
-    &[key!(address), key!(framing => framing), key!(backlog in 1..=ACCEPT_BACKLOG_MAX)];
+    &[key!(address), key!(framing => framing), key!(backlog in 1..=ACCEPT_BACKLOG_MAX), key!(mode)];
 
 /// The name of the array of listeners.
 pub(super) const LISTEN: &str = "listen";
@@ -175,16 +190,25 @@ pub(super) fn did_you_mean(unknown: &str) -> Option<String> {
         .map(|(_, path)| path)
 }
 
+/// A setting within its range; of a number that its type cannot hold the range is told as well.
+fn read_within<T: Setting + PartialOrd>(value: &DeValue<'_>, range: &RangeInclusive<T>) -> Result<T, String> {
+    match (T::read(value), value) {
+        (Ok(setting), _) => within(setting, range),
+        (Err(_), DeValue::Integer(number)) if T::IS_NUMBER => Err(outside(range, &number.to_string())),
+        (Err(why), _) => Err(why),
+    }
+}
+
+fn outside<T: Setting>(range: &RangeInclusive<T>, found: &str) -> String {
+    let [low, high] = [range.start(), range.end()].map(Setting::write);
+    format!("must be from {low} to {high}, not {found}")
+}
+
 fn within<T: Setting + PartialOrd>(setting: T, range: &RangeInclusive<T>) -> Result<T, String> {
     if range.contains(&setting) {
         return Ok(setting);
     }
-    let [low, high] = [range.start(), range.end()].map(Setting::write);
-    Err(format!("must be from {low} to {high}, not {}", setting.write()))
-}
-
-fn rate<T: Setting + PartialOrd>(setting: T, range: &RangeInclusive<T>) -> Result<T, String> {
-    within(setting, range).map_err(|why| format!("{why}; for no limit set flood.enabled = false"))
+    Err(outside(range, &setting.write()))
 }
 
 fn whole_seconds(time: Duration) -> Result<Duration, String> {

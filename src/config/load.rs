@@ -1,18 +1,19 @@
 //! Where configuration is looked for, and reading it: built-in ← file ← `-l` ← `-o`.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::draft::{Draft, Finished};
 use super::error::{ConfigError, Origin, Problem, printable};
+use super::file::{self, FileError, Reading};
 use super::motd;
 use super::settings::Config;
 
 /// The largest file that is read, in bytes: more than twenty times the one with every key. The place of each mistake is
 /// counted from its start.
-const FILE_MAX: u64 = 128 * 1024;
+const FILE_MAX: usize = 128 * 1024;
 
 /// What a command line says about configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct Sources {
     pub listen: Vec<String>,
     /// `-o KEY=VALUE`
     pub options: Vec<String>,
+    /// Whether these were read before.
+    pub reading: Reading,
 }
 
 /// A legal configuration, and where each part of it comes from.
@@ -54,8 +57,14 @@ impl Loaded {
 /// The files in which configuration is looked for, in that order: the user's, then the machine's.
 #[must_use]
 pub fn search_path() -> Vec<PathBuf> {
-    let user = directories::ProjectDirs::from("", "", "chatops");
-    let user = user.map(|directories| directories.config_dir().join("config.toml"));
+    let user = match directories::ProjectDirs::from("", "", "chatops") {
+        Some(directories) => Some(directories.config_dir().to_owned()),
+        // Without a home directory the crate knows none, but the environment may name one.
+        None => std::env::var_os("XDG_CONFIG_HOME").map(|config| PathBuf::from(config).join("chatops")),
+    };
+    let user = user.map(|directory| directory.join("config.toml"));
+    // A relative HOME is none: the same file would be another in each directory.
+    let user = user.filter(|file| file.is_absolute());
     user.into_iter().chain([PathBuf::from("/etc/chatops/config.toml")]).collect()
 }
 
@@ -77,7 +86,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let Finished { config, origins, listen_origins } = draft.finish()?;
     let motd = match &config.server.motd_file {
         None => None,
-        Some(path) => Some(motd::read(path).map_err(|message| {
+        Some(path) => Some(motd::read(path, &sources.reading).map_err(|message| {
             let key = "server.motd_file";
             Problem { origin: origins.get(key).cloned(), key: key.to_owned(), message }
         })?),
@@ -87,17 +96,38 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
 
 /// The file to take, with its text.
 fn find(sources: &Sources) -> Result<Option<(PathBuf, String)>, ConfigError> {
-    if let Some(path) = &sources.file {
-        return match read(path) {
-            Ok(text) => Ok(Some((path.clone(), text))),
-            Err(error) => Err(unreadable(path, &error)),
-        };
-    }
-    for path in &sources.search {
-        match read(path) {
+    let read_before = match &sources.reading {
+        Reading::Again { file } => file.as_ref(),
+        Reading::First => None,
+    };
+    let (paths, is_named) = match &sources.file {
+        Some(file) => (std::slice::from_ref(file), true),
+        None => (sources.search.as_slice(), false),
+    };
+    for path in paths {
+        match file::read(path, FILE_MAX, &sources.reading) {
             Ok(text) => return Ok(Some((path.clone(), text))),
-            Err(error) if is_absent(&error) => {}
-            Err(error) => return Err(unreadable(path, &error)),
+            Err(FileError::System(error)) if !is_named && is_absent(&error) => {
+                if let Some(link) = dangling_link(path) {
+                    let message = "is a symbolic link that leads to nothing: correct or remove it";
+                    return Err(problem(&link, None, message.to_owned()));
+                }
+                if read_before == Some(path) {
+                    let message = "was read before and is gone: put it back, or restart without it";
+                    return Err(problem(path, None, message.to_owned()));
+                }
+            }
+            Err(FileError::System(error)) => {
+                let message = format!("cannot be read ({error}): correct it, or name another file with -c");
+                return Err(problem(path, None, message));
+            }
+            Err(FileError::TooLarge) => {
+                let message = format!("cannot be read (larger than {FILE_MAX} bytes): shorten it");
+                return Err(problem(path, None, message));
+            }
+            Err(FileError::Content { at, what, remedy }) => {
+                return Err(problem(path, at, format!("cannot be read (it {what}): {remedy}")));
+            }
         }
     }
     Ok(None)
@@ -108,16 +138,20 @@ fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-fn read(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(FILE_MAX + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > FILE_MAX {
-        return Err(io::Error::other(format!("larger than {FILE_MAX} bytes")));
-    }
-    Ok(text)
+/// The symbolic link on the way to `path`, itself included, whose target is missing.
+#[must_use]
+pub fn dangling_link(path: &Path) -> Option<PathBuf> {
+    let is_dangling = |part: &&Path| {
+        fs::symlink_metadata(part).is_ok_and(|found| found.is_symlink())
+            && fs::metadata(part).is_err_and(|error| is_absent(&error))
+    };
+    path.ancestors().find(is_dangling).map(Path::to_owned)
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> ConfigError {
-    let message = format!("cannot be read ({error}): correct it, or name another file with -c");
-    Problem { origin: None, key: printable(&path.to_string_lossy()), message }.into()
+fn problem(path: &Path, at: Option<(usize, usize)>, message: String) -> ConfigError {
+    let (origin, key) = match at {
+        Some((line, column)) => (Some(Origin::File { path: path.to_owned(), line, column }), String::new()),
+        None => (None, printable(&path.to_string_lossy())),
+    };
+    Problem { origin, key, message }.into()
 }

@@ -7,6 +7,7 @@
 mod address;
 mod draft;
 mod error;
+mod file;
 mod keys;
 mod load;
 mod motd;
@@ -17,7 +18,8 @@ mod show;
 mod value;
 
 pub use error::{ConfigError, Origin, Problem};
-pub use load::{Loaded, Sources, load, search_path};
+pub use file::Reading;
+pub use load::{Loaded, Sources, dangling_link, load, search_path};
 pub use reload::{Changes, reload};
 pub use settings::Config;
 

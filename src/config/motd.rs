@@ -1,9 +1,8 @@
-//! The message of the day from a file, read once at the start.
+//! The message of the day from a file.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
+use super::file::{self, FileError, Reading};
 use super::keys::{MOTD_MAX, motd};
 
 /// The text of `server.motd_file`.
@@ -11,16 +10,15 @@ use super::keys::{MOTD_MAX, motd};
 /// # Errors
 ///
 /// Says why the file cannot be shown.
-pub(super) fn read(path: &Path) -> Result<String, String> {
+pub(super) fn read(path: &Path, reading: &Reading) -> Result<String, String> {
     let shown = path.display();
-    let mut bytes = Vec::new();
-    let limit = MOTD_MAX as u64 + 1;
-    File::open(path)
-        .and_then(|file| file.take(limit).read_to_end(&mut bytes))
-        .map_err(|error| format!("cannot read {shown}: {error}"))?;
-    if bytes.len() > MOTD_MAX {
-        return Err(format!("{shown} has more than {MOTD_MAX} bytes: shorten it"));
-    }
-    let text = String::from_utf8(bytes).map_err(|_| format!("{shown} is not UTF-8: convert it"))?;
+    let text = file::read(path, MOTD_MAX, reading).map_err(|error| match error {
+        FileError::System(error) => format!("cannot read {shown}: {error}"),
+        FileError::TooLarge => format!("{shown} has more than {MOTD_MAX} bytes: shorten it"),
+        FileError::Content { at: None, what, remedy } => format!("{shown} {what}: {remedy}"),
+        FileError::Content { at: Some((line, column)), what, remedy } => {
+            format!("{shown}:{line}:{column} {what}: {remedy}")
+        }
+    })?;
     motd(text).map_err(|why| format!("{shown} {why}"))
 }

@@ -1,7 +1,8 @@
 //! What a configuration that is read anew changes in a server that runs.
 
 use super::keys::{KEYS, LISTEN};
-use super::settings::Config;
+use super::rules::check_framing;
+use super::settings::{Config, Listen};
 
 /// Keys that are looked at when the server starts, and not again.
 const NEED_RESTART: [&str; 5] = [LISTEN, "server.on_hangup", "control.path", "log.level", "dashboard."];
@@ -16,8 +17,17 @@ pub struct Changes {
 }
 
 /// What is in force once `new` is read while the server runs with `running`, and what of it is different.
-#[must_use]
-pub fn reload(running: &Config, new: Config) -> (Config, Changes) {
+///
+/// # Errors
+///
+/// When the new limits do not fit the listeners, which stay those that are in force.
+pub fn reload(running: &Config, new: Config) -> Result<(Config, Changes), String> {
+    for listen in &running.listen.0 {
+        check_framing(listen.framing, &new.limits).map_err(|why| {
+            let Listen { address, .. } = listen;
+            format!("listen.framing: {why}; {address} is in force until a restart")
+        })?;
+    }
     let mut changes = Changes::default();
     if running.listen != new.listen {
         changes.needs_restart.push(LISTEN);
@@ -31,7 +41,7 @@ pub fn reload(running: &Config, new: Config) -> (Config, Changes) {
     let mut config = Config { listen: kept.listen, control: kept.control, log: kept.log, ..new };
     config.server.on_hangup = kept.server.on_hangup;
     config.dashboard = kept.dashboard;
-    (config, changes)
+    Ok((config, changes))
 }
 
 #[cfg(test)]
@@ -39,7 +49,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::settings::{ControlPath, Framing, LogLevel, OnHangup};
+    use crate::config::settings::{ByteSize, ControlPath, Framing, LogLevel, OnHangup};
 
     #[test]
     fn what_needs_a_restart_is_as_it_was() {
@@ -54,7 +64,7 @@ mod tests {
         new.control.path = ControlPath::Off;
         new.log.level = LogLevel::Debug;
         new.dashboard.ascii = true;
-        let (config, changes) = reload(&running, new.clone());
+        let (config, changes) = reload(&running, new.clone()).unwrap();
         assert_eq!(changes.applied, ["server.motd", "limits.clients", "flood.enabled", "keepalive.idle"]);
         assert_eq!(
             changes.needs_restart,
@@ -64,7 +74,21 @@ mod tests {
         assert_eq!((&config.listen, &config.control), (&running.listen, &running.control));
         assert_eq!((&config.log, config.dashboard.ascii), (&running.log, false));
         assert_eq!(config.server.on_hangup, OnHangup::Detach);
-        assert_eq!(reload(&config, config.clone()), (config, Changes::default()));
+        assert_eq!(reload(&config, config.clone()), Ok((config, Changes::default())));
+    }
+
+    #[test]
+    fn limits_have_to_fit_the_listeners_in_force_whatever_the_file_says() {
+        let mut running = Config::default();
+        running.listen.0[0].framing = Framing::Fixed(std::num::NonZeroU32::new(4096).unwrap());
+        let mut new = Config::default();
+        assert!(reload(&running, new.clone()).is_ok());
+        new.limits.line_bytes = ByteSize(1024);
+        let why = reload(&running, new).unwrap_err();
+        assert!(
+            why.contains("limits.line_bytes = 1024") && why.contains("127.0.0.1:6677 is in force"),
+            "{why}"
+        );
     }
 
     #[test]

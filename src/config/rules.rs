@@ -3,7 +3,8 @@
 use super::settings::{ByteSize, Config, Framing, Limits};
 
 /// What a line carries besides its text: time, two names, brackets, line end. An object of JSON mode may be twice as
-/// long (every quote escaped): where it does not fit it is skipped, and its reader told.
+/// long (every quote escaped), and records that go on have three bytes more: where a line does not fit it is skipped, and
+/// its reader told.
 const LINE_OVERHEAD: u64 = 128;
 
 /// A rule that is broken: the keys it is about, the most telling first, and what to do.

@@ -5,12 +5,14 @@ mod dashboard;
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 pub use dashboard::{ClockFormat, Dashboard, ThemeName};
+
+use crate::network::Network;
 
 /// A number of bytes, written `"256 KiB"` or `262144` in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,7 +121,13 @@ pub struct Listen {
     pub framing: Framing,
     /// Connections that the kernel completes ahead of us (listen(2)).
     pub backlog: u32,
+    /// Who may connect to a Unix listener: the mode of its file.
+    pub mode: FileMode,
 }
+
+/// The permissions of a file, written `"0660"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileMode(pub u32);
 
 impl Default for Listen {
     fn default() -> Self {
@@ -127,8 +135,20 @@ impl Default for Listen {
             address: ListenAddr::Tcp(SocketAddr::from(([127, 0, 0, 1], 6677))),
             framing: Framing::Lines,
             backlog: 1024,
+            mode: FileMode(0o666),
         }
     }
+}
+
+/// The longest path of a Unix socket, in bytes: `sun_path` has 108 with its NUL (unix(7)).
+pub(super) const UNIX_PATH_MAX: usize = 107;
+
+/// Why a path cannot be a Unix socket's, if it has too many bytes.
+#[must_use]
+pub fn too_long_for_a_socket(path: &Path) -> Option<String> {
+    let length = path.as_os_str().len();
+    (length > UNIX_PATH_MAX)
+        .then(|| format!("has {length} bytes, but the path of a socket has at most {UNIX_PATH_MAX}"))
 }
 
 /// `host:port`, `[v6]:port` or `unix:/path`.
@@ -158,7 +178,7 @@ pub enum Framing {
     Nul,
     /// The number of its bytes stands before a message: 32 bits, big-endian.
     Length,
-    /// Records of so many bytes, 64 to 1 MiB and within [`Limits::line_bytes`], padded with spaces.
+    /// Records of this many bytes, 64 to 64 KiB and within [`Limits::line_bytes`], padded with spaces.
     Fixed(NonZeroU32),
 }
 
@@ -178,10 +198,16 @@ impl fmt::Display for Framing {
 pub struct Limits {
     /// Connections at a time.
     pub clients: u32,
-    /// Connections from one address (IPv6: one /64); 0 for no limit.
-    pub per_ip: u32,
-    /// Whether `per_ip` counts loopback addresses too.
+    /// Connections from one address ([`Network::counted_as_one`]).
+    pub per_ip: PerAddress,
+    /// Whether loopback addresses count as addresses too.
     pub per_ip_loopback: bool,
+    /// Networks whose addresses do not count.
+    pub trusted: Vec<Network>,
+    /// New connections of one address that are let in at once.
+    pub connects_burst: u32,
+    /// New connections of one address let in a second after that.
+    pub connects_per_second: u32,
     /// The longest message, in bytes.
     pub line_bytes: ByteSize,
     /// Memory for the unsent bytes of one client; see [`Limits::unsent_max`].
@@ -208,7 +234,32 @@ pub struct Limits {
     pub receive_buffer: ByteSize,
 }
 
+/// `limits.per_ip`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PerAddress {
+    /// A tenth of [`Limits::clients`], at least 10.
+    Auto,
+    /// This many; 0 for no limit.
+    Most(u32),
+}
+
 impl Limits {
+    /// The most connections from one address, if there is a limit.
+    #[must_use]
+    pub fn per_address_max(&self) -> Option<u32> {
+        match self.per_ip {
+            PerAddress::Auto => Some((self.clients / 10).max(10)),
+            PerAddress::Most(0) => None,
+            PerAddress::Most(most) => Some(most),
+        }
+    }
+
+    /// The most half-closed connections that stay to listen: a quarter of [`Limits::clients`], at least 10.
+    #[must_use]
+    pub fn half_closed_max(&self) -> usize {
+        (self.clients as usize / 4).max(10)
+    }
+
     /// Unsent bytes that an outbox of `outbox_bytes` holds. A seventeenth is for what is kept beside them: four bytes
     /// for each line's end, a sixteenth of a line of 64 bytes, and the ends of buffers.
     #[must_use]
@@ -221,8 +272,11 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             clients: 10_000,
-            per_ip: 0,
+            per_ip: PerAddress::Auto,
             per_ip_loopback: false,
+            trusted: Vec::new(),
+            connects_burst: 50,
+            connects_per_second: 10,
             line_bytes: ByteSize(4096),
             outbox_bytes: ByteSize::kib(256),
             outbox_total: ByteSize::mib(256),

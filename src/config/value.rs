@@ -9,15 +9,22 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::settings::{
-    ByteSize, ClockFormat, ControlPath, Framing, HalfClosePolicy, LogLevel, OnFull, OnHangup, ThemeName,
+    ByteSize, ClockFormat, ControlPath, FileMode, Framing, HalfClosePolicy, LogLevel, OnFull, OnHangup,
+    PerAddress, ThemeName,
 };
+use crate::network::Network;
 use crate::time::{parse_span, write_span};
 
 /// The most of a value that an error repeats, in characters.
 const SHOWN_MAX: usize = 40;
+/// The most networks in a list: each is looked at for every connection.
+const NETWORKS_MAX: usize = 1_000;
 
 /// A type that a key can have.
 pub(super) trait Setting: Sized {
+    /// Whether a whole number stands for one, so that its range says all about any.
+    const IS_NUMBER: bool = false;
+
     /// The setting that a TOML value means, or what was expected of it.
     fn read(value: &DeValue<'_>) -> Result<Self, String>;
 
@@ -36,6 +43,8 @@ impl Setting for bool {
 }
 
 impl Setting for u32 {
+    const IS_NUMBER: bool = true;
+
     fn read(value: &DeValue<'_>) -> Result<Self, String> {
         let number = integer(value).and_then(|number| Self::try_from(number).ok());
         number.ok_or_else(|| match value {
@@ -46,6 +55,47 @@ impl Setting for u32 {
 
     fn write(&self) -> String {
         self.to_string()
+    }
+}
+
+/// A number, or `"auto"`.
+impl Setting for PerAddress {
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        match text(value) {
+            Some("auto") => Ok(Self::Auto),
+            Some(_) => Err(format!("must be a number, 0 for no limit, or \"auto\", not {}", describe(value))),
+            None => u32::read(value).map(Self::Most),
+        }
+    }
+
+    fn write(&self) -> String {
+        match self {
+            Self::Auto => quoted("auto"),
+            Self::Most(most) => most.to_string(),
+        }
+    }
+}
+
+/// A list of networks such as `["10.0.0.0/8", "2001:db8::/32"]`.
+impl Setting for Vec<Network> {
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        let expected = || {
+            format!("must be a list of networks such as [\"10.0.0.0/8\", \"::1\"], not {}", describe(value))
+        };
+        let list = value.as_array().ok_or_else(expected)?;
+        if list.len() > NETWORKS_MAX {
+            return Err(format!("has more than {NETWORKS_MAX} networks"));
+        }
+        let network = |item: &DeValue<'_>| {
+            let network = text(item).and_then(|text| text.parse().ok());
+            network.ok_or_else(|| format!("{} is no address or network, such as 10.0.0.0/8", describe(item)))
+        };
+        list.iter().map(|item| network(item.get_ref())).collect()
+    }
+
+    fn write(&self) -> String {
+        let networks: Vec<String> = self.iter().map(|network| quoted(&network.to_string())).collect();
+        format!("[{}]", networks.join(", "))
     }
 }
 
@@ -97,6 +147,8 @@ impl Setting for ControlPath {
 }
 
 impl Setting for ByteSize {
+    const IS_NUMBER: bool = true;
+
     fn read(value: &DeValue<'_>) -> Result<Self, String> {
         let size = match value {
             DeValue::Integer(_) => integer(value).map(Self),
@@ -114,6 +166,25 @@ impl Setting for ByteSize {
             Some((unit, name)) => quoted(&format!("{} {name}", self.0 / unit)),
             None => self.0.to_string(),
         }
+    }
+}
+
+/// Octal digits, as chmod(1) takes them; without set-user-id and the like, which mean nothing here.
+impl Setting for FileMode {
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        let digits = text(value).filter(|text| (3..=4).contains(&text.len()));
+        let mode =
+            digits.and_then(|digits| u32::from_str_radix(digits, 8).ok()).filter(|mode| *mode <= 0o777);
+        mode.map(Self).ok_or_else(|| {
+            format!(
+                "must be a file mode in octal digits and quotes, such as \"0660\", not {}",
+                describe(value)
+            )
+        })
+    }
+
+    fn write(&self) -> String {
+        quoted(&format!("{:04o}", self.0))
     }
 }
 

@@ -40,6 +40,7 @@ pub(crate) enum Action {
     Say,
     Shutdown,
     Sort,
+    Suspend,
     Theme,
     Top,
     Traffic,
@@ -104,7 +105,7 @@ const fn spec(
 
 /// Every action, in the order of help.
 #[rustfmt::skip]
-pub(crate) static ACTIONS: [Spec; 39] = [
+pub(crate) static ACTIONS: [Spec; 40] = [
     spec(Action::Down, "down", &["j", "Down"], Group::Move, "next row", App::down),
     spec(Action::Up, "up", &["k", "Up"], Group::Move, "row before", App::up),
     spec(Action::Top, "top", &["g", "Home"], Group::Move, "first row", App::top),
@@ -123,7 +124,7 @@ pub(crate) static ACTIONS: [Spec; 39] = [
     spec(Action::Filter, "filter", &["/"], Group::Look, "filter while typing", App::open_filter),
     spec(Action::Sort, "sort", &["s"], Group::Look, "sort by the next column", App::next_sort),
     spec(Action::ReverseSort, "reverse-sort", &["S"], Group::Look, "sort the other way", App::reverse_sort),
-    spec(Action::Pause, "pause", &["Space"], Group::Look, "freeze the picture, not the server", App::toggle_pause),
+    spec(Action::Pause, "pause", &["Space", "p"], Group::Look, "freeze the picture, not the server", App::toggle_pause),
     spec(Action::Follow, "follow", &["F"], Group::Look, "follow the newest event", App::toggle_follow),
     spec(Action::Category, "category", &["f"], Group::Look, "next category of events", App::next_category),
     spec(Action::Raw, "raw", &["b"], Group::Look, "bytes with all their digits", App::toggle_raw),
@@ -136,12 +137,13 @@ pub(crate) static ACTIONS: [Spec; 39] = [
     spec(Action::Ban, "ban", &["B"], Group::Act, "ban its address, which asks", App::ask_ban),
     spec(Action::Mute, "mute", &["u"], Group::Act, "mute, which asks; or unmute", App::ask_mute),
     spec(Action::Say, "say", &["i"], Group::Act, "say a line to everybody", App::open_say),
-    spec(Action::PauseAccepting, "pause-accepting", &["p"], Group::Act, "accept nobody new, or again", App::toggle_accepting),
-    spec(Action::Reload, "reload", &["R"], Group::Act, "read the configuration anew", App::reload),
+    spec(Action::PauseAccepting, "pause-accepting", &["P"], Group::Act, "accept nobody new, or again", App::ask_accepting),
+    spec(Action::Reload, "reload", &["R"], Group::Act, "read the configuration again", App::ask_reload),
     spec(Action::Command, "command", &[":"], Group::Act, "type any verb", App::open_command),
     spec(Action::Copy, "copy", &["c"], Group::Dashboard, "copy this row", App::copy),
     spec(Action::Export, "export", &["e"], Group::Dashboard, "write the table to a file", App::open_export),
     spec(Action::Redraw, "redraw", &["Ctrl-l"], Group::Dashboard, "draw the screen anew", App::redraw),
+    spec(Action::Suspend, "suspend", &["Ctrl-z"], Group::Dashboard, "suspend it, when it is attached", App::suspend),
     spec(Action::Help, "help", &["?"], Group::Dashboard, "this", App::open_help),
     spec(Action::Quit, "quit", &["q", "Ctrl-c"], Group::Dashboard, "quit; asks first", App::ask_quit),
 ];

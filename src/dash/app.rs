@@ -17,6 +17,7 @@ use super::dialog::Dialog;
 use super::effect::Effect;
 use super::events::EventPane;
 use super::glyphs::Glyphs;
+use super::input::Typed;
 use super::keymap::{KeyBindingError, Keymap};
 use super::layout::{Regions, Shape, View, regions};
 use super::orders::Orders;
@@ -25,9 +26,11 @@ use super::table::Table;
 use super::text_input::{CHARS_MAX, TextInput};
 use super::theme::Theme;
 use crate::config::settings::{ClockFormat, Dashboard};
+use crate::engine::operator::scrub;
 use crate::engine::snapshot::{ConnId, Detail, Query};
 use crate::link::{LinkError, Request, Response};
 use crate::time::{Moment, Now};
+pub(crate) use keys::TOO_SOON;
 use std::time::Duration;
 use unseen::Unseen;
 
@@ -43,24 +46,44 @@ pub(crate) enum Mode {
     #[default]
     Browse,
     /// A verb waits for its answer.
-    Ask(Dialog),
+    Ask(Dialog, Shown),
     /// A verb is typed.
     Command(CommandLine),
     /// As what the table is to be written.
-    Export,
+    Export(Shown),
     /// A filter is typed.
     Filter(FilterLine),
     /// Keys and columns are explained, from this line on.
     Help(usize),
     /// Whether the server goes on.
-    Quit,
+    Quit(Shown),
     /// The reason for a kick or a ban is typed.
     Reason(Dialog, TextInput),
     /// A line to everybody is typed.
     Say(TextInput),
 }
 
+/// Whether the open question has been seen: a key that was typed before does not answer it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// No frame has it.
+    #[default]
+    No,
+    /// It is in the frame that the terminal is being given.
+    Drawn,
+    /// The terminal has taken it, and what was typed until then has been read.
+    Yes,
+}
+
 impl Mode {
+    /// Whether the question has been seen, if one is open.
+    const fn shown(&mut self) -> Option<&mut Shown> {
+        match self {
+            Self::Ask(_, shown) | Self::Export(shown) | Self::Quit(shown) => Some(shown),
+            _ => None,
+        }
+    }
+
     /// Whether a line is typed.
     const fn takes_text(&self) -> bool {
         matches!(self, Self::Command(_) | Self::Filter(_) | Self::Reason(..) | Self::Say(_))
@@ -177,25 +200,59 @@ impl App {
         })
     }
 
-    /// A key was pressed.
-    pub fn handle_key(&mut self, key: KeyEvent, now: Now) {
+    /// A key was pressed. It answers a question only if it came alone, after the question was seen.
+    pub fn handle_key(&mut self, key: KeyEvent, typed: Typed, now: Now) {
         if key.kind != KeyEventKind::Release {
-            self.dispatch_key(key, now);
+            self.dispatch_key(key, typed, now);
             self.settle();
         }
     }
 
-    /// Text was pasted: typed into the line that is open, on one line and without control characters. Where no line
-    /// is open it is refused, for its letters would be keys.
+    /// Text was pasted: typed into the line that is open, on one line and scrubbed as a client's line is. Line ends at
+    /// its end are left out, spaces are not. Where no line is open it is refused, for its letters would be keys.
     pub fn handle_paste(&mut self, text: &str, now: Now) {
         if !self.mode.takes_text() {
             return self.tell(Err("text is pasted where a line is typed, after : or / or i".to_owned()), now);
         }
-        for letter in text.trim_end().chars().take(CHARS_MAX) {
-            let letter = if letter.is_control() { ' ' } else { letter };
-            self.dispatch_key(KeyEvent::new(KeyCode::Char(letter), KeyModifiers::NONE), now);
+        let line = text.trim_end_matches(['\r', '\n']).replace(|c: char| c.is_control(), " ");
+        for letter in scrub(line.as_bytes()).text.chars().take(CHARS_MAX) {
+            self.dispatch_key(KeyEvent::new(KeyCode::Char(letter), KeyModifiers::NONE), Typed::InARow, now);
         }
         self.settle();
+    }
+
+    /// A paste was begun and has not ended: nothing is a key until it does.
+    pub fn paste_stalled(&mut self, now: Now) {
+        let told =
+            "the terminal began a paste and has not ended it; if it never does, Ctrl-c three times ends it";
+        self.tell(Err(told.to_owned()), now);
+    }
+
+    /// The frame just drawn shows what is open.
+    pub fn frame_drawn(&mut self) {
+        if let Some(shown @ Shown::No) = self.mode.shown() {
+            *shown = Shown::Drawn;
+        }
+    }
+
+    /// Whether the last frame drawn holds a question that has not been seen yet. Once the terminal has taken the frame,
+    /// what was typed until then is to be handed in, and then [`App::frame_taken`] called.
+    pub fn asks_unseen(&mut self) -> bool {
+        self.mode.shown().is_some_and(|shown| *shown == Shown::Drawn)
+    }
+
+    /// The terminal has taken the last frame drawn: the question in it can be answered from now on.
+    pub fn frame_taken(&mut self) {
+        if let Some(shown @ Shown::Drawn) = self.mode.shown() {
+            *shown = Shown::Yes;
+        }
+    }
+
+    /// The terminal no longer shows what was drawn.
+    pub(in crate::dash) fn screen_lost(&mut self) {
+        if let Some(shown) = self.mode.shown() {
+            *shown = Shown::No;
+        }
     }
 
     /// The mouse was clicked or its wheel turned: a click selects a row, sorts by a column or opens a view.
@@ -308,7 +365,7 @@ impl App {
     #[must_use]
     pub fn asked_about(&self) -> Vec<ConnId> {
         match &self.mode {
-            Mode::Ask(dialog) | Mode::Reason(dialog, _) => {
+            Mode::Ask(dialog, _) | Mode::Reason(dialog, _) => {
                 dialog.targets.iter().map(|target| target.id).collect()
             }
             _ => Vec::new(),

@@ -26,8 +26,8 @@ pub(crate) fn cell(placed: Placed, picture: &Picture, index: usize, raw: bool, g
         Column::SendQ => number(send_q(row)),
         Column::Load => glyphs.bar(picture.load(row), cells),
         Column::Rx => number(rate.rx()),
-        Column::Tx => number(rate.tx()),
-        Column::RxTx => format!("{}/{}", units::short(rate.rx(), false), units::short(rate.tx(), false)),
+        Column::Tx => number(rate.ack()),
+        Column::RxTx => format!("{}/{}", units::short(rate.rx(), false), units::short(rate.ack(), false)),
         Column::Idle => idle(row, picture.taken().moment).map_or_else(|| "-".to_owned(), units::brief_span),
         Column::Flags => flags(row, cells, glyphs),
     }

@@ -110,8 +110,8 @@ impl Column {
             Self::SendQ => "SEND-Q",
             Self::Load => "LOAD",
             Self::Rx => "RX/s",
-            Self::Tx => "TX/s",
-            Self::RxTx => "RX/TX",
+            Self::Tx => "ACK/s",
+            Self::RxTx => "RX/ACK",
             Self::Idle => "IDLE",
             Self::Flags => "FLAGS",
         }
@@ -130,8 +130,8 @@ impl Column {
             Self::SendQ => "bytes in the kernel, not acknowledged",
             Self::Load => "OUTBOX + SEND-Q of the outbox's limit",
             Self::Rx => "bytes a second from the client",
-            Self::Tx => "bytes a second to the client",
-            Self::RxTx => "RX/s and TX/s in one cell",
+            Self::Tx => "bytes a second that its TCP has taken",
+            Self::RxTx => "RX/s and ACK/s in one cell",
             Self::Idle => "since last read; - while it is not",
             Self::Flags => "stalled slow flow half op muted listen telnet",
         }
@@ -346,7 +346,7 @@ mod tests {
         assert_eq!(titles(60, wants), ["ID", "NICK", "STATE", "OUTBOX", "SEND-Q", "LOAD", "FLAGS"]);
         assert_eq!(
             titles(80, wants),
-            ["ID", "NICK", "PEER", "STATE", "OUTBOX", "SEND-Q", "LOAD", "RX/TX", "IDLE", "FLAGS"]
+            ["ID", "NICK", "PEER", "STATE", "OUTBOX", "SEND-Q", "LOAD", "RX/ACK", "IDLE", "FLAGS"]
         );
         let mut before = titles(20, wants).len();
         for width in 20..COMPACT_BELOW {

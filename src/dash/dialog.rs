@@ -28,12 +28,20 @@ pub(crate) enum Verb {
     Kick(String),
     /// Refuse what they say.
     Mute(Option<Duration>),
+    /// Accept nobody new.
+    Pause,
+    /// Read the configuration again.
+    Reload,
     /// RST.
     Reset,
+    /// Accept connections again.
+    Resume,
     /// End a direction, once one is chosen.
     Shutdown(Option<Half>),
     /// End the server.
     Stop,
+    /// Take what they say again.
+    Unmute,
 }
 
 /// A connection as it was when it was asked about.
@@ -129,6 +137,9 @@ impl Dialog {
         match &self.verb {
             Verb::Ban(ban) => ban.commands(live),
             Verb::Drain(time) => vec![OperatorCommand::Drain(*time)],
+            Verb::Pause => vec![OperatorCommand::Pause],
+            Verb::Reload => vec![OperatorCommand::Reload],
+            Verb::Resume => vec![OperatorCommand::Resume],
             Verb::Stop => vec![OperatorCommand::Stop],
             _ => {
                 let living = self.targets.iter().filter(|target| live.living(target.id).is_some());
@@ -144,7 +155,10 @@ impl Dialog {
             Verb::Mute(time) => OperatorCommand::Mute { who, time: *time },
             Verb::Reset => OperatorCommand::Reset(who),
             Verb::Shutdown(half) => OperatorCommand::Shutdown { who, half: (*half)? },
-            Verb::Ban(_) | Verb::Drain(_) | Verb::Stop => return None,
+            Verb::Unmute => OperatorCommand::Unmute(who),
+            Verb::Ban(_) | Verb::Drain(_) | Verb::Pause | Verb::Reload | Verb::Resume | Verb::Stop => {
+                return None;
+            }
         })
     }
 
@@ -219,10 +233,14 @@ impl Dialog {
             Verb::Drain(_) => "drain the server".to_owned(),
             Verb::Kick(_) => "kick".to_owned(),
             Verb::Mute(_) => "mute".to_owned(),
+            Verb::Pause => "pause accepting".to_owned(),
+            Verb::Reload => "reload the configuration".to_owned(),
             Verb::Reset => "reset".to_owned(),
+            Verb::Resume => "resume accepting".to_owned(),
             Verb::Shutdown(None) => "shutdown".to_owned(),
             Verb::Shutdown(Some(half)) => format!("shutdown {half}"),
             Verb::Stop => "stop the server".to_owned(),
+            Verb::Unmute => "unmute".to_owned(),
         }
     }
 
@@ -237,9 +255,12 @@ impl Dialog {
             Verb::Kick(reason) => format!("kick {ids} {reason}"),
             Verb::Shutdown(None) => format!("shutdown {ids} read|write|both"),
             Verb::Shutdown(Some(half)) => format!("shutdown {ids} {half}"),
+            Verb::Pause => OperatorCommand::Pause.to_string(),
+            Verb::Reload => OperatorCommand::Reload.to_string(),
+            Verb::Resume => OperatorCommand::Resume.to_string(),
             Verb::Stop => OperatorCommand::Stop.to_string(),
             Verb::Mute(Some(time)) => format!("mute {ids} for {}", write_span(*time)),
-            Verb::Mute(None) | Verb::Reset => format!("{} {ids}", self.word()),
+            Verb::Mute(None) | Verb::Reset | Verb::Unmute => format!("{} {ids}", self.word()),
         }
     }
 
@@ -262,6 +283,12 @@ impl Dialog {
             Verb::Mute(Some(time)) => {
                 format!("What is said is refused for {}; lines of others still arrive.", write_span(*time))
             }
+            Verb::Pause => {
+                "New clients wait in the kernel's queue and are let in on resume; those connected stay.".to_owned()
+            }
+            Verb::Reload => "The file is read again; a mistake in it changes nothing.".to_owned(),
+            Verb::Resume => "New clients are accepted again, those who wait first.".to_owned(),
+            Verb::Unmute => "What is said is taken again.".to_owned(),
             Verb::Reset => "RST, now, without a last line. What is unsent is lost.".to_owned(),
             Verb::Shutdown(None) => "Which direction? r from the client, w to the client, b both.".to_owned(),
             Verb::Shutdown(Some(half @ (Half::Read | Half::Write))) if self.is_other_half_over(*half, live) => {

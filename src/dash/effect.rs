@@ -5,8 +5,13 @@ use crate::link::Request;
 /// One thing to do, in the order queued.
 #[derive(Clone, Debug)]
 pub enum Effect {
-    /// Put this text on the terminal's clipboard (OSC 52).
-    Copy(String),
+    /// Send a text to the terminal's clipboard (OSC 52).
+    Copy {
+        /// What it is, for the operator.
+        what: String,
+        /// All of it.
+        text: String,
+    },
     /// End the dashboard.
     Quit(QuitChoice),
     /// Clear the terminal and draw every cell anew.
@@ -14,6 +19,8 @@ pub enum Effect {
     /// Ask the server; what comes back goes to [`super::App::handle_response`], a refusal of the link to
     /// [`super::App::request_refused`].
     Request(Request),
+    /// Stop this process and all it runs with, as Ctrl-Z does.
+    Suspend,
     /// Write a file into the working directory, never over one that exists; how it went goes to
     /// [`super::App::tell`].
     SaveFile {

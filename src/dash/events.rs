@@ -7,8 +7,10 @@ use super::units;
 use crate::engine::record::{Category, Entry, Record};
 use crate::engine::snapshot::{ConnId, Nick};
 
-/// Records kept; the oldest go first.
-pub(crate) const KEPT_MAX: usize = 5_000;
+/// Records kept of what clients cause; the oldest go first.
+const CLIENTS_MAX: usize = 5_000;
+/// Records kept of warnings and errors of the server and of the operator's acts; the oldest go first.
+const SERVER_MAX: usize = 2_048;
 
 /// The records so far, the oldest first.
 #[derive(Clone, Debug, Default)]
@@ -18,14 +20,49 @@ impl Log {
     /// Adds what is newer than what is there.
     pub(crate) fn append(&mut self, entries: Vec<Entry>) {
         for entry in entries {
-            if entry.seq <= self.last_seq() {
-                continue;
+            if entry.seq > self.last_seq() {
+                self.0.push_back(entry);
             }
-            if self.0.len() == KEPT_MAX {
-                self.0.pop_front();
-            }
-            self.0.push_back(entry);
         }
+        self.drop_oldest();
+    }
+
+    /// Drops the oldest of each kind that are too many. Where older ones of the other kind stay, a [`Record::Missed`]
+    /// counts them: there are at most as many of these as records of the server.
+    fn drop_oldest(&mut self) {
+        let is_of_server = |entry: &&Entry| entry.record.is_of_server();
+        let is_missed = |entry: &Entry| matches!(entry.record, Record::Missed { .. });
+        let of_server = self.0.iter().filter(is_of_server).count();
+        let of_clients = self.0.iter().filter(|entry| !is_of_server(entry) && !is_missed(entry)).count();
+        let mut server_excess = of_server.saturating_sub(SERVER_MAX);
+        let mut client_excess = of_clients.saturating_sub(CLIENTS_MAX);
+        if server_excess == 0 && client_excess == 0 {
+            return;
+        }
+        let mut kept = VecDeque::with_capacity(self.0.len());
+        let mut gap: Option<Entry> = None;
+        for entry in self.0.drain(..) {
+            let excess = if is_of_server(&&entry) { &mut server_excess } else { &mut client_excess };
+            let events = match entry.record {
+                Record::Missed { events } => events,
+                _ if *excess > 0 => {
+                    *excess -= 1;
+                    1
+                }
+                _ => {
+                    kept.extend(gap.take().filter(|_| !kept.is_empty()));
+                    kept.push_back(entry);
+                    continue;
+                }
+            };
+            let before = match gap.take().map(|gap| gap.record) {
+                Some(Record::Missed { events }) => events,
+                _ => 0,
+            };
+            gap = Some(Entry { record: Record::Missed { events: before + events }, ..entry });
+        }
+        kept.extend(gap);
+        self.0 = kept;
     }
 
     /// The sequence number of the newest record; 0 without any.
@@ -173,10 +210,15 @@ fn operator_wording(id: ConnId, verb: &str, outcome: &str) -> String {
 mod tests {
     use super::*;
     use crate::config::settings::LogLevel;
+    use crate::engine::snapshot::Peer;
     use crate::time::Now;
 
     fn entry(seq: u64, level: LogLevel) -> Entry {
-        Entry { seq, at: Now::default(), record: Record::Server { level, text: format!("entry {seq}") } }
+        Entry {
+            seq,
+            at: Now::default(),
+            record: Record::Server { level, text: format!("entry {seq}"), by_clients: false },
+        }
     }
 
     fn log(count: u64) -> Log {
@@ -201,8 +243,80 @@ mod tests {
         log.append(vec![entry(3, LogLevel::Info), entry(4, LogLevel::Info)]);
         assert_eq!(log.entries().map(|entry| entry.seq).collect::<Vec<_>>(), [1, 2, 3, 4]);
         log.append((5..=6_000).map(|seq| entry(seq, LogLevel::Info)).collect());
-        assert_eq!(log.entries().count(), KEPT_MAX);
+        assert_eq!(log.entries().count(), CLIENTS_MAX);
         assert_eq!(log.last_seq(), 6_000);
+    }
+
+    /// A record's sequence number, and how many it stands for.
+    fn shape(log: &Log) -> Vec<(u64, u64)> {
+        let events = |entry: &Entry| match entry.record {
+            Record::Missed { events } => events,
+            _ => 1,
+        };
+        log.entries().map(|entry| (entry.seq, events(entry))).collect()
+    }
+
+    #[test]
+    fn clients_never_push_out_warnings_errors_and_operator_acts() {
+        let arrival = |seq| Entry {
+            record: Record::Accepted { id: ConnId::new(seq).unwrap(), peer: Peer::Unix },
+            ..entry(seq, LogLevel::Info)
+        };
+        let by_client = |seq| Entry {
+            record: Record::Server { level: LogLevel::Warn, text: String::new(), by_clients: true },
+            ..entry(seq, LogLevel::Info)
+        };
+        let act = Record::Operator { id: None, verb: "pause".to_owned(), outcome: "done".to_owned() };
+        let mut log = Log::default();
+        log.append(vec![arrival(1), entry(2, LogLevel::Warn), by_client(3), entry(4, LogLevel::Error)]);
+        log.append(vec![Entry { record: act, ..arrival(5) }]);
+        let mut seq = 5;
+        for _ in 0..3 * CLIENTS_MAX / 100 {
+            log.append(
+                (seq + 1..=seq + 100)
+                    .map(|seq| if seq % 2 == 0 { arrival(seq) } else { by_client(seq) })
+                    .collect(),
+            );
+            seq += 100;
+        }
+        let dropped = 3 * CLIENTS_MAX as u64 - CLIENTS_MAX as u64;
+        let shape = shape(&log);
+        assert_eq!(shape[..5], [(2, 1), (3, 1), (4, 1), (5, 1), (5 + dropped, dropped)]);
+        assert!(matches!(log.entries().nth(1).unwrap().record, Record::Missed { events: 1 }));
+        assert_eq!(
+            shape.iter().map(|(_, events)| events).sum::<u64>() + 1,
+            seq,
+            "each but the first is there or counted"
+        );
+        assert_eq!(
+            log.entries().filter(|entry| !matches!(entry.record, Record::Missed { .. })).count(),
+            CLIENTS_MAX + 3
+        );
+    }
+
+    #[test]
+    fn an_operator_pushes_out_nothing_that_clients_caused() {
+        let mut log = log(3);
+        log.append((4..4 + 2 * SERVER_MAX as u64).map(|seq| entry(seq, LogLevel::Warn)).collect());
+        assert_eq!(shape(&log)[..4], [(1, 1), (2, 1), (3, 1), (3 + SERVER_MAX as u64, SERVER_MAX as u64)]);
+        assert_eq!(log.entries().count(), 4 + SERVER_MAX);
+    }
+
+    #[test]
+    fn gaps_that_meet_are_one() {
+        let missed = |seq, events| Entry { record: Record::Missed { events }, ..entry(seq, LogLevel::Info) };
+        let mut log = Log::default();
+        let many = CLIENTS_MAX as u64;
+        log.append(vec![
+            entry(1, LogLevel::Warn),
+            entry(2, LogLevel::Info),
+            missed(9, 7),
+            entry(10, LogLevel::Info),
+        ]);
+        log.append((11..=many + 9).map(|seq| entry(seq, LogLevel::Info)).collect());
+        assert_eq!(shape(&log)[..3], [(1, 1), (9, 8), (10, 1)]);
+        log.append(vec![entry(many + 10, LogLevel::Info)]);
+        assert_eq!(shape(&log)[..3], [(1, 1), (10, 9), (11, 1)]);
     }
 
     #[test]

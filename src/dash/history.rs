@@ -1,4 +1,5 @@
-//! The last minutes of the server's traffic, one sample a second, for sparklines and charts.
+//! The last minutes of the server's traffic, one sample a second, for sparklines and charts. A second of which nothing is
+//! known, because no snapshot came, is a gap.
 
 use std::collections::VecDeque;
 
@@ -8,6 +9,9 @@ use crate::time::Moment;
 
 /// Samples kept: ten minutes.
 pub(crate) const SECONDS_MAX: usize = 600;
+
+/// Seconds that one sample may stand for.
+const SPAN_MAX: u64 = 2;
 
 /// What one second was like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,12 +32,14 @@ pub(crate) struct Sample {
     pub(crate) send_q: u64,
     /// 99th percentile of the turn time at its end, in microseconds.
     pub(crate) turn_p99_us: u64,
+    /// How late the latest turn of the last two seconds began, in microseconds.
+    pub(crate) late_us: u64,
 }
 
 /// Samples, the oldest first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct History {
-    samples: VecDeque<Sample>,
+    samples: VecDeque<Option<Sample>>,
     last: Option<(Moment, Counters)>,
 }
 
@@ -60,7 +66,8 @@ impl Counters {
 }
 
 impl History {
-    /// Takes in a snapshot. A second without one gets the mean of the gap it lies in.
+    /// Takes in a snapshot. Snapshots are not taken on the second, so one second may be left out between two of them;
+    /// more than that are a gap before the second of this one.
     pub(crate) fn observe(&mut self, snapshot: &Snapshot) {
         let (moment, counters) = (snapshot.taken.moment, Counters::of(&snapshot.status));
         let Some((since, before)) = self.last else {
@@ -72,24 +79,25 @@ impl History {
             return;
         }
         let sample = sample(&before, &counters, moment.micros() - since.micros(), snapshot);
-        for _ in 0..seconds.min(SECONDS_MAX as u64) {
+        for left in (0..seconds.min(SECONDS_MAX as u64)).rev() {
             if self.samples.len() == SECONDS_MAX {
                 self.samples.pop_front();
             }
-            self.samples.push_back(sample);
+            self.samples.push_back((left == 0 || seconds <= SPAN_MAX).then_some(sample));
         }
         self.last = Some((moment, counters));
     }
 
-    /// The newest `count` values of `of`, the oldest first; fewer if there are no more.
-    pub(crate) fn newest(&self, count: usize, of: fn(&Sample) -> u64) -> Vec<u64> {
-        self.samples.iter().skip(self.samples.len().saturating_sub(count)).map(of).collect()
+    /// The newest `count` values of `of`, the oldest first; fewer if there are no more. A gap has none.
+    pub(crate) fn newest(&self, count: usize, of: fn(&Sample) -> u64) -> Vec<Option<u64>> {
+        let newest = self.samples.iter().skip(self.samples.len().saturating_sub(count));
+        newest.map(|sample| sample.as_ref().map(of)).collect()
     }
 
     /// The mean of the newest samples, as many as make the figure readable.
     pub(crate) fn recent(&self, of: fn(&Sample) -> u64) -> u64 {
         const READABLE: usize = 2;
-        let newest = self.newest(READABLE, of);
+        let newest: Vec<u64> = self.newest(READABLE, of).into_iter().flatten().collect();
         let count = u64::try_from(newest.len().max(1)).unwrap_or(1);
         newest.iter().fold(0_u64, |sum, value| sum.saturating_add(*value)) / count
     }
@@ -108,6 +116,7 @@ fn sample(before: &Counters, after: &Counters, elapsed_us: u64, snapshot: &Snaps
         outbox: snapshot.status.outbox_bytes,
         send_q: snapshot.rows.iter().map(super::picture::send_q).sum(),
         turn_p99_us: u64::from(snapshot.status.turns.p99_us),
+        late_us: u64::from(snapshot.status.turns.late_us),
     }
 }
 
@@ -124,7 +133,7 @@ mod tests {
         }
     }
 
-    fn bytes_in(history: &History) -> Vec<u64> {
+    fn bytes_in(history: &History) -> Vec<Option<u64>> {
         history.newest(SECONDS_MAX, |sample| sample.bytes_in)
     }
 
@@ -134,16 +143,18 @@ mod tests {
         for (ms, counter) in [(0, 0), (400, 10), (1_000, 100), (1_200, 100), (1_900, 150), (2_000, 300)] {
             history.observe(&at(ms, counter));
         }
-        assert_eq!(bytes_in(&history), [100, 200]);
+        assert_eq!(bytes_in(&history), [Some(100), Some(200)]);
         assert_eq!(history.recent(|sample| sample.bytes_in), 150);
     }
 
     #[test]
-    fn a_gap_is_filled_with_its_mean_and_bounded() {
+    fn a_gap_stays_a_gap_and_is_bounded() {
         let mut history = History::default();
-        history.observe(&at(0, 0));
-        history.observe(&at(4_000, 400));
-        assert_eq!(bytes_in(&history), [100; 4]);
+        history.observe(&at(900, 0));
+        history.observe(&at(2_100, 120));
+        assert_eq!(bytes_in(&history), [Some(100); 2], "no second in between was missed");
+        history.observe(&at(6_100, 520));
+        assert_eq!(bytes_in(&history)[2..], [None, None, None, Some(100)]);
         history.observe(&at(4_000_000_000, 500));
         assert_eq!(bytes_in(&history).len(), SECONDS_MAX);
     }
@@ -154,6 +165,6 @@ mod tests {
         history.observe(&at(5_000, 900));
         history.observe(&at(3_000, 0));
         history.observe(&at(6_000, 0));
-        assert_eq!(bytes_in(&history), [0]);
+        assert_eq!(bytes_in(&history), [Some(0)]);
     }
 }

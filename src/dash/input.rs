@@ -1,47 +1,84 @@
 //! From the bytes a terminal sends to keys, mouse and paste, as the types of [`crossterm::event`].
 //!
 //! crossterm's own reader is not used: it reads a descriptor that blocks, so that half an escape sequence stops the
-//! thread until the next key, and after a hang-up it spins. This one is pure: bytes in, inputs out, the same however
-//! they are cut; but ESC and a character are Alt and that character only if they come together, as a terminal sends
-//! them. What it does not know it drops whole, so that no part of a sequence is ever taken for a key. What the codes
-//! mean is in `key_codes`.
+//! thread until the next key, and after a hang-up it spins. `termina`'s sans-IO parser (0.4) was tried and not taken: it
+//! makes keys of APC, PM and SOS strings and of the end of a sequence that another one interrupts (`ESC [ 1 ESC [ B`
+//! gives `B`), and an unknown sequence with `?` or `>` swallows every later key.
+//!
+//! This one is pure: bytes and moments in, inputs out. The same bytes give the same inputs however they are cut; but ESC
+//! and a character are Alt and that character only if they come together, as a terminal sends them. What it does not
+//! know it drops whole, also when its bytes come late, so that no part of a sequence is ever taken for a key. Between
+//! the start of a bracketed paste and its end nothing is a key, however long the end takes.
+//!
+//! What the codes mean is in `key_codes`.
 //!
 //! Sources: ECMA-48 5.4 (control sequences); xterm's ctlseqs ("PC-Style Function Keys", "Mouse Tracking",
-//! "Bracketed Paste Mode").
+//! "Bracketed Paste Mode"); the kitty keyboard protocol (`CSI u`).
 
 use std::mem;
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseEvent};
 
-use super::key_codes::{key_modifiers, letter_key, mouse_kind, mouse_modifiers, numbered_key, numbers};
+use super::key_codes::{
+    Parameter, coded_key, is_release, key_modifiers, letter_key, mouse_kind, mouse_modifiers, numbered_key,
+    parameters,
+};
+use crate::time::Moment;
 
-/// The longest sequence that is looked at; what is longer is dropped up to its end.
+/// The longest sequence that is understood; a longer one is dropped up to its end.
 const SEQUENCE_BYTES_MAX: usize = 64;
 
 /// The most of one paste that is kept; the rest of it is dropped.
 pub const PASTE_BYTES_MAX: usize = 64 * 1024;
 
-/// Within this time the rest of a sequence follows its first byte; else it was the Escape key.
-const SEQUENCE_PATIENCE: Duration = Duration::from_millis(50);
+/// ESC with nothing after it for this long was the Escape key.
+const ESCAPE_PATIENCE: Duration = Duration::from_millis(50);
 
-/// A paste may come in pieces over a slow line, and its rest must not become keys; a terminal that forgets to end it
-/// must not lock the keyboard for good.
+/// The rest of a sequence is waited for this long after its last byte, then the sequence is dropped. Slow lines cut
+/// sequences by 100 ms and more, and a tail that came after the wait would be keys; so the wait is long, and the price
+/// is that the key after an accidental Alt-[ is lost.
+const TAIL_PATIENCE: Duration = Duration::from_secs(5);
+
+/// After so much silence within a paste the operator is told how to end it.
 const PASTE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Ctrl-C this many times, each alone in its read, ends a paste that has been silent: a terminal that forgets the end
+/// must not lock the keyboard, and no paste looks like that.
+const PASTE_INTERRUPTS: u8 = 3;
+
+/// A key answers a question only if nothing came from the terminal for this long before it.
+pub const ANSWER_GAP: Duration = Duration::from_millis(100);
 
 const ESC: u8 = 0x1B;
 const BEL: u8 = 0x07;
+const ETX: u8 = 0x03;
+const CAN: u8 = 0x18;
+const SUB: u8 = 0x1A;
 const PASTE_END: &[u8] = b"\x1b[201~";
 
 /// One thing a person did at the terminal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// A key was pressed.
-    Key(KeyEvent),
+    Key(KeyEvent, Typed),
     /// The mouse was clicked or its wheel turned; columns and rows count from 0.
     Mouse(MouseEvent),
     /// Text was pasted (bracketed paste); not scrubbed.
     Paste(String),
+    /// A paste began and neither its end nor any other byte has come for `PASTE_PATIENCE`.
+    PasteStalled,
+}
+
+/// How a key came. Only one that came alone may answer a question: keys in a row are a paste without brackets, or were
+/// typed before the question could be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Typed {
+    /// Alone in its read, and nothing came in the [`ANSWER_GAP`] before.
+    Alone,
+    /// With other bytes, or soon after some.
+    #[default]
+    InARow,
 }
 
 /// Where in a sequence the bytes so far end.
@@ -64,10 +101,10 @@ enum State {
     Mouse(Vec<u8>),
     /// In a multi-byte character, with Alt held or not.
     Utf8 { bytes: Vec<u8>, expected: usize, modifiers: KeyModifiers },
-    /// In an answer nobody asked for (OSC, DCS, APC, PM, SOS): which, whether it has a body, its last byte.
-    Text { introducer: u8, empty: bool, last: u8 },
-    /// In a paste. Its last bytes may be the beginning of its end.
-    Paste { text: Vec<u8>, tail: Vec<u8> },
+    /// In a string nobody asked for (OSC, DCS, APC, PM, SOS); whether its last byte was ESC.
+    Text { escaped: bool },
+    /// In a paste. The last bytes may be the beginning of its end.
+    Paste { text: Vec<u8>, tail: Vec<u8>, stalled: bool, interrupts: u8 },
 }
 
 /// Turns bytes into inputs.
@@ -75,68 +112,129 @@ enum State {
 pub struct Decoder {
     state: State,
     inputs: Vec<Input>,
+    /// When bytes last came.
+    fed_at: Option<Moment>,
+    /// How the key came that the bytes of the last read make, or that they become when nothing follows.
+    typed: Typed,
+    /// ESC was taken for the Escape key, and what follows may still turn out to be the rest of its sequence.
+    escape_is_taken: bool,
+    /// The sequence under way follows such an ESC: it is dropped.
+    is_muted: bool,
 }
 
 impl Decoder {
-    /// Takes what the terminal sent and returns what it completes, in order.
-    pub fn feed(&mut self, bytes: &[u8]) -> Vec<Input> {
+    /// Takes what one read of the terminal gave and returns what it completes, in order.
+    pub fn feed(&mut self, bytes: &[u8], now: Moment) -> Vec<Input> {
+        if self.interrupts_paste(bytes) {
+            self.fed_at = Some(now);
+            return Vec::new();
+        }
+        let was_between = self.state == State::Ground;
+        let was_quiet = self.fed_at.is_none_or(|at| at + ANSWER_GAP <= now);
+        if self.fed_at.is_some_and(|at| at + TAIL_PATIENCE <= now) {
+            self.escape_is_taken = false;
+        }
+        self.fed_at = Some(now);
+        let mut begun = 0;
         for byte in bytes {
+            begun += usize::from(self.state == State::Ground);
             self.take(*byte);
         }
         if self.state == State::Escape {
             self.state = State::LoneEscape;
         }
-        mem::take(&mut self.inputs)
+        // What is dropped counts as well: it was not a person pressing one key.
+        let is_one = match self.state {
+            State::Ground => begun == 1 && self.inputs.len() == 1,
+            State::LoneEscape => begun == 1 && self.inputs.is_empty(),
+            _ => false,
+        };
+        // A lead byte with nothing behind it is dropped where the next character begins.
+        let is_whole = std::str::from_utf8(bytes).is_ok();
+        let is_alone = was_between && was_quiet && is_one && is_whole;
+        self.typed = if is_alone { Typed::Alone } else { Typed::InARow };
+        self.take_inputs()
     }
 
-    /// How long to wait for more bytes before [`Decoder::expire`]; `None` between two inputs.
+    /// When [`Decoder::expire`] is due if no more bytes come.
     #[must_use]
-    pub const fn patience(&self) -> Option<Duration> {
-        match self.state {
-            State::Ground => None,
-            State::Paste { .. } => Some(PASTE_PATIENCE),
-            _ => Some(SEQUENCE_PATIENCE),
-        }
+    pub fn deadline(&self) -> Option<Moment> {
+        let patience = match self.state {
+            State::Ground | State::Paste { stalled: true, .. } => return None,
+            State::Paste { .. } => PASTE_PATIENCE,
+            State::LoneEscape => ESCAPE_PATIENCE,
+            _ => TAIL_PATIENCE,
+        };
+        self.fed_at.map(|at| at + patience)
     }
 
-    /// No more bytes came in time: what looked like the beginning of a sequence was a key, or is dropped.
-    pub fn expire(&mut self) -> Vec<Input> {
-        match mem::take(&mut self.state) {
-            State::Escape | State::LoneEscape => self.key(KeyCode::Esc, KeyModifiers::NONE),
-            State::Ss3 => self.key(KeyCode::Char('O'), KeyModifiers::ALT | KeyModifiers::SHIFT),
-            State::Csi(parameters) if parameters.is_empty() => {
-                self.key(KeyCode::Char('['), KeyModifiers::ALT);
-            }
-            State::Text { introducer, empty: true, .. } => {
-                self.character(introducer.into(), KeyModifiers::ALT);
-            }
-            State::Paste { mut text, tail } => {
-                text.extend(tail);
-                self.paste(&text);
-            }
-            State::Ground
-            | State::Csi(_)
-            | State::LinuxFunction
-            | State::Mouse(_)
-            | State::Utf8 { .. }
-            | State::Text { .. } => {}
+    /// What follows from the silence so far: a lone ESC was a key, an unfinished sequence is dropped.
+    pub fn expire(&mut self, now: Moment) -> Vec<Input> {
+        if self.deadline().is_none_or(|deadline| now < deadline) {
+            return Vec::new();
         }
-        mem::take(&mut self.inputs)
+        self.is_muted = false;
+        match mem::take(&mut self.state) {
+            State::LoneEscape => {
+                self.key(KeyCode::Esc, KeyModifiers::NONE);
+                self.escape_is_taken = true;
+            }
+            State::Paste { text, tail, interrupts, .. } => {
+                self.inputs.push(Input::PasteStalled);
+                self.state = State::Paste { text, tail, stalled: true, interrupts };
+            }
+            _ => {}
+        }
+        self.take_inputs()
+    }
+
+    fn take_inputs(&mut self) -> Vec<Input> {
+        let mut inputs = mem::take(&mut self.inputs);
+        for input in &mut inputs {
+            if let Input::Key(_, typed) = input {
+                *typed = self.typed;
+            }
+        }
+        inputs
+    }
+
+    /// Whether these bytes are a Ctrl-C that is for an unfinished paste; the last of them ends it.
+    fn interrupts_paste(&mut self, bytes: &[u8]) -> bool {
+        let State::Paste { stalled: true, interrupts, .. } = &mut self.state else { return false };
+        if bytes != [ETX] {
+            *interrupts = 0;
+            return false;
+        }
+        *interrupts += 1;
+        if *interrupts == PASTE_INTERRUPTS {
+            self.state = State::Ground;
+        }
+        true
     }
 
     fn take(&mut self, byte: u8) {
+        let escape_is_taken = mem::take(&mut self.escape_is_taken);
         self.state = match mem::take(&mut self.state) {
+            State::Ground if escape_is_taken && matches!(byte, b'[' | b'O') => {
+                self.is_muted = true;
+                self.escape(byte)
+            }
             State::Ground => self.ground(byte, KeyModifiers::NONE),
             State::Escape => self.escape(byte),
             State::LoneEscape => self.lone_escape(byte),
             State::Ss3 => self.ss3(byte),
-            State::Csi(parameters) => self.csi(parameters, byte),
+            State::Csi(bytes) => self.csi(bytes, byte),
             State::LinuxFunction => self.linux_function(byte),
             State::Mouse(report) => self.x10_mouse(report, byte),
             State::Utf8 { bytes, expected, modifiers } => self.utf8(bytes, expected, modifiers, byte),
-            State::Text { introducer, last, .. } => text(introducer, last, byte),
-            State::Paste { text, tail } => self.pasted(text, tail, byte),
+            State::Text { escaped } => self.text(escaped, byte),
+            State::Paste { text, tail, stalled, interrupts } => {
+                self.pasted(text, tail, byte, (stalled, interrupts))
+            }
         };
+        if self.state == State::Ground {
+            self.is_muted = false;
+        }
     }
 
     fn ground(&mut self, byte: u8, modifiers: KeyModifiers) -> State {
@@ -168,14 +266,15 @@ impl Decoder {
             }
             b'[' => State::Csi(Vec::new()),
             b'O' => State::Ss3,
-            b']' | b'P' | b'X' | b'^' | b'_' => State::Text { introducer: byte, empty: true, last: 0 },
+            b']' | b'P' | b'X' | b'^' | b'_' => State::Text { escaped: false },
             _ => self.ground(byte, KeyModifiers::ALT),
         }
     }
 
+    /// The rest of a sequence, or a key after the Escape key. `X` is a key here: it is bound, and no terminal sends SOS.
     fn lone_escape(&mut self, byte: u8) -> State {
         match byte {
-            ESC | b'[' | b'O' | b']' | b'P' | b'^' | b'_' => self.escape(byte),
+            b'[' | b'O' | b']' | b'P' | b'^' | b'_' => self.escape(byte),
             _ => {
                 self.key(KeyCode::Esc, KeyModifiers::NONE);
                 self.ground(byte, KeyModifiers::NONE)
@@ -196,45 +295,61 @@ impl Decoder {
     }
 
     /// ECMA-48 5.4: parameter and intermediate bytes 2/0 to 3/15, then one final byte 4/0 to 7/14.
-    fn csi(&mut self, mut parameters: Vec<u8>, byte: u8) -> State {
+    fn csi(&mut self, mut bytes: Vec<u8>, byte: u8) -> State {
         match byte {
             ESC => State::Escape,
-            b'[' if parameters.is_empty() => State::LinuxFunction,
-            b'M' if parameters.is_empty() => State::Mouse(Vec::new()),
+            b'[' if bytes.is_empty() => State::LinuxFunction,
+            b'M' if bytes.is_empty() => State::Mouse(Vec::new()),
             0x20..=0x3F => {
-                if parameters.len() < SEQUENCE_BYTES_MAX {
-                    parameters.push(byte);
+                if bytes.len() <= SEQUENCE_BYTES_MAX {
+                    bytes.push(byte);
                 }
-                State::Csi(parameters)
+                State::Csi(bytes)
             }
-            0x40..=0x7E => self.sequence(&parameters, byte),
+            0x40..=0x7E if bytes.len() > SEQUENCE_BYTES_MAX => State::Ground,
+            0x40..=0x7E => self.sequence(&bytes, byte),
             _ => State::Ground,
         }
     }
 
-    fn sequence(&mut self, parameters: &[u8], last: u8) -> State {
-        if let Some(report) = parameters.strip_prefix(b"<") {
+    fn sequence(&mut self, bytes: &[u8], last: u8) -> State {
+        if let Some(report) = bytes.strip_prefix(b"<") {
             self.sgr_mouse(report, last);
             return State::Ground;
         }
-        let Some(numbers) = numbers(parameters) else { return State::Ground };
-        let first = numbers.first().copied().unwrap_or(0);
+        let Some(parameters) = parameters(bytes) else { return State::Ground };
+        let at = |index: usize| parameters.get(index).copied().unwrap_or_default();
+        let ([first, ..], held) = (at(0), at(1));
         if (first, last) == (200, b'~') {
-            return State::Paste { text: Vec::new(), tail: Vec::new() };
+            return State::Paste { text: Vec::new(), tail: Vec::new(), stalled: false, interrupts: 0 };
         }
-        let modifiers = numbers.get(1).map_or(KeyModifiers::NONE, |number| key_modifiers(*number));
-        let code = match (first, last) {
-            (_, b'~') => numbered_key(first),
-            (0 | 1, _) => letter_key(last),
+        match (first, last) {
+            _ if is_release(held) => {}
+            // xterm's modifyOtherKeys: CSI 27 ; modifiers ; code ~
+            (27, b'~') => self.coded_key(at(2), held),
+            (_, b'u') => self.coded_key(at(0), held),
+            (_, b'~') => self.named_key(numbered_key(first), held),
+            (0 | 1, _) => self.named_key(letter_key(last), held),
             // The answer to a question about the cursor looks like F3, but for its numbers.
-            _ => None,
-        };
-        match code {
-            Some(KeyCode::BackTab) => self.key(KeyCode::BackTab, modifiers | KeyModifiers::SHIFT),
-            Some(code) => self.key(code, modifiers),
-            None => {}
+            _ => {}
         }
         State::Ground
+    }
+
+    fn coded_key(&mut self, code: Parameter, held: Parameter) {
+        if let Some((code, modifiers)) = coded_key(code, held) {
+            self.key(code, modifiers);
+        }
+    }
+
+    fn named_key(&mut self, code: Option<KeyCode>, held: Parameter) {
+        match (code, key_modifiers(held)) {
+            (Some(KeyCode::BackTab), Some(modifiers)) => {
+                self.key(KeyCode::BackTab, modifiers | KeyModifiers::SHIFT);
+            }
+            (Some(code), Some(modifiers)) => self.key(code, modifiers),
+            _ => {}
+        }
     }
 
     fn linux_function(&mut self, byte: u8) -> State {
@@ -265,7 +380,10 @@ impl Decoder {
             b'm' => true,
             _ => return,
         };
-        if let Some([button, column, row]) = numbers(report).as_deref() {
+        let small = |parameter: &Parameter| u16::try_from(parameter[0]).ok();
+        let numbers: Option<Vec<u16>> =
+            parameters(report).and_then(|parameters| parameters.iter().map(small).collect());
+        if let Some([button, column, row]) = numbers.as_deref() {
             self.mouse(*button, released, *column, *row);
         }
     }
@@ -285,27 +403,38 @@ impl Decoder {
         let Some(kind) = mouse_kind(bits, released) else { return };
         let modifiers = mouse_modifiers(bits);
         let (column, row) = (column.saturating_sub(1), row.saturating_sub(1));
-        self.inputs.push(Input::Mouse(MouseEvent { kind, column, row, modifiers }));
+        if !self.is_muted {
+            self.inputs.push(Input::Mouse(MouseEvent { kind, column, row, modifiers }));
+        }
     }
 
-    fn pasted(&mut self, mut text: Vec<u8>, mut tail: Vec<u8>, byte: u8) -> State {
+    /// An OSC, DCS and the like go on until BEL or ESC \; another sequence, CAN or SUB break them off, and so does
+    /// Ctrl-C, for a person who has typed Alt-P or Alt-].
+    fn text(&mut self, escaped: bool, byte: u8) -> State {
+        match byte {
+            BEL | ETX | CAN | SUB => State::Ground,
+            b'\\' if escaped => State::Ground,
+            ESC => State::Text { escaped: true },
+            _ if escaped => self.escape(byte),
+            _ => State::Text { escaped: false },
+        }
+    }
+
+    fn pasted(&mut self, mut text: Vec<u8>, mut tail: Vec<u8>, byte: u8, kept: (bool, u8)) -> State {
         tail.push(byte);
         if tail == PASTE_END {
-            self.paste(&text);
+            self.inputs.push(Input::Paste(String::from_utf8_lossy(&text).into_owned()));
             return State::Ground;
         }
         if !PASTE_END.starts_with(&tail) {
             // Only ESC can begin the end, so what may still do so begins at the last one.
-            let kept = if byte == ESC { tail.len() - 1 } else { tail.len() };
+            let done = if byte == ESC { tail.len() - 1 } else { tail.len() };
             let room = PASTE_BYTES_MAX - text.len();
-            text.extend(&tail[..kept.min(room)]);
-            tail.drain(..kept);
+            text.extend(&tail[..done.min(room)]);
+            tail.drain(..done);
         }
-        State::Paste { text, tail }
-    }
-
-    fn paste(&mut self, text: &[u8]) {
-        self.inputs.push(Input::Paste(String::from_utf8_lossy(text).into_owned()));
+        let (stalled, interrupts) = kept;
+        State::Paste { text, tail, stalled, interrupts }
     }
 
     /// Capitals carry Shift, as crossterm has it.
@@ -315,15 +444,9 @@ impl Decoder {
     }
 
     fn key(&mut self, code: KeyCode, modifiers: KeyModifiers) {
-        self.inputs.push(Input::Key(KeyEvent::new(code, modifiers)));
-    }
-}
-
-/// An OSC, DCS and the like go on until BEL or ESC \.
-fn text(introducer: u8, last: u8, byte: u8) -> State {
-    match (last, byte) {
-        (_, BEL) | (ESC, b'\\') => State::Ground,
-        _ => State::Text { introducer, empty: false, last: byte },
+        if !self.is_muted {
+            self.inputs.push(Input::Key(KeyEvent::new(code, modifiers), Typed::InARow));
+        }
     }
 }
 
@@ -334,8 +457,15 @@ mod tests {
 
     use super::*;
 
+    /// Long enough after whatever was before.
+    const QUIET: Moment = Moment::from_micros(100_000_000);
+
+    fn ms(ms: u64) -> Moment {
+        Moment::from_micros(ms * 1_000)
+    }
+
     fn key(code: KeyCode, modifiers: KeyModifiers) -> Input {
-        Input::Key(KeyEvent::new(code, modifiers))
+        Input::Key(KeyEvent::new(code, modifiers), Typed::InARow)
     }
 
     fn plain(code: KeyCode) -> Input {
@@ -346,11 +476,20 @@ mod tests {
         text.chars().map(|character| plain(KeyCode::Char(character))).collect()
     }
 
+    /// Inputs without how they were typed.
+    fn bare(inputs: Vec<Input>) -> Vec<Input> {
+        let bare = |input| match input {
+            Input::Key(key, _) => Input::Key(key, Typed::InARow),
+            other => other,
+        };
+        inputs.into_iter().map(bare).collect()
+    }
+
     fn decode(bytes: &[u8]) -> Vec<Input> {
         let mut decoder = Decoder::default();
-        let inputs = decoder.feed(bytes);
-        assert_eq!(decoder.patience(), None, "{bytes:?} is complete");
-        inputs
+        let inputs = decoder.feed(bytes, QUIET);
+        assert_eq!(decoder.deadline(), None, "{bytes:?} is complete");
+        bare(inputs)
     }
 
     #[test]
@@ -429,6 +568,12 @@ mod tests {
             b"\x1b[I",
             b"\x1b[99~",
             b"\x1bOy",
+            b"\x1b[?1;2x",
+            b"\x1b[=1z",
+            b"\x1b[5$~",
+            b"\x1b[98765432109876~",
+            b"\x1b^pm\x1b\\",
+            b"\x1bXsos\x1b\\",
             b"\x1b]11;rgb:1111/2222/3333\x07",
             b"\x1b]52;c;eHkK\x1b\\",
             b"\x1bP>|xterm(390)\x1b\\",
@@ -439,9 +584,11 @@ mod tests {
             assert_eq!(decode(reply), [], "{:?}", reply.escape_ascii().to_string());
         }
         let long = [b"\x1b[", &b"1;"[..].repeat(1_000)[..], b"Aq"].concat();
-        assert_eq!(decode(&long).last(), Some(&plain(KeyCode::Char('q'))), "{} bytes", long.len());
+        assert_eq!(decode(&long), letters("q"), "{} bytes", long.len());
         assert_eq!(decode(b"\xe6q"), letters("q"), "a character cut short does not take the next key");
         assert_eq!(decode(b"\x1b[1\x1b[B"), [plain(KeyCode::Down)], "nor does a sequence cut short");
+        assert_eq!(decode(b"\x1b]11;rgb\x1b[B"), [plain(KeyCode::Down)], "nor does a string");
+        assert_eq!(decode(b"\x1b]11;rgb\x03q"), letters("q"), "which Ctrl-C ends");
     }
 
     #[test]
@@ -458,39 +605,175 @@ mod tests {
     }
 
     #[test]
-    fn a_lone_beginning_becomes_a_key_in_time() {
-        let alt = KeyModifiers::ALT;
+    fn keys_in_the_forms_of_csi_u_and_modify_other_keys() {
+        use KeyCode::{BackTab, Char, Enter, Esc, Left, Tab};
+        let (control, alt, shift) = (KeyModifiers::CONTROL, KeyModifiers::ALT, KeyModifiers::SHIFT);
+        let none = KeyModifiers::NONE;
+        let table: &[(&[u8], KeyCode, KeyModifiers)] = &[
+            (b"\x1b[120u", Char('x'), none),
+            (b"\x1b[120;1u", Char('x'), none),
+            (b"\x1b[120;1:1u", Char('x'), none),
+            (b"\x1b[120;1:2u", Char('x'), none),
+            (b"\x1b[120:88;2u", Char('X'), shift),
+            (b"\x1b[120;2u", Char('X'), shift),
+            (b"\x1b[120;65u", Char('X'), shift),
+            (b"\x1b[47:63;2u", Char('?'), none),
+            (b"\x1b[1095:1063:120;2u", Char('Ч'), shift),
+            (b"\x1b[99;5u", Char('c'), control),
+            (b"\x1b[120;3u", Char('x'), alt),
+            (b"\x1b[13u", Enter, none),
+            (b"\x1b[27u", Esc, none),
+            (b"\x1b[27;1;27~", Esc, none),
+            (b"\x1b[91;5u", Esc, none),
+            (b"\x1b[109;5u", Enter, none),
+            (b"\x1b[9u", Tab, none),
+            (b"\x1b[9;2u", BackTab, shift),
+            (b"\x1b[27;2;9~", BackTab, shift),
+            (b"\x1b[27;5;108~", Char('l'), control),
+            (b"\x1b[27;5;122~", Char('z'), control),
+            (b"\x1b[27;2;88~", Char('X'), shift),
+            (b"\x1b[27;2;63~", Char('?'), none),
+            (b"\x1b[57417u", Left, none),
+            (b"\x1b[57402u", Char('3'), none),
+        ];
+        for (bytes, code, modifiers) in table {
+            let name = bytes.escape_ascii().to_string();
+            assert_eq!(decode(bytes), [key(*code, *modifiers)], "{name}");
+        }
+        for none in [
+            &b"\x1b[120;1:3u"[..],
+            b"\x1b[1;1:3A",
+            b"\x1b[120;9u",
+            b"\x1b[57441u",
+            b"\x1b[27;5;~",
+            b"\x1b[4294967295u",
+        ] {
+            assert_eq!(decode(none), [], "{:?}", none.escape_ascii().to_string());
+        }
+    }
+
+    #[test]
+    fn a_lone_escape_becomes_a_key_in_time_and_an_unfinished_sequence_never_does() {
         let table: &[(&[u8], Vec<Input>)] = &[
             (b"\x1b", vec![plain(KeyCode::Esc)]),
-            (b"\x1b[", vec![key(KeyCode::Char('['), alt)]),
-            (b"\x1bO", vec![key(KeyCode::Char('O'), alt | KeyModifiers::SHIFT)]),
-            (b"\x1bP", vec![key(KeyCode::Char('P'), alt | KeyModifiers::SHIFT)]),
-            (b"\x1b]", vec![key(KeyCode::Char(']'), alt)]),
+            (b"\x1b[", vec![]),
+            (b"\x1bO", vec![]),
+            (b"\x1bP", vec![]),
+            (b"\x1b]", vec![]),
             (b"\x1b[1;5", vec![]),
             (b"\x1b]11;rgb", vec![]),
             (b"\x1b[M!", vec![]),
             (b"\xe6\xbc", vec![]),
-            (b"\x1b[200~half\x1b[2", vec![Input::Paste("half\u{1b}[2".to_owned())]),
         ];
         for (bytes, expected) in table {
             let mut decoder = Decoder::default();
-            assert_eq!(decoder.feed(bytes), [], "{bytes:?}");
-            assert!(decoder.patience().is_some(), "{bytes:?}");
-            assert_eq!(decoder.expire(), *expected, "{bytes:?}");
-            assert_eq!(decoder.feed(b"q"), letters("q"), "{bytes:?}");
+            assert_eq!(decoder.feed(bytes, QUIET), [], "{bytes:?}");
+            assert_eq!(decoder.expire(QUIET), [], "{bytes:?}: too early");
+            let deadline = decoder.deadline().expect("it waits");
+            assert_eq!(bare(decoder.expire(deadline)), *expected, "{bytes:?}");
+            assert_eq!(bare(decoder.feed(b"q", deadline)), letters("q"), "{bytes:?}");
         }
     }
 
     #[test]
     fn escape_and_what_is_typed_after_it_are_two_keys() {
         let mut decoder = Decoder::default();
-        assert_eq!(decoder.feed(b"\x1b"), []);
-        assert_eq!(decoder.feed(b"x"), [plain(KeyCode::Esc), plain(KeyCode::Char('x'))]);
-        assert_eq!(decoder.feed(b"\x1b"), []);
-        assert_eq!(decoder.feed(b"[A"), [plain(KeyCode::Up)], "a sequence may be cut there on a slow line");
-        assert_eq!(decoder.feed(b"\x1b\x1b"), [plain(KeyCode::Esc)]);
-        assert_eq!(decoder.expire(), [plain(KeyCode::Esc)]);
-        assert_eq!(decoder.expire(), []);
+        let escape = plain(KeyCode::Esc);
+        assert_eq!(decoder.feed(b"\x1b", ms(0)), []);
+        assert_eq!(decoder.feed(b"x", ms(20)), [escape.clone(), plain(KeyCode::Char('x'))]);
+        assert_eq!(decoder.feed(b"\x1b", ms(40)), []);
+        assert_eq!(
+            decoder.feed(b"[A", ms(60)),
+            [plain(KeyCode::Up)],
+            "a sequence may be cut there on a slow line"
+        );
+        assert_eq!(decoder.feed(b"\x1b\x1b", ms(80)), [plain(KeyCode::Esc)]);
+        assert_eq!(decoder.expire(ms(130)), [escape]);
+        assert_eq!(decoder.expire(ms(9_000)), []);
+    }
+
+    #[test]
+    fn a_sequence_that_was_cut_by_a_pause_never_leaks_its_tail() {
+        for sequence in [
+            &b"\x1b[B"[..],
+            b"\x1bOB",
+            b"\x1b[1;5B",
+            b"\x1b[<0;3;4M",
+            b"\x1b[120;1u",
+            b"\x1b[M !!",
+            "\u{e9}".as_bytes(),
+        ] {
+            for cut in 1..sequence.len() {
+                for pause in [60, 100, 1_000, 4_000] {
+                    let mut decoder = Decoder::default();
+                    let mut inputs = decoder.feed(&sequence[..cut], ms(0));
+                    for time in (0..pause).step_by(10) {
+                        inputs.extend(decoder.expire(ms(time)));
+                    }
+                    inputs.extend(decoder.feed(&sequence[cut..], ms(pause)));
+                    let whole = decode(sequence);
+                    let escape = vec![plain(KeyCode::Esc)];
+                    let inputs = bare(inputs);
+                    assert!(
+                        inputs == whole || inputs == escape,
+                        "{sequence:?} cut at {cut} by {pause}: {inputs:?}"
+                    );
+                    assert_eq!(bare(decoder.feed(b"q", ms(pause + 200))), letters("q"));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_in_an_unfinished_paste_is_a_key() {
+        let mut decoder = Decoder::default();
+        assert_eq!(decoder.feed(b"\x1b[200~hello pro", ms(0)), []);
+        assert_eq!(decoder.expire(ms(1_999)), []);
+        assert_eq!(decoder.expire(ms(2_000)), [Input::PasteStalled]);
+        assert_eq!(decoder.expire(ms(60_000)), [], "said once");
+        assert_eq!(decoder.feed(b"xy", ms(60_000)), []);
+        assert_eq!(decoder.feed(b"\x1b", ms(61_000)), []);
+        assert_eq!(decoder.expire(ms(62_000)), []);
+        assert_eq!(decoder.feed(b"[201~", ms(62_000)), [Input::Paste("hello proxy".to_owned())]);
+        assert_eq!(bare(decoder.feed(b"q", ms(63_000))), letters("q"));
+    }
+
+    #[test]
+    fn ctrl_c_three_times_alone_ends_a_paste_that_stalled() {
+        let mut decoder = Decoder::default();
+        decoder.feed(b"\x1b[200~half", ms(0));
+        for time in 1..10 {
+            assert_eq!(decoder.feed(b"\x03", ms(time)), [], "it has not stalled");
+        }
+        decoder.expire(ms(3_000));
+        for bytes in [&b"\x03"[..], b"\x03", b"y", b"\x03", b"\x03", b"\x03"] {
+            assert_eq!(decoder.feed(bytes, ms(4_000)), []);
+        }
+        assert_eq!(bare(decoder.feed(b"q", ms(5_000))), letters("q"));
+    }
+
+    #[test]
+    fn a_key_came_alone_only_without_others_beside_and_just_before_it() {
+        let typed = |decoder: &mut Decoder, bytes: &[u8], at| match decoder.feed(bytes, ms(at)).as_slice() {
+            [Input::Key(_, typed)] => *typed,
+            other => panic!("{other:?}"),
+        };
+        let mut decoder = Decoder::default();
+        assert_eq!(typed(&mut decoder, b"y", 0), Typed::Alone);
+        assert_eq!(typed(&mut decoder, b"y", 99), Typed::InARow);
+        assert_eq!(typed(&mut decoder, b"y", 199), Typed::Alone);
+        assert_eq!(typed(&mut decoder, b"\x1b[121;1u", 400), Typed::Alone);
+        assert_eq!(typed(&mut decoder, "н".as_bytes(), 550), Typed::Alone);
+        assert_eq!(typed(&mut decoder, b"\xc2\xd0\xbd", 700), Typed::InARow, "half a character before it");
+        let two = [Input::Key(KeyEvent::from(KeyCode::Char('y')), Typed::InARow), plain(KeyCode::Enter)];
+        assert_eq!(decoder.feed(b"y\r", ms(800)), two);
+        assert_eq!(decoder.feed(b"\xc3", ms(1_000)), []);
+        assert_eq!(typed(&mut decoder, b"y", 2_000), Typed::InARow, "it ended a character that was cut");
+        assert_eq!(decoder.feed(b"y\x80", ms(2_500)), letters("y"), "with a byte that means nothing");
+        assert_eq!(decoder.feed(b"y\x1b", ms(3_000)), letters("y"));
+        assert!(matches!(decoder.expire(ms(3_100)).as_slice(), [Input::Key(_, Typed::InARow)]));
+        assert_eq!(decoder.feed(b"\x1b", ms(4_000)), []);
+        assert!(matches!(decoder.expire(ms(4_100)).as_slice(), [Input::Key(_, Typed::Alone)]));
     }
 
     /// Bytes that often are, or nearly are, sequences.
@@ -523,7 +806,7 @@ mod tests {
             cuts in prop::collection::vec(any::<prop::sample::Index>(), 1..20),
         ) {
             let mut whole = Decoder::default();
-            let expected = whole.feed(&bytes);
+            let expected = bare(whole.feed(&bytes, QUIET));
             let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
             // Between ESC and a character is the one place where it matters.
             cuts.retain(|cut| *cut == 0 || bytes[cut - 1] != ESC);
@@ -531,20 +814,21 @@ mod tests {
             cuts.sort_unstable();
             let mut pieces = Decoder::default();
             let seen: Vec<_> =
-                cuts.windows(2).flat_map(|ends| pieces.feed(&bytes[ends[0]..ends[1]])).collect();
-            prop_assert_eq!(&seen, &expected);
-            prop_assert_eq!(pieces.expire(), whole.expire());
-            prop_assert_eq!(whole.patience(), None);
+                cuts.windows(2).flat_map(|ends| pieces.feed(&bytes[ends[0]..ends[1]], QUIET)).collect();
+            prop_assert_eq!(&bare(seen), &expected);
+            let late = QUIET + TAIL_PATIENCE;
+            prop_assert_eq!(bare(pieces.expire(late)), bare(whole.expire(late)));
+            prop_assert_eq!(whole.deadline(), None);
         }
 
         #[test]
         fn no_bytes_panic_and_silence_ends_everything(pieces in prop::collection::vec(terminal_bytes(), 0..6)) {
             let mut decoder = Decoder::default();
             for piece in pieces {
-                decoder.feed(&piece);
+                decoder.feed(&piece, QUIET);
             }
-            decoder.expire();
-            prop_assert_eq!(decoder.patience(), None);
+            decoder.expire(QUIET + TAIL_PATIENCE);
+            prop_assert_eq!(decoder.deadline(), None);
         }
     }
 }

@@ -1,22 +1,130 @@
 //! What the numbers and letters in a terminal's sequences mean: keys, modifiers, buttons. Where a sequence begins and
 //! ends is not known here.
 //!
-//! Source: xterm's ctlseqs, "PC-Style Function Keys" and "Mouse Tracking".
+//! Sources: xterm's ctlseqs ("PC-Style Function Keys", "Mouse Tracking", modifyOtherKeys) and the kitty keyboard
+//! protocol.
 
 use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEventKind};
 
-/// Decimal numbers between semicolons, an empty one being 0; `None` for anything else, as private sequences have.
-pub(super) fn numbers(parameters: &[u8]) -> Option<Vec<u16>> {
+/// A number of a sequence and up to two more behind it, separated by colons; what is left out is 0.
+pub(super) type Parameter = [u32; 3];
+
+/// Decimal numbers between semicolons; `None` for anything else, as private sequences have.
+pub(super) fn parameters(bytes: &[u8]) -> Option<Vec<Parameter>> {
     let number = |digits: &[u8]| match digits {
         [] => Some(0),
         _ => std::str::from_utf8(digits).ok()?.parse().ok(),
     };
-    parameters.split(|byte| *byte == b';').map(number).collect()
+    let parameter = |part: &[u8]| {
+        let mut parameter = Parameter::default();
+        for (place, digits) in parameter.iter_mut().zip(part.split(|byte| *byte == b':')) {
+            *place = number(digits)?;
+        }
+        Some(parameter)
+    };
+    bytes.split(|byte| *byte == b';').map(parameter).collect()
 }
 
-/// 1 more than a set of bits: 1 Shift, 2 Alt, 4 Control.
-pub(super) fn key_modifiers(number: u16) -> KeyModifiers {
-    modifiers(number.saturating_sub(1), [1, 2, 4])
+/// 1 more than a set of bits: 1 Shift, 2 Alt, 4 Control. `None` with a modifier that no binding can name: 8 Super,
+/// 16 Hyper, 32 Meta.
+pub(super) fn key_modifiers([number, ..]: Parameter) -> Option<KeyModifiers> {
+    let bits = held_bits(number);
+    (bits & 0b11_1000 == 0).then(|| modifiers(bits, [1, 2, 4]))
+}
+
+/// The lock keys are among the modifiers of `CSI u`.
+const CAPS_LOCK: u16 = 64;
+
+fn held_bits(number: u32) -> u16 {
+    u16::try_from(number.saturating_sub(1)).unwrap_or(u16::MAX)
+}
+
+/// Whether the key was let go (the kitty keyboard protocol, "Event types").
+pub(super) const fn is_release([_, event, _]: Parameter) -> bool {
+    event == 3
+}
+
+/// The key of `CSI code : shifted ; modifiers u` and of xterm's modifyOtherKeys, in the form that it has without them.
+pub(super) fn coded_key([code, shifted, _]: Parameter, held: Parameter) -> Option<(KeyCode, KeyModifiers)> {
+    let modifiers = key_modifiers(held)?;
+    if let Some(code) = keypad_key(code) {
+        return Some((code, modifiers));
+    }
+    let is_shifted = modifiers.contains(KeyModifiers::SHIFT);
+    match code {
+        8 | 127 => return Some((KeyCode::Backspace, modifiers)),
+        9 if is_shifted => return Some((KeyCode::BackTab, modifiers)),
+        9 => return Some((KeyCode::Tab, modifiers)),
+        13 => return Some((KeyCode::Enter, modifiers)),
+        27 => return Some((KeyCode::Esc, modifiers)),
+        _ => {}
+    }
+    let character = char::from_u32(code).filter(|c| !c.is_control() && !is_private(*c))?;
+    if modifiers.contains(KeyModifiers::CONTROL) {
+        let plain = modifiers - KeyModifiers::CONTROL;
+        return Some(match character {
+            '[' => (KeyCode::Esc, plain),
+            'h' => (KeyCode::Backspace, plain),
+            'i' => (KeyCode::Tab, plain),
+            'j' | 'm' => (KeyCode::Enter, plain),
+            _ => (KeyCode::Char(character), modifiers),
+        });
+    }
+    let is_capital = is_shifted != (held_bits(held[0]) & CAPS_LOCK != 0 && character.is_alphabetic());
+    let character = match char::from_u32(shifted).filter(|c| is_shifted && !c.is_control()) {
+        Some(shifted) => shifted,
+        None if is_capital => character.to_uppercase().next().unwrap_or(character),
+        None => character,
+    };
+    let shift = if character.is_uppercase() { KeyModifiers::SHIFT } else { KeyModifiers::NONE };
+    Some((KeyCode::Char(character), (modifiers - KeyModifiers::SHIFT) | shift))
+}
+
+/// Keys without a character have numbers in the private use area, of which those of the keypad have a meaning here.
+fn keypad_key(code: u32) -> Option<KeyCode> {
+    Some(match code {
+        57_399..=57_408 => KeyCode::Char(char::from_digit(code - 57_399, 10)?),
+        57_414 => KeyCode::Enter,
+        57_417 => KeyCode::Left,
+        57_418 => KeyCode::Right,
+        57_419 => KeyCode::Up,
+        57_420 => KeyCode::Down,
+        57_421 => KeyCode::PageUp,
+        57_422 => KeyCode::PageDown,
+        57_423 => KeyCode::Home,
+        57_424 => KeyCode::End,
+        57_425 => KeyCode::Insert,
+        57_426 => KeyCode::Delete,
+        _ => return None,
+    })
+}
+
+const fn is_private(c: char) -> bool {
+    matches!(c, '\u{E000}'..='\u{F8FF}')
+}
+
+/// The character on the same key of a US keyboard, for the Cyrillic layout of Russia and its neighbours and for the
+/// Greek one: an operator who writes in them finds the keys of a question where they are.
+pub(super) fn latin_key(c: char) -> Option<char> {
+    const CYRILLIC: &str = "йцукенгшщзхъфывапролджэячсмитьбю";
+    const LATIN: &str = "qwertyuiop[]asdfghjkl;'zxcvbnm,.";
+    const GREEK: &str = "ςερτυθιοπασδφγηξκλζχψωβνμ";
+    const LATIN_OF_GREEK: &str = "wertyuiopasdfghjklzxcvbnm";
+    let lower = c.to_lowercase().next()?;
+    let on = |layout: &str, latin: &str| {
+        let place = layout.chars().position(|other| other == lower)?;
+        latin.chars().nth(place)
+    };
+    let extra = match lower {
+        // Ukrainian, Belarusian.
+        'і' => Some('s'),
+        'ї' => Some(']'),
+        'є' => Some('\''),
+        'ў' => Some('o'),
+        _ => None,
+    };
+    let latin = on(CYRILLIC, LATIN).or_else(|| on(GREEK, LATIN_OF_GREEK)).or(extra)?;
+    Some(if c == lower { latin } else { latin.to_ascii_uppercase() })
 }
 
 /// Among the bits of a button: 4 Shift, 8 Alt, 16 Control.
@@ -47,8 +155,8 @@ pub(super) const fn letter_key(last: u8) -> Option<KeyCode> {
 }
 
 /// The number before `~`.
-pub(super) fn numbered_key(number: u16) -> Option<KeyCode> {
-    let function = |offset: u16| u8::try_from(number - offset).ok().map(KeyCode::F);
+pub(super) fn numbered_key(number: u32) -> Option<KeyCode> {
+    let function = |offset: u32| u8::try_from(number - offset).ok().map(KeyCode::F);
     match number {
         1 | 7 => Some(KeyCode::Home),
         2 => Some(KeyCode::Insert),

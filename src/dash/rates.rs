@@ -1,15 +1,118 @@
 //! Rates: how fast each connection's counters run, smoothed so that the figures can be read.
 //!
-//! Integers throughout, in thousandths a second, so that the same snapshots always give the same figures.
+//! What goes through a connection is an average of [`WINDOW_US`]. What the peer took is counted by what its TCP has
+//! acknowledged, and that comes in bursts: a peer that reads slowly opens its window only when a good part of its buffer
+//! is free, so a loopback client that reads 3,000 bytes a second acknowledges nothing for 45 s and then 128 KiB. While
+//! bytes wait the average therefore goes back as far as the burst before the last, and is not 0 between two of them.
+//!
+//! Integers throughout, so that the same snapshots always give the same figures.
 
+use std::time::Duration;
+
+use super::picture::send_q;
 use crate::engine::snapshot::{ConnId, Phase, Row};
 use crate::time::Moment;
 
-/// A rate falls to a third of itself in this time while its counter stands still.
+/// A rate of change falls to a third of itself in this time while its counter stands still.
 const SMOOTH_US: i128 = 2_000_000;
 
-/// Once its counter has stood still for so long a rate is 0: what tails off would pass for something that goes on.
+/// Once its counter has stood still for so long a rate of change is 0: what tails off would pass for something that goes
+/// on.
 const STILL_US: u64 = 3_000_000;
+
+/// The span of an average: at least this long once there is so much to look back on.
+const WINDOW_US: u64 = 10_000_000;
+
+/// Points that an average looks back on, and from one to the next.
+const POINTS: usize = 6;
+const STEP_US: u64 = WINDOW_US / (POINTS as u64 - 1);
+
+/// The shortest span of an average: what comes in the first moments is no rate yet.
+const SPAN_MIN_US: u64 = 1_000_000;
+
+/// A peer that has acknowledged nothing for this long takes nothing, whatever it did before.
+pub(crate) const GIVE_UP: Duration = Duration::from_secs(60);
+const GIVE_UP_US: u64 = 60_000_000;
+
+/// A peer that has acknowledged nothing for so long is said to take nothing, unless its bursts lie further apart.
+const TAKES_NOTHING_AFTER_US: u64 = 10_000_000;
+
+/// A counter at a moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Point {
+    at_us: u64,
+    count: u64,
+}
+
+/// How fast a counter that never falls ran in the last [`WINDOW_US`] or a little more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Average {
+    /// The oldest first; only the first `len` count.
+    points: [Point; POINTS],
+    len: usize,
+    /// The newest.
+    last: Point,
+    /// When the counter last rose.
+    risen_us: u64,
+    /// The longest that it last stood still while bytes waited, before it rose again.
+    gap_us: u64,
+}
+
+impl Average {
+    fn since(first: Point) -> Self {
+        let mut points = [Point::default(); POINTS];
+        points[0] = first;
+        Self { points, len: 1, last: first, risen_us: first.at_us, gap_us: 0 }
+    }
+
+    /// The average with one more look at the counter. With `waits` it looks back as far as the counter last rose.
+    fn after(mut self, now: Point, waits: bool) -> Self {
+        if self.len == 0 {
+            return Self::since(now);
+        }
+        let now = Point { count: now.count.max(self.last.count), ..now };
+        let has_risen = now.count > self.last.count;
+        if has_risen {
+            self.gap_us = if waits { now.at_us.saturating_sub(self.risen_us) } else { 0 };
+            self.risen_us = now.at_us;
+        }
+        self.last = now;
+        let newest = self.points[self.len - 1];
+        let is_due = now.at_us.saturating_sub(newest.at_us) >= STEP_US;
+        if is_due && (now.count > newest.count || !waits) {
+            if self.len == POINTS {
+                self.points.rotate_left(1);
+                self.len -= 1;
+            }
+            self.points[self.len] = now;
+            self.len += 1;
+        }
+        // The first point may go when the second is far enough back, and something has come since then.
+        while self.len > 1
+            && self.points[1].at_us + WINDOW_US <= now.at_us
+            && (now.count > self.points[1].count || !waits)
+        {
+            self.points.rotate_left(1);
+            self.len -= 1;
+        }
+        self
+    }
+
+    fn per_second(&self) -> u64 {
+        if self.last.at_us.saturating_sub(self.risen_us) >= GIVE_UP_US {
+            return 0;
+        }
+        let first = self.points[0];
+        let span = self.last.at_us.saturating_sub(first.at_us);
+        per_second(self.last.count.saturating_sub(first.count), span.max(SPAN_MIN_US))
+    }
+
+    /// From when on a counter that stands still while bytes wait means that nothing is taken.
+    fn patience(&self) -> Duration {
+        let patience = (self.gap_us.saturating_mul(3) / 2).clamp(TAKES_NOTHING_AFTER_US, GIVE_UP_US);
+        Duration::from_micros(patience)
+    }
+}
 
 /// How fast one counter runs, in thousandths a second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,31 +134,31 @@ impl Rate {
         let milli = i64::try_from(rate).unwrap_or(if rate < 0 { i64::MIN } else { i64::MAX });
         Self { milli, still_us }
     }
-
-    /// In whole units a second, of a counter that never falls.
-    const fn risen(self) -> u64 {
-        self.milli.unsigned_abs() / 1_000
-    }
 }
 
 /// How fast the counters of one connection run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RowRate {
-    rx: Rate,
-    tx: Rate,
+    received: Average,
+    acknowledged: Average,
     outbox: Rate,
     skipped: Rate,
 }
 
 impl RowRate {
     /// Bytes a second from the peer.
-    pub(crate) const fn rx(self) -> u64 {
-        self.rx.risen()
+    pub(crate) fn rx(self) -> u64 {
+        self.received.per_second()
     }
 
-    /// Bytes a second to the peer's kernel.
-    pub(crate) const fn tx(self) -> u64 {
-        self.tx.risen()
+    /// Bytes a second that the peer's TCP has acknowledged.
+    pub(crate) fn ack(self) -> u64 {
+        self.acknowledged.per_second()
+    }
+
+    /// How long a peer may acknowledge nothing before it is said to take nothing.
+    pub(crate) fn patience(self) -> Duration {
+        self.acknowledged.patience()
     }
 
     /// Bytes a second by which the outbox grows; negative when it drains.
@@ -68,16 +171,29 @@ impl RowRate {
         self.skipped.milli > 0
     }
 
-    fn after(self, old: &Row, new: &Row, elapsed_us: u64) -> Self {
-        let risen = |of: fn(&Row) -> u64| i128::from(of(new).saturating_sub(of(old)));
+    fn since(row: &Row, now: Moment) -> Self {
+        let average = |count| Average::since(Point { at_us: now.micros(), count });
+        Self { received: average(row.bytes_in), acknowledged: average(acknowledged(row)), ..Self::default() }
+    }
+
+    fn after(self, (old, before): (&Row, Moment), (new, now): (&Row, Moment)) -> Self {
+        let elapsed_us = now.micros().saturating_sub(before.micros());
+        let at = |count| Point { at_us: now.micros(), count };
+        let skipped = new.lines_skipped.saturating_sub(old.lines_skipped);
         let grown = i128::from(new.outbox_bytes) - i128::from(old.outbox_bytes);
+        let waits = new.outbox_bytes > 0 || send_q(new) > 0;
         Self {
-            rx: self.rx.after(risen(|row| row.bytes_in), elapsed_us),
-            tx: self.tx.after(risen(|row| row.bytes_out), elapsed_us),
+            received: self.received.after(at(new.bytes_in), false),
+            acknowledged: self.acknowledged.after(at(acknowledged(new)), waits),
             outbox: self.outbox.after(grown, elapsed_us),
-            skipped: self.skipped.after(risen(|row| row.lines_skipped), elapsed_us),
+            skipped: self.skipped.after(i128::from(skipped), elapsed_us),
         }
     }
+}
+
+/// Bytes that the peer's TCP has taken, as far as Send-Q is known.
+fn acknowledged(row: &Row) -> u64 {
+    row.bytes_out.saturating_sub(send_q(row))
 }
 
 /// The rates of all rows of one snapshot, in their order.
@@ -93,14 +209,13 @@ impl Rates {
     /// The rates for `new`, from the rates for `old` and what happened in between. Both are by rising id, so one
     /// walk over both pairs them.
     pub(crate) fn next(&self, old: (&[Row], Moment), new: (&[Row], Moment)) -> Self {
-        let elapsed_us = new.1.micros().saturating_sub(old.1.micros());
         let mut before = old.0.iter().zip(&self.0).peekable();
         let rates = new.0.iter().map(|row| {
             while before.next_if(|(earlier, _)| earlier.id < row.id).is_some() {}
             match before.next_if(|(earlier, _)| earlier.id == row.id) {
-                Some((earlier, rate)) if elapsed_us > 0 => rate.after(earlier, row, elapsed_us),
+                Some((earlier, rate)) if old.1 < new.1 => rate.after((earlier, old.1), (row, new.1)),
                 Some((_, rate)) => *rate,
-                None => RowRate::default(),
+                None => RowRate::since(row, new.1),
             }
         });
         Self(rates.collect())
@@ -126,20 +241,75 @@ pub(crate) fn fullest(rows: &[Row]) -> Option<(ConnId, u64)> {
 mod tests {
     use super::*;
 
+    /// The average after a look each 250 ms for this many seconds.
+    fn watch(
+        mut average: Average,
+        seconds: u64,
+        waits: bool,
+        count: impl Fn(u64) -> u64,
+        mut each: impl FnMut(&Average),
+    ) -> Average {
+        let start = average.last.at_us;
+        for look in 1..=seconds * 4 {
+            let at_us = start + look * 250_000;
+            average = average.after(Point { at_us, count: count(at_us) }, waits);
+            each(&average);
+        }
+        average
+    }
+
     #[test]
-    fn a_steady_rate_is_reached_and_a_still_counter_soon_has_none() {
-        let mut rate = Rate::default();
-        for _ in 0..100 {
-            rate = rate.after(100, 100_000);
+    fn a_steady_rate_is_reached_at_once_and_a_counter_that_stands_still_soon_has_none() {
+        let start = Average::since(Point { at_us: 5_000_000, count: 0 });
+        let steady = watch(
+            start,
+            30,
+            false,
+            |us| (us - 5_000_000) / 1_000,
+            |average| {
+                assert!(
+                    average.last.at_us < 6_000_000 || (990..=1_010).contains(&average.per_second()),
+                    "{average:?}"
+                );
+            },
+        );
+        let still = watch(steady, 13, false, |_| 30_000, |_| {});
+        assert_eq!(still.per_second(), 0);
+    }
+
+    #[test]
+    fn a_peer_that_acknowledges_in_bursts_never_takes_nothing() {
+        for period in [2_u64, 5, 9, 11, 15, 20] {
+            let burst = 3_000 * period;
+            let start = Average::since(Point { at_us: 0, count: 0 });
+            watch(
+                start,
+                180,
+                true,
+                |us| us / (period * 1_000_000) * burst,
+                |average| {
+                    let at_s = average.last.at_us / 1_000_000;
+                    if at_s > 3 * period + 12 {
+                        assert!(
+                            (1_400..=4_600).contains(&average.per_second()),
+                            "every {period} s, at {at_s}: {average:?}"
+                        );
+                        let still = Duration::from_micros(average.last.at_us - average.risen_us);
+                        assert!(still < average.patience(), "every {period} s, at {at_s}");
+                    }
+                },
+            );
         }
-        assert!((950..=1_000).contains(&rate.risen()), "{rate:?}");
-        for _ in 0..29 {
-            rate = rate.after(0, 100_000);
-        }
-        assert!(rate.milli > 0, "it tails off: {rate:?}");
-        rate = rate.after(0, 100_000);
-        assert_eq!(rate.milli, 0);
-        assert!(rate.after(1, 100_000).milli > 0, "it runs again");
+    }
+
+    #[test]
+    fn a_peer_that_stops_for_good_is_found_out() {
+        let start = Average::since(Point { at_us: 0, count: 0 });
+        let steady = watch(start, 30, true, |us| us / 100, |_| {});
+        let stopped = watch(steady, 11, true, |_| 300_000, |_| {});
+        assert!(Duration::from_micros(stopped.last.at_us - stopped.risen_us) > stopped.patience());
+        let given_up = watch(stopped, 50, true, |_| 300_000, |_| {});
+        assert_eq!(given_up.per_second(), 0);
     }
 
     #[test]

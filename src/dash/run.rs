@@ -7,12 +7,10 @@
 //! before [`run`] returns, and the server is not touched.
 
 use std::any::Any;
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +19,8 @@ use super::pace::Pace;
 use super::signals::Signals;
 use super::terminal::Terminal;
 use super::tty::Tty;
-use super::{Access, App, Effect, QuitChoice, view};
+use super::units;
+use super::{Access, App, Effect, QuitChoice, export, view};
 use crate::clock::Clock;
 use crate::engine::operator::OperatorCommand;
 use crate::link::local::OUTSTANDING_MAX;
@@ -41,6 +40,9 @@ const SIGNALS: usize = 1;
 
 /// Of the request that ends the server; the state counts its own tickets from below.
 const DRAIN_TICKET: u64 = u64::MAX;
+
+/// How often a dashboard in the background looks whether it is in the foreground again.
+const AWAY_INTERVAL: Duration = Duration::from_millis(200);
 
 /// How long the reason of a panic elsewhere is waited for.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -94,10 +96,10 @@ struct Desk<'a, L> {
     poller: Poller,
     events: Events,
     decoder: Decoder,
-    /// When the terminal last sent something.
-    input_at: Moment,
     pace: Pace,
     drain: Drain,
+    /// Continued in the background: the terminal is the shell's until this process is in the foreground again.
+    is_away: bool,
     /// When a panic elsewhere was found to have taken the terminal.
     closed_at: Option<Moment>,
 }
@@ -129,9 +131,9 @@ impl<'a, L: Link> Desk<'a, L> {
             poller,
             events: Events::with_capacity(EVENTS_MAX),
             decoder: Decoder::default(),
-            input_at: Moment::START,
             pace,
             drain: Drain::No,
+            is_away: false,
             closed_at: None,
         })
     }
@@ -147,21 +149,24 @@ impl<'a, L: Link> Desk<'a, L> {
         }
         let ended = self.show(now);
         let write = !self.terminal.is_idle();
-        self.device.set_interest(Interest { read: true, write })?;
+        // Reading in the background would stop the process (SIGTTIN), and a server with it.
+        let wanted = if self.is_away { Interest::NONE } else { Interest { read: true, write } };
+        self.device.set_interest(wanted)?;
         Ok(ended)
     }
 
     fn timeout(&self, now: Moment) -> Duration {
         let until_frame = self.pace.sleep(now, self.terminal.is_idle());
-        match self.decoder.patience() {
-            Some(patience) => until_frame.min(self.input_at + patience - now),
-            None => until_frame,
-        }
+        let until_frame = if self.is_away { until_frame.min(AWAY_INTERVAL) } else { until_frame };
+        self.decoder.deadline().map_or(until_frame, |deadline| until_frame.min(deadline - now))
     }
 
     /// Everything that came in.
     fn take_all(&mut self, now: Now) -> ControlFlow<Outcome> {
         self.take_events(now)?;
+        if self.is_away {
+            self.come_back()?;
+        }
         self.take_silence(now);
         self.take_responses(now)?;
         self.take_size();
@@ -196,8 +201,19 @@ impl<'a, L: Link> Desk<'a, L> {
         if taken.end {
             return Break(Outcome::Left);
         }
+        if let Some(signal) = taken.fatal {
+            self.terminal.tty().close();
+            Signals::die_of(signal);
+            return Break(Outcome::Left);
+        }
         if taken.stop {
-            self.terminal.suspend();
+            let pid = std::process::id();
+            let words = if Signals::is_without_shell() {
+                format!("chatops: stopped; no shell here can continue it, but `kill -CONT {pid}` does\r\n")
+            } else {
+                String::new()
+            };
+            self.terminal.suspend(&words);
             // Refused only for signals that cannot be caught; then the dashboard just goes on.
             let _ = Signals::stop_here();
         }
@@ -207,8 +223,23 @@ impl<'a, L: Link> Desk<'a, L> {
             self.pace.change();
         }
         if taken.stop || taken.continued {
-            self.terminal.resume().map_or_else(gone, Continue)?;
-            self.pace.change();
+            self.app.screen_lost();
+            self.come_back()?;
+        }
+        Continue(())
+    }
+
+    /// Takes the terminal again if this process is in the foreground. Shells do not say when they bring a job there
+    /// that already runs, so this is asked again and again.
+    fn come_back(&mut self) -> ControlFlow<Outcome> {
+        self.is_away = !self.device.is_foreground();
+        if self.is_away {
+            return Continue(());
+        }
+        match self.terminal.resume() {
+            Ok(()) => self.pace.change(),
+            Err(_) if !self.device.is_foreground() => self.is_away = true,
+            Err(why) => return gone(why),
         }
         Continue(())
     }
@@ -221,27 +252,27 @@ impl<'a, L: Link> Desk<'a, L> {
             Err(why) if why.kind() == io::ErrorKind::WouldBlock => 0,
             Err(_) => return Break(Outcome::HungUp),
         };
-        self.input_at = now.moment;
-        let inputs = self.decoder.feed(&buffer[..read]);
-        self.handle(inputs, now);
+        if read > 0 {
+            let inputs = self.decoder.feed(&buffer[..read], now.moment);
+            self.handle(inputs, now);
+        }
         Continue(())
     }
 
     /// A sequence that was begun and not ended in time.
     fn take_silence(&mut self, now: Now) {
-        if self.decoder.patience().is_some_and(|patience| self.input_at + patience <= now.moment) {
-            let inputs = self.decoder.expire();
-            self.handle(inputs, now);
-        }
+        let inputs = self.decoder.expire(now.moment);
+        self.handle(inputs, now);
     }
 
     fn handle(&mut self, inputs: Vec<Input>, now: Now) {
         for input in inputs {
             match input {
-                Input::Key(key) => self.app.handle_key(key, now),
+                Input::Key(key, typed) => self.app.handle_key(key, typed, now),
                 Input::Mouse(mouse) => self.app.handle_mouse(mouse, now),
                 // Never as keys: what somebody copied somewhere must not kick anybody.
                 Input::Paste(text) => self.app.handle_paste(&text, now),
+                Input::PasteStalled => self.app.paste_stalled(now),
             }
             self.pace.change();
         }
@@ -291,9 +322,17 @@ impl<'a, L: Link> Desk<'a, L> {
             self.carry_out(effect, now)?;
         }
         self.drain();
+        if self.is_away {
+            return Continue(());
+        }
         self.terminal.flush().map_or_else(gone, Continue)?;
         if self.terminal.is_idle() && self.pace.may_draw(now.moment) {
             self.draw(now)?;
+        }
+        if self.terminal.is_idle() && self.app.asks_unseen() {
+            // What is there by now was typed before the question could be read.
+            self.take_input(self.clock.now())?;
+            self.app.frame_taken();
         }
         self.ask(now);
         Continue(())
@@ -301,16 +340,25 @@ impl<'a, L: Link> Desk<'a, L> {
 
     fn carry_out(&mut self, effect: Effect, now: Now) -> ControlFlow<Outcome> {
         match effect {
-            Effect::Copy(text) => {
-                let copied = self.terminal.copy(&text).map(|()| "copied".to_owned());
-                self.app.tell(copied.map_err(|why| why.to_string()), now);
+            Effect::Copy { what, text } => {
+                let size = units::counted(text.len() as u64, "byte", "bytes");
+                // Whether the terminal does anything with it is not known: many ignore it, and tmux passes it on only
+                // with `set-clipboard on`.
+                let told = format!("{what}, {size}: sent to the terminal's clipboard (OSC 52)");
+                let sent = self.terminal.copy(&text).map(|()| told);
+                self.app.tell(sent.map_err(|why| why.to_string()), now);
             }
             Effect::Quit(QuitChoice::Drain) if self.drain == Drain::No => self.drain = Drain::Wanted,
             Effect::Quit(QuitChoice::Drain) => {}
             Effect::Quit(QuitChoice::Leave) => return Break(Outcome::Left),
             Effect::Redraw => self.terminal.redraw(),
             Effect::Request(request) => self.request(&request, now),
-            Effect::SaveFile { name, contents } => self.app.tell(save(&name, &contents), now),
+            Effect::Suspend => {
+                if let Err(why) = Signals::stop_job() {
+                    self.app.tell(Err(format!("not suspended: {why}")), now);
+                }
+            }
+            Effect::SaveFile { name, contents } => self.app.tell(export::save(&name, &contents), now),
         }
         self.pace.change();
         Continue(())
@@ -338,6 +386,7 @@ impl<'a, L: Link> Desk<'a, L> {
         let begun = self.clock.now().moment;
         self.terminal.draw(|frame| view::draw(frame, app, now)).map_or_else(gone, Continue)?;
         let spent = self.clock.now().moment - begun;
+        self.app.frame_drawn();
         self.app.set_frame_time(u32::try_from(spent.as_micros()).unwrap_or(u32::MAX));
         self.pace.drawn(now.moment);
         Continue(())
@@ -359,16 +408,6 @@ impl<'a, L: Link> Desk<'a, L> {
 /// Whatever goes wrong with a terminal, it is of no more use.
 fn gone<T>(_why: io::Error) -> ControlFlow<Outcome, T> {
     Break(Outcome::HungUp)
-}
-
-/// Writes a new file into the working directory.
-fn save(name: &str, contents: &str) -> Result<String, String> {
-    if Path::new(name).file_name().is_none_or(|file| file != name) {
-        return Err(format!("not saved: {name} is no plain file name"));
-    }
-    let mut file = File::create_new(name).map_err(|why| format!("not saved: {name}: {why}"))?;
-    file.write_all(contents.as_bytes()).map_err(|why| format!("not saved in full: {name}: {why}"))?;
-    Ok(format!("saved as {name}"))
 }
 
 #[cfg(test)]
@@ -563,18 +602,5 @@ mod tests {
         pty.fill();
         let turns = turns_a_second(&pty);
         assert!((1..=3).contains(&turns), "{turns}");
-    }
-
-    #[test]
-    fn a_file_is_saved_once_and_only_here() {
-        assert!(save("../x", "").expect_err("elsewhere").contains("plain file name"));
-        assert!(save("", "").is_err() && save("..", "").is_err() && save("a/", "").is_err());
-        let name = format!("chatops-test-{}.txt", std::process::id());
-        save(&name, "text").expect("saved");
-        let again = save(&name, "other");
-        let contents = std::fs::read_to_string(&name);
-        std::fs::remove_file(&name).expect("it was there");
-        assert_eq!(contents.expect("read"), "text");
-        assert!(again.expect_err("never over another").starts_with("not saved"));
     }
 }

@@ -1,16 +1,28 @@
 //! The signals that concern a terminal (`signal(7)`), as a source for the poller. Those that end a server are its own to
-//! catch; in a process without one they end the dashboard.
+//! catch: when it ends, the dashboard gives the terminal back. In a process without one they are caught here: SIGINT and
+//! SIGTERM end the dashboard, and for the others the terminal is given back before they do what they do by default.
 
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use rustix::process::{Pid, getpgrp, getppid, getsid, kill_process_group};
 use signal_hook::SigId;
-use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGWINCH};
+use signal_hook::consts::{
+    SIGABRT, SIGALRM, SIGCONT, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGQUIT, SIGSYS, SIGTERM, SIGTRAP, SIGTSTP,
+    SIGUSR1, SIGUSR2, SIGVTALRM, SIGWINCH, SIGXCPU, SIGXFSZ,
+};
 use signal_hook::{flag, low_level};
 
 use crate::poller::{Interest, Poller, Watched};
+
+/// Signals that end a process by default and that nothing here gives another meaning.
+const FATAL: [i32; 8] = [SIGABRT, SIGALRM, SIGIO, SIGPROF, SIGQUIT, SIGSYS, SIGTRAP, SIGVTALRM];
+
+/// Signals that are not to end anything: limits send SIGXFSZ for a write that fails anyway and SIGXCPU as a warning, and
+/// the others are for a server, which may have another meaning for them.
+const HARMLESS: [i32; 4] = [SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ];
 
 /// Signals caught from [`Signals::watch`] on until this is dropped.
 #[derive(Debug)]
@@ -18,6 +30,8 @@ pub(super) struct Signals {
     pipe: Watched<UnixStream>,
     continued: Arc<AtomicBool>,
     end: Arc<AtomicBool>,
+    /// The number of the last one of [`FATAL`]; 0 is none.
+    fatal: Arc<AtomicUsize>,
     resized: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
     ids: Vec<SigId>,
@@ -32,6 +46,8 @@ pub(super) struct Taken {
     pub(super) continued: bool,
     /// SIGTERM or SIGINT: the dashboard is to end.
     pub(super) end: bool,
+    /// A signal that ends the process.
+    pub(super) fatal: Option<i32>,
     /// SIGWINCH: the terminal has a new size, or had one and is back at the old.
     pub(super) resized: bool,
     /// SIGTSTP: the process is to stop.
@@ -45,30 +61,38 @@ impl Signals {
         ours.set_nonblocking(true)?;
         let pipe = poller.watch(ours, key, Interest::READ).map_err(|(_, why)| why)?;
         let [continued, end, resized, stop] = [(); 4].map(|()| Arc::new(AtomicBool::new(false)));
+        let fatal = Arc::new(AtomicUsize::new(0));
         // The flags first: a signal's handlers run in order, and who is woken finds the flag set.
         let mut ids = vec![
             flag::register(SIGCONT, Arc::clone(&continued))?,
             flag::register(SIGTSTP, Arc::clone(&stop))?,
             flag::register(SIGWINCH, Arc::clone(&resized))?,
         ];
-        let ending: &[i32] = if and_end { &[SIGINT, SIGTERM] } else { &[] };
+        let (ending, deadly): (&[i32], &[i32]) =
+            if and_end { (&[SIGINT, SIGTERM], &FATAL) } else { (&[], &[]) };
         for signal in ending {
             ids.push(flag::register(*signal, Arc::clone(&end))?);
         }
-        for signal in [SIGCONT, SIGHUP, SIGTSTP, SIGWINCH].iter().chain(ending) {
-            let signal = *signal;
-            ids.push(low_level::pipe::register(signal, handlers.try_clone()?)?);
+        for signal in deadly {
+            let number = usize::try_from(*signal).unwrap_or(0);
+            ids.push(flag::register_usize(*signal, Arc::clone(&fatal), number)?);
         }
-        Ok(Self { pipe, continued, end, resized, stop, ids })
+        let waking = [SIGCONT, SIGHUP, SIGTSTP, SIGWINCH];
+        for signal in waking.iter().chain(&HARMLESS).chain(ending).chain(deadly) {
+            ids.push(low_level::pipe::register(*signal, handlers.try_clone()?)?);
+        }
+        Ok(Self { pipe, continued, end, fatal, resized, stop, ids })
     }
 
     /// What has come since the last look.
     pub(super) fn take(&mut self) -> Taken {
         // What does not fit keeps the pipe readable, and the next turn takes it.
         let _ = (&*self.pipe).read(&mut [0; 64]);
+        let fatal = i32::try_from(self.fatal.swap(0, Ordering::SeqCst)).ok().filter(|signal| *signal != 0);
         Taken {
             continued: self.continued.swap(false, Ordering::SeqCst),
             end: self.end.swap(false, Ordering::SeqCst),
+            fatal,
             resized: self.resized.swap(false, Ordering::SeqCst),
             stop: self.stop.swap(false, Ordering::SeqCst),
         }
@@ -77,6 +101,24 @@ impl Signals {
     /// Stops the process as SIGTSTP does; returns when it is continued.
     pub(super) fn stop_here() -> io::Result<()> {
         low_level::emulate_default_handler(SIGTSTP)
+    }
+
+    /// Sends SIGTSTP to all processes of this job, as the terminal does for Ctrl-Z; it comes back through the poller.
+    pub(super) fn stop_job() -> io::Result<()> {
+        Ok(kill_process_group(getpgrp(), rustix::process::Signal::TSTP)?)
+    }
+
+    /// Whether no shell of this session can continue a stopped process: this one was not started by one of them
+    /// (POSIX calls its group orphaned), as under `ssh -t HOST chatops attach`.
+    pub(super) fn is_without_shell() -> bool {
+        let session = |pid: Option<Pid>| getsid(pid).ok();
+        getppid().is_none_or(|parent| session(Some(parent)) != session(None))
+    }
+
+    /// Ends the process as this signal does by default.
+    pub(super) fn die_of(signal: i32) {
+        // An error means that the signal has no default to die of; then life goes on.
+        let _ = low_level::emulate_default_handler(signal);
     }
 }
 
@@ -102,13 +144,13 @@ mod tests {
         let mut signals = Signals::watch(&poller, 4, false).expect("signals");
         let mut events = Events::with_capacity(NonZeroUsize::MIN);
         // Not those of a stop: signals are the whole process's, and the dashboard of another test would act on them.
-        for signal in [SIGWINCH, SIGHUP] {
+        for signal in [SIGWINCH, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ] {
             low_level::raise(signal).expect("raised");
             poller.wait(&mut events, Some(DEADLINE)).expect("wait");
             assert_eq!(events.iter().map(|ready| ready.key).collect::<Vec<_>>(), [4], "{signal}");
             let taken = signals.take();
             assert!(taken.resized || signal != SIGWINCH, "{taken:?}");
-            assert!(!taken.continued && !taken.stop, "{taken:?}");
+            assert!(!taken.continued && !taken.stop && taken.fatal.is_none(), "{taken:?}");
         }
     }
 }

@@ -51,6 +51,8 @@ pub(crate) struct Table {
     position: usize,
     marks: BTreeSet<ConnId>,
     order: Vec<u32>,
+    /// Rows of which the filter cannot say whether they pass.
+    unknown: usize,
     offset: usize,
 }
 
@@ -64,6 +66,7 @@ impl Default for Table {
             position: 0,
             marks: BTreeSet::new(),
             order: Vec::new(),
+            unknown: 0,
             offset: 0,
         }
     }
@@ -75,12 +78,17 @@ impl Table {
         self.wants.follow(picture.rows(), picture.taken().moment);
         let count = u32::try_from(picture.rows().len()).unwrap_or(u32::MAX);
         self.order.clear();
+        self.unknown = 0;
         if self.filter.is_empty() {
             self.order.extend(0..count);
         } else {
             let (filter, mut scratch) = (&self.filter, String::new());
-            let passes = |index: &u32| filter.accepts(picture, *index as usize, &mut scratch);
-            self.order.extend((0..count).filter(passes));
+            let accepts =
+                (0..count).map(|index| (index, filter.accepts(picture, index as usize, &mut scratch)));
+            for (index, accepts) in accepts {
+                self.unknown += usize::from(accepts.is_none());
+                self.order.extend(accepts.filter(|accepts| *accepts).map(|_| index));
+            }
         }
         sort(&mut self.order, self.sort, picture);
         self.keep_selection(picture);
@@ -104,6 +112,11 @@ impl Table {
     fn find(&self, id: ConnId, picture: &Picture) -> Option<usize> {
         let index = u32::try_from(picture.index(id)?).ok()?;
         self.order.iter().position(|at| *at == index)
+    }
+
+    /// Rows of which the filter cannot say whether they pass, because what it asks for is not known of them.
+    pub(crate) const fn unknown(&self) -> usize {
+        self.unknown
     }
 
     /// The connection that verbs are for, whether or not it is still there.
@@ -210,18 +223,23 @@ fn sort(order: &mut [u32], sort: Sort, picture: &Picture) {
     let rate = |index: u32| picture.rate(index as usize);
     let descending = sort.descending;
     let load = |index: u32| at(index).outbox_bytes.saturating_add(send_q(at(index)));
-    let recv_q = |index: u32| at(index).kernel.map_or(0, |kernel| kernel.recv_q);
+    let recv_q = |index: u32| at(index).kernel.map(|kernel| kernel.recv_q);
     match sort.column {
         Column::Id | Column::Flags => by_key(order, descending, |index| at(index).id),
         Column::Nick => by_key(order, descending, |index| at(index).nick.map(|nick| nick.folded())),
         Column::Peer | Column::Address => by_key(order, descending, |index| peer_key(at(index).peer)),
         Column::State => by_key(order, descending, |index| at(index).state),
-        Column::RecvQ => by_key(order, descending, recv_q),
+        Column::RecvQ => {
+            // What is not known is neither much nor little: it comes last either way.
+            order.sort_by_key(|index| recv_q(*index).is_none());
+            let known = order.partition_point(|index| recv_q(*index).is_some());
+            by_key(&mut order[..known], descending, recv_q);
+        }
         Column::Outbox => by_key(order, descending, |index| at(index).outbox_bytes),
         Column::SendQ => by_key(order, descending, |index| send_q(at(index))),
         Column::Load => by_key(order, descending, load),
         Column::Rx => by_key(order, descending, |index| rate(index).rx()),
-        Column::Tx | Column::RxTx => by_key(order, descending, |index| rate(index).tx()),
+        Column::Tx | Column::RxTx => by_key(order, descending, |index| rate(index).ack()),
         Column::Idle => by_key(order, descending, |index| idle(at(index), now)),
     }
 }

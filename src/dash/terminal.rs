@@ -70,9 +70,9 @@ impl Terminal {
         &self.tty
     }
 
-    /// Gives the terminal back for a while.
-    pub(super) fn suspend(&mut self) {
-        self.tty.leave();
+    /// Gives the terminal back for a while, with these words on it.
+    pub(super) fn suspend(&mut self, words: &str) {
+        self.tty.leave(words);
         self.output.forget();
     }
 
@@ -131,7 +131,7 @@ impl Terminal {
         self.flush()
     }
 
-    /// Puts a text on the clipboard of whoever sits at the terminal (OSC 52, xterm's ctlseqs).
+    /// Sends a text to the terminal's clipboard (OSC 52, xterm's ctlseqs).
     ///
     /// # Errors
     ///
@@ -164,14 +164,14 @@ impl Drop for Terminal {
     }
 }
 
-/// Why a text is not on the clipboard.
+/// Why a text was not sent to the clipboard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CopyError {
     /// There is output that the terminal has not taken.
-    #[error("not copied: the terminal is busy; try again")]
+    #[error("not sent: the terminal is busy; try again")]
     Busy,
     /// Terminals would cut it.
-    #[error("not copied: it is longer than the {} KiB that terminals take", COPY_BYTES_MAX / 1024)]
+    #[error("not sent: it is longer than the {} KiB that terminals take", COPY_BYTES_MAX / 1024)]
     TooLong,
 }
 
@@ -406,7 +406,7 @@ mod tests {
         let pty = Pty::new(10, 1);
         let mut terminal = on(&pty);
         fill(&mut terminal, "a");
-        terminal.suspend();
+        terminal.suspend("");
         pty.read_through(LEAVE);
         terminal.resume().expect("the terminal is there");
         fill(&mut terminal, "a");

@@ -2,6 +2,9 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use tui_input::{Input, InputRequest};
+use unicode_segmentation::UnicodeSegmentation;
+
+use super::measure;
 
 /// The longest line that can be typed, in characters.
 pub(crate) const CHARS_MAX: usize = 1_024;
@@ -28,6 +31,11 @@ impl TextInput {
         &text[..end]
     }
 
+    /// Whether a key edits a line.
+    pub(crate) fn takes(key: KeyEvent) -> bool {
+        request(key).is_some()
+    }
+
     /// Edits the line. False for a key that does not edit.
     pub(crate) fn handle_key(&mut self, key: KeyEvent) -> bool {
         let Some(request) = request(key) else { return false };
@@ -41,23 +49,22 @@ impl TextInput {
     /// The part of the line that `cells` cells can show with the cursor among them, and the cursor's cell in it.
     pub(crate) fn visible(&self, cells: usize) -> (String, usize) {
         let cells = cells.max(1);
-        let cursor = self.0.visual_cursor();
-        let skip = self.0.visual_scroll(cells.saturating_sub(1));
+        let cursor = measure::width(self.before_cursor());
+        let skip = (cursor + 1).saturating_sub(cells);
         let mut kept = String::new();
-        let (mut at, mut used) = (0, 0);
-        for grapheme in unicode_segmentation::UnicodeSegmentation::graphemes(self.0.value(), true) {
-            let width = super::measure::width(grapheme);
-            at += width;
-            if at <= skip {
+        let (mut start, mut end, mut first) = (0, 0, None);
+        for grapheme in self.0.value().graphemes(true) {
+            let width = measure::width(grapheme);
+            start += std::mem::replace(&mut end, width);
+            if start < skip {
                 continue;
             }
-            if used + width > cells {
+            if start + width - *first.get_or_insert(start) > cells {
                 break;
             }
-            used += width;
             kept.push_str(grapheme);
         }
-        (kept, cursor.saturating_sub(skip).min(cells - 1))
+        (kept, cursor.saturating_sub(first.unwrap_or(cursor)).min(cells - 1))
     }
 }
 

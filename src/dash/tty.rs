@@ -125,18 +125,18 @@ impl Tty {
 
     /// Whether this process may set the terminal's modes. In the background it would be stopped for it, with all its
     /// clients (SIGTTOU, tcsetattr(3)). A terminal that is not the controlling one stops nobody.
-    fn is_foreground(&self) -> bool {
+    pub(super) fn is_foreground(&self) -> bool {
         tcgetpgrp(&self.fd).map_or(true, |group| group == getpgrp())
     }
 
-    /// Gives the terminal back until [`Tty::enter`]. Takes at most 200 ms.
-    pub(super) fn leave(&self) {
-        self.restore(&mut self.lock(), State::Left);
+    /// Gives the terminal back until [`Tty::enter`] and leaves these words on it. Takes at most 200 ms.
+    pub(super) fn leave(&self, words: &str) {
+        self.restore(&mut self.lock(), State::Left, words);
     }
 
     /// Gives the terminal back for good. Takes at most 200 ms.
     pub(super) fn close(&self) {
-        self.restore(&mut self.lock(), State::Closed);
+        self.restore(&mut self.lock(), State::Closed, "");
     }
 
     /// Whether the terminal was given back for good.
@@ -182,11 +182,11 @@ impl Tty {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn restore(&self, state: &mut State, next: State) {
+    fn restore(&self, state: &mut State, next: State, words: &str) {
         if let State::Entered { cut } = *state
             && self.is_foreground()
         {
-            let farewell = [if cut { CANCEL } else { &[] }, LEAVE].concat();
+            let farewell = [if cut { CANCEL } else { &[] }, LEAVE, words.as_bytes()].concat();
             if !self.write_patiently(&farewell) {
                 // Nobody reads what we wrote before: throw that away, so that this can still be read one day.
                 let _ = tcflush(&self.fd, QueueSelector::OFlush);
@@ -279,7 +279,7 @@ mod tests {
         let before = pty.modes();
         let tty = Tty::new(pty.open()).expect("a terminal");
         tty.enter().expect("raw mode");
-        tty.leave();
+        tty.leave("");
         tty.enter().expect("raw mode again");
         tty.close();
         tty.close();

@@ -1,8 +1,7 @@
 //! Why a connection is as it is, in words: what an operator would have to work out from queues, windows and times.
 
-use std::time::Duration;
-
 use super::picture::{Picture, send_q};
+use super::rates::GIVE_UP;
 use super::units::{brief_span, bytes, counted, grouped, span, time_of_day};
 use crate::config::settings::Limits;
 use crate::engine::snapshot::{Flags, Phase, Row, TcpInfo};
@@ -11,9 +10,6 @@ use crate::engine::snapshot::{Flags, Phase, Row, TcpInfo};
 const FORECAST_MAX_S: u64 = 3_600;
 /// From this share of what it holds an outbox is full, in hundredths: the next line may be too long for what is left.
 const FULL_FROM_PERCENT: u64 = 95;
-
-/// Bytes that nobody has acknowledged for so long are stuck: round trips and delayed acknowledgements take less.
-const STUCK_AFTER: Duration = Duration::from_secs(2);
 
 /// The words around the time of a forecast.
 const FORECAST: (&str, &str) = ("reaches its limit in ", " at this rate");
@@ -55,7 +51,7 @@ pub(crate) fn remarks(picture: &Picture, index: usize, raw: bool) -> Vec<Remark>
     };
     say(Weight::Info, ending(row, picture));
     if row.state != Phase::Gone {
-        say(Weight::Alarm, stuck(row, picture));
+        say(Weight::Alarm, stuck(row, picture, index));
         if is_full(row, picture, index) {
             say(Weight::Alarm, Some(full(row)));
         } else {
@@ -63,7 +59,7 @@ pub(crate) fn remarks(picture: &Picture, index: usize, raw: bool) -> Vec<Remark>
         }
         say(Weight::Warn, flow(row, picture));
         say(Weight::Info, half_closed(row, picture, raw));
-        say(Weight::Info, under_way(row, picture, raw));
+        say(Weight::Info, under_way(row, picture, index, raw));
         say(Weight::Info, shut(row));
     }
     if row.state == Phase::Gone || !is_full(row, picture, index) {
@@ -80,6 +76,7 @@ pub(crate) fn remarks(picture: &Picture, index: usize, raw: bool) -> Vec<Remark>
 fn ending(row: &Row, picture: &Picture) -> Option<String> {
     let reason = row.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
     match row.state {
+        Phase::Waiting => Some("waits: its address connects too fast; it is let in later".to_owned()),
         Phase::Draining => Some(format!("draining{reason}")),
         Phase::Gone => {
             let ago = row.gone_at.map(|at| span(picture.taken().moment.since(at)));
@@ -90,33 +87,38 @@ fn ending(row: &Row, picture: &Picture) -> Option<String> {
 }
 
 /// Bytes wait and do not go: because the peer does not read, does not answer, or for a reason that TCP does not tell.
-fn stuck(row: &Row, picture: &Picture) -> Option<String> {
+fn stuck(row: &Row, picture: &Picture, index: usize) -> Option<String> {
     let waiting = row.outbox_bytes > 0 || send_q(row) > 0;
     let since = row.stuck_since.map(|since| format!(" since {}", time_of_day(picture.told(since))));
     match row.kernel.and_then(|kernel| kernel.tcp) {
-        Some(TcpInfo { peer_window: 0, .. }) if waiting => {
-            Some(format!("window 0: not reading{}", since.unwrap_or_default()))
+        Some(TcpInfo { peer_window: 0, .. }) if waiting && is_late(row, picture, index) => {
+            // A peer that reads slowly opens its window only now and then; before the first time it looks the same.
+            let stuck_for = row.stuck_since.map(|since| picture.taken().moment.since(since));
+            let or_slowly = if stuck_for.is_some_and(|time| time >= GIVE_UP) { "" } else { ", or slowly" };
+            Some(format!("window 0: not reading{}{or_slowly}", since.unwrap_or_default()))
         }
         Some(TcpInfo { retransmits, unacked, .. }) if retransmits > 0 && unacked > 0 => Some(format!(
             "unplugged: {}, {} unacknowledged",
             counted(u64::from(retransmits), "retransmit", "retransmits"),
             counted(u64::from(unacked), "segment", "segments")
         )),
-        _ => since.filter(|_| is_late(row, picture)).map(|since| format!("takes nothing{since}")),
+        _ => since.filter(|_| is_late(row, picture, index)).map(|since| format!("takes nothing{since}")),
     }
 }
 
-/// Whether bytes wait for longer than a healthy peer on a bad line lets them.
-fn is_late(row: &Row, picture: &Picture) -> bool {
+/// Whether bytes wait and not one was acknowledged for longer than this peer takes from one burst to the next.
+fn is_late(row: &Row, picture: &Picture, index: usize) -> bool {
     let since = row.stuck_since.map(|since| picture.taken().moment.since(since));
-    row.flags.has(Flags::STALLED) || since.is_some_and(|since| since >= STUCK_AFTER)
+    since.is_some_and(|since| since >= picture.rate(index).patience())
 }
 
 /// Bytes are on their way, and it is too early to make anything of it.
-fn under_way(row: &Row, picture: &Picture, raw: bool) -> Option<String> {
-    let count = row.outbox_bytes + send_q(row);
-    let is_young = row.stuck_since.is_some() && stuck(row, picture).is_none();
-    (count > 0 && is_young).then(|| format!("{} under way", bytes(count, raw)))
+fn under_way(row: &Row, picture: &Picture, index: usize, raw: bool) -> Option<String> {
+    let count = row.outbox_bytes.saturating_add(send_q(row));
+    let is_young = row.stuck_since.is_some() && stuck(row, picture, index).is_none();
+    let window = row.kernel.and_then(|kernel| kernel.tcp).map(|tcp| tcp.peer_window);
+    let full = if window == Some(0) { ", its window is full at the moment" } else { "" };
+    (count > 0 && is_young).then(|| format!("{} under way{full}", bytes(count, raw)))
 }
 
 /// Unsent bytes that an outbox holds.

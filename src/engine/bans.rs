@@ -133,12 +133,16 @@ impl Engine {
     pub(super) fn ban(&mut self, order: &BanOrder) -> Result<Done, String> {
         let BanOrder { mask, time, is_forced, reason } = order;
         let hits = self.hit_by(mask);
-        if !is_forced && hits.len() * 2 > self.door.clients() as usize {
+        if !is_forced && hits.len() * 2 > self.admission.clients() as usize {
             return Err(format!(
                 "it would end {} of {}, more than half: see ban {mask} preview, then put the word force behind it",
                 hits.len(),
-                counted(self.door.clients().into(), "client", "clients"),
+                counted(self.admission.clients().into(), "client", "clients"),
             ));
+        }
+        // With nobody connected half of the clients is no bound.
+        if !is_forced && matches!(mask, BanMask::Network(network) if network.is_everything()) {
+            return Err(format!("{mask} bans every address of its family; add `force` to do it"));
         }
         if self.bans.is_full_for(mask) {
             return Err(format!("there are {} bans already (limits.bans); unban one first", self.bans.len()));

@@ -10,14 +10,18 @@ pub struct Books {
     pub connections: usize,
     /// Clients let in, as counted against `limits.clients`.
     pub counted_clients: usize,
-    /// Clients let in, one by one.
+    /// Clients let in, one by one, without those whose socket has failed.
     pub clients: usize,
+    /// Of the connections, those whose socket has failed and is closed, and that have something to say still.
+    pub orphans: usize,
     /// People in the hub.
     pub people: usize,
     /// Rooms in the hub.
     pub rooms: usize,
     /// Places in the list of those whose next message waits for the next turn.
     pub held_back: usize,
+    /// Units of work done in this turn.
+    pub turn_work: u64,
     /// Unsent bytes of all connections, as kept from day to day.
     pub queued_bytes: usize,
     /// Unsent bytes of all connections, added up.
@@ -50,11 +54,13 @@ impl Engine {
     pub fn books(&self) -> Books {
         let mut books = Books {
             connections: self.board.entries.len(),
-            counted_clients: self.door.clients() as usize,
-            clients: self.board.clients().count(),
+            counted_clients: self.admission.clients() as usize,
+            clients: self.board.clients().filter(|(_, entry)| entry.has_place).count(),
+            orphans: self.board.clients().filter(|(_, entry)| entry.session.is_released()).count(),
             people: self.hub.people_count(),
             rooms: self.hub.room_count(),
-            held_back: self.board.held_back.len(),
+            held_back: self.board.held_back.iter().filter(|conn| self.board.is_held_back(**conn)).count(),
+            turn_work: self.board.work - self.board.budget.turn_began_at(),
             queued_bytes: self.board.chunks.queued(),
             parked_bytes: self.board.inbox_bytes(),
             chunks: self.board.chunks.in_use(),

@@ -24,6 +24,7 @@ impl Engine {
             }
             Question::Events(_) => Ok(self.events_in_brief()),
             Question::Preview(mask) => Ok(self.preview(&mask).message),
+            Question::Operators => Ok(self.operators_in_brief()),
             Question::Rooms => Ok(self.rooms_in_brief()),
             Question::Snapshot(_) | Question::Status => {
                 let status = self.status();

@@ -8,6 +8,7 @@ use super::entry::Entry;
 use super::feeds::Due;
 use super::status::Totals;
 use super::unhurried::Unhurried;
+use super::volume::work;
 use crate::chat::Line;
 use crate::id::Slot;
 use crate::session::Limits;
@@ -24,7 +25,7 @@ pub(super) struct Desk<'a> {
     pub(super) dirty: &'a mut Vec<Slot>,
     pub(super) unhurried: &'a mut Unhurried,
     pub(super) crowded: &'a mut Vec<Slot>,
-    pub(super) pieces: &'a mut u64,
+    pub(super) work: &'a mut u64,
 }
 
 impl Desk<'_> {
@@ -32,9 +33,13 @@ impl Desk<'_> {
     pub(super) fn deliver(&mut self, chunks: &mut Chunks, due: Due) {
         let Some(entry) = self.entries.get_mut(due.member.index()) else { return };
         self.totals.deliveries += u64::from(due.lines);
-        *self.pieces += 1;
+        *self.work += work::PIECE;
         let is_crowded =
             entry.session.queue_shared(chunks, due.span, due.lines, self.now.moment, self.limits);
+        let excess = entry.session.excess_in_turn();
+        if excess > 0 {
+            self.totals.lines_skipped += u64::from(entry.session.skip(chunks, excess, self.now.moment));
+        }
         if due.is_urgent || is_crowded {
             mark_dirty(entry, due.member, self.dirty);
         } else if !entry.dirty && !std::mem::replace(&mut entry.unhurried, true) {
@@ -48,8 +53,9 @@ impl Desk<'_> {
         let Some(entry) = self.entries.get_mut(slot.index()) else { return };
         let (wall, encoding) = (self.now.wall, entry.encoding());
         self.totals.deliveries += 1;
+        *self.work += work::OWN_LINE + line.text().len() as u64 / work::BYTES_A_UNIT;
         let is_crowded = entry.session.queue_own(chunks, keep, self.now.moment, self.limits, |bytes| {
-            encoding.encode(line, wall, bytes);
+            encoding.encode(line, wall, bytes)
         });
         mark_dirty(entry, slot, self.dirty);
         self.note(slot, is_crowded);

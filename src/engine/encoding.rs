@@ -14,15 +14,16 @@ pub(super) struct Encoding {
 impl Encoding {
     /// The most bytes that `line` takes, but for the padding of `fixed` records.
     pub(super) fn bytes_max(self, line: &Line<'_>) -> usize {
-        if self.style.json {
-            line.text().len() * json::GROWTH_MAX + json::WORDS_MAX
+        let text = line.text().len();
+        self.framing.bytes_max(if self.style.json {
+            text * json::GROWTH_MAX + json::WORDS_MAX
         } else {
-            line.text().len() + Line::WORDS_MAX
-        }
+            text + Line::WORDS_MAX
+        })
     }
 
-    /// Appends `line`, said at `wall`, to `out`.
-    pub(super) fn encode(self, line: &Line<'_>, wall: WallTime, out: &mut Vec<u8>) {
-        self.framing.encode(out, |text| wording::word(line, wall, self.style, text));
+    /// Appends `line`, said at `wall`, to `out`, and gives how many bytes of padding follow on the wire.
+    pub(super) fn encode(self, line: &Line<'_>, wall: WallTime, out: &mut Vec<u8>) -> usize {
+        self.framing.encode(out, |text| wording::word(line, wall, self.style, text))
     }
 }

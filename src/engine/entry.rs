@@ -51,6 +51,7 @@ pub(super) enum Role {
 }
 
 /// What the slab of connections holds.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not the states of one machine")]
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) id: ConnId,
@@ -64,6 +65,8 @@ pub(super) struct Entry {
     /// Among those whose next message waits for the next turn.
     pub(super) held_back: bool,
     pub(super) role: Role,
+    /// Counts against `limits.clients` and for its address: until its socket is closed or has failed.
+    pub(super) has_place: bool,
     pub(super) style: Style,
     pub(super) seats: SmallVec<[Seat; 2]>,
     /// The deadline under which it stands in the engine's set.
@@ -91,6 +94,7 @@ impl Entry {
             dirty: false,
             unhurried: false,
             held_back: false,
+            has_place: false,
             style: Style::default(),
             seats: SmallVec::new(),
             armed: None,

@@ -34,13 +34,21 @@ pub(super) struct Due {
 /// All rooms' feeds, by [`RoomId`].
 #[derive(Debug, Default)]
 pub(super) struct Feeds {
-    rooms: Vec<Vec<Feed>>,
+    rooms: Vec<RoomFeeds>,
     /// The room that may have unsettled lines.
     open: Option<RoomId>,
     /// Rooms whose feeds hold chunks.
     touched: Vec<RoomId>,
-    /// Bytes that were to be delivered so far, to all members together.
+    /// Bytes that were to be delivered so far, to all members together and without padding.
     due_bytes: u64,
+}
+
+/// The feeds of one room, one for each encoding among its members; none where there is no room.
+#[derive(Debug, Default)]
+struct RoomFeeds {
+    feeds: Vec<Feed>,
+    /// In [`Feeds::touched`].
+    is_touched: bool,
 }
 
 #[derive(Debug)]
@@ -92,13 +100,15 @@ impl Feed {
         (!span.is_empty()).then_some(Due { member: member.slot, span, lines, is_urgent: self.is_urgent })
     }
 
-    /// Says a line. Gives the number of bytes.
-    fn append(&mut self, chunks: &mut Chunks, line: &Line<'_>, wall: WallTime) -> u32 {
+    /// Says a line. Gives the number of bytes, without padding: that is no work, and what it takes of outboxes is the
+    /// affair of those who read in that encoding.
+    fn append(&mut self, chunks: &mut Chunks, line: &Line<'_>, wall: WallTime) -> u64 {
+        let said = chunks.said();
         let chunk = *self.chunk.get_or_insert_with(|| chunks.open());
         chunks.make_room(chunk, self.encoding.bytes_max(line));
         let span = chunks.append(chunk, |bytes| self.encoding.encode(line, wall, bytes));
         self.end = (span.end, self.end.1 + 1);
-        span.end - span.start
+        chunks.said() - said
     }
 
     /// Gives every member what it has not had yet.
@@ -132,8 +142,9 @@ impl Feed {
     }
 
     /// Whether there is a chunk that has no room for `line`.
-    fn is_full_for(&self, line: &Line<'_>) -> bool {
-        self.end.0 > 0 && self.end.0 as usize + self.encoding.bytes_max(line) > CHUNK_BYTES
+    fn is_full_for(&self, chunks: &Chunks, line: &Line<'_>) -> bool {
+        let text = self.chunk.map_or(0, |chunk| chunks.text_bytes(chunk));
+        text > 0 && text + self.encoding.bytes_max(line) > CHUNK_BYTES
     }
 }
 
@@ -153,16 +164,16 @@ impl Feeds {
             self.settle(chunks, deliver);
             self.open = Some(room);
         }
-        let Some(feeds) = self.rooms.get_mut(room.0 as usize) else { return };
-        if feeds.iter().all(|feed| feed.chunk.is_none()) {
+        let Some(in_room) = self.rooms.get_mut(room.0 as usize) else { return };
+        if !std::mem::replace(&mut in_room.is_touched, true) {
             self.touched.push(room);
         }
         let is_presence = line.is_presence();
-        for (index, feed) in feeds.iter_mut().enumerate() {
+        for (index, feed) in in_room.feeds.iter_mut().enumerate() {
             if feed.members.is_empty() || (is_presence && !feed.encoding.style.presence) {
                 continue;
             }
-            if feed.is_full_for(line) {
+            if feed.is_full_for(chunks, line) {
                 feed.settle(chunks, deliver);
                 feed.take_leave(chunks);
             }
@@ -173,7 +184,7 @@ impl Feeds {
                 }
             }
             let bytes = feed.append(chunks, line, wall);
-            self.due_bytes += u64::from(bytes) * feed.members.len() as u64;
+            self.due_bytes += bytes * feed.members.len() as u64;
             feed.is_urgent |= !line.can_wait();
             for place in deaf {
                 feed.members[place].start = feed.end;
@@ -188,16 +199,16 @@ impl Feeds {
 
     /// How many are to get lines of the open room that they have not got yet.
     pub(super) fn waiting(&self) -> usize {
-        let feeds = self.open.and_then(|room| self.rooms.get(room.0 as usize));
-        let unsettled = feeds.into_iter().flatten().filter(|feed| feed.end != feed.mark);
+        let open = self.open.and_then(|room| self.rooms.get(room.0 as usize));
+        let unsettled = open.into_iter().flat_map(|open| &open.feeds).filter(|feed| feed.end != feed.mark);
         unsettled.map(|feed| feed.members.len()).sum()
     }
 
     /// Gives every member of the open room what it has not had yet.
     pub(super) fn settle(&mut self, chunks: &mut Chunks, deliver: &mut impl FnMut(&mut Chunks, Due)) {
         let Some(room) = self.open.take() else { return };
-        let Some(feeds) = self.rooms.get_mut(room.0 as usize) else { return };
-        for feed in feeds.iter_mut().filter(|feed| feed.end != feed.mark) {
+        let Some(in_room) = self.rooms.get_mut(room.0 as usize) else { return };
+        for feed in in_room.feeds.iter_mut().filter(|feed| feed.end != feed.mark) {
             feed.settle(chunks, deliver);
         }
     }
@@ -212,9 +223,9 @@ impl Feeds {
     pub(super) fn join(&mut self, room: RoomId, slot: Slot, encoding: Encoding) -> Seat {
         let index = room.0 as usize;
         if self.rooms.len() <= index {
-            self.rooms.resize_with(index + 1, Vec::new);
+            self.rooms.resize_with(index + 1, RoomFeeds::default);
         }
-        let feeds = &mut self.rooms[index];
+        let feeds = &mut self.rooms[index].feeds;
         let feed = feeds.iter().position(|feed| feed.encoding == encoding).unwrap_or_else(|| {
             feeds.push(Feed::new(encoding));
             feeds.len() - 1
@@ -231,7 +242,7 @@ impl Feeds {
         let place = seat.place as usize;
         feed.members.swap_remove(place);
         let moved = feed.members.get(place).map(|member| member.slot);
-        if self.rooms[seat.room.0 as usize].iter().all(|feed| feed.members.is_empty()) {
+        if self.rooms[seat.room.0 as usize].feeds.iter().all(|feed| feed.members.is_empty()) {
             self.close(seat.room, chunks);
         }
         moved
@@ -241,28 +252,28 @@ impl Feeds {
     pub(super) fn release_chunks(&mut self, chunks: &mut Chunks) {
         let rooms = &mut self.rooms;
         self.touched.retain(|room| {
-            let feeds = &mut rooms[room.0 as usize];
-            for feed in feeds.iter_mut() {
+            let in_room = &mut rooms[room.0 as usize];
+            for feed in &mut in_room.feeds {
                 feed.release_chunk(chunks);
             }
-            feeds.iter().any(|feed| feed.chunk.is_some())
+            in_room.is_touched = in_room.feeds.iter().any(|feed| feed.chunk.is_some());
+            in_room.is_touched
         });
     }
 
     fn close(&mut self, room: RoomId, chunks: &mut Chunks) {
-        for feed in self.rooms[room.0 as usize].drain(..) {
+        for feed in self.rooms[room.0 as usize].feeds.drain(..) {
             if let Some(chunk) = feed.chunk {
                 chunks.release(chunk);
             }
         }
-        self.touched.retain(|touched| *touched != room);
         if self.open == Some(room) {
             self.open = None;
         }
     }
 
     fn feed_of(&mut self, seat: Seat) -> &mut Feed {
-        &mut self.rooms[seat.room.0 as usize][seat.feed as usize]
+        &mut self.rooms[seat.room.0 as usize].feeds[seat.feed as usize]
     }
 }
 

@@ -6,12 +6,16 @@ use std::io;
 use super::entry::Role;
 use super::record::Record;
 use super::server::Engine;
+use super::volume::{Claim, work};
 use crate::chat::{Delivery, Line, Outcome};
-use crate::config::settings::{HalfClosePolicy, LogLevel};
+use crate::config::settings::HalfClosePolicy;
 use crate::id::Slot;
 use crate::session::timers::Timer;
 use crate::session::{CloseReason, Incoming, Linger, Milestone, Phase};
 use crate::wire::framing::Framing;
+
+/// Connections whose deadlines are seen to in one turn; further ones are the next turn's.
+const DEADLINES_A_TURN: usize = 1_024;
 
 impl Engine {
     /// Bytes were read from the socket of `slot`.
@@ -51,6 +55,11 @@ impl Engine {
         self.board.entry(slot).is_some_and(|entry| entry.session.phase() == Phase::Eof)
     }
 
+    /// Whether it waits to be let in.
+    pub(super) fn is_waiting(&self, slot: Slot) -> bool {
+        self.board.entry(slot).is_some_and(|entry| entry.session.phase() == Phase::Waiting)
+    }
+
     /// The socket failed: it is to be closed, and whoever it was has left, as soon as all that it sent is heard.
     pub fn handle_error(&mut self, slot: Slot, error: &io::Error) {
         let now = self.board.now.moment;
@@ -66,11 +75,18 @@ impl Engine {
         };
         let Some(entry) = self.board.entry_mut(slot) else { return };
         entry.session.note(now, Milestone::Error(words));
-        if entry.is_client() {
-            entry.session.break_off(reason, now);
+        let is_client = entry.is_client() && !entry.session.is_broken();
+        if is_client && self.adopts_orphan(slot) {
+            self.release_place(slot);
+            if let Some(entry) = self.board.entry_mut(slot) {
+                entry.session.break_off(reason, now);
+            }
             self.parse(slot, &[]);
-        } else {
+        } else if let Some(entry) = self.board.entry_mut(slot) {
             entry.session.reset(reason);
+        }
+        if let Some(entry) = self.board.entries.get_mut(slot.index()) {
+            self.admission.give_place_back(entry, now);
         }
         self.board.touch(slot);
     }
@@ -78,7 +94,8 @@ impl Engine {
     /// Sees to every deadline that has passed.
     pub fn handle_timeout(&mut self) {
         let now = self.board.now;
-        while let Some(slot) = self.deadlines.due(now.moment) {
+        for _ in 0..DEADLINES_A_TURN {
+            let Some(slot) = self.deadlines.due(now.moment) else { break };
             let limits = self.board.limits_of(slot);
             while let Some(timer) =
                 self.board.entry_mut(slot).and_then(|entry| entry.session.handle_timeout(now.moment, &limits))
@@ -109,28 +126,55 @@ impl Engine {
             .entry_mut(slot)
             .is_some_and(|entry| entry.session.strip_telnet(input, now, &mut text, &mut replies));
         self.board.answer_raw(slot, &replies);
-        self.parse(slot, if is_stripped { &text } else { input });
+        let input = if is_stripped { &text } else { input };
+        let limits = self.board.limits_of(slot);
+        if let Some(entry) = self.board.entry_mut(slot).filter(|entry| entry.is_client()) {
+            entry.session.look_at(input, &limits);
+        }
+        self.parse(slot, input);
         self.telnet_text = text;
     }
 
     /// Takes messages one at a time for as long as the session gives any.
+    ///
+    /// An answer under way goes on first: messages wait for it.
     pub(super) fn parse(&mut self, slot: Slot, mut input: &[u8]) {
+        if self.hub.is_answering(slot) {
+            self.hub.go_on(slot, &mut self.board);
+            self.note_answer(slot);
+        }
         let mut text = std::mem::take(&mut self.text);
         let is_operator = self.board.entry(slot).is_some_and(|entry| entry.role == Role::Operator);
+        let begun = self.board.work;
         loop {
-            let audience = self.hub.audience(slot);
-            let Some(incoming) = self.board.next_message(slot, &mut input, &mut text, audience) else {
+            let claim =
+                if is_operator { Claim::Operator } else { Claim::of_audience(self.hub.audience(slot)) };
+            let Some(incoming) = self.board.next_message(slot, &mut input, &mut text, claim, begun) else {
                 break;
             };
             if is_operator {
+                let before = self.board.work;
                 self.take_request(slot, incoming, &text);
+                self.board.budget.charge_operators(work::MESSAGE + self.board.work - before);
             } else {
                 self.take_message(slot, incoming, &text);
+                self.note_answer(slot);
             }
         }
         self.text = text;
         if self.board.entry(slot).is_some_and(|entry| entry.session.input_is_done()) {
             self.input_done(slot);
+        }
+    }
+
+    /// While an answer is under way, the next message of `slot` waits. The answer goes on when some of it is sent, or in
+    /// the next turn if this one has no work left to give.
+    pub(super) fn note_answer(&mut self, slot: Slot) {
+        let is_answering = self.hub.is_answering(slot);
+        let Some(entry) = self.board.entry_mut(slot) else { return };
+        entry.session.set_answering(is_answering);
+        if is_answering && self.board.is_used_up(Claim::LONG_ANSWER) {
+            self.board.hold_back(slot);
         }
     }
 
@@ -152,6 +196,10 @@ impl Engine {
                 self.board.answer(slot, &Line::Refused(&told));
                 self.warn_of_foreign(slot, protocol);
                 self.part(slot, CloseReason::Foreign(protocol), Linger::FAREWELL);
+            }
+            Incoming::Help => {
+                let told = "/help lists the commands; HELP is said to the room if you send it again";
+                self.board.answer(slot, &Line::Refused(told));
             }
             Incoming::Incomplete => {}
             Incoming::TooLong => {
@@ -193,7 +241,7 @@ impl Engine {
                 "{bytes} bytes of all clients are unparsed, over limits.inbox_total: \
                  nobody is read more than one message ahead"
             );
-            self.note(LogLevel::Warn, text);
+            self.note_caused_by_clients(text);
         }
     }
 
@@ -206,16 +254,17 @@ impl Engine {
             return entry.session.reset(CloseReason::ResetByPeer);
         }
         match entry.session.phase() {
-            Phase::Eof if entry.session.listens() => {}
+            Phase::Eof if entry.session.listens() => self.stay_half_closed(slot),
             Phase::Eof if limits.half_close == HalfClosePolicy::Listen => {
                 entry.session.listen_until(now + limits.half_close_timeout);
+                self.stay_half_closed(slot);
             }
             Phase::Eof | Phase::Draining => {
                 if entry.session.reason().is_none() {
                     self.part(slot, CloseReason::Eof, Linger::ANSWERED);
                 }
             }
-            Phase::Open | Phase::RdShut | Phase::WrShut | Phase::Gone => {}
+            Phase::Waiting | Phase::Open | Phase::RdShut | Phase::WrShut | Phase::Gone => {}
         }
     }
 

@@ -6,19 +6,19 @@
 //! Invariants: nobody is freed but by [`Engine::ended`], when the socket is closed; a session that has said
 //! farewell is never in the hub; each accepted id ends in exactly one record.
 
+mod admission;
 mod bans;
 mod books;
 mod briefs;
 pub mod control;
 mod deadlines;
 mod desk;
-mod door;
 mod encoding;
 mod entry;
 mod feeds;
 mod inbound;
 mod journal;
-pub mod network;
+mod ledger;
 pub mod operator;
 mod outbound;
 mod parting;
@@ -37,7 +37,7 @@ mod verbs;
 mod volume;
 
 pub use crate::session::{Fate, Wants};
+pub use admission::{AcceptFailure, Accepted};
 pub use books::Books;
-pub use door::{AcceptFailure, Admission};
 pub use server::Engine;
 pub use sockets::{READ_BUDGET, Sockets, WriteError};

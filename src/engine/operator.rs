@@ -14,6 +14,8 @@ use crate::config::settings::DRAIN_MAX;
 use crate::id::ConnId;
 pub use crate::session::Half;
 use crate::time::{parse_span, write_span};
+/// What an operator types is scrubbed as a client's line is.
+pub use crate::wire::text::scrub;
 
 /// Whom a verb is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +48,8 @@ pub enum Question {
     Connections,
     /// `events [follow]`: what has happened, and what happens from then on.
     Events(Follow),
+    /// `operators`: who is on the control socket.
+    Operators,
     /// `ban WHAT preview`: whom a ban would end.
     Preview(BanMask),
     /// `rooms`
@@ -80,6 +84,7 @@ impl fmt::Display for Question {
             Self::Connection(who) => write!(f, "connection {who}"),
             Self::Connections => f.write_str("connections"),
             Self::Events(follow) => write!(f, "events{follow}"),
+            Self::Operators => f.write_str("operators"),
             Self::Preview(mask) => write!(f, "ban {mask} preview"),
             Self::Rooms => f.write_str("rooms"),
             Self::Snapshot(follow) => write!(f, "snapshot{follow}"),
@@ -95,6 +100,8 @@ pub enum OperatorCommand {
     Ask(Question),
     /// `ban IP|CIDR|NICK [for TIME] [force] [REASON]`: end whom it hits, and keep them out.
     Ban(BanOrder),
+    /// `disconnect OPERATOR`: end a connection to the control socket.
+    Disconnect(u64),
     /// `drain [TIME]`: end the server within this time, else within `server.drain`.
     Drain(Option<Duration>),
     /// `kick WHO [REASON]`: a last line, flush, FIN, close.
@@ -137,16 +144,18 @@ pub enum OperatorCommand {
 }
 
 /// The verbs with their arguments and meaning, in alphabetical order: for help and completion.
-pub const VERBS: [(&str, &str, &str); 21] = [
+pub const VERBS: [(&str, &str, &str); 23] = [
     ("ban", "IP|CIDR|NICK [for TIME] [REASON]", "end and keep out whom it hits; preview only names them"),
     ("bans", "", "who is kept out, for how long and why"),
     ("closed", "", "the last 1,000 connections that ended, and why"),
     ("connection", "WHO", "everything about one connection"),
     ("connections", "", "all connections"),
+    ("disconnect", "OPERATOR", "end a connection to the control socket, by its number in operators"),
     ("drain", "[TIME]", "tell everybody, flush, close and end the server"),
     ("events", "[follow]", "what has happened; with follow what happens as well"),
     ("kick", "WHO [REASON]", "a last line with the reason, flush, FIN, close"),
     ("mute", "WHO [for TIME]", "refuse what they say, until unmute or for a time"),
+    ("operators", "", "who is on the control socket, and idle for how long"),
     ("pause", "", "accept no new connections"),
     ("reload", "", "read the configuration anew, as SIGHUP does"),
     ("reset", "WHO", "RST, now; what is unsent is lost"),
@@ -177,6 +186,7 @@ impl FromStr for OperatorCommand {
             "closed" => no_argument(rest, Self::Ask(Question::Closed)),
             "connection" => parse_who("connection", rest).map(|who| Self::Ask(Question::Connection(who))),
             "connections" => no_argument(rest, Self::Ask(Question::Connections)),
+            "disconnect" => rest.parse().map(Self::Disconnect).map_err(|_| usage("disconnect")),
             "drain" => drain_time(rest).map(Self::Drain),
             "events" => follow("events", rest).map(|follow| Self::Ask(Question::Events(follow))),
             "kick" => {
@@ -187,6 +197,7 @@ impl FromStr for OperatorCommand {
                 let (who, rest) = split_word(rest);
                 Ok(Self::Mute { who: parse_who("mute", who)?, time: parse_for("mute", rest)? })
             }
+            "operators" => no_argument(rest, Self::Ask(Question::Operators)),
             "pause" => no_argument(rest, Self::Pause),
             "reload" => no_argument(rest, Self::Reload),
             "reset" => parse_who("reset", rest).map(Self::Reset),
@@ -215,6 +226,7 @@ impl fmt::Display for OperatorCommand {
         match self {
             Self::Ask(question) => question.fmt(f),
             Self::Ban(order) => order.fmt(f),
+            Self::Disconnect(number) => write!(f, "disconnect {number}"),
             Self::Drain(None) => f.write_str("drain"),
             Self::Drain(Some(time)) => write!(f, "drain {}", write_span(*time)),
             Self::Kick { who, reason } if reason.is_empty() => write!(f, "kick {who}"),
@@ -324,7 +336,9 @@ mod tests {
     fn every_verb_reads_back_as_it_is_written() {
         for line in [
             "ban 10.0.0.0/8",
-            "ban 2001:db8::1 for 10m force brute force attempts",
+            "ban 2001:db8::/64 for 10m force brute force attempts",
+            "ban 2001:db8::1/128",
+            "ban ::1",
             "ban bob",
             "ban bob preview",
             "bans",
@@ -332,6 +346,8 @@ mod tests {
             "connection #7",
             "connection bob",
             "connections",
+            "disconnect 3",
+            "operators",
             "drain",
             "drain 1500ms",
             "drain 5m",
@@ -362,6 +378,8 @@ mod tests {
             (" KICK  7 ", "kick #7"),
             ("mute a for 90 s", "mute a for 90s"),
             ("ban 10.1.2.3/8", "ban 10.0.0.0/8"),
+            ("ban 2001:db8::1", "ban 2001:db8::/64"),
+            ("unban [2001:db8::1]:77", "unban 2001:db8::/64"),
             ("ban bob force for 1h for spam", "ban bob for 1h force -- for spam"),
             ("ban bob too loud  FORCE", "ban bob force -- too loud  FORCE"),
             ("ban bob -- for ever preview", "ban bob -- for ever preview"),

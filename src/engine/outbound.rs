@@ -84,7 +84,7 @@ impl Engine {
             let offered =
                 entry.session.gather(&mut self.board.chunks, budget, &mut slices, |lines, bytes| {
                     told = lines;
-                    tell_of_gap(lines, encoding, now, bytes);
+                    tell_of_gap(lines, encoding, now, bytes)
                 });
             (offered, write(&slices))
         };
@@ -184,7 +184,7 @@ impl Engine {
 
 /// Appends what stands in the place of lines that were skipped. Seldom, and so kept out of the way of every write.
 #[cold]
-fn tell_of_gap(lines: u32, encoding: Encoding, now: Now, out: &mut Vec<u8>) {
+fn tell_of_gap(lines: u32, encoding: Encoding, now: Now, out: &mut Vec<u8>) -> usize {
     let text = format!("{lines} lines skipped");
-    encoding.encode(&Line::Notice(&text), now.wall, out);
+    encoding.encode(&Line::Notice(&text), now.wall, out)
 }

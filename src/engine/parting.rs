@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::entry::Role;
 use super::record::Record;
-use super::server::{CLOSED_MAX, Engine};
+use super::server::{CLOSED_BYTES_MAX, CLOSED_MAX, Engine, Gone};
 use crate::chat::{Delivery, Line};
 use crate::id::Slot;
 use crate::session::{CloseReason, Linger};
@@ -27,13 +27,13 @@ impl Engine {
 
     /// Out of the hub and the feeds; the name stays known for the records.
     pub(super) fn depart(&mut self, slot: Slot, reason: &CloseReason) {
-        let nick = self.hub.leave(slot, reason.to_string(), &mut self.board);
+        self.release_place(slot);
+        let nick = self.hub.leave(slot, reason.to_string(), reason.without_words(), &mut self.board);
         self.board.unseat(slot);
-        if let Some(nick) = nick
-            && let Some(entry) = self.board.entry_mut(slot)
-        {
-            entry.parted = Some(Box::new(nick));
-        }
+        let Some(nick) = nick else { return };
+        let Some(entry) = self.board.entry_mut(slot) else { return };
+        entry.parted = Some(Box::new(nick));
+        self.settle_debt(slot);
     }
 
     /// The socket of `slot` is closed: whoever it was leaves, if that has not happened yet, and the slot is free.
@@ -44,23 +44,42 @@ impl Engine {
         self.depart(slot, &reason);
         let gone = self.gone(slot, &reason);
         let Some(mut entry) = self.board.remove(slot) else { return };
+        if entry.session.is_broken() {
+            self.board.totals.dropped_bytes += entry.session.inbox_bytes() as u64;
+        }
         self.deadlines.arm(slot, &mut entry.armed, None);
         let unsent = entry.session.end(&mut self.board.chunks) as u64;
-        self.door.left(entry.peer(), entry.role);
-        if entry.role == Role::Operator {
-            self.reload_askers.retain(|asker| asker.slot != slot);
-            return self.operators.left(slot);
+        match entry.role {
+            Role::Operator => {
+                self.reload_askers.retain(|asker| asker.slot != slot);
+                return self.operators.left(slot);
+            }
+            Role::TurnedAway => self.admission.refused_left(),
+            Role::Client => {
+                self.admission.give_place_back(&mut entry, now.moment);
+                self.admission.orphans.retain(|orphan| *orphan != slot);
+            }
         }
         self.silences.forget(slot);
         *self.board.totals.closed.entry(reason.word()).or_default() += 1;
         if entry.is_client() {
             let nick = entry.parted.map(|nick| *nick);
             self.board.journal.add(now, Record::Closed { id: entry.id, nick, reason, unsent });
-            if self.closed.len() == CLOSED_MAX {
-                self.closed.pop_front();
-            }
+            self.closed_bytes += gone.as_ref().map_or(0, Gone::bytes);
             self.closed.extend(gone);
             self.closed_count += 1;
+            while self.closed.len() > CLOSED_MAX || self.closed_bytes > CLOSED_BYTES_MAX {
+                let Some(oldest) = self.closed.pop_front() else { break };
+                self.closed_bytes -= oldest.bytes();
+            }
+        }
+    }
+
+    /// The socket of `slot`, which had failed, is closed; what it sent before is still worked off.
+    pub(super) fn released(&mut self, slot: Slot) {
+        if let Some(entry) = self.board.entry_mut(slot) {
+            entry.session.released();
+            self.arm(slot);
         }
     }
 

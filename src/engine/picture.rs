@@ -11,9 +11,13 @@ use crate::id::Slot;
 use crate::session::{Input, Limits, Output, Session};
 use crate::time::Moment;
 
+/// Connections out of sight whose kernel queues one picture reads: three system calls each.
+const HELD_MAX: usize = 256;
+
 impl Engine {
     /// A picture of the server. `kernel` reads the kernel's queues of one connection; it is asked for the rows in
-    /// [`Query::visible`] only. What only the process knows ([`Status::fds`] and the like) is left at its default.
+    /// [`Query::visible`], and for `HELD_MAX` of those whose input is held back: what waits there is not known
+    /// otherwise, and it is much. What only the process knows ([`Status::fds`] and the like) is left at its default.
     #[must_use]
     pub fn snapshot(&self, query: &Query, mut kernel: impl FnMut(Slot) -> Option<Kernel>) -> Snapshot {
         let now = self.board.now;
@@ -22,9 +26,13 @@ impl Engine {
         let mut visible: Vec<_> = query.visible.iter().take(Query::VISIBLE_MAX).copied().collect();
         visible.extend(query.detail);
         visible.sort_unstable();
+        let mut held = 0;
         for (slot, entry) in self.board.clients() {
             let mut row = self.row(slot, entry);
-            if visible.binary_search(&row.id).is_ok() {
+            let is_held = row.flow_since.is_some()
+                || (entry.session.input() != Input::Ended && !entry.session.wants().read);
+            held += usize::from(is_held);
+            if visible.binary_search(&row.id).is_ok() || (is_held && held <= HELD_MAX) {
                 row.kernel = kernel(slot);
             }
             rows.push(row);
@@ -59,7 +67,7 @@ impl Engine {
             name: self.name.clone(),
             uptime: now.since(Moment::START),
             listeners: self.listeners.clone(),
-            clients: self.door.clients(),
+            clients: self.admission.clients(),
             half_closed: counted(|session, _, _| session.phase() == Phase::Eof),
             slow: counted(|session, limits, now| session.is_slow(limits) || session.is_stalled(now, limits)),
             accepted: totals.accepted,
@@ -70,6 +78,7 @@ impl Engine {
             bytes_out: totals.bytes_out,
             lines_in: totals.lines_in,
             lines_incomplete: totals.lines_incomplete,
+            dropped_bytes: totals.dropped_bytes,
             deliveries: totals.deliveries,
             lines_skipped: totals.lines_skipped,
             inbox_bytes: self.board.inbox_bytes() as u64,
@@ -78,7 +87,7 @@ impl Engine {
             outbox_limit: self.board.limits.outbox_bytes as u64,
             rooms: self::count(self.hub.room_count()),
             bans: self::count(self.bans.len()),
-            paused: self.door.paused,
+            paused: self.admission.paused,
             draining: self.is_stopping(),
             ..Status::default()
         }

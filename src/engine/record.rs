@@ -9,8 +9,9 @@ use super::snapshot::Peer;
 use crate::chat::Nick;
 use crate::config::settings::LogLevel;
 use crate::id::ConnId;
-use crate::session::CloseReason;
+use crate::session::{CloseReason, REMEMBERED_CHARS_MAX};
 use crate::time::Now;
+use crate::wire::text::shorten;
 
 /// A [`Record`] with its place in the run and its time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +104,8 @@ pub enum Record {
         level: LogLevel,
         /// What.
         text: String,
+        /// Whether clients can cause it as often as they like.
+        by_clients: bool,
     },
     /// Whole lines of a slow reader were dropped.
     Skipped {
@@ -159,6 +162,46 @@ impl Category {
 }
 
 impl Record {
+    /// The same with texts of at most [`REMEMBERED_CHARS_MAX`] characters.
+    #[must_use]
+    pub(super) fn shortened(self) -> Self {
+        let cut = |text: String| shorten(&text, REMEMBERED_CHARS_MAX).into_owned();
+        match self {
+            Self::Closed { id, nick, reason, unsent } => {
+                Self::Closed { id, nick, reason: reason.shortened(), unsent }
+            }
+            Self::Operator { id, verb, outcome } => {
+                Self::Operator { id, verb: cut(verb), outcome: cut(outcome) }
+            }
+            Self::Server { level, text, by_clients } => Self::Server { level, text: cut(text), by_clients },
+            other => other,
+        }
+    }
+
+    /// Bytes of text in it.
+    pub(super) fn text_bytes(&self) -> usize {
+        match self {
+            Self::Closed { reason, .. } => reason.detail().map_or(0, str::len),
+            Self::Operator { verb, outcome, .. } => verb.len() + outcome.len(),
+            Self::Refused { why, .. } => why.len(),
+            Self::Server { text, .. } => text.len(),
+            _ => 0,
+        }
+    }
+
+    /// Whether it is a warning or an error of the server or an act of the operator. Lists with a limit keep a part for
+    /// these that all other records, of which clients can cause any number, never push out.
+    #[must_use]
+    pub(crate) const fn is_of_server(&self) -> bool {
+        match self {
+            Self::Operator { .. } => true,
+            Self::Server { level, by_clients, .. } => {
+                matches!(level, LogLevel::Error | LogLevel::Warn) && !*by_clients
+            }
+            _ => false,
+        }
+    }
+
     /// Which filter shows it.
     #[must_use]
     pub const fn category(&self) -> Category {

@@ -107,10 +107,7 @@ impl Engine {
         if self.board.limits.flood != flood {
             self.forgive_floods();
         }
-        self.door.reconfigure(config);
-        for (_, entry) in self.board.clients() {
-            self.door.count_address(entry.peer());
-        }
+        self.reconfigure_admission(config);
         self.bans.set_max(config.limits.bans as usize);
         self.set_own(config);
     }
@@ -118,6 +115,7 @@ impl Engine {
     /// The rates are others: nobody has to wait for what it owed under the old ones.
     fn forgive_floods(&mut self) {
         let now = self.board.now.moment;
+        self.admission.ledger.forgive_floods();
         for slot in self.board.clients().map(|(slot, _)| slot).collect::<Vec<_>>() {
             if let Some(entry) = self.board.entry_mut(slot) {
                 entry.session.forgive_flood(now);

@@ -3,25 +3,31 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use super::admission::{Admission, since_last_told};
 use super::bans::Bans;
 use super::control::Operators;
 use super::deadlines::Deadlines;
-use super::door::Door;
 use super::journal::JOURNAL_MAX;
 use super::record::{self, Record};
 use super::reload::Asker;
 use super::seldom::Seldom;
 use super::silences::Silences;
-use super::snapshot::{Detail, Peer, Row};
+use super::snapshot::{Detail, Row};
 use super::switchboard::Switchboard;
+use super::volume::Claim;
 use crate::chat::{Hub, Nick, RoomName, Rules};
 use crate::config::settings::{Config, LogLevel};
-use crate::id::{ConnId, Slot};
+use crate::id::Slot;
 use crate::time::{Moment, Now};
 use crate::wire::text::scrub;
 
+/// A standstill of the loop that an operator is to know of.
+const LATE_NOTED: Duration = Duration::from_secs(1);
 /// Connections that ended and are still known.
 pub(super) const CLOSED_MAX: usize = 1_000;
+/// Bytes of them, timelines and texts included; the oldest go first. A thousand take half of it at most, unless each has
+/// said a long farewell.
+pub(super) const CLOSED_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// A connection that ended, as it was last.
 #[derive(Debug)]
@@ -30,15 +36,31 @@ pub(super) struct Gone {
     pub(super) detail: Detail,
 }
 
+impl Gone {
+    /// The memory that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let Self { row, detail } = self;
+        let texts = detail.timeline.iter().map(|(_, milestone)| milestone.text_bytes()).sum::<usize>()
+            + row.reason.as_ref().and_then(|reason| reason.detail()).map_or(0, str::len);
+        size_of::<Self>()
+            + size_of_val(detail.timeline.as_slice())
+            + size_of_val(detail.rooms.as_slice())
+            + row.terminal.as_ref().map_or(0, |terminal| size_of_val(&**terminal))
+            + texts
+    }
+}
+
 /// The whole server without its I/O.
 #[derive(Debug)]
 pub struct Engine {
     pub(super) hub: Hub,
     pub(super) board: Switchboard,
-    pub(super) door: Door,
+    pub(super) admission: Admission,
     pub(super) bans: Bans,
     pub(super) deadlines: Deadlines,
     pub(super) closed: std::collections::VecDeque<Gone>,
+    /// Σ of [`Gone::bytes`] in it.
+    pub(super) closed_bytes: usize,
     /// How many were ever in [`Engine::closed`].
     pub(super) closed_count: u64,
     pub(super) operators: Operators,
@@ -56,6 +78,8 @@ pub struct Engine {
     pub(super) flood_rates: (u32, u64),
     /// Reads cut short because too much is unparsed.
     pub(super) full_inboxes: Seldom,
+    /// Turns that began or ended late.
+    pub(super) standstills: Seldom,
     /// Whether the last turn had no time left for some connections.
     pub(super) is_behind: bool,
     /// The connections under way in [`Engine::reconcile`]; kept for its memory.
@@ -73,10 +97,11 @@ impl Engine {
         let mut engine = Self {
             hub: Hub::new(rules(config)),
             board: Switchboard::new(config, now),
-            door: Door::new(config),
+            admission: Admission::new(config),
             bans: Bans::new(config.limits.bans as usize),
             deadlines: Deadlines::default(),
             closed: std::collections::VecDeque::new(),
+            closed_bytes: 0,
             closed_count: 0,
             operators: Operators::default(),
             reload_askers: Vec::new(),
@@ -87,6 +112,7 @@ impl Engine {
             stopping: None,
             flood_rates: (0, 0),
             full_inboxes: Seldom::default(),
+            standstills: Seldom::default(),
             is_behind: false,
             reconciled: Vec::new(),
             text: String::new(),
@@ -110,18 +136,38 @@ impl Engine {
 
     /// Everything until the next call happens at `now`.
     ///
-    /// Whoever was held back because enough was said in the last turn is heard first. While the loop is behind with
-    /// its writes, what is said counts on: nobody's outbox fills up because the server is slow.
+    /// Connections that were held back in the last turn are parsed first, and those of them that get nothing in this
+    /// one are first in the next. While the loop is behind with its writes, what is said counts on and no client is
+    /// parsed: no outbox fills up because the server is slow.
     pub fn begin_turn(&mut self, now: Now) {
         self.board.now = now;
-        if self.is_behind {
-            return;
-        }
-        self.board.begin_saying();
-        for slot in self.board.take_held_back() {
+        self.board.begin_turn(self.is_behind);
+        let mut waiting = std::mem::take(&mut self.board.held_back);
+        waiting.retain(|conn| self.board.is_held_back(*conn));
+        let mut still_waiting = Vec::new();
+        for (slot, id) in waiting {
+            if self.is_behind && !self.operators.has(slot) {
+                still_waiting.push((slot, id));
+                continue;
+            }
+            let before = self.board.work;
+            if let Some(entry) = self.board.entry_mut(slot) {
+                entry.held_back = false;
+            }
             self.parse(slot, &[]);
             self.board.touch(slot);
+            if self.board.work == before {
+                still_waiting.extend(self.board.held_back.pop_if(|last| *last == (slot, id)));
+            }
         }
+        still_waiting.append(&mut self.board.held_back);
+        self.board.held_back = still_waiting;
+    }
+
+    /// Whether this turn has work left for an operator's request.
+    #[must_use]
+    pub fn takes_requests(&self) -> bool {
+        !self.board.is_used_up(Claim::Operator)
     }
 
     /// When [`Engine::handle_timeout`] is wanted next.
@@ -132,7 +178,7 @@ impl Engine {
         lists
             .into_iter()
             .chain([self.operators.next(), self.stopping])
-            .chain([self.hub.poll_timeout()])
+            .chain([self.hub.poll_timeout(), self.admission.ledger.next()])
             .flatten()
             .min()
     }
@@ -153,7 +199,28 @@ impl Engine {
 
     /// Notes something about the server as a whole.
     pub fn note(&mut self, level: LogLevel, text: String) {
-        self.board.journal.add(self.board.now, Record::Server { level, text });
+        self.board.journal.add(self.board.now, Record::Server { level, text, by_clients: false });
+    }
+
+    /// Notes a warning that clients can cause as often as they like.
+    pub(super) fn note_caused_by_clients(&mut self, text: String) {
+        let record = Record::Server { level: LogLevel::Warn, text, by_clients: true };
+        self.board.journal.add(self.board.now, record);
+    }
+
+    /// The loop stood still for so long; it is noted above `LATE_NOTED`, at a limited rate.
+    pub fn loop_stood_still(&mut self, time: Duration) {
+        if time < LATE_NOTED {
+            return;
+        }
+        if let Some(others) = self.standstills.happened(self.board.now.moment) {
+            let since = since_last_told(others);
+            let seconds = time.as_secs_f64();
+            let text = format!(
+                "the server stood still for {seconds:.1} s: the process was stopped, or the machine was busy{since}"
+            );
+            self.note(LogLevel::Warn, text);
+        }
     }
 
     /// Clients let in and messages received so far.
@@ -171,14 +238,6 @@ impl Engine {
     pub(super) fn nick(&self, slot: Slot) -> Option<Nick> {
         let parted = || self.board.entry(slot)?.parted.as_deref().copied();
         self.hub.person(slot).map(|person| *person.nick()).or_else(parted)
-    }
-
-    /// Somebody enters: named, greeted, in the lobby.
-    pub(super) fn enter(&mut self, slot: Slot, id: ConnId, peer: Peer) {
-        let now = self.board.now;
-        self.board.journal.add(now, Record::Accepted { id, peer });
-        self.hub.enter(slot, id, now, &mut self.board);
-        self.board.touch(slot);
     }
 }
 

@@ -292,6 +292,8 @@ pub struct Status {
     pub lines_in: u64,
     /// Messages dropped because the input ended inside them.
     pub lines_incomplete: u64,
+    /// Bytes received from connections that failed, dropped before they were parsed.
+    pub dropped_bytes: u64,
     /// Lines put into outboxes.
     pub deliveries: u64,
     /// Lines dropped because an outbox was full.
@@ -314,10 +316,12 @@ pub struct Status {
     pub draining: bool,
     /// How the loop does.
     pub turns: TurnStats,
-    /// Open file descriptors and how many there may be.
-    pub fds: (u32, u32),
-    /// Resident memory of the process.
-    pub rss_bytes: u64,
+    /// Open file descriptors, where the system tells it.
+    pub fds: Option<u32>,
+    /// How many there may be; `None` without a limit.
+    pub fds_limit: Option<u32>,
+    /// Resident memory of the process, where the system tells it.
+    pub rss_bytes: Option<u64>,
 }
 
 /// How long the turns of the loop take.
@@ -331,6 +335,10 @@ pub struct TurnStats {
     pub p99_us: u32,
     /// The longest of the recent ones, in microseconds.
     pub max_us: u32,
+    /// How late the latest turn of the last minute began, in microseconds after its wait should have ended.
+    pub late_max_us: u32,
+    /// The same of the last two seconds.
+    pub late_us: u32,
 }
 
 /// What an onlooker asks for.

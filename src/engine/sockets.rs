@@ -56,6 +56,9 @@ pub trait Sockets {
     /// The error that waits on a socket, if there is one (`SO_ERROR`): whoever asks for it takes it away.
     fn take_error(&mut self, slot: Slot) -> Option<io::Error>;
 
+    /// Whether the peer has ended its input and nothing is there to be read before that. Reads nothing.
+    fn has_ended(&self, slot: Slot) -> bool;
+
     /// Asks for the events that the session wants: readable ones if it reads, writable ones if it writes and is
     /// blocked, and none at all, not even hang-ups, unless it wants events.
     ///
@@ -100,6 +103,8 @@ struct Heard {
     progress: usize,
     /// There is no more to read, and no error has said why.
     is_exhausted: bool,
+    /// The last read gave 0, which is the end of input only if the socket has not failed.
+    is_at_end: bool,
 }
 
 impl Engine {
@@ -107,6 +112,7 @@ impl Engine {
     /// The last step of a turn: what is left unsent is held to the limits.
     pub fn reconcile(&mut self, sockets: &mut impl Sockets) {
         self.is_behind = false;
+        self.let_in_waiting(sockets);
         let mut dirty = std::mem::take(&mut self.reconciled);
         for _ in 0..PASSES_MAX {
             self.settle();
@@ -151,9 +157,17 @@ impl Engine {
     /// Reads once; a broken socket is read to its end, for it will never be quiet. Gives the bytes read, and one more
     /// for an end or an error.
     pub fn receive(&mut self, slot: Slot, is_broken: bool, sockets: &mut impl Sockets) -> usize {
+        let has_both_fins = self.wants(slot).is_none_or(|wants| !wants.events);
+        if is_broken && self.is_waiting(slot) {
+            self.fail_broken(slot, has_both_fins, false, sockets);
+            return 1;
+        }
+        if is_broken && let Some(entry) = self.board.entry_mut(slot) {
+            entry.session.lose_output();
+        }
         let heard = self.hear(slot, if is_broken { ReadTo::TheEnd } else { ReadTo::Once }, sockets);
         if is_broken && heard.is_exhausted {
-            self.fail_broken(slot, sockets);
+            self.fail_broken(slot, has_both_fins, heard.is_at_end, sockets);
         }
         heard.progress
     }
@@ -165,28 +179,31 @@ impl Engine {
             // Who has gone cannot wait for room: what is beyond it is lost.
             let is_cut_short = most < READ_BUDGET;
             match sockets.read(slot, most) {
+                Ok([]) if to == ReadTo::TheEnd => {
+                    return Heard { progress: progress + 1, is_exhausted: true, is_at_end: true };
+                }
                 Ok([]) => {
                     self.handle_eof(slot);
                     self.touch(slot);
-                    if to == ReadTo::Once && self.is_half_closed(slot) {
+                    if self.is_half_closed(slot) {
                         sockets.probe_peer_sooner(slot);
                     }
-                    return Heard { progress: progress + 1, is_exhausted: true };
+                    return Heard { progress: progress + 1, is_exhausted: true, is_at_end: true };
                 }
                 Ok(bytes) => {
                     progress += bytes.len();
                     self.handle_bytes(slot, bytes);
                     if to == ReadTo::Once || is_cut_short || progress >= BROKEN_READ_BUDGET {
-                        return Heard { progress, is_exhausted: is_cut_short };
+                        return Heard { progress, is_exhausted: is_cut_short, is_at_end: false };
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Heard { progress, is_exhausted: true };
+                    return Heard { progress, is_exhausted: true, is_at_end: false };
                 }
                 Err(error) => {
                     self.handle_error(slot, &error);
-                    return Heard { progress: progress + 1, is_exhausted: false };
+                    return Heard { progress: progress + 1, is_exhausted: false, is_at_end: false };
                 }
             }
         }
@@ -200,24 +217,35 @@ impl Engine {
     }
 
     /// A hang-up without our FIN, or an error: there is nobody to write to. After both FINs it is no error.
-    fn fail_broken(&mut self, slot: Slot, sockets: &mut impl Sockets) {
-        let has_both_fins = self.wants(slot).is_none_or(|wants| !wants.events);
-        match sockets.take_error(slot) {
-            Some(error) => self.handle_error(slot, &error),
-            None if has_both_fins => {}
-            None => self.handle_error(slot, &io::ErrorKind::BrokenPipe.into()),
+    /// The first error is the reason: after it a read gives 0 as at the end of input.
+    fn fail_broken(&mut self, slot: Slot, has_both_fins: bool, is_at_end: bool, sockets: &mut impl Sockets) {
+        if let Some(error) = sockets.take_error(slot) {
+            return self.handle_error(slot, &error);
+        }
+        if is_at_end {
+            self.handle_eof(slot);
+            self.touch(slot);
+        }
+        if !has_both_fins {
+            self.handle_error(slot, &io::ErrorKind::BrokenPipe.into());
         }
     }
 
     /// Closes the sockets of sessions that are over, until the turn is late. Whoever is left comes in the next one.
     fn bury_all(&mut self, dirty: &[Slot], sockets: &mut impl Sockets) {
         for slot in dirty {
-            if let Some(fate) = self.wants(*slot).and_then(|wants| wants.fate) {
+            let Some(wants) = self.wants(*slot) else { continue };
+            if let Some(fate) = wants.fate {
                 sockets.close(*slot, fate);
                 self.ended(*slot);
-                if sockets.is_late() {
-                    return;
-                }
+            } else if wants.release {
+                sockets.close(*slot, Fate::Reset);
+                self.released(*slot);
+            } else {
+                continue;
+            }
+            if sockets.is_late() {
+                return;
             }
         }
     }
@@ -225,7 +253,7 @@ impl Engine {
     /// Writes, FIN, interest, deadline.
     fn serve(&mut self, slot: Slot, sockets: &mut impl Sockets) {
         let Some(wants) = self.wants(slot) else { return };
-        if wants.fate.is_some() {
+        if wants.fate.is_some() || wants.release {
             return self.touch(slot);
         }
         if wants.write && !sockets.is_blocked(slot, wants) {
@@ -234,7 +262,10 @@ impl Engine {
                 Flushed::More => self.touch(slot),
                 Flushed::Blocked => sockets.set_blocked(slot),
                 Flushed::Failed(error) => {
-                    // What it sent before it failed is heard.
+                    if let Some(entry) = self.board.entry_mut(slot) {
+                        entry.session.lose_output();
+                    }
+                    // What it sent before it failed is heard; the 0 that follows is no end of input.
                     self.hear(slot, ReadTo::TheEnd, sockets);
                     if self.wants(slot).is_some_and(|wants| wants.fate.is_none()) {
                         self.handle_error(slot, &error);

@@ -13,6 +13,8 @@ pub(super) struct Totals {
     pub(super) bytes_out: u64,
     pub(super) lines_in: u64,
     pub(super) lines_incomplete: u64,
+    /// Received from sockets that then failed, and dropped unparsed.
+    pub(super) dropped_bytes: u64,
     pub(super) deliveries: u64,
     pub(super) lines_skipped: u64,
 }

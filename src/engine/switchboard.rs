@@ -7,20 +7,21 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 use super::desk::{Desk, mark_dirty};
+use super::encoding::Encoding;
 use super::entry::{Entry, Role, Seat};
-use super::feeds::{self, Feeds};
+use super::feeds::{self, Due, Feeds};
 use super::journal::Journal;
 use super::status::Totals;
 use super::unhurried::Unhurried;
-use super::volume::{Budget, Volume};
+use super::volume::{Claim, TurnBudget, Volume, work};
 use crate::chat::{Delivery, Line, RoomId, Style};
 use crate::config::settings::Config;
-use crate::id::Slot;
-use crate::session::{Incoming, Input, Limits, Output, Overflow, Session};
+use crate::id::{ConnId, Slot};
+use crate::session::{CloseReason, Incoming, Input, Limits, Output, Overflow, Session};
 use crate::time::Now;
-use crate::wire::chunks::Chunks;
+use crate::wire::chunks::{Chunks, Span};
 use crate::wire::framer::DELIMITER_MAX;
-use crate::wire::outbox::Keep;
+use crate::wire::outbox::{Keep, Outbox};
 
 #[derive(Debug)]
 pub(super) struct Switchboard {
@@ -44,11 +45,12 @@ pub(super) struct Switchboard {
     /// Those whose outbox was more than half full in this turn: bound when its writes are done, and not in the middle
     /// of a broadcast.
     pub(super) crowded: Vec<Slot>,
-    /// Those whose next message waits for the next turn, because enough was said in this one; each is in it once.
-    pub(super) held_back: Vec<Slot>,
-    budget: Budget,
-    /// Pieces queued for readers so far.
-    pieces: u64,
+    /// Connections whose next message waits for the next turn, because enough was said or done in this one. Each is in
+    /// it once; one that has gone meanwhile is known by its id.
+    pub(super) held_back: Vec<(Slot, ConnId)>,
+    pub(super) budget: TurnBudget,
+    /// Units of work done so far.
+    pub(super) work: u64,
     feeds: Feeds,
 }
 
@@ -70,8 +72,8 @@ impl Switchboard {
             unhurried: Unhurried::default(),
             crowded: Vec::new(),
             held_back: Vec::new(),
-            budget: Budget::new(&config.limits),
-            pieces: 0,
+            budget: TurnBudget::new(&config.limits),
+            work: 0,
             feeds: Feeds::default(),
         }
     }
@@ -133,19 +135,21 @@ impl Switchboard {
         }
     }
 
-    /// The next message of one who speaks to `audience`; see [`Session::next_message`].
+    /// The next message of a session that has been parsed since the work stood at `begun`; see
+    /// [`Session::next_message`].
     pub(super) fn next_message(
         &mut self,
         slot: Slot,
         input: &mut &[u8],
         text: &mut String,
-        audience: usize,
+        claim: Claim,
+        begun: u64,
     ) -> Option<Incoming> {
         let limits = self.limits_of(slot);
-        let is_crowded = self.chunks.queued() > self.outbox_total / 2;
+        let is_crowded = self.is_crowded();
         let now = self.now.moment;
         let is_operator = self.entry(slot)?.role == Role::Operator;
-        if !is_operator && self.budget.is_used_up(self.volume(), audience) {
+        if self.is_used_up(claim) || TurnBudget::is_session_share_used_up(self.work - begun) {
             if self.change_input(slot, |session| session.hold_back(input))? {
                 self.hold_back(slot);
             }
@@ -153,43 +157,54 @@ impl Switchboard {
         }
         let incoming =
             self.change_input(slot, |session| session.next_message(input, text, now, &limits, is_crowded))??;
+        self.work += work::MESSAGE;
         match incoming {
             // What operators ask for is no line of the chat.
             _ if is_operator => {}
             Incoming::Flooding => {}
             Incoming::Incomplete => self.totals.lines_incomplete += 1,
-            Incoming::Foreign(_) | Incoming::Message | Incoming::TooLong => self.totals.lines_in += 1,
+            Incoming::Foreign(_) | Incoming::Help | Incoming::Message | Incoming::TooLong => {
+                self.totals.lines_in += 1;
+            }
         }
         Some(incoming)
     }
 
-    /// `slot` has more to say, and enough was said in this turn.
-    fn hold_back(&mut self, slot: Slot) {
+    /// What is left for `slot` to do waits for the next turn.
+    pub(super) fn hold_back(&mut self, slot: Slot) {
         if let Some(entry) = self.entries.get_mut(slot.index())
             && !std::mem::replace(&mut entry.held_back, true)
         {
-            self.held_back.push(slot);
+            self.held_back.push((slot, entry.id));
         }
     }
 
-    /// Takes those who were held back.
-    pub(super) fn take_held_back(&mut self) -> Vec<Slot> {
-        let slots = std::mem::take(&mut self.held_back);
-        for slot in &slots {
-            if let Some(entry) = self.entries.get_mut(slot.index()) {
-                entry.held_back = false;
-            }
-        }
-        slots
+    /// Whether this connection is still there, and held back.
+    pub(super) fn is_held_back(&self, (slot, id): (Slot, ConnId)) -> bool {
+        self.entry(slot).is_some_and(|entry| entry.id == id && entry.held_back)
     }
 
-    /// Saying begins anew: the turn has, and everybody was written to.
-    pub(super) fn begin_saying(&mut self) {
-        self.budget.begin(self.volume());
+    /// A turn begins; `is_behind` says that not everybody was written to in the last one.
+    pub(super) fn begin_turn(&mut self, is_behind: bool) {
+        let now = self.volume();
+        self.budget.begin(now);
+        if !is_behind {
+            self.budget.restart(now);
+        }
+    }
+
+    /// Whether this turn has nothing left for `claim`.
+    pub(super) fn is_used_up(&self, claim: Claim) -> bool {
+        self.budget.is_used_up(self.volume(), claim)
+    }
+
+    /// So many rows were looked at.
+    pub(super) fn charge_rows(&mut self, rows: usize) {
+        self.work += rows as u64 / work::ROWS_A_UNIT;
     }
 
     fn volume(&self) -> Volume {
-        Volume { said: self.chunks.said(), due: self.feeds.due_bytes(), pieces: self.pieces }
+        Volume { said: self.chunks.said(), due: self.feeds.due_bytes(), work: self.work }
     }
 
     /// Whatever may change how much input of a session is unparsed is done through here, and so the sum is known.
@@ -209,9 +224,6 @@ impl Switchboard {
     pub(super) fn remove(&mut self, slot: Slot) -> Option<Entry> {
         let entry = self.entries.try_remove(slot.index())?;
         self.inbox_bytes -= entry.inbox_bytes();
-        if entry.held_back {
-            self.held_back.retain(|other| *other != slot);
-        }
         Some(entry)
     }
 
@@ -243,6 +255,7 @@ impl Switchboard {
         let Some(entry) = self.entries.get_mut(slot.index()) else { return };
         entry.session.queue_own(&mut self.chunks, Keep::Always, now, &limits, |out| {
             out.extend_from_slice(bytes);
+            0
         });
         self.touch(slot);
     }
@@ -280,25 +293,60 @@ impl Switchboard {
         Some(overflow)
     }
 
-    /// While all outboxes together hold more than `limits.outbox_total`, the largest are skipped first.
+    /// While all outboxes together hold more than `limits.outbox_total`, the largest are skipped first. If answers
+    /// alone hold more, which are never skipped, the connections with the most of them are reset.
     pub(super) fn bound_total(&mut self) {
         let limit = self.outbox_total;
-        let has_droppable = self.chunks.queued() > self.chunks.kept();
-        if self.held_by_outboxes() <= limit || !has_droppable {
+        if self.held_by_outboxes() <= limit {
             return;
         }
-        let mut largest: Vec<(usize, usize)> =
-            self.entries.iter().map(|(index, entry)| (entry.session.outbox().bytes(), index)).collect();
-        largest.sort_unstable_by(|a, b| b.cmp(a));
         let target = limit - limit / 8;
-        for (bytes, index) in largest {
+        if self.chunks.queued() > self.chunks.kept() {
+            self.skip_largest(target);
+        }
+        if self.chunks.kept() > limit {
+            self.reset_largest(target);
+        }
+    }
+
+    /// Connections by what `measure` says of their outboxes, the largest first.
+    fn largest(&self, measure: fn(&Outbox) -> usize) -> Vec<(usize, Slot)> {
+        let sizes = self.entries.iter().map(|(at, entry)| (measure(entry.session.outbox()), Slot::at(at)));
+        let mut largest: Vec<_> = sizes.filter(|(bytes, _)| *bytes > 0).collect();
+        largest.sort_unstable_by(|a, b| b.cmp(a));
+        largest
+    }
+
+    fn reset_largest(&mut self, target: usize) {
+        let mut kept = self.chunks.kept();
+        for (bytes, slot) in self.largest(Outbox::kept_bytes) {
+            if kept <= target {
+                break;
+            }
+            kept -= bytes;
+            if let Some(entry) = self.entries.get_mut(slot.index()) {
+                entry.session.reset(CloseReason::OutboxFull);
+                mark_dirty(entry, slot, &mut self.dirty);
+            }
+        }
+    }
+
+    fn skip_largest(&mut self, target: usize) {
+        for (bytes, slot) in self.largest(Outbox::bytes) {
             if self.held_by_outboxes() <= target {
                 break;
             }
-            let skipped = self.entries[index].session.skip(&mut self.chunks, bytes, self.now.moment);
+            let Some(entry) = self.entries.get_mut(slot.index()) else { continue };
+            let skipped = entry.session.skip(&mut self.chunks, bytes, self.now.moment);
             self.totals.lines_skipped += u64::from(skipped);
             self.release_chunks();
         }
+    }
+
+    /// Whether all outboxes together are more than half full: a connection with unsent answers then gets no more of
+    /// them.
+    fn is_crowded(&self) -> bool {
+        self.chunks.queued() > self.outbox_total / 2
     }
 
     /// What counts against `limits.outbox_total`: the bytes of all outboxes, or the memory that they keep from being
@@ -309,9 +357,8 @@ impl Switchboard {
 
     /// What delivers, apart from what is delivered from.
     fn desk(&mut self) -> (&mut Feeds, &mut Chunks, Desk<'_>) {
-        let Self { entries, chunks, limits, totals, now, dirty, unhurried, crowded, feeds, pieces, .. } =
-            self;
-        (feeds, chunks, Desk { entries, limits, totals, now: *now, dirty, unhurried, crowded, pieces })
+        let Self { entries, chunks, limits, totals, now, dirty, unhurried, crowded, feeds, work, .. } = self;
+        (feeds, chunks, Desk { entries, limits, totals, now: *now, dirty, unhurried, crowded, work })
     }
 
     fn queue_own(&mut self, slot: Slot, line: &Line<'_>, keep: Keep) {
@@ -338,6 +385,27 @@ impl Delivery for Switchboard {
         self.queue_own(member, line, Keep::WhileRoom);
     }
 
+    fn tell_all(&mut self, members: &[Slot], line: &Line<'_>) {
+        let wall = self.now.wall;
+        // Encoded once for each encoding among the members; there are few.
+        let mut encoded: SmallVec<[(Encoding, Span); 4]> = SmallVec::new();
+        for member in members {
+            self.settle_member(*member);
+            let Some(encoding) = self.entry(*member).map(Entry::encoding) else { continue };
+            let (_, chunks, mut desk) = self.desk();
+            let known = encoded.iter().find(|(other, _)| *other == encoding).map(|(_, span)| *span);
+            let span = known.unwrap_or_else(|| {
+                let span = chunks.open_for_one(|bytes| encoding.encode(line, wall, bytes));
+                encoded.push((encoding, span));
+                span
+            });
+            desk.deliver(chunks, Due { member: *member, span, lines: 1, is_urgent: true });
+        }
+        for (_, span) in encoded {
+            self.chunks.release(span.chunk);
+        }
+    }
+
     fn tell_room(&mut self, room: RoomId, except: &[Slot], line: &Line<'_>) {
         let wall = self.now.wall;
         let mut deaf: SmallVec<[Seat; 4]> = SmallVec::new();
@@ -345,7 +413,7 @@ impl Delivery for Switchboard {
             deaf.push(seat);
         }
         // For each of them the others' lines are cut in two.
-        self.pieces += deaf.len() as u64;
+        self.work += deaf.len() as u64 * work::PIECE;
         let (feeds, chunks, mut desk) = self.desk();
         feeds.say(chunks, room, &deaf, line, wall, &mut |chunks, due| desk.deliver(chunks, due));
     }
@@ -368,10 +436,21 @@ impl Delivery for Switchboard {
         }
     }
 
+    fn is_reachable(&self, member: Slot) -> bool {
+        self.entry(member).is_some_and(|entry| entry.session.output() == Output::Open)
+    }
+
+    fn takes_more(&self, member: Slot) -> bool {
+        let is_crowded = self.is_crowded();
+        !self.is_used_up(Claim::LONG_ANSWER)
+            && self.entry(member).is_some_and(|entry| entry.session.takes_more_of_an_answer(is_crowded))
+    }
+
     fn restyle(&mut self, member: Slot, style: Style) {
         let Some(entry) = self.entries.get_mut(member.index()) else { return };
         // An object has its time whatever is set: who reads objects reads the same bytes.
         entry.style = Style { time: style.time || style.json, ..style };
+        entry.session.take_objects(style.json);
         for room in entry.seats.iter().map(|seat| seat.room).collect::<Vec<_>>() {
             self.left(room, member);
             self.joined(room, member);

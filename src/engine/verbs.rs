@@ -6,6 +6,7 @@ use super::entry::Entry;
 use super::operator::{OperatorCommand, Who};
 use super::record::Record;
 use super::server::Engine;
+use super::volume::work;
 use crate::chat::Nick;
 use crate::count::counted;
 use crate::id::{ConnId, Slot};
@@ -38,14 +39,19 @@ impl Engine {
     ///
     /// Why nothing was done, in words for the operator.
     pub fn handle_operator(&mut self, command: &OperatorCommand) -> Result<String, String> {
-        match command {
+        let before = self.board.work;
+        let outcome = match command {
             OperatorCommand::Ask(question) => self.brief(*question),
             order => self.order(order).1.map(|done| done.message),
-        }
+        };
+        self.board.budget.charge_operators(work::MESSAGE + self.board.work - before);
+        outcome
     }
 
     /// The same for an order, with the connection that it was about.
     pub(super) fn order(&mut self, command: &OperatorCommand) -> (Option<ConnId>, Outcome) {
+        // A target, and what a ban hits, is looked for among all connections.
+        self.board.charge_rows(self.board.entries.len());
         let (slot, outcome) = match self.target(command) {
             Ok(slot) => (slot, self.carry_out(command, slot)),
             Err(why) => (None, Err(why)),
@@ -70,6 +76,7 @@ impl Engine {
             | OperatorCommand::Unmute(who) => self.find(*who).map(Some),
             OperatorCommand::Ask(_)
             | OperatorCommand::Ban(_)
+            | OperatorCommand::Disconnect(_)
             | OperatorCommand::Drain(_)
             | OperatorCommand::Pause
             | OperatorCommand::Reload
@@ -106,6 +113,7 @@ impl Engine {
             (OperatorCommand::Ask(question), _) => self.brief(*question).map(Done::from),
             (OperatorCommand::Ban(order), _) => self.ban(order),
             (OperatorCommand::Unban(mask), _) => self.unban(mask),
+            (OperatorCommand::Disconnect(number), _) => self.disconnect_operator(*number),
             (OperatorCommand::Drain(within), _) => self.end_server(*within),
             (OperatorCommand::Stop, _) => self.end_server(None),
             (OperatorCommand::Pause, _) => self.pause(true),
@@ -149,6 +157,9 @@ impl Engine {
         let name = self.label(slot);
         let now = self.board.now.moment;
         let timeout = self.board.limits.half_close_timeout;
+        if half != Half::Both && self.is_waiting(slot) {
+            return Err(format!("{name} waits to be let in: kick or reset it"));
+        }
         // What was said until now is still sent.
         self.settle();
         let is_done = self.board.change_input(slot, |session| match half {
@@ -178,6 +189,9 @@ impl Engine {
     /// Who is muted already may be given another time.
     fn mute(&mut self, slot: Slot, time: Option<Duration>) -> Outcome {
         let name = self.label(slot);
+        if self.is_waiting(slot) {
+            return Err(format!("{name} waits to be let in: kick or reset it"));
+        }
         if self.hub.person(slot).is_none() {
             return Err(format!("{name} is leaving already"));
         }
@@ -219,10 +233,10 @@ impl Engine {
     }
 
     fn pause(&mut self, on: bool) -> Outcome {
-        if self.door.paused == on {
+        if self.admission.paused == on {
             return Err(if on { "accepting nobody already" } else { "accepting already" }.to_owned());
         }
-        self.door.paused = on;
+        self.admission.paused = on;
         Ok(if on { "accepting nobody" } else { "accepting again" }.to_owned().into())
     }
 
@@ -230,7 +244,7 @@ impl Engine {
         if !self.stop(within) {
             return Err("the server is stopping already".to_owned());
         }
-        Ok(format!("draining {}", counted(self.door.clients().into(), "client", "clients")).into())
+        Ok(format!("draining {}", counted(self.admission.clients().into(), "client", "clients")).into())
     }
 
     /// Whether nobody hears its word any more.

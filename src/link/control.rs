@@ -3,24 +3,30 @@
 //! A server without a path of its own choice has its socket in one of two directories of the user, under a name that
 //! tells its port. Nothing here is a server; nothing waits longer than it is told to.
 
+use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use serde::Deserialize;
 use socket2::{Domain, SockAddr, Type};
 
-use crate::config::settings::ListenAddr;
+use crate::config::settings::{ListenAddr, too_long_for_a_socket};
 
 /// The longest answer that is taken, in bytes: `connections` with a million of them.
 pub const ANSWER_BYTES_MAX: u64 = 1 << 30;
-/// Sockets looked at in one directory.
-const SOCKETS_MAX: usize = 64;
+/// Live servers that are told apart; more are left out.
+const LIVE_MAX: usize = 64;
+/// Entries looked at in one directory: `/tmp` may be one.
+const ENTRIES_MAX: usize = 100_000;
 /// How long a server is given to say where it listens.
 const WHO_ARE_YOU: Duration = Duration::from_millis(300);
 /// Access to the directory in the user's state directory: nobody else's business.
@@ -35,14 +41,43 @@ pub fn file_name(tcp_port: Option<u16>, pid: u32) -> String {
     }
 }
 
-/// Where sockets are looked for and put, the better place first: the user's runtime directory, then one of ours in
-/// the user's state directory (XDG Base Directory Specification).
+/// Where a server puts its socket, the better place first: the user's runtime directory, then one of ours in the user's
+/// state directory (XDG Base Directory Specification). A relative HOME is none.
 #[must_use]
 pub fn directories() -> Vec<PathBuf> {
-    let Some(base) = directories::BaseDirs::new() else { return Vec::new() };
-    let runtime = base.runtime_dir().map(Path::to_owned);
-    let state = base.state_dir().map(|state| state.join("chatops"));
+    let [runtime, state] = runtime_and_state(directories::BaseDirs::new().as_ref(), |name| env::var_os(name));
     runtime.into_iter().chain(state).collect()
+}
+
+/// The user's runtime directory and ours in the user's state directory. Without a home directory, which a container's
+/// user without an entry in passwd(5) may not have, the crate knows neither, but the environment may name them.
+fn runtime_and_state(
+    base: Option<&directories::BaseDirs>,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> [Option<PathBuf>; 2] {
+    let named = |name| variable(name).map(PathBuf::from);
+    let (runtime, state) = match base {
+        Some(base) => (base.runtime_dir().map(Path::to_owned), base.state_dir().map(Path::to_owned)),
+        None => (named("XDG_RUNTIME_DIR"), named("XDG_STATE_HOME")),
+    };
+    let state = state.map(|state| state.join("chatops"));
+    [runtime, state].map(|directory| directory.filter(|directory| directory.is_absolute()))
+}
+
+/// Where sockets are looked for: [`directories()`]; the runtime directory that logind makes, of which cron and su(1) do
+/// not tell; and that of a system service.
+#[must_use]
+pub fn searched_directories() -> Vec<PathBuf> {
+    let [runtime, state] = runtime_and_state(directories::BaseDirs::new().as_ref(), |name| env::var_os(name));
+    let uid = rustix::process::geteuid().as_raw();
+    let system = [PathBuf::from(format!("/run/user/{uid}")), PathBuf::from("/run/chatops")];
+    let mut all: Vec<PathBuf> = Vec::new();
+    for directory in runtime.into_iter().chain(system).chain(state) {
+        if !all.contains(&directory) {
+            all.push(directory);
+        }
+    }
+    all
 }
 
 /// Makes a place of [`directories()`] ready to have a socket in it. The runtime directory is the system's to make;
@@ -52,8 +87,8 @@ pub fn directories() -> Vec<PathBuf> {
 ///
 /// When it is not there, or cannot be made.
 pub fn prepare(directory: &Path) -> io::Result<()> {
-    let base = directories::BaseDirs::new();
-    if base.as_ref().and_then(directories::BaseDirs::runtime_dir) == Some(directory) {
+    let [runtime, _] = runtime_and_state(directories::BaseDirs::new().as_ref(), |name| env::var_os(name));
+    if runtime.as_deref() == Some(directory) {
         return fs::metadata(directory).map(|_| ());
     }
     fs::DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(directory)?;
@@ -64,17 +99,97 @@ pub fn prepare(directory: &Path) -> io::Result<()> {
     fs::set_permissions(directory, fs::Permissions::from_mode(DIRECTORY_MODE))
 }
 
-/// The sockets in [`directories()`] on which somebody answers, in the order of their names. Sockets of other users
-/// are not ours to talk to, unless we are root.
+/// The sockets in [`searched_directories()`] on which a server of this user's or root's answers, in the order of their
+/// names. Directories and servers of other users are not ours to trust, unless we are root.
 #[must_use]
 pub fn live() -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = directories().iter().flat_map(|directory| sockets_in(directory)).collect();
-    found.retain(|path| match connect(path, WHO_ARE_YOU) {
-        Ok(_) => true,
-        // Its queue is full: somebody is there, only not answering.
-        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
-    });
+    let found = searched_directories();
     found
+        .iter()
+        .flat_map(|directory| sockets_in(directory))
+        .filter(|path| is_live(path))
+        .take(LIVE_MAX)
+        .collect()
+}
+
+/// Whether a process of a trusted user serves at `path`.
+fn is_live(path: &Path) -> bool {
+    match connect_at_once(path) {
+        Ok(stream) => peer(&stream).is_ok_and(|peer| is_trusted(peer.uid)),
+        // Its queue is full: a server is there that does not answer.
+        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+    }
+}
+
+/// Whether a server answers at `path`, or would if its queue were not full.
+///
+/// # Errors
+///
+/// When the system does not let it be known.
+pub fn is_answered(path: &Path) -> io::Result<bool> {
+    match connect_at_once(path) {
+        Ok(_) => Ok(true),
+        Err(error) => match error.kind() {
+            io::ErrorKind::WouldBlock => Ok(true),
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Ok(false),
+            _ => Err(error),
+        },
+    }
+}
+
+/// Whether a user's directories and servers are used: our own and root's; by root those of all.
+fn is_trusted(uid: u32) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    own == 0 || uid == own || uid == 0
+}
+
+/// The process at the other end of a Unix socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its user.
+    pub uid: u32,
+    /// Its id; 0 in another namespace.
+    pub pid: i32,
+}
+
+/// Who is at the other end of a Unix socket (`SO_PEERCRED`, unix(7)).
+///
+/// # Errors
+///
+/// Those of getsockopt(2).
+#[cfg(target_os = "linux")]
+pub fn peer(socket: &impl AsFd) -> io::Result<Peer> {
+    let peer = getsockopt(socket, PeerCredentials)?;
+    Ok(Peer { uid: peer.uid(), pid: peer.pid() })
+}
+
+/// Not known on this system: the mode of the socket's file keeps others out.
+///
+/// # Errors
+///
+/// None.
+#[cfg(not(target_os = "linux"))]
+pub fn peer(_socket: &impl AsFd) -> io::Result<Peer> {
+    Ok(Peer { uid: rustix::process::geteuid().as_raw(), pid: 0 })
+}
+
+/// The address of the socket at `path`.
+///
+/// # Errors
+///
+/// `InvalidInput` when the path is too long for a socket.
+pub fn socket_address(path: &Path) -> io::Result<SockAddr> {
+    match too_long_for_a_socket(path) {
+        Some(why) => Err(io::Error::new(io::ErrorKind::InvalidInput, format!("the path {why}"))),
+        None => SockAddr::unix(path),
+    }
+}
+
+fn connect_at_once(path: &Path) -> io::Result<UnixStream> {
+    let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.connect(&socket_address(path)?)?;
+    Ok(UnixStream::from(OwnedFd::from(socket)))
 }
 
 /// Connects, and waits no longer than `patience` if nobody accepts: a program that is stopped does not.
@@ -86,23 +201,24 @@ pub fn connect(path: &Path, patience: Duration) -> io::Result<UnixStream> {
     let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_write_timeout(Some(patience))?;
     socket.set_read_timeout(Some(patience))?;
-    socket.connect(&SockAddr::unix(path)?)?;
+    socket.connect(&socket_address(path)?)?;
     Ok(UnixStream::from(OwnedFd::from(socket)))
 }
 
 fn sockets_in(directory: &Path) -> Vec<PathBuf> {
-    let uid = rustix::process::geteuid().as_raw();
     let is_ours = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         name.starts_with("chatops-")
             && path.extension().is_some_and(|extension| extension == "sock")
-            && fs::symlink_metadata(path).is_ok_and(|found| {
-                found.file_type().is_socket() && (uid == 0 || [uid, 0].contains(&found.uid()))
-            })
+            && fs::symlink_metadata(path)
+                .is_ok_and(|found| found.file_type().is_socket() && is_trusted(found.uid()))
     };
+    if !fs::metadata(directory).is_ok_and(|found| is_trusted(found.uid())) {
+        return Vec::new();
+    }
     let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
-    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let mut paths: Vec<PathBuf> = paths.filter(is_ours).take(SOCKETS_MAX).collect();
+    let paths = entries.take(ENTRIES_MAX).filter_map(|entry| Some(entry.ok()?.path()));
+    let mut paths: Vec<PathBuf> = paths.filter(is_ours).collect();
     paths.sort();
     paths
 }
@@ -214,6 +330,18 @@ impl Control {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_a_home_directory_the_environment_names_the_directories() {
+        let variable = |name: &str| match name {
+            "XDG_RUNTIME_DIR" => Some("/run/x".into()),
+            "XDG_STATE_HOME" => Some("/state".into()),
+            _ => None,
+        };
+        assert_eq!(runtime_and_state(None, variable), [Some("/run/x".into()), Some("/state/chatops".into())]);
+        assert_eq!(runtime_and_state(None, |_| Some("relative".into())), [None, None]);
+        assert_eq!(runtime_and_state(None, |_| None), [None, None]);
+    }
 
     #[test]
     fn a_listener_is_found_by_its_address() {

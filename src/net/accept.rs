@@ -7,7 +7,7 @@ use super::reactor::{Reactor, open_reserve};
 use super::socket::Socket;
 use crate::config::settings::LogLevel;
 use crate::engine::snapshot::Peer;
-use crate::engine::{AcceptFailure, Admission};
+use crate::engine::{AcceptFailure, Accepted};
 use crate::id::Slot;
 use crate::poller::Interest;
 use crate::time::Moment;
@@ -21,7 +21,12 @@ const FULL: &[u8] = b"!! the server is full; try again later";
 
 impl Reactor {
     pub(super) fn accept(&mut self, listener: usize, now: Moment) {
+        let was_full = self.engine.is_full();
         for _ in 0..ACCEPT_BUDGET {
+            // Of those just let in some may be gone already, which the writes of this turn find out.
+            if self.engine.is_full() && !was_full {
+                return;
+            }
             let Some(watched) = self.listeners.get(listener) else { return };
             if self.engine.is_closed_to_newcomers() {
                 return self.watch_listeners(Interest::NONE);
@@ -37,7 +42,7 @@ impl Reactor {
 
     fn admit(&mut self, listener: usize, socket: Socket, peer: Peer) {
         let listener = u16::try_from(listener).unwrap_or(u16::MAX);
-        if let Admission::In(slot) = self.engine.accepted(listener, peer) {
+        if let Accepted::In(slot) = self.engine.accepted(listener, peer) {
             self.seat(slot, socket);
         }
     }
@@ -56,7 +61,7 @@ impl Reactor {
             && let Ok((socket, _)) = listener.accept()
         {
             let mut word = Vec::new();
-            listener.framing().encode(&mut word, |text| text.extend_from_slice(FULL));
+            listener.framing().encode_whole(&mut word, |text| text.extend_from_slice(FULL));
             // Whether the word arrives is not waited for: there is nothing to wait with.
             let _ = socket.write(&[io::IoSlice::new(&word)]);
             let _ = socket.finish();

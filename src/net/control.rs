@@ -1,22 +1,19 @@
 //! The control socket: bound at the start for its owner alone, and who is let in.
 
-use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, fchmod};
-use socket2::{Domain, SockAddr, Type};
+use socket2::{Domain, Type};
 
-use super::kernel;
-use super::listener::{BindError, Listener, Obstacle, SocketFile, make_way};
+use super::listener::{BindError, Listener};
 use super::publish::Outside;
 use super::reactor::Reactor;
 use super::socket::Socket;
+use super::socket_file::{Obstacle, Patience, SocketFile, make_directory};
 use crate::config::settings::{Config, ControlPath, ListenAddr};
 use crate::engine::AcceptFailure;
 use crate::engine::control::{OPERATORS_MAX, refusal};
-use crate::link::control::{directories, file_name, prepare};
+use crate::link::control::{Peer, directories, file_name, peer, prepare};
 use crate::poller::Interest;
 use crate::time::Moment;
 
@@ -26,6 +23,8 @@ const ACCEPT_BACKLOG: i32 = 16;
 const ACCEPT_BUDGET: usize = 16;
 /// Read and write for the owner, nothing for others.
 const SOCKET_MODE: u32 = 0o600;
+/// Access to a directory that is made for it.
+const DIRECTORY_MODE: u32 = 0o700;
 
 /// What came of binding the control socket.
 #[derive(Debug)]
@@ -46,12 +45,25 @@ pub(super) enum Bound {
 pub(super) fn bind(config: &Config, listeners: &[Listener]) -> Result<Bound, BindError> {
     match &config.control.path {
         ControlPath::Off => Ok(Bound::Off),
-        ControlPath::At(path) => match bind_at(path) {
+        ControlPath::At(path) => match bind_at(path, Patience::Wait) {
             Ok(listener) => Ok(Bound::At(listener, path.clone())),
             Err(obstacle) => Err(BindError::Control { path: path.clone(), obstacle }),
         },
         ControlPath::Auto => bind_by_port(listeners),
     }
+}
+
+/// Binds again for one whose file is gone: in its directory, which is made if it is gone; else in the user's state
+/// directory.
+pub(super) fn renewed(gone: &Path) -> Result<Listener, Obstacle> {
+    let bound = make_directory(gone, DIRECTORY_MODE).map_err(Obstacle::System);
+    let bound = bound.and_then(|()| bind_at(gone, Patience::None));
+    let Err(Obstacle::System(error)) = bound else { return bound };
+    let (Some(directory), Some(name)) = (directories().pop(), gone.file_name()) else {
+        return Err(error.into());
+    };
+    prepare(&directory)?;
+    bind_at(&directory.join(name), Patience::None)
 }
 
 /// In the first of the user's directories that will have it.
@@ -64,44 +76,23 @@ fn bind_by_port(listeners: &[Listener]) -> Result<Bound, BindError> {
     let mut why = "there is neither a runtime nor a home directory".to_owned();
     for directory in directories() {
         let path = directory.join(&name);
-        let bound = prepare(&directory).map_err(Obstacle::System).and_then(|()| bind_at(&path));
+        let bound =
+            prepare(&directory).map_err(Obstacle::System).and_then(|()| bind_at(&path, Patience::Wait));
         match bound {
             Ok(listener) => return Ok(Bound::At(listener, path)),
             Err(obstacle @ Obstacle::Live) => return Err(BindError::Control { path, obstacle }),
-            Err(obstacle) => why = format!("{}: {obstacle}", path.display()),
+            Err(obstacle) => {
+                why = format!("{}: {obstacle}; choose a path with -o control.path=PATH", path.display());
+            }
         }
     }
     Ok(Bound::Nowhere(why))
 }
 
-fn bind_at(path: &Path) -> Result<Listener, Obstacle> {
-    make_way(path)?;
-    let socket = bind_private(path)?;
-    let file = SocketFile::new(path)?;
-    Ok(Listener::control(socket, path, file))
-}
-
-/// Binds so that at no time anybody else can connect: the file is made with the mode that the socket has (Linux),
-/// and whatever a system makes of that, its mode is right before the socket listens.
-fn bind_private(path: &Path) -> io::Result<socket2::Socket> {
+fn bind_at(path: &Path, patience: Patience) -> Result<Listener, Obstacle> {
     let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    fchmod(&socket, Mode::from_raw_mode(SOCKET_MODE))?;
-    socket.bind(&SockAddr::unix(path)?)?;
-    let ready = private(path)
-        .and_then(|()| socket.set_nonblocking(true))
-        .and_then(|()| socket.listen(ACCEPT_BACKLOG));
-    if ready.is_err() {
-        // A file that cannot be removed is replaced by the next start.
-        let _ = fs::remove_file(path);
-    }
-    ready.map(|()| socket)
-}
-
-fn private(path: &Path) -> io::Result<()> {
-    if fs::symlink_metadata(path)?.permissions().mode() & 0o777 == SOCKET_MODE {
-        return Ok(());
-    }
-    fs::set_permissions(path, fs::Permissions::from_mode(SOCKET_MODE))
+    let file = SocketFile::bind(&socket, path, SOCKET_MODE, ACCEPT_BACKLOG, patience)?;
+    Ok(Listener::control(socket, path, file))
 }
 
 impl Reactor {
@@ -124,16 +115,19 @@ impl Reactor {
 
     fn admit_operator(&mut self, socket: Socket) {
         let own = rustix::process::geteuid().as_raw();
-        match kernel::peer_uid(&socket) {
-            Ok(uid) if uid == own || uid == 0 => {}
-            Ok(uid) => {
-                return turn_away(&socket, &format!("this server runs as user {own}, and you are {uid}"));
+        match peer(&socket) {
+            Ok(Peer { uid, pid }) if uid == own || uid == 0 => {
+                match self.engine.operator_accepted(uid, pid) {
+                    Some(slot) => self.seat(slot, socket),
+                    None => {
+                        turn_away(&socket, &format!("{OPERATORS_MAX} operators are here already; end one"));
+                    }
+                }
             }
-            Err(error) => return turn_away(&socket, &format!("who you are cannot be told: {error}")),
-        }
-        match self.engine.operator_accepted() {
-            Some(slot) => self.seat(slot, socket),
-            None => turn_away(&socket, &format!("{OPERATORS_MAX} operators are here already; end one")),
+            Ok(Peer { uid, .. }) => {
+                turn_away(&socket, &format!("this server runs as user {own}, and you are {uid}"));
+            }
+            Err(error) => turn_away(&socket, &format!("who you are cannot be told: {error}")),
         }
     }
 
@@ -145,8 +139,9 @@ impl Reactor {
     }
 
     /// Goes on with the operators' answers.
-    pub(super) fn answer(&mut self) {
-        let outside = Outside { sockets: &self.sockets, listeners: &self.listeners, gauge: &self.gauge };
+    pub(super) fn answer(&mut self, now: Moment) {
+        let (sockets, listeners, gauge) = (&self.sockets, &self.listeners, &self.gauge);
+        let outside = Outside { sockets, listeners, gauge, now };
         self.engine.answer(&outside);
     }
 }

@@ -1,27 +1,57 @@
-//! How long the turns take: a window of the recent ones.
+//! How long the turns take, a window of the recent ones; and how late they begin.
 
 use std::time::Duration;
 
 use crate::engine::snapshot::TurnStats;
+use crate::time::Moment;
 
 /// Turns in the window.
 const WINDOW: usize = 512;
+/// Seconds of which it is known how late their turns began.
+const LATE_SECONDS: usize = 60;
+/// The newest of them that a picture shows as now.
+const LATE_NOW: u64 = 2;
 
-/// The lengths of the last turns, in microseconds.
+/// The lengths of the last turns, and how late they began, in microseconds.
 #[derive(Debug)]
 pub(super) struct Gauge {
     recent_us: Vec<u32>,
     turns: u64,
+    /// The latest turn of each second, at the second's number modulo the length.
+    late: [Late; LATE_SECONDS],
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Late {
+    second: u64,
+    most_us: u32,
 }
 
 impl Gauge {
     pub(super) fn new() -> Self {
-        Self { recent_us: Vec::with_capacity(WINDOW), turns: 0 }
+        Self { recent_us: Vec::with_capacity(WINDOW), turns: 0, late: [Late::default(); LATE_SECONDS] }
+    }
+
+    /// A turn begins at `now`, so long after its wait should have ended.
+    pub(super) fn record_late(&mut self, now: Moment, late: Duration) {
+        let second = second_of(now);
+        let slot = &mut self.late[usize::try_from(second).unwrap_or(0) % LATE_SECONDS];
+        if slot.second != second {
+            *slot = Late { second, most_us: 0 };
+        }
+        slot.most_us = slot.most_us.max(micros(late));
+    }
+
+    /// The latest of the turns in the last `seconds`, the one of `now` included.
+    fn late_us(&self, now: Moment, seconds: u64) -> u32 {
+        let from = (second_of(now) + 1).saturating_sub(seconds);
+        let recent = self.late.iter().filter(|late| late.second >= from);
+        recent.map(|late| late.most_us).max().unwrap_or(0)
     }
 
     /// A turn took so long, from the end of its wait to its end.
     pub(super) fn record(&mut self, took: Duration) {
-        let took_us = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
+        let took_us = micros(took);
         if self.recent_us.len() < WINDOW {
             self.recent_us.push(took_us);
         } else {
@@ -31,8 +61,8 @@ impl Gauge {
         self.turns += 1;
     }
 
-    /// Median, 99th percentile and maximum of the window.
-    pub(super) fn stats(&self) -> TurnStats {
+    /// Median, 99th percentile and maximum of the window, and how late turns began, as of `now`.
+    pub(super) fn stats(&self, now: Moment) -> TurnStats {
         let mut sorted = self.recent_us.clone();
         sorted.sort_unstable();
         let at = |percent: usize| sorted.get(sorted.len() * percent / 100).copied().unwrap_or(0);
@@ -41,8 +71,18 @@ impl Gauge {
             p50_us: at(50),
             p99_us: at(99),
             max_us: sorted.last().copied().unwrap_or(0),
+            late_max_us: self.late_us(now, LATE_SECONDS as u64),
+            late_us: self.late_us(now, LATE_NOW),
         }
     }
+}
+
+fn micros(span: Duration) -> u32 {
+    u32::try_from(span.as_micros()).unwrap_or(u32::MAX)
+}
+
+const fn second_of(moment: Moment) -> u64 {
+    moment.micros() / 1_000_000
 }
 
 #[cfg(test)]
@@ -52,15 +92,30 @@ mod tests {
     #[test]
     fn only_the_recent_turns_count() {
         let mut gauge = Gauge::new();
-        assert_eq!(gauge.stats(), TurnStats::default());
+        assert_eq!(gauge.stats(Moment::START), TurnStats::default());
         for _ in 0..WINDOW {
             gauge.record(Duration::from_secs(1));
         }
         for length in 1..=WINDOW as u64 {
             gauge.record(Duration::from_micros(length));
         }
-        let stats = gauge.stats();
+        let stats = gauge.stats(Moment::START);
         assert_eq!((stats.p50_us, stats.p99_us, stats.max_us), (257, 507, 512));
         assert_eq!(stats.turns, 2 * WINDOW as u64);
+    }
+
+    #[test]
+    fn the_latest_turn_of_the_last_minute_is_known_and_then_forgotten() {
+        let mut gauge = Gauge::new();
+        let at = |seconds: u64| Moment::START + Duration::from_secs(seconds);
+        gauge.record_late(at(100), Duration::from_millis(6_500));
+        gauge.record_late(at(100), Duration::from_micros(40));
+        gauge.record_late(at(101), Duration::from_micros(900));
+        let late = |now| (gauge.stats(now).late_max_us, gauge.stats(now).late_us);
+        assert_eq!(late(at(101)), (6_500_000, 6_500_000));
+        assert_eq!(late(at(102)), (6_500_000, 900));
+        assert_eq!(late(at(159)), (6_500_000, 0));
+        assert_eq!(late(at(160)), (900, 0));
+        assert_eq!(late(at(161)), (0, 0));
     }
 }

@@ -3,7 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use super::reactor::{KEY_CONTROL, KEY_LISTENERS, KEY_RELOAD, KEY_STOP, Reactor, SPECIAL};
+use super::reactor::{KEY_CONTROL, KEY_LISTENERS, KEY_SIGNALS, Reactor, SPECIAL};
+use super::signals::Taken;
 use super::table::IDLE_WAKES_MAX;
 use crate::config::settings::LogLevel;
 use crate::engine::READ_BUDGET;
@@ -52,8 +53,7 @@ impl Reactor {
         self.reading.drop_first(served);
         for ready in events.iter() {
             match ready.key {
-                KEY_STOP => self.take_stop_signals(),
-                KEY_RELOAD => self.take_reload_signals(),
+                KEY_SIGNALS => self.take_signals(),
                 KEY_CONTROL => self.accept_operators(start),
                 key if key & SPECIAL != 0 => self.accept(key - KEY_LISTENERS, start),
                 _ => {}
@@ -79,18 +79,24 @@ impl Reactor {
         served
     }
 
-    fn take_stop_signals(&mut self) {
-        self.stop_signals += self.signals.take();
-        if self.engine.stop(None) {
+    fn take_signals(&mut self) {
+        let Taken { stops, reload, renew, end } = self.signals.take();
+        self.stop_signals += stops;
+        if stops > 0 && self.engine.stop(None) {
             self.engine.note(LogLevel::Info, "told to stop: draining".to_owned());
         }
-    }
-
-    fn take_reload_signals(&mut self) {
         // With a dashboard it says that the terminal has gone.
-        if self.reload.take() > 0 && self.mailbox.is_none() {
+        if reload && self.mailbox.is_none() {
             self.engine.note(LogLevel::Info, "SIGHUP: reading the configuration anew".to_owned());
             self.configuration.want();
+        }
+        if renew {
+            self.renewal.hurry();
+        }
+        if let Some(signal) = end {
+            let name = signal_hook::low_level::signal_name(signal).unwrap_or("a signal");
+            self.engine.note(LogLevel::Error, format!("{name}: ending at once"));
+            self.end_signal = Some(signal);
         }
     }
 

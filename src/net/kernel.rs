@@ -1,11 +1,10 @@
-//! What the kernel knows of a socket and no crate asks for: its queues, its peer and `TCP_INFO`.
+//! What the kernel knows of a socket and no crate asks for: its queues and `TCP_INFO`.
 //!
 //! Linux only; on other systems the answers are `None`, not zero.
 
-use std::io;
 #[cfg(target_os = "linux")]
 use std::os::fd::AsRawFd;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
 #[cfg(target_os = "linux")]
 use crate::engine::snapshot::TcpInfo;
@@ -25,35 +24,6 @@ pub(super) fn queues(fd: BorrowedFd<'_>, is_tcp: bool) -> Option<Kernel> {
         send_q: send_q(fd)?,
         tcp: if is_tcp { tcp_info(fd) } else { None },
     })
-}
-
-/// Whose process is at the other end of a Unix socket (`SO_PEERCRED`, unix(7)).
-#[cfg(target_os = "linux")]
-pub(super) fn peer_uid(socket: impl AsFd) -> io::Result<u32> {
-    let mut peer = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
-    let mut length = libc::socklen_t::try_from(size_of_val(&peer)).unwrap_or(0);
-    // SAFETY: the descriptor is open for as long as it is borrowed; the kernel writes at most `length` bytes into
-    // `peer`, whose size that is, and any bytes make valid integers.
-    #[expect(
-        unsafe_code,
-        reason = "rustix takes a process id of 0, which one of another namespace has, for a Pid"
-    )]
-    let result = unsafe {
-        libc::getsockopt(
-            socket.as_fd().as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_PEERCRED,
-            (&raw mut peer).cast(),
-            &raw mut length,
-        )
-    };
-    if result == 0 { Ok(peer.uid) } else { Err(io::Error::last_os_error()) }
-}
-
-/// Not known on this system: the mode of the socket's file keeps others out.
-#[cfg(not(target_os = "linux"))]
-pub(super) fn peer_uid(_socket: impl AsFd) -> io::Result<u32> {
-    Ok(rustix::process::geteuid().as_raw())
 }
 
 #[cfg(target_os = "linux")]

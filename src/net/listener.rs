@@ -1,24 +1,26 @@
 //! Listening sockets: bound once at the start, each with a way to say no when descriptors run out.
 
-use std::fs;
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 #[cfg(not(target_vendor = "apple"))]
+use rustix::io::Errno;
 use rustix::net::SocketFlags;
-use socket2::{Domain, SockAddr, Type};
+use socket2::{Domain, Type};
 
 use super::kernel;
 use super::socket::{Socket, set_buffers, set_tcp_options};
+use super::socket_file::{Obstacle, Patience, SocketFile, make_directory};
 use crate::config::settings::{self, Config, Listen, ListenAddr};
 use crate::engine::snapshot::{AcceptQueue, Peer};
 use crate::link::control::{connect, serving};
 use crate::wire::framing::Framing;
 
+/// Access to a directory that is made for a listener: its mode, not the directory, keeps people out.
+const LISTENER_DIRECTORY_MODE: u32 = 0o755;
 /// How long another server is given to say who it is.
 const WHO_ARE_YOU: Duration = Duration::from_millis(300);
 
@@ -42,13 +44,16 @@ pub enum BindError {
         obstacle: Obstacle,
     },
     /// Some program serves there.
-    #[error("{0} is in use by another program; choose another with -l ADDR, or find it with `ss -ltnp`")]
+    #[error("{0} is in use by another program; choose another with -l ADDR, or find it with `{find}`", find = finder(.0))]
     InUse(ListenAddr),
-    /// There is something else than a socket at the path.
+    /// Another process holds the lock on the directory of the path.
+    #[error("another process holds the lock on the directory of {0}; try again, or choose another path")]
+    Locked(ListenAddr),
+    /// There is something other than a socket at the path.
     #[error("{0} is there and is no socket; move it away or choose another path with -l unix:/PATH")]
     NoSocket(ListenAddr),
     /// The system refused.
-    #[error("cannot listen on {address}: {error}; choose another address with -l ADDR")]
+    #[error("cannot listen on {address}: {error}; {}", remedy(.address, .error))]
     Refused {
         /// Where.
         address: ListenAddr,
@@ -60,18 +65,26 @@ pub enum BindError {
     Loop(io::Error),
 }
 
-/// What keeps a Unix socket from its path.
-#[derive(Debug, thiserror::Error)]
-pub enum Obstacle {
-    /// Somebody answers there.
-    #[error("a server answers there")]
-    Live,
-    /// There is something else than a socket.
-    #[error("what is there is no socket")]
-    NoSocket,
-    /// The system refused.
-    #[error(transparent)]
-    System(#[from] io::Error),
+/// The command that names the process which serves there.
+fn finder(address: &ListenAddr) -> String {
+    match address {
+        ListenAddr::Tcp(address) => format!("ss -ltnp sport = :{}", address.port()),
+        ListenAddr::Unix(path) => format!("ss -lxp src {}", path.display()),
+    }
+}
+
+/// What to do when the system refused. A kernel without IPv6 knows no address of it (socket(2)).
+fn remedy(address: &ListenAddr, error: &io::Error) -> String {
+    let has_no_family = error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error());
+    match address {
+        ListenAddr::Tcp(address) if has_no_family && address.ip().is_unspecified() => {
+            format!(
+                "this machine has no IPv6: listen on every IPv4 address with -l 0.0.0.0:{}",
+                address.port()
+            )
+        }
+        ListenAddr::Tcp(_) | ListenAddr::Unix(_) => "choose another address with -l ADDR".to_owned(),
+    }
 }
 
 /// How to reach a server by its control socket.
@@ -104,16 +117,46 @@ impl Listener {
                 Ok(Self::new(socket, ListenAddr::Tcp(bound), listen, None))
             }
             ListenAddr::Unix(path) => {
-                make_way(path).map_err(|obstacle| match obstacle {
+                Self::bind_unix(path, listen, config, Patience::Wait).map_err(|obstacle| match obstacle {
                     Obstacle::Live => in_use_by(listen.address.clone()),
                     Obstacle::NoSocket => BindError::NoSocket(listen.address.clone()),
+                    Obstacle::Locked => BindError::Locked(listen.address.clone()),
                     Obstacle::System(error) => refused(error),
-                })?;
-                let socket = bind_unix(path, listen, config).map_err(refused)?;
-                let file = SocketFile::new(path).map_err(refused)?;
-                Ok(Self::new(socket, listen.address.clone(), listen, Some(file)))
+                })
             }
         }
+    }
+
+    fn bind_unix(
+        path: &Path,
+        listen: &Listen,
+        config: &Config,
+        patience: Patience,
+    ) -> Result<Self, Obstacle> {
+        let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        set_buffers(&socket, config)?;
+        let file = SocketFile::bind(&socket, path, listen.mode.0, backlog(listen), patience)?;
+        Ok(Self::new(socket, listen.address.clone(), listen, Some(file)))
+    }
+
+    /// The same with a new file, for one whose file is gone. Its directory is made if that is gone too.
+    pub(super) fn renewed(&self, config: &Config) -> Result<Self, Obstacle> {
+        let listen = config.listen.0.iter().find(|listen| listen.address == self.address);
+        let (ListenAddr::Unix(path), Some(listen)) = (&self.address, listen) else {
+            return Err(Obstacle::NoSocket);
+        };
+        make_directory(path, LISTENER_DIRECTORY_MODE)?;
+        Self::bind_unix(path, listen, config, Patience::None)
+    }
+
+    /// The file that has to be there for anybody to connect, unless it is there.
+    pub(super) fn missed_file(&self) -> Option<&SocketFile> {
+        self.file.as_ref().filter(|file| !file.is_there())
+    }
+
+    /// Leaves whatever is at its path alone at its end: another listener has that now.
+    pub(super) fn forget_file(&mut self) {
+        self.file = None;
     }
 
     fn new(socket: socket2::Socket, address: ListenAddr, listen: &Listen, file: Option<SocketFile>) -> Self {
@@ -196,29 +239,6 @@ impl Drop for Listener {
     }
 }
 
-/// The file of a Unix listener, known by its inode: what stands at the path later may be another's.
-#[derive(Debug)]
-pub(super) struct SocketFile {
-    path: PathBuf,
-    inode: (u64, u64),
-}
-
-impl SocketFile {
-    pub(super) fn new(path: &Path) -> io::Result<Self> {
-        let found = fs::symlink_metadata(path)?;
-        Ok(Self { path: path.to_owned(), inode: (found.dev(), found.ino()) })
-    }
-
-    fn remove(&self) {
-        let is_ours =
-            fs::symlink_metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == self.inode);
-        if is_ours {
-            // A file that cannot be removed is replaced by the next start.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
 fn bind_tcp(address: SocketAddr, listen: &Listen, config: &Config) -> io::Result<socket2::Socket> {
     let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     if address.is_ipv6() {
@@ -226,20 +246,14 @@ fn bind_tcp(address: SocketAddr, listen: &Listen, config: &Config) -> io::Result
     }
     socket.set_reuse_address(true)?;
     set_tcp_options(&socket, config)?;
-    start(socket, &address.into(), listen)
-}
-
-fn bind_unix(path: &Path, listen: &Listen, config: &Config) -> io::Result<socket2::Socket> {
-    let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    set_buffers(&socket, config)?;
-    start(socket, &SockAddr::unix(path)?, listen)
-}
-
-fn start(socket: socket2::Socket, address: &SockAddr, listen: &Listen) -> io::Result<socket2::Socket> {
     socket.set_nonblocking(true)?;
-    socket.bind(address)?;
-    socket.listen(i32::try_from(listen.backlog).unwrap_or(i32::MAX))?;
+    socket.bind(&address.into())?;
+    socket.listen(backlog(listen))?;
     Ok(socket)
+}
+
+fn backlog(listen: &Listen) -> i32 {
+    i32::try_from(listen.backlog).unwrap_or(i32::MAX)
 }
 
 fn in_use(error: io::Error, listen: &Listen) -> BindError {
@@ -257,19 +271,6 @@ fn in_use_by(address: ListenAddr) -> BindError {
         BindError::Chatops { address, control }
     } else {
         BindError::InUse(address)
-    }
-}
-
-/// Makes way for a Unix socket: one on which nobody answers is removed.
-pub(super) fn make_way(path: &Path) -> Result<(), Obstacle> {
-    let Ok(found) = fs::symlink_metadata(path) else { return Ok(()) };
-    if !found.file_type().is_socket() {
-        return Err(Obstacle::NoSocket);
-    }
-    match connect(path, WHO_ARE_YOU) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(fs::remove_file(path)?),
-        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error.into()),
-        Ok(_) | Err(_) => Err(Obstacle::Live),
     }
 }
 
@@ -297,6 +298,23 @@ fn greeting(address: &ListenAddr) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn on_a_machine_without_ipv6_the_address_of_all_ipv4_is_named() {
+        let refused = |address: &str, errno| {
+            let error = io::Error::from_raw_os_error(errno);
+            let refused = BindError::Refused { address: ListenAddr::Tcp(address.parse().unwrap()), error };
+            refused.to_string()
+        };
+        let told = refused("[::]:6677", Errno::AFNOSUPPORT.raw_os_error());
+        assert!(told.ends_with("no IPv6: listen on every IPv4 address with -l 0.0.0.0:6677"), "{told}");
+        for other in [
+            refused("[::1]:6677", Errno::AFNOSUPPORT.raw_os_error()),
+            refused("[::]:6677", Errno::ADDRNOTAVAIL.raw_os_error()),
+        ] {
+            assert!(other.ends_with("; choose another address with -l ADDR"), "{other}");
+        }
+    }
 
     #[test]
     fn an_ipv4_peer_is_shown_as_what_it_is() {

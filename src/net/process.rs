@@ -6,34 +6,30 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::engine::snapshot::AcceptLosses;
 
-/// Open descriptors and how many there may be. The first is 0 where the system does not tell.
-pub(super) fn descriptors() -> (u32, u32) {
-    let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let small = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
-    (small(open_descriptors()), small(most))
+/// How many descriptors there may be; `None` without a limit.
+pub(super) fn descriptor_limit() -> Option<u32> {
+    getrlimit(Resource::Nofile).current.map(|most| u32::try_from(most).unwrap_or(u32::MAX))
 }
 
-/// The size of `/proc/self/fd` is their number, since Linux 6.2: to list them takes milliseconds when there are ten
-/// thousand. Before that it is 0, and they are counted.
-fn open_descriptors() -> u64 {
-    match fs::metadata("/proc/self/fd").map_or(0, |found| found.len()) {
-        0 => count_descriptors(),
+/// Open descriptors, where the system tells it. The size of `/proc/self/fd` is their number, since Linux 6.2: to list
+/// them takes milliseconds when there are ten thousand. Before that it is 0, and they are counted.
+pub(super) fn open_descriptors() -> Option<u32> {
+    let open = match fs::metadata("/proc/self/fd").ok()?.len() {
+        // All but the one that the counting takes.
+        0 => (fs::read_dir("/proc/self/fd").ok()?.count() as u64).checked_sub(1).filter(|open| *open > 0)?,
         open => open,
-    }
+    };
+    u32::try_from(open).ok()
 }
 
-/// All but the one that the counting takes.
-fn count_descriptors() -> u64 {
-    fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count().saturating_sub(1) as u64)
+/// Resident memory in bytes (`/proc/self/statm`, proc(5)), where the system tells it.
+pub(super) fn resident_bytes() -> Option<u64> {
+    resident_in(&fs::read_to_string("/proc/self/statm").ok()?)
 }
 
-/// Resident memory in bytes (`/proc/self/statm`, proc(5)); 0 where the system does not tell.
-pub(super) fn resident_bytes() -> u64 {
-    let pages = fs::read_to_string("/proc/self/statm")
-        .ok()
-        .and_then(|text| text.split_ascii_whitespace().nth(1)?.parse::<u64>().ok())
-        .unwrap_or(0);
-    pages * rustix::param::page_size() as u64
+fn resident_in(statm: &str) -> Option<u64> {
+    let pages = statm.split_ascii_whitespace().nth(1)?.parse::<u64>().ok()?;
+    pages.checked_mul(rustix::param::page_size() as u64)
 }
 
 /// What accept queues lost, machine-wide (`/proc/net/netstat`); `None` where the system does not tell.
@@ -65,6 +61,9 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_not_zero() {
+        for statm in ["", "12", "12 x"] {
+            assert_eq!(resident_in(statm), None, "{statm:?}");
+        }
         for netstat in [
             "",
             "TcpExt: ListenOverflows ListenDrops\n",

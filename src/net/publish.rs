@@ -10,12 +10,14 @@ use crate::engine::snapshot::{Kernel, Status};
 use crate::id::Slot;
 use crate::link::Response;
 use crate::poller::Watched;
+use crate::time::Moment;
 
 impl Reactor {
     /// Gives the onlooker the pictures it asked for, and the log its records.
     pub(super) fn publish(&mut self) {
         for query in std::mem::take(&mut self.queries) {
-            let outside = Outside { sockets: &self.sockets, listeners: &self.listeners, gauge: &self.gauge };
+            let (sockets, listeners, gauge) = (&self.sockets, &self.listeners, &self.gauge);
+            let outside = Outside { sockets, listeners, gauge, now: self.clock.moment() };
             let mut snapshot = self.engine.snapshot(&query, |slot| outside.kernel(slot));
             outside.complete(&mut snapshot.status);
             let snapshot = Box::new(snapshot);
@@ -35,6 +37,7 @@ pub(super) struct Outside<'a> {
     pub(super) sockets: &'a Table,
     pub(super) listeners: &'a [Watched<Listener>],
     pub(super) gauge: &'a Gauge,
+    pub(super) now: Moment,
 }
 
 impl Machine for Outside<'_> {
@@ -46,8 +49,9 @@ impl Machine for Outside<'_> {
         status.pid = std::process::id();
         status.accept_queues = self.listeners.iter().map(|listener| listener.accept_queue()).collect();
         status.accept_losses = process::accept_losses();
-        status.turns = self.gauge.stats();
-        status.fds = process::descriptors();
+        status.turns = self.gauge.stats(self.now);
+        status.fds = process::open_descriptors();
+        status.fds_limit = process::descriptor_limit();
         status.rss_bytes = process::resident_bytes();
     }
 }

@@ -13,8 +13,9 @@ use super::gauge::Gauge;
 use super::ingest::ReadingOrder;
 use super::listener::Listener;
 use super::reload::Configuration;
+use super::renew::Renewal;
 use super::server::Sink;
-use super::signals::Signals;
+use super::signals::{SignalPipe, Signals};
 use super::table::Table;
 use crate::clock::Clock;
 use crate::config::settings::Config;
@@ -37,15 +38,16 @@ const SHORT_WAIT: Duration = Duration::from_micros(15);
 const GATHER_FOR: Duration = Duration::from_micros(50);
 /// The least number of recipients for whom it does: each that shares a write saves one, and a look costs two.
 const GATHER_AUDIENCE: usize = 32;
+/// The longest wait: a loop that stood still for longer is found out by how late the wait ends.
+const WAIT_MAX: Duration = Duration::from_secs(1);
 /// Requests of the onlooker answered in one turn.
 const MAILBOX_BUDGET: usize = 64;
 
 /// Keys of what is no connection have this bit.
 pub(super) const SPECIAL: usize = 1 << (usize::BITS - 1);
-pub(super) const KEY_STOP: usize = SPECIAL;
-pub(super) const KEY_RELOAD: usize = SPECIAL | 1;
-pub(super) const KEY_CONTROL: usize = SPECIAL | 2;
-pub(super) const KEY_LISTENERS: usize = SPECIAL | 3;
+pub(super) const KEY_SIGNALS: usize = SPECIAL;
+pub(super) const KEY_CONTROL: usize = SPECIAL | 1;
+pub(super) const KEY_LISTENERS: usize = SPECIAL | 2;
 
 /// How the loop came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +56,8 @@ pub(super) enum Stop {
     Drained,
     /// At once, by a second signal.
     AtOnce,
+    /// At once, by a signal of which the process is to die.
+    Signal(i32),
 }
 
 /// The loop's state.
@@ -65,8 +69,11 @@ pub(super) struct Reactor {
     pub(super) mailbox: Option<Mailbox>,
     pub(super) configuration: Configuration,
     pub(super) clock: Clock,
-    pub(super) signals: Watched<Signals>,
-    pub(super) reload: Watched<Signals>,
+    pub(super) signals: Signals,
+    _signal_pipe: Watched<SignalPipe>,
+    /// The signal of which the process is to die.
+    pub(super) end_signal: Option<i32>,
+    pub(super) renewal: Renewal,
     pub(super) stop_signals: usize,
     pub(super) sockets: Table,
     /// A descriptor held back, to accept and close with when there is no other.
@@ -75,6 +82,8 @@ pub(super) struct Reactor {
     pub(super) queries: Vec<Query>,
     pub(super) reading: ReadingOrder,
     pub(super) gauge: Gauge,
+    /// The length of the last turn.
+    last_took: Duration,
     /// Whether it is of use to look for events before a wait sleeps.
     can_look: bool,
     /// Whether the last wait was over as good as at once.
@@ -97,6 +106,7 @@ impl Reactor {
             .enumerate()
             .map(|(index, listener)| watch(&poller, listener, KEY_LISTENERS + index))
             .collect::<io::Result<Vec<_>>>()?;
+        let (signals, signal_pipe) = Signals::catch()?;
         Ok(Self {
             engine,
             listeners: watched,
@@ -105,8 +115,10 @@ impl Reactor {
             configuration: Configuration::new(config.clone()),
             sockets: Table::new(&config.keepalive, clock.clone()),
             clock,
-            signals: watch(&poller, Signals::to_stop()?, KEY_STOP)?,
-            reload: watch(&poller, Signals::to_reload()?, KEY_RELOAD)?,
+            signals,
+            _signal_pipe: watch(&poller, signal_pipe, KEY_SIGNALS)?,
+            end_signal: None,
+            renewal: Renewal::default(),
             poller,
             stop_signals: 0,
             reserve: open_reserve(),
@@ -114,6 +126,7 @@ impl Reactor {
             queries: Vec::new(),
             reading: ReadingOrder::default(),
             gauge: Gauge::new(),
+            last_took: Duration::ZERO,
             can_look: has_processors(),
             is_busy: false,
             logged: 0,
@@ -131,21 +144,29 @@ impl Reactor {
         let mut events = Events::with_capacity(EVENTS_MAX);
         // What was noted while starting is told now: the first wait may be long.
         self.publish();
-        while !self.engine.is_stopped() && self.stop_signals < 2 {
+        while !self.engine.is_stopped() && self.stop_signals < 2 && self.end_signal.is_none() {
             self.turn(&mut events)?;
         }
         let is_clean = self.stop_signals < 2;
         self.close_all();
-        Ok(if is_clean { Stop::Drained } else { Stop::AtOnce })
+        Ok(match self.end_signal {
+            Some(signal) => Stop::Signal(signal),
+            None if is_clean => Stop::Drained,
+            None => Stop::AtOnce,
+        })
     }
 
     fn turn(&mut self, events: &mut Events) -> io::Result<()> {
         let asked = self.clock.moment();
-        self.wait(events, asked)?;
+        let due = self.wait_until(asked);
+        self.wait(events, asked, due)?;
         let now = self.clock.now();
+        let late = now.moment.since(due);
         let waited = now.moment.since(asked);
         self.is_busy = waited <= LOOK_FOR;
+        self.gauge.record_late(now.moment, late);
         self.engine.begin_turn(now);
+        self.engine.loop_stood_still(late.max(self.last_took));
         self.sockets.time.begin(now.moment);
         self.ingest(events, now.moment);
         if waited <= SHORT_WAIT {
@@ -156,24 +177,25 @@ impl Reactor {
         self.see_to_reload(now.moment);
         self.engine.handle_timeout();
         self.reopen(now.moment);
-        self.answer();
+        self.renew_files(now.moment);
+        self.answer(now.moment);
         self.engine.reconcile(&mut self.sockets);
         self.publish();
-        self.gauge.record(self.clock.moment().since(now.moment));
+        self.last_took = self.clock.moment().since(now.moment);
+        self.gauge.record(self.last_took);
         Ok(())
     }
 
     /// Waits for events, from `asked` on. A busy loop looks for them a while before it sleeps.
-    fn wait(&self, events: &mut Events, asked: Moment) -> io::Result<()> {
-        let timeout = self.timeout();
-        let may_look = self.can_look && self.is_busy && timeout != Some(Duration::ZERO);
+    fn wait(&self, events: &mut Events, asked: Moment, due: Moment) -> io::Result<()> {
+        let may_look = self.can_look && self.is_busy && due > asked;
         while may_look && self.clock.moment().since(asked) < LOOK_FOR {
             // The bell of the mailbox counts: it rings once, and would be slept upon.
             if self.poller.wait(events, Some(Duration::ZERO))? > 0 {
                 return Ok(());
             }
         }
-        self.poller.wait(events, timeout).map(|_| ())
+        self.poller.wait(events, Some(due.since(self.clock.moment()))).map(|_| ())
     }
 
     /// Takes in more before anything is written: a busy loop will be back at once, and each line that it finds now
@@ -187,20 +209,22 @@ impl Reactor {
         Ok(())
     }
 
-    /// How long the wait may sleep; `None` for as long as nothing happens.
-    fn timeout(&self) -> Option<Duration> {
+    /// When a wait that begins at `asked` has to end, if nothing happens before.
+    fn wait_until(&self, asked: Moment) -> Moment {
         if self.engine.has_dirty() {
-            return Some(Duration::ZERO);
+            return asked;
         }
-        let own = [self.accept_again, self.configuration.poll_timeout()];
-        let next = own.into_iter().chain([self.engine.poll_timeout()]).flatten().min()?;
-        Some(next.since(self.clock.moment()))
+        let own = [self.accept_again, self.configuration.poll_timeout(), self.engine.poll_timeout()];
+        own.into_iter().flatten().fold(asked + WAIT_MAX, Moment::min)
     }
 
     /// Carries out the onlooker's verbs; pictures are taken at the end of the turn.
     fn read_mail(&mut self) {
         let Some(mailbox) = &mut self.mailbox else { return };
         for _ in 0..MAILBOX_BUDGET {
+            if !self.engine.takes_requests() {
+                break;
+            }
             match mailbox.next() {
                 Some(Request::Snapshot(query)) => self.queries.push(query),
                 Some(Request::Verb { ticket, command: OperatorCommand::Reload }) => {

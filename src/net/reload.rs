@@ -21,6 +21,9 @@ const READING_MAX: Duration = Duration::from_secs(5);
 /// Readings that nobody waits for any more and that have not ended; with so many there is no other.
 const LOST_READINGS_MAX: usize = 4;
 
+/// The answer to those who ask when it is too late.
+const STOPPING: &str = "the server is stopping: the configuration stays as it is";
+
 /// Reads the configuration; it is handed what is in force.
 pub(super) type Loader = Arc<dyn Fn(&Config) -> Result<Reloaded, String> + Send + Sync>;
 
@@ -46,6 +49,10 @@ struct Reading {
 impl Configuration {
     pub(super) const fn new(in_force: Config) -> Self {
         Self { in_force, loader: None, reading: None, is_wanted: false, tickets: Vec::new() }
+    }
+
+    pub(super) const fn in_force(&self) -> &Config {
+        &self.in_force
     }
 
     pub(super) fn set_loader(&mut self, loader: Loader) {
@@ -97,6 +104,7 @@ impl Reactor {
         }
         let Some(reading) = &self.configuration.reading else { return };
         let read = match reading.result.try_recv() {
+            Err(TryRecvError::Empty) if self.engine.is_stopping() => Err(STOPPING.to_owned()),
             Ok(read) => read,
             Err(TryRecvError::Empty) if now < reading.until => return,
             Err(TryRecvError::Empty) => Err("reading the configuration takes too long".to_owned()),
@@ -118,6 +126,9 @@ impl Reactor {
         }
         let (askers, tickets) =
             (self.engine.take_reload_askers(), std::mem::take(&mut configuration.tickets));
+        if self.engine.is_stopping() {
+            return self.take_configuration(Err(STOPPING.to_owned()), &askers, &tickets);
+        }
         let waker = self.poller.waker();
         match configuration.read(move || waker.notify()) {
             Ok(result) => {
@@ -147,5 +158,54 @@ impl Reactor {
     /// Whom they accept from now on has the options of the new configuration.
     fn reconfigure_listeners(&self) -> io::Result<()> {
         self.listeners.iter().try_for_each(|listener| listener.reconfigure(&self.configuration.in_force))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::SocketAddr;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::config::settings::{ControlPath, ListenAddr};
+    use crate::net::Server;
+
+    const DEADLINE: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn a_reload_under_way_is_answered_when_the_server_stops() {
+        let path = std::env::temp_dir().join(format!("chatops-reload-{}.sock", std::process::id()));
+        let mut config = Config::default();
+        config.listen.0[0].address = ListenAddr::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)));
+        config.control.path = ControlPath::At(path.clone());
+        let mut server = Server::bind(&config, Clock::start()).unwrap();
+        let (begun, begins) = channel();
+        let (go_on, goes_on) = channel::<()>();
+        let (begun, goes_on) = (std::sync::Mutex::new(begun), std::sync::Mutex::new(goes_on));
+        server.set_loader(move |_| {
+            begun.lock().unwrap().send(()).unwrap();
+            let _ = goes_on.lock().unwrap().recv_timeout(DEADLINE);
+            Err("it has ended".to_owned())
+        });
+        let running = thread::spawn(move || server.run());
+        let request = |verb: &str| {
+            let mut stream = UnixStream::connect(&path).unwrap();
+            stream.set_read_timeout(Some(DEADLINE)).unwrap();
+            writeln!(stream, "{verb}").unwrap();
+            BufReader::new(stream)
+        };
+        let first = request("reload");
+        begins.recv_timeout(DEADLINE).unwrap();
+        let second = request("reload");
+        let stop = request("stop");
+        for (mut asking, told) in [(first, "is stopping"), (second, "is stopping"), (stop, "\"ok\":true")] {
+            let mut answer = String::new();
+            asking.read_line(&mut answer).unwrap();
+            assert!(answer.contains(told), "{answer:?}");
+        }
+        running.join().unwrap().unwrap();
+        drop(go_on);
     }
 }

@@ -47,6 +47,8 @@ pub enum End {
     Drained(Totals),
     /// A second signal cut it short.
     AtOnce,
+    /// This signal cut it short, and the process is to die of it: sockets are closed and their files removed.
+    Signal(i32),
 }
 
 impl Server {
@@ -138,6 +140,7 @@ impl Server {
         Ok(match ran? {
             Stop::Drained => End::Drained(Totals { uptime, clients, lines }),
             Stop::AtOnce => End::AtOnce,
+            Stop::Signal(signal) => End::Signal(signal),
         })
     }
 }

@@ -1,6 +1,7 @@
 //! One connection's socket: non-blocking reads and writes, FIN, RST, and the options it is set up with.
 
 use std::io::{self, IoSlice, Read};
+use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -31,6 +32,11 @@ impl Socket {
 
     pub(super) fn write(&self, slices: &[IoSlice<'_>]) -> Result<usize, WriteError> {
         self.inner.send_vectored(slices).map_err(write_error)
+    }
+
+    /// Whether the peer's FIN is all that there is to read (`MSG_PEEK`, recv(2)).
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.inner.peek(&mut [MaybeUninit::uninit()]), Ok(0))
     }
 
     /// Sends FIN after what the kernel holds.

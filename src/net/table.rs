@@ -226,6 +226,10 @@ impl Sockets for Table {
         self.get(slot)?.socket.socket().take_error()
     }
 
+    fn has_ended(&self, slot: Slot) -> bool {
+        self.socket(slot).is_ok_and(Socket::has_ended)
+    }
+
     fn watch(&mut self, slot: Slot, wants: Wants) -> io::Result<()> {
         let Some(place) = self.places.get_mut(slot.index()) else { return Ok(()) };
         let Some(conn) = place else { return Ok(()) };
@@ -282,6 +286,57 @@ mod tests {
             Outlet::Full { broken_promises } => Outlet::Promised { broken_promises }.after_nothing(),
             other => other,
         })
+    }
+
+    /// A table with one connected socket at slot 0, the key of the socket, and its peer.
+    fn seated(poller: &Poller) -> (Table, usize, std::net::TcpStream) {
+        let mut table = Table::new(&crate::config::settings::Config::default().keepalive, Clock::start());
+        let peer = seat_another(&mut table, poller);
+        let key = key_of(Slot(0), table.generations);
+        (table, key, peer)
+    }
+
+    fn seat_another(table: &mut Table, poller: &Poller) -> std::net::TcpStream {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        accepted.set_nonblocking(true).unwrap();
+        table.seat(Slot(0), Socket::new(accepted.into(), true), poller).unwrap();
+        peer
+    }
+
+    #[test]
+    fn an_event_for_a_socket_that_is_closed_does_not_reach_the_next_one_at_its_place() {
+        let poller = Poller::new().unwrap();
+        let (mut table, key, _peer) = seated(&poller);
+        assert!(table.find(key).is_some());
+        table.close(Slot(0), Fate::Close);
+        assert!(table.find(key).is_none());
+        let _other = seat_another(&mut table, &poller);
+        assert!(table.find(key).is_none(), "the generation differs");
+        assert!(table.find(key_of(Slot(0), table.generations)).is_some());
+    }
+
+    #[test]
+    fn a_socket_that_wants_no_events_wakes_nobody_although_it_hangs_up() {
+        let poller = Poller::new().unwrap();
+        let (mut table, _, peer) = seated(&poller);
+        let mut events = crate::poller::Events::with_capacity(std::num::NonZeroUsize::MIN);
+        table.finish(Slot(0)).unwrap();
+        peer.shutdown(std::net::Shutdown::Both).unwrap();
+        assert_eq!(poller.wait(&mut events, Some(Duration::from_secs(10))).unwrap(), 1, "it hangs up");
+        let wants = Wants {
+            read: false,
+            write: false,
+            fin: false,
+            events: false,
+            probe: true,
+            release: false,
+            fate: None,
+        };
+        table.watch(Slot(0), wants).unwrap();
+        assert_eq!(poller.wait(&mut events, Some(Duration::ZERO)).unwrap(), 0, "and is not watched any more");
+        assert_eq!(table.send_q(Slot(0)), 0, "it is still there");
     }
 
     #[test]

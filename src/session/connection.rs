@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use super::ending::{Ending, Fate, LastCall, Linger};
-use super::flood::Bucket;
+use super::flood::{Bucket, Debt};
 use super::phase::{Half, Phase, Transition};
 use super::timeline::{Milestone, Timeline};
 use super::timers::{Timer, Timers};
 use super::{CloseReason, Limits};
 use crate::time::{Moment, Tenth};
 use crate::wire::chunks::Chunks;
+use crate::wire::foreign::Opening;
 use crate::wire::framer::Framer;
 use crate::wire::framing::Framing;
 use crate::wire::outbox::Outbox;
@@ -51,6 +52,8 @@ pub struct Wants {
     pub events: bool,
     /// A look at Send-Q, told to [`Session::handle_send_q`].
     pub probe: bool,
+    /// The socket has failed: it is closed now, and the session goes on without it.
+    pub release: bool,
     /// The end.
     pub fate: Option<Fate>,
 }
@@ -74,6 +77,16 @@ pub struct Counters {
     pub outbox_max: u32,
 }
 
+/// Whether the socket failed while something that was received is not parsed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Broken {
+    No,
+    /// It has, and is still open.
+    Yes,
+    /// It has, and is closed.
+    Released,
+}
+
 /// One connection, without its socket.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, not the states of one machine")]
 #[derive(Debug)]
@@ -82,6 +95,12 @@ pub struct Session {
     pub(super) input: Input,
     pub(super) output: Output,
     pub(super) framer: Framer,
+    /// The first bytes of its stream, while it may be one of another protocol.
+    pub(super) opening: Option<Box<Opening>>,
+    /// Its first message that is not blank has come.
+    pub(super) is_known: bool,
+    /// Its messages are JSON objects.
+    pub(super) takes_objects: bool,
     pub(super) telnet: Telnet,
     /// Telnet may be spoken: on TCP `lines` listeners only.
     pub(super) may_telnet: bool,
@@ -114,8 +133,7 @@ pub struct Session {
     pub(super) slow_told: bool,
     /// Its input ended inside a message, which was dropped.
     pub(super) incomplete: bool,
-    /// The socket failed while something received was not parsed.
-    pub(super) broken: bool,
+    pub(super) broken: Broken,
     /// Send-Q when last seen.
     pub(super) send_q: u32,
     /// Bytes acknowledged when Send-Q was last seen, the low half of their count: only its growth is of interest.
@@ -146,6 +164,9 @@ impl Session {
             input: Input::Open,
             output: Output::Open,
             framer: Framer::new(framing),
+            opening: None,
+            is_known: false,
+            takes_objects: false,
             telnet: Telnet::new(),
             may_telnet: telnet,
             telnet_refilled: now.into(),
@@ -165,7 +186,7 @@ impl Session {
             shut_by_operator: false,
             slow_told: false,
             incomplete: false,
-            broken: false,
+            broken: Broken::No,
             send_q: 0,
             acked: 0,
             progress: now,
@@ -185,11 +206,12 @@ impl Session {
         let ended = self.input == Input::Ended;
         let finned = self.output == Output::Finned;
         Wants {
-            read: !ended && !self.flow && !self.gated && self.fate.is_none(),
+            read: !ended && !self.flow && !self.gated && self.fate.is_none() && self.phase != Phase::Waiting,
             write: !finned && !self.outbox.is_empty(),
             fin: self.output == Output::Flushing && self.outbox.is_empty(),
             events: !(ended && finned),
             probe: self.probe,
+            release: self.broken == Broken::Yes,
             fate: self.fate,
         }
     }
@@ -200,9 +222,41 @@ impl Session {
         self.timers.next()
     }
 
-    /// An answer that is made as its reader takes it begins, or is complete: until then the next line waits.
+    /// Accepted over the rate of its address: it is not read until [`Session::let_in`].
+    pub fn wait(&mut self) {
+        self.phase = Phase::Waiting;
+    }
+
+    /// It has waited long enough.
+    pub fn let_in(&mut self) {
+        self.step(Transition::LetIn);
+    }
+
+    /// The connection is to be closed, for this reason: nothing is under way in either direction.
+    pub fn close(&mut self, reason: CloseReason) {
+        self.ending.get_or_insert_with(|| Box::new(Ending::new(reason)));
+        self.fate = Some(Fate::Close);
+    }
+
+    /// Another connection from its address has left it this to pay, which takes nothing of its patience.
+    pub fn inherit(&mut self, debt: Debt, limits: &Limits) {
+        Debt { lines: self.lines, bytes: self.bytes } = debt;
+        if let Some(flood) = &limits.flood {
+            self.timers.set(Timer::Patience, debt.paid_at() + flood.patience);
+        }
+    }
+
+    /// What it owes to its rates.
+    #[must_use]
+    pub fn debt(&self, now: Moment) -> Debt {
+        Debt { lines: self.lines, bytes: self.bytes }.capped(now)
+    }
+
+    /// An answer that is made as its reader takes it is under way, or is complete: until then the next line waits.
     pub fn set_answering(&mut self, on: bool) {
         self.answering = on;
+        // What is only dropped waits for nothing.
+        self.gated |= on && self.output == Output::Open && self.input != Input::Discarded;
     }
 
     /// The peer stays after half-close from now on (`/listen`).
@@ -268,8 +322,9 @@ impl Session {
         if !self.step(Transition::Farewell) {
             return false;
         }
+        let reason = reason.shortened();
         self.timeline.note(now, Milestone::Farewell(reason.clone()));
-        if self.broken {
+        if self.is_broken() {
             self.reset(reason);
             return true;
         }
@@ -300,14 +355,26 @@ impl Session {
         true
     }
 
+    /// The socket can send nothing any more, and is about to be read to its end: what it still says is heard, and
+    /// nothing is queued for it.
+    pub fn lose_output(&mut self) {
+        self.output = Output::Finned;
+        self.gated = false;
+    }
+
+    /// Whether something that was received is still to be parsed.
+    #[must_use]
+    pub fn has_unparsed(&self) -> bool {
+        !self.is_over() && self.input != Input::Discarded && self.framer.held_bytes() > 0
+    }
+
     /// The socket failed, for this reason: nothing more comes, and nothing can be sent. What was received and is not
-    /// parsed yet still is, for as long as a farewell may take, unless nobody's word is taken any more; then the
-    /// connection is to be reset.
+    /// parsed yet still is, for as long as a farewell may take. The socket is closed meanwhile.
     pub fn break_off(&mut self, reason: CloseReason, now: Moment) {
-        if self.is_over() || self.input == Input::Discarded || self.framer.held_bytes() == 0 {
-            return self.reset(reason);
+        self.broken = Broken::Yes;
+        if let Some(opening) = &mut self.opening {
+            opening.end();
         }
-        self.broken = true;
         self.ending = Some(Box::new(Ending::new(reason)));
         for transition in [Transition::PeerEof, Transition::ShutWrite] {
             self.step(transition);
@@ -326,8 +393,19 @@ impl Session {
 
     /// Whether its socket has failed, and what was received before is still to be heard.
     #[must_use]
-    pub const fn is_broken(&self) -> bool {
-        self.broken
+    pub fn is_broken(&self) -> bool {
+        self.broken != Broken::No
+    }
+
+    /// Its socket, which had failed, is closed.
+    pub fn released(&mut self) {
+        self.broken = Broken::Released;
+    }
+
+    /// Whether it has no socket any more.
+    #[must_use]
+    pub fn is_released(&self) -> bool {
+        self.broken == Broken::Released
     }
 
     /// The connection is to be reset, for this reason if none is known.
@@ -364,8 +442,12 @@ impl Session {
                     self.flow = false;
                     return Some(timer);
                 }
-                Timer::Patience if self.is_rested(now, limits) => self.end_flood(now),
+                // Without a stretch of flooding it was set for what was inherited.
+                Timer::Patience if self.flood_since.is_none() || self.is_rested(now, limits) => {
+                    self.end_flood(now);
+                }
                 Timer::HalfClose | Timer::Patience => return Some(timer),
+                Timer::Linger if self.is_broken() => self.fate = Some(Fate::Reset),
                 Timer::Linger => self.call(LastCall::Final),
                 Timer::LingerIdle => self.call(LastCall::Patient),
                 Timer::Probe => self.probe = true,
@@ -389,6 +471,6 @@ mod tests {
     #[test]
     fn an_idle_session_is_small() {
         let inline = size_of::<Session>();
-        assert!(inline <= 224, "{inline} bytes; an idle session has nothing on the heap");
+        assert!(inline <= 240, "{inline} bytes; an idle session has nothing on the heap");
     }
 }

@@ -57,7 +57,8 @@ pub(super) struct Ending {
 }
 
 impl Ending {
-    pub(super) const fn new(reason: CloseReason) -> Self {
+    pub(super) fn new(reason: CloseReason) -> Self {
+        let reason = reason.shortened();
         Self { reason, linger_idle: Duration::ZERO, last_call: None }
     }
 }

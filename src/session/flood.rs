@@ -25,6 +25,9 @@ impl Rate {
     }
 }
 
+/// The most that is owed after the connection: what this long pays.
+const OWED_MAX: Duration = Duration::from_secs(30);
+
 /// What one client may still send.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bucket {
@@ -46,10 +49,38 @@ impl Bucket {
         Duration::from_micros(asked.saturating_sub(allowed).div_ceil(1000))
     }
 
+    /// When it will be full again.
+    #[must_use]
+    pub fn full_at(&self) -> Moment {
+        Moment::from_micros(self.full_at_nanos.div_ceil(1000))
+    }
+
     /// Whether at least half of the burst is there again: the sender has paused.
     #[must_use]
     pub fn is_rested(&self, now: Moment, rate: Rate) -> bool {
         self.full_at_nanos <= nanos(now).saturating_add(rate.nanos(rate.burst_units) / 2)
+    }
+}
+
+/// What a connection has taken from its buckets and time has not given back. It outlives the connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Debt {
+    pub(super) lines: Bucket,
+    pub(super) bytes: Bucket,
+}
+
+impl Debt {
+    /// When time will have paid it.
+    #[must_use]
+    pub fn paid_at(&self) -> Moment {
+        self.lines.full_at().max(self.bytes.full_at())
+    }
+
+    /// The same, but no more than 30 s pay.
+    pub(super) fn capped(self, now: Moment) -> Self {
+        let latest = nanos(now + OWED_MAX);
+        let cap = |bucket: Bucket| Bucket { full_at_nanos: bucket.full_at_nanos.min(latest) };
+        Self { lines: cap(self.lines), bytes: cap(self.bytes) }
     }
 }
 
@@ -98,6 +129,17 @@ mod tests {
             let wait = bucket.wait(at(0), rate, 0);
             assert_eq!(bucket.wait(at(0) + wait, rate, 0), Duration::ZERO, "{per_second} a second");
         }
+    }
+
+    #[test]
+    fn a_debt_is_paid_by_time_and_capped_at_what_30_seconds_pay() {
+        let mut debt = Debt::default();
+        debt.lines.take(at(0), RATE, 20);
+        debt.bytes.take(at(0), Rate::new(10, 1), 100);
+        assert_eq!(debt.paid_at(), at(100_000));
+        let capped = debt.capped(at(1_000));
+        assert_eq!(capped.paid_at(), at(31_000));
+        assert_eq!(capped.lines, debt.lines);
     }
 
     #[test]

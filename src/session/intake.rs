@@ -7,16 +7,16 @@ use super::phase::Transition;
 use super::timeline::Milestone;
 use super::timers::Timer;
 use crate::time::{Moment, Tenth};
-use crate::wire::foreign::Foreign;
-use crate::wire::framer::Frame;
+use crate::wire::foreign::{Foreign, Opening, Sight};
+use crate::wire::framer::{Frame, Framer};
 use crate::wire::framing::Framing;
 use crate::wire::telnet::ANSWERS_MAX;
-use crate::wire::text::scrub;
+use crate::wire::text::{scrub, scrub_typed};
 
 /// How often a telnet client may be given [`ANSWERS_MAX`] answers: once a second.
 const TELNET_REFILL_TENTHS: u32 = 10;
-/// Bytes in which the first line of another protocol is looked for, where a message need not be a line.
-const OPENING_MAX: usize = 1_024;
+/// U+FEFF in UTF-8, as programs for Windows put it before a text.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// What the next piece of input is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,9 +25,12 @@ pub enum Incoming {
     Flooding,
     /// Its first words are those of another protocol: to be told, and closed.
     Foreign(Foreign),
+    /// Its first message is `HELP` and nothing else, as scanners ask a mail or file server, and people may too: to be
+    /// refused, with the way to ask.
+    Help,
     /// The input ended inside a message, which is dropped; nothing follows.
     Incomplete,
-    /// A message, scrubbed; may be empty.
+    /// A message, scrubbed unless it is an object; may be empty.
     Message,
     /// A message was longer than `limits.line_bytes` and is dropped: to be told.
     TooLong,
@@ -75,6 +78,19 @@ impl Session {
         true
     }
 
+    /// Looks for another protocol in what was received, without telnet's commands and before it is framed.
+    pub fn look_at(&mut self, input: &[u8], limits: &Limits) {
+        if !self.is_known && !input.is_empty() {
+            let new = || Box::new(Opening::new(self.framer.framing(), limits.line_bytes));
+            self.opening.get_or_insert_with(new).push(input);
+        }
+    }
+
+    /// Whether its messages are JSON objects from now on, which are not scrubbed before they are read.
+    pub fn take_objects(&mut self, on: bool) {
+        self.takes_objects = on;
+    }
+
     /// The next message from what is held and then from `input`, its text put into `text`. `None`: nothing more for
     /// now, and all of `input` was taken in. `is_crowded` says that all outboxes together are more than half full:
     /// whoever has answers unsent then gets no more of them.
@@ -97,36 +113,51 @@ impl Session {
             self.keep(input);
             return news.then_some(Incoming::Flooding);
         }
-        let is_first = self.counters.lines_in == 0;
-        if is_first && let Some(foreign) = self.foreign_opening(input, limits) {
+        if let Some(foreign) = self.opening_protocol() {
             self.keep(input);
             return Some(Incoming::Foreign(foreign));
         }
-        let incoming = match self.framer.next(input, limits.line_bytes) {
-            Some(Frame::Message(bytes)) => {
-                if let Some(foreign) = is_first.then(|| Foreign::of_message(bytes)).flatten() {
-                    Incoming::Foreign(foreign)
-                } else {
-                    let scrubbed = scrub(bytes);
-                    text.clear();
-                    text.push_str(&scrubbed.text);
-                    self.counters.scrubbed = self.counters.scrubbed.saturating_add(scrubbed.replaced);
-                    Incoming::Message
+        let is_broken = self.is_broken();
+        let (is_first, framing) = (self.counters.lines_in == 0, self.framer.framing());
+        let incoming =
+            match next_frame(&mut self.framer, self.opening.as_deref_mut(), input, limits.line_bytes) {
+                Some(Frame::Message(bytes)) => {
+                    let bytes =
+                        if is_first { bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes) } else { bytes };
+                    let trimmed = bytes.trim_ascii();
+                    let is_opening = !self.is_known && !trimmed.is_empty();
+                    // Line ends and nothing else before the first message are how other protocols may begin.
+                    let bytes = if self.is_known || is_opening { bytes } else { trimmed };
+                    // The messages of an operator are looked at one by one, as those behind a length are.
+                    let is_counted = is_opening && (framing == Framing::Length || self.opening.is_none());
+                    if let Some(foreign) = is_counted.then(|| Foreign::of_counted_message(bytes)).flatten() {
+                        Incoming::Foreign(foreign)
+                    } else {
+                        let replaced = read_into(text, bytes, self.takes_objects, self.may_telnet);
+                        self.counters.scrubbed = self.counters.scrubbed.saturating_add(replaced);
+                        let is_clients = is_opening && self.opening.is_some();
+                        if is_opening {
+                            self.is_known = true;
+                            self.opening = None;
+                        }
+                        if is_clients && text == "HELP" { Incoming::Help } else { Incoming::Message }
+                    }
                 }
-            }
-            Some(Frame::TooLong) => {
-                self.timeline.note(now, Milestone::TooLong);
-                Incoming::TooLong
-            }
-            None if self.broken => {
-                self.framer.clear();
-                return None;
-            }
-            None if self.input == Input::Ended => {
-                return self.drop_incomplete(now).then_some(Incoming::Incomplete);
-            }
-            None => return self.pause_for_bytes(now, limits).then_some(Incoming::Flooding),
-        };
+                Some(Frame::TooLong) => {
+                    self.is_known = true;
+                    self.opening = None;
+                    self.timeline.note(now, Milestone::TooLong);
+                    Incoming::TooLong
+                }
+                None if is_broken => {
+                    self.framer.clear();
+                    return None;
+                }
+                None if self.input == Input::Ended => {
+                    return self.drop_incomplete(now).then_some(Incoming::Incomplete);
+                }
+                None => return self.pause_for_bytes(now, limits).then_some(Incoming::Flooding),
+            };
         self.counters.lines_in = self.counters.lines_in.saturating_add(1);
         if let Some(flood) = &limits.flood {
             self.lines.take(now, flood.lines, 1);
@@ -134,35 +165,22 @@ impl Session {
         Some(incoming)
     }
 
-    /// The protocol that opens with what is held and then `input`. Where messages are no lines, their first one may never be
-    /// complete: its first line tells.
-    fn foreign_opening(&self, input: &[u8], limits: &Limits) -> Option<Foreign> {
-        let opening = || self.framer.held().iter().chain(input).copied();
-        let of_line = |most: usize| {
-            let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n' | 0);
-            let mut line: Vec<u8> = opening().take(most.min(limits.line_bytes)).collect();
-            // Only what has come before the end of the first message: how it was cut into reads plays no part.
-            let end = line.iter().position(is_end).filter(|end| line[*end] != 0)?;
-            line.truncate(end);
-            Foreign::of_message(&line)
+    /// The protocol as which its stream begins, given once.
+    fn opening_protocol(&mut self) -> Option<Foreign> {
+        let Some(Sight::Foreign(foreign)) = self.opening.as_ref().map(|opening| opening.sight()) else {
+            return None;
         };
-        let of_length = || {
-            let mut bytes = opening();
-            Foreign::of_length([bytes.next()?, bytes.next()?, bytes.next()?, bytes.next()?])
-        };
-        Foreign::of_bytes(opening()).or_else(|| match self.framing() {
-            Framing::Lines => None,
-            Framing::Length => of_length(),
-            Framing::Nul => of_line(OPENING_MAX),
-            Framing::Fixed(record) => of_line(OPENING_MAX.min(record.get() as usize)),
-        })
+        self.is_known = true;
+        self.opening = None;
+        Some(foreign)
     }
 
     /// Keeps `input` unparsed: enough was said in this turn. `true` if there is anything to parse later.
     pub fn hold_back(&mut self, input: &mut &[u8]) -> bool {
         self.keep(input);
-        self.gated = self.framer.held_bytes() > 0;
-        self.gated
+        let is_left = self.framer.held_bytes() > 0;
+        self.gated = is_left || self.answering;
+        is_left
     }
 
     /// Notes that a read ended inside a message, once for each such stretch.
@@ -184,6 +202,9 @@ impl Session {
             self.framer.clear();
         }
         self.cut_off = self.framer.end();
+        if let Some(opening) = &mut self.opening {
+            opening.end();
+        }
         self.input = Input::Ended;
         self.eof_at = now.into();
         self.timeline.note(now, Milestone::Eof);
@@ -196,7 +217,11 @@ impl Session {
     /// Whether the peer ended its input and all of it was taken and answered.
     #[must_use]
     pub fn input_is_done(&self) -> bool {
-        self.input == Input::Ended && self.framer.held_bytes() == 0 && !self.answering
+        let has_opening = self
+            .opening
+            .as_ref()
+            .is_some_and(|opening| opening.is_too_long || matches!(opening.sight(), Sight::Foreign(_)));
+        self.input == Input::Ended && self.framer.held_bytes() == 0 && !has_opening && !self.answering
     }
 
     /// Whether the message that was taken last was the last of all and had no end: there may have been more to it.
@@ -289,7 +314,7 @@ impl Session {
         self.timers.set(Timer::Flow, now + wait);
         let is_new = self.begin_flood(now);
         if is_new {
-            self.timers.set(Timer::Patience, now + flood.patience);
+            self.timers.set_later(Timer::Patience, now + flood.patience);
         }
         is_new
     }
@@ -314,6 +339,171 @@ impl Session {
                 self.pause(now, flood)
             }
             _ => false,
+        }
+    }
+}
+
+/// Puts a message into `text`: an object in UTF-8, for it is judged when its escapes are decoded; all else scrubbed, and
+/// where a terminal may be at the other end, with what its keys erased gone. Gives the number of stand-ins.
+fn read_into(text: &mut String, message: &[u8], is_object: bool, is_typed: bool) -> u32 {
+    text.clear();
+    if is_object {
+        text.push_str(&String::from_utf8_lossy(message));
+        return 0;
+    }
+    let scrubbed = if is_typed { scrub_typed(message) } else { scrub(message) };
+    text.push_str(&scrubbed.text);
+    scrubbed.replaced
+}
+
+/// The next frame, while the stream may begin as another protocol does: a message that is too long is then told later.
+fn next_frame<'a, 'i: 'a>(
+    framer: &'a mut Framer,
+    opening: Option<&mut Opening>,
+    input: &mut &'i [u8],
+    limit: usize,
+) -> Option<Frame<'a>> {
+    let Some(opening) = opening else { return framer.next(input, limit) };
+    if opening.sight() != Sight::Closed {
+        let is_too_long = std::mem::take(&mut opening.is_too_long);
+        return if is_too_long { Some(Frame::TooLong) } else { framer.next(input, limit) };
+    }
+    if opening.holds_messages() {
+        framer.hold(input);
+        *input = &[];
+        return None;
+    }
+    framer.next_message(input, limit, &mut opening.is_too_long)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::config::settings::Config;
+
+    const LINE_MAX: usize = 80;
+
+    fn limits() -> Limits {
+        let mut config = Config::default();
+        config.flood.enabled = false;
+        Limits { line_bytes: LINE_MAX, ..Limits::from(&config) }
+    }
+
+    /// What comes of a stream in these reads, blank messages left out, up to another protocol.
+    fn incoming(framing: Framing, telnet: bool, reads: &[&[u8]]) -> Vec<String> {
+        let (now, limits) = (Moment::default(), limits());
+        let mut session = Session::new(now, framing, telnet);
+        let mut told = Vec::new();
+        let mut text = String::new();
+        for read in reads.iter().copied().chain([&[][..]]) {
+            let (mut data, mut replies) = (Vec::new(), Vec::new());
+            let is_stripped = session.strip_telnet(read, now, &mut data, &mut replies);
+            let mut input = if is_stripped { &data } else { read };
+            if read.is_empty() {
+                session.handle_eof(now);
+            }
+            session.look_at(input, &limits);
+            while let Some(incoming) = session.next_message(&mut input, &mut text, now, &limits, false) {
+                match incoming {
+                    Incoming::Message if text.trim().is_empty() => {}
+                    Incoming::Message => told.push(text.clone()),
+                    Incoming::Foreign(foreign) => {
+                        told.push(format!("{foreign:?}"));
+                        return told;
+                    }
+                    other => told.push(format!("{other:?}")),
+                }
+            }
+            assert!(session.framer.held_bytes() <= LINE_MAX + 80 || matches!(framing, Framing::Fixed(_)));
+        }
+        assert!(session.input_is_done(), "{told:?}");
+        told
+    }
+
+    fn whole(framing: Framing, stream: &[u8]) -> Vec<String> {
+        incoming(framing, true, &[stream])
+    }
+
+    const FIXED: Framing = Framing::Fixed(NonZeroU32::new(64).unwrap());
+
+    #[test]
+    fn nothing_of_a_long_request_is_said() {
+        let request = format!("GET /?q={} HTTP/1.1\r\nCookie: a=b\r\n\r\n", "a".repeat(5_000));
+        let blank_first = format!("\r\n\r\n{request}");
+        for framing in [Framing::Lines, Framing::Nul, Framing::Length, FIXED] {
+            for stream in [&request, &blank_first] {
+                assert_eq!(whole(framing, stream.as_bytes()), ["Http"], "{framing:?}");
+            }
+        }
+        // What is no request is refused for its length, as any line is, and the next one is said.
+        let shout = format!("GET {}\nwell soon\n", "a".repeat(5_000));
+        assert_eq!(whole(Framing::Lines, shout.as_bytes()), ["TooLong", "well soon"]);
+        assert_eq!(whole(Framing::Lines, &shout.as_bytes()[..3_000]), ["TooLong"]);
+    }
+
+    #[test]
+    fn records_that_may_be_a_request_are_said_when_they_are_none() {
+        let first = format!("{:a<64}", "GET ");
+        assert_eq!(whole(FIXED, format!("{first}{:64}", "hello").as_bytes()), [&*first, "hello"]);
+        assert_eq!(whole(FIXED, first.as_bytes()), [&*first]);
+        let padded = format!("{:64}{:64}", "GET well soon", "bob");
+        assert_eq!(whole(FIXED, padded.as_bytes()), ["GET well soon", "bob"]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_dropped_at_the_beginning_only() {
+        let mark = "\u{FEFF}";
+        assert_eq!(whole(Framing::Lines, format!("{mark}/who\n{mark}b\n").as_bytes()), ["/who", "\u{FFFD}b"]);
+        assert_eq!(whole(Framing::Nul, format!("{mark}a\0").as_bytes()), ["a"]);
+        assert_eq!(whole(Framing::Length, format!("\0\0\0\x04{mark}a").as_bytes()), ["a"]);
+        assert_eq!(whole(FIXED, format!("{:62}", format!("{mark}a")).as_bytes()), ["a"]);
+        assert_eq!(whole(Framing::Lines, format!("{mark}\na\n").as_bytes()), ["a"]);
+    }
+
+    #[test]
+    fn keys_erase_where_a_terminal_may_be() {
+        assert_eq!(whole(Framing::Lines, b"my secret\xff\xf8hello\n"), ["hello"]);
+        assert_eq!(whole(Framing::Lines, b"helo\xff\xf7lo\n"), ["hello"]);
+        assert_eq!(whole(Framing::Lines, b"helo\x08lo\nx\x15y\x7f\x7fz\n"), ["hello", "z"]);
+        assert_eq!(incoming(Framing::Lines, false, &[b"helo\x08lo\x7f\x15\n"]), ["helo␈lo␡␕"]);
+        assert_eq!(incoming(Framing::Nul, false, &[b"helo\x08lo\0"]), ["helo␈lo"]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn how_a_stream_is_cut_into_reads_makes_no_difference(
+            framing in prop::sample::select(vec![Framing::Lines, Framing::Nul, Framing::Length, FIXED]),
+            pieces in prop::collection::vec(prop::sample::select(vec![
+                &b"GET "[..], b"/", b"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", b" HTTP/1.1", b" HTTP/1.", b"\r\n", b"\n", b"\r",
+                b" ", b"                                                            ", b"\0", b"SSH-2.0-", b"SSH-",
+                b"\x16", b"\x03", b"\x05\x01", b"\x04", b"PROXY ", b"TCP4 ", b"\r\n\r\n\0\r\nQUIT\n", b"PASS x",
+                b"CAP LS", b"\x08", b"\x7f", b"\x15", b"\xff\xf7", b"\xff\xf8", "é".as_bytes(), b"\xcc\x81",
+                b"\xef\xbb\xbf", b"\0\0\0\x03abc", b"hi", b"A",
+            ]), 0..24),
+            sizes in prop::collection::vec(1..40_usize, 1..6),
+        ) {
+            let stream = pieces.concat();
+            let mut reads: Vec<&[u8]> = Vec::new();
+            let mut rest = &stream[..];
+            for size in sizes.iter().cycle() {
+                let (read, after) = rest.split_at(rest.len().min(*size));
+                rest = after;
+                if read.is_empty() {
+                    break;
+                }
+                reads.push(read);
+            }
+            let telnet = framing == Framing::Lines;
+            let bytes: Vec<&[u8]> = stream.chunks(1).collect();
+            let expected = incoming(framing, telnet, &[&stream]);
+            prop_assert_eq!(&incoming(framing, telnet, &reads), &expected);
+            prop_assert_eq!(&incoming(framing, telnet, &bytes), &expected);
         }
     }
 }

@@ -21,5 +21,5 @@ pub use intake::Incoming;
 pub use limits::{FloodLimits, Limits};
 pub use outflow::Overflow;
 pub use phase::{Half, Phase};
-pub use reason::CloseReason;
+pub use reason::{CloseReason, REMEMBERED_CHARS_MAX};
 pub use timeline::Milestone;

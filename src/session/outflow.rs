@@ -20,8 +20,13 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 const SETTLE_AFTER: Duration = Duration::from_millis(5);
 /// A peer that took and sent nothing for so long is called stalled.
 const STALLED_AFTER: Duration = Duration::from_secs(10);
+/// A long answer goes on while no more than so many bytes of answers wait for their reader.
+const ANSWER_AHEAD_BYTES: usize = 8 * 1024;
 /// Time stamps of an outbox count tenths of a second.
 const STAMP_MICROS: u64 = 100_000;
+/// An outbox is held to its limit when the turn's writes are done, and at so many bytes at once: what is said in a turn is
+/// bounded without the padding of records, which can be a thousand times as much.
+const TURN_BYTES_MAX: usize = 1024 * 1024 * 1024 * 2;
 
 /// What became of an outbox that was looked at when the turn's writes were done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,14 +58,14 @@ impl Session {
         self.queued(now, limits)
     }
 
-    /// Queues one line of its own, worded by `word`, its end included. Answers as [`Session::queue_shared`] does.
+    /// Queues one line of its own; `word` is as for [`Chunks::append`]. Answers as [`Session::queue_shared`] does.
     pub fn queue_own(
         &mut self,
         chunks: &mut Chunks,
         keep: Keep,
         now: Moment,
         limits: &Limits,
-        word: impl FnOnce(&mut Vec<u8>),
+        word: impl FnOnce(&mut Vec<u8>) -> usize,
     ) -> bool {
         if self.output != Output::Open {
             return false;
@@ -87,6 +92,13 @@ impl Session {
         overflow
     }
 
+    /// How many bytes are to be dropped before the turn ends, because so much padding was queued in it.
+    #[must_use]
+    pub const fn excess_in_turn(&self) -> usize {
+        let bytes = self.outbox.bytes();
+        if bytes > TURN_BYTES_MAX { bytes - TURN_BYTES_MAX / 2 } else { 0 }
+    }
+
     /// Drops the oldest lines that may be dropped, about `excess` bytes of them. Gives their number.
     pub fn skip(&mut self, chunks: &mut Chunks, excess: usize, now: Moment) -> u32 {
         let lines = self.outbox.skip(chunks, excess);
@@ -98,20 +110,21 @@ impl Session {
         lines
     }
 
-    /// The bytes to write next; see [`crate::wire::outbox::Outbox::gather`]. `word_gap` words the news of skipped
-    /// lines, its end included.
+    /// The bytes to write next; see [`crate::wire::outbox::Outbox::gather`]. `word_gap` words the news of skipped lines,
+    /// as for [`Chunks::append`].
     pub fn gather<'a>(
         &mut self,
         chunks: &'a mut Chunks,
         budget: usize,
         out: &mut Slices<'a>,
-        word_gap: impl FnOnce(u32, &mut Vec<u8>),
+        word_gap: impl FnOnce(u32, &mut Vec<u8>) -> usize,
     ) -> usize {
         self.outbox.word_gap(chunks, word_gap);
         self.outbox.gather(chunks, budget, out)
     }
 
-    /// The kernel took `taken` of `offered` bytes. `true` if lines that waited for room may be parsed now.
+    /// The kernel took `taken` of `offered` bytes. `true` if an answer under way may go on now, or lines that waited for
+    /// room may be parsed.
     pub fn wrote(
         &mut self,
         chunks: &mut Chunks,
@@ -134,7 +147,20 @@ impl Session {
                 self.timeline.note(now, Milestone::Flushed);
             }
         }
-        self.gated && !self.answering && self.outbox.kept_bytes() <= limits.outbox_bytes / 2
+        let waiting = self.outbox.kept_bytes();
+        if self.answering {
+            waiting <= ANSWER_AHEAD_BYTES
+        } else {
+            self.gated && waiting <= limits.outbox_bytes / 2
+        }
+    }
+
+    /// Whether more lines of an answer under way may be queued. `is_crowded` says that all outboxes together are more
+    /// than half full.
+    #[must_use]
+    pub fn takes_more_of_an_answer(&self, is_crowded: bool) -> bool {
+        let waiting = self.outbox.kept_bytes();
+        self.output == Output::Open && (waiting == 0 || (waiting <= ANSWER_AHEAD_BYTES && !is_crowded))
     }
 
     /// Our FIN is sent.

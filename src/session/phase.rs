@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 /// Where a connection stands: the `state` of `connections` and of the dashboard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Phase {
+    /// Accepted over the rate of its address: not read, and let in later.
+    Waiting,
     /// Both directions are open.
     Open,
     /// The peer sent FIN; we may still send.
@@ -49,6 +51,8 @@ pub enum Transition {
     Farewell,
     /// The socket is closed, whichever way.
     End,
+    /// It has waited long enough.
+    LetIn,
     /// `read()` gave 0.
     PeerEof,
     /// `shutdown read`.
@@ -59,22 +63,23 @@ pub enum Transition {
 
 impl Phase {
     /// All phases, in the order of a long life.
-    pub const ALL: [Self; 6] =
-        [Self::Open, Self::Eof, Self::RdShut, Self::WrShut, Self::Draining, Self::Gone];
+    pub const ALL: [Self; 7] =
+        [Self::Waiting, Self::Open, Self::Eof, Self::RdShut, Self::WrShut, Self::Draining, Self::Gone];
 
     /// The phase that follows, or `None` where it cannot happen.
     #[must_use]
     pub const fn after(self, transition: Transition) -> Option<Self> {
-        use Phase::{Draining, Eof, Gone, Open, RdShut, WrShut};
+        use Phase::{Draining, Eof, Gone, Open, RdShut, Waiting, WrShut};
         match (self, transition) {
+            (Waiting, Transition::LetIn) => Some(Open),
             (Open | RdShut, Transition::PeerEof) => Some(Eof),
             (Open, Transition::ShutRead) => Some(RdShut),
             (Open, Transition::ShutWrite) => Some(WrShut),
             (Eof | RdShut, Transition::ShutWrite)
             | (WrShut, Transition::ShutRead | Transition::PeerEof)
-            | (Open | Eof | RdShut | WrShut | Draining, Transition::Farewell)
+            | (Waiting | Open | Eof | RdShut | WrShut | Draining, Transition::Farewell)
             | (Draining, Transition::PeerEof) => Some(Draining),
-            (Open | Eof | RdShut | WrShut | Draining, Transition::End) => Some(Gone),
+            (Waiting | Open | Eof | RdShut | WrShut | Draining, Transition::End) => Some(Gone),
             _ => None,
         }
     }
@@ -83,6 +88,7 @@ impl Phase {
     #[must_use]
     pub const fn arrow(self) -> &'static str {
         match self {
+            Self::Waiting => "...",
             Self::Open => "<->",
             Self::Eof | Self::RdShut => "-->",
             Self::WrShut => "<--",
@@ -94,6 +100,7 @@ impl Phase {
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
+            Self::Waiting => "waiting",
             Self::Open => "open",
             Self::Eof => "eof",
             Self::RdShut => "rd-shut",
@@ -107,7 +114,7 @@ impl fmt::Display for Phase {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Phase::{Draining, Eof, Gone, Open, RdShut, WrShut};
+    use Phase::{Draining, Eof, Gone, Open, RdShut, Waiting, WrShut};
 
     #[test]
     fn the_whole_table() {
@@ -117,14 +124,16 @@ mod tests {
             Transition::ShutWrite,
             Transition::Farewell,
             Transition::End,
+            Transition::LetIn,
         ];
         let expected = [
-            (Open, [Some(Eof), Some(RdShut), Some(WrShut), Some(Draining), Some(Gone)]),
-            (Eof, [None, None, Some(Draining), Some(Draining), Some(Gone)]),
-            (RdShut, [Some(Eof), None, Some(Draining), Some(Draining), Some(Gone)]),
-            (WrShut, [Some(Draining), Some(Draining), None, Some(Draining), Some(Gone)]),
-            (Draining, [Some(Draining), None, None, Some(Draining), Some(Gone)]),
-            (Gone, [None; 5]),
+            (Waiting, [None, None, None, Some(Draining), Some(Gone), Some(Open)]),
+            (Open, [Some(Eof), Some(RdShut), Some(WrShut), Some(Draining), Some(Gone), None]),
+            (Eof, [None, None, Some(Draining), Some(Draining), Some(Gone), None]),
+            (RdShut, [Some(Eof), None, Some(Draining), Some(Draining), Some(Gone), None]),
+            (WrShut, [Some(Draining), Some(Draining), None, Some(Draining), Some(Gone), None]),
+            (Draining, [Some(Draining), None, None, Some(Draining), Some(Gone), None]),
+            (Gone, [None; 6]),
         ];
         assert_eq!(expected.map(|(phase, _)| phase), Phase::ALL);
         for (phase, row) in expected {

@@ -6,6 +6,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::wire::foreign::Foreign;
+use crate::wire::text::shorten;
+
+/// The longest text that is remembered of what happened, in characters: in events, timelines and the closed list.
+pub const REMEMBERED_CHARS_MAX: usize = 200;
 
 /// Why a connection ended; it appears in events, logs and the closed list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +24,8 @@ pub enum CloseReason {
     Flood,
     /// It spoke another protocol.
     Foreign(Foreign),
+    /// One half-closed listener too many.
+    HalfCloseLimit,
     /// Half-closed for longer than `half_close.timeout`.
     HalfCloseTimeout,
     /// Kicked by the operator, with a reason that may be empty.
@@ -52,6 +58,7 @@ impl CloseReason {
             Self::Error(_) => "error",
             Self::Flood => "flood",
             Self::Foreign(_) => "foreign",
+            Self::HalfCloseLimit => "half-close-limit",
             Self::HalfCloseTimeout => "half-close-timeout",
             Self::Kicked(_) => "kicked",
             Self::OutboxFull => "outbox-full",
@@ -67,6 +74,23 @@ impl CloseReason {
 }
 
 impl CloseReason {
+    /// The same with a text of at most [`REMEMBERED_CHARS_MAX`] characters: what stays when the connection has gone.
+    #[must_use]
+    pub fn shortened(self) -> Self {
+        let cut = |text: String| shorten(&text, REMEMBERED_CHARS_MAX).into_owned();
+        match self {
+            Self::Banned(text) => Self::Banned(cut(text)),
+            Self::Error(text) => Self::Error(cut(text)),
+            Self::Kicked(text) => Self::Kicked(cut(text)),
+            Self::Quit(text) => Self::Quit(cut(text)),
+            Self::Refused(what) => Self::Refused(match what {
+                Cow::Borrowed(_) => what,
+                Cow::Owned(text) => Cow::Owned(cut(text)),
+            }),
+            other => other,
+        }
+    }
+
     /// What was said with it, if anything was.
     #[must_use]
     pub fn detail(&self) -> Option<&str> {
@@ -76,6 +100,14 @@ impl CloseReason {
             _ => return None,
         };
         (!detail.is_empty()).then_some(detail)
+    }
+}
+
+impl CloseReason {
+    /// What people who ignore the client read instead, if it has words of the client's own.
+    #[must_use]
+    pub fn without_words(&self) -> Option<&'static str> {
+        matches!(self, Self::Quit(text) if !text.is_empty()).then_some("quit")
     }
 }
 
@@ -89,6 +121,7 @@ impl fmt::Display for CloseReason {
             Self::Error(what) => write!(f, "connection failed: {what}"),
             Self::Flood => f.write_str("flooding"),
             Self::Foreign(protocol) => write!(f, "speaks {protocol}"),
+            Self::HalfCloseLimit => f.write_str("too many half-closed listeners"),
             Self::HalfCloseTimeout => f.write_str("half-closed for too long"),
             Self::Kicked(reason) if reason.is_empty() => f.write_str("kicked"),
             Self::Kicked(reason) => write!(f, "kicked: {reason}"),

@@ -10,6 +10,8 @@ use crate::time::Moment;
 
 /// The most milestones kept for one connection; the oldest go first.
 pub const TIMELINE_MAX: usize = 24;
+/// The most bytes of text in the milestones of one connection; the oldest milestones go first.
+const TIMELINE_TEXT_MAX: usize = 2 * 1024;
 
 /// Something in the life of a socket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +84,18 @@ impl std::fmt::Display for Milestone {
     }
 }
 
+impl Milestone {
+    /// Bytes of text in it.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        match self {
+            Self::Farewell(reason) => reason.detail().map_or(0, str::len),
+            Self::Error(what) => what.len(),
+            _ => 0,
+        }
+    }
+}
+
 /// The milestones of one connection; nothing is allocated before the first.
 #[expect(clippy::box_collection, reason = "8 bytes instead of 32 in every idle session")]
 #[derive(Clone, Debug, Default)]
@@ -99,6 +113,11 @@ impl Timeline {
                     entries.pop_front();
                 }
                 entries.push_back((at, milestone));
+                while entries.iter().map(|(_, milestone)| milestone.text_bytes()).sum::<usize>()
+                    > TIMELINE_TEXT_MAX
+                {
+                    entries.pop_front();
+                }
             }
         }
     }
@@ -134,5 +153,16 @@ mod tests {
         }
         assert_eq!(timeline.iter().count(), TIMELINE_MAX);
         assert!(timeline.ends_with(|last| *last == Milestone::SplitLine { bytes: 99 }));
+    }
+
+    #[test]
+    fn its_texts_are_bounded_in_bytes() {
+        let mut timeline = Timeline::default();
+        for number in 0..TIMELINE_MAX {
+            let what = format!("{number:0500}");
+            timeline.note(Moment::default(), Milestone::Error(what.into()));
+        }
+        let texts: usize = timeline.iter().map(|(_, milestone)| milestone.text_bytes()).sum();
+        assert!((1_500..=TIMELINE_TEXT_MAX).contains(&texts), "{texts}");
     }
 }

@@ -50,6 +50,13 @@ impl Timers {
         }
     }
 
+    /// Sets a deadline, or moves it if it is set for earlier.
+    pub fn set_later(&mut self, timer: Timer, at: Moment) {
+        if self.get(timer).is_none_or(|set| at > set) {
+            self.set(timer, at);
+        }
+    }
+
     /// Takes a deadline away.
     pub fn cancel(&mut self, timer: Timer) {
         match (timer, &mut self.rare) {

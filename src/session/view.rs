@@ -2,6 +2,7 @@
 
 use super::connection::{Counters, Input, Output, Session};
 use super::timeline::Milestone;
+use super::timers::Timer;
 use super::{CloseReason, Phase};
 use crate::time::Moment;
 use crate::wire::framing::Framing;
@@ -119,6 +120,12 @@ impl Session {
     #[must_use]
     pub fn reason(&self) -> Option<&CloseReason> {
         self.ending.as_ref().map(|ending| &ending.reason)
+    }
+
+    /// Whether its input has ended and it stays to receive.
+    #[must_use]
+    pub fn stays_half_closed(&self) -> bool {
+        self.phase == Phase::Eof && (self.listens || self.timers.is_set(Timer::HalfClose))
     }
 
     /// Whether it asked to stay after half-close.

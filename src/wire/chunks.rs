@@ -3,10 +3,20 @@
 //! A chunk is appended to by one writer and read by any number of outboxes through [`Span`]s. Each span counts as
 //! one reference; the last release frees the chunk, and a bounded pool keeps a few buffers warm. Nothing here is
 //! dropped by itself: who holds a span releases it.
+//!
+//! The padding of records is counted and not kept: offsets are those of the bytes on the wire, and where a line is padded
+//! it is known where its text ends. So records of 64 KiB cost the memory and the time of their texts.
 
+use std::io::IoSlice;
+
+use arrayvec::ArrayVec;
 use smallvec::{SmallVec, smallvec};
 
+use super::framing::PADDING;
 use super::outbox::Queue;
+
+/// What all padding is sent from: it is in no chunk.
+static PADDING_BLOCK: [u8; 16 * 1024] = [PADDING; 16 * 1024];
 
 /// Buffers kept for the next chunk.
 const POOL_MAX: usize = 16;
@@ -47,9 +57,34 @@ type LineEnds = SmallVec<[u32; 4]>;
 
 #[derive(Debug, Default)]
 struct Chunk {
+    /// What was said, without padding.
     bytes: Vec<u8>,
     line_ends: LineEnds,
+    /// Where the text of each line ends in `bytes`; empty while nothing is padded.
+    text_ends: Vec<u32>,
     references: u32,
+}
+
+impl Chunk {
+    /// Appends a line. `word` appends its text and gives the padding behind it. Gives where the line ends.
+    fn append(&mut self, word: impl FnOnce(&mut Vec<u8>) -> usize) -> u32 {
+        let (start, text_start) = (self.end(), self.bytes.len());
+        let padding = word(&mut self.bytes);
+        let end = start + offset(self.bytes.len() - text_start + padding);
+        if padding > 0 && self.text_ends.is_empty() {
+            self.text_ends.extend_from_slice(&self.line_ends);
+        }
+        if padding > 0 || !self.text_ends.is_empty() {
+            self.text_ends.push(offset(self.bytes.len()));
+        }
+        self.line_ends.push(end);
+        end
+    }
+
+    /// Where the last line ends.
+    fn end(&self) -> u32 {
+        self.line_ends.last().copied().unwrap_or(0)
+    }
 }
 
 /// All chunks of the server, and what outboxes hold of them in sum.
@@ -64,7 +99,7 @@ pub struct Chunks {
     /// Queues that drained outboxes gave back; kept by [`super::outbox::Outbox`].
     #[expect(clippy::vec_box, reason = "an outbox has it boxed")]
     pub(super) spare_queues: Vec<Box<Queue>>,
-    /// Bytes written into chunks so far.
+    /// Bytes written into chunks so far; the padding of lines that many get is not counted.
     said: u64,
     /// Σ of the bytes of all outboxes; kept by [`super::outbox::Outbox`].
     pub(super) queued: usize,
@@ -79,22 +114,26 @@ impl Chunks {
         self.open_with(buffers)
     }
 
-    /// A new chunk with a single line, written by `word` (its end included), and one reference, the caller's. The
-    /// line may wait for long, so it takes no more memory than it needs.
-    pub fn open_for_one(&mut self, word: impl FnOnce(&mut Vec<u8>)) -> Span {
+    /// A new chunk with a single line and one reference, the caller's; `word` is as for [`Chunks::append`]. The line may
+    /// wait for long, so it takes no more memory than it needs.
+    pub fn open_for_one(&mut self, word: impl FnOnce(&mut Vec<u8>) -> usize) -> Span {
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.clear();
-        word(&mut scratch);
-        let end = offset(scratch.len());
+        let padding = word(&mut scratch);
+        let text_end = offset(scratch.len());
+        let end = text_end + offset(padding);
         self.said += u64::from(end);
         let chunk = self.open_with((scratch.as_slice().to_vec(), smallvec![end]));
+        if padding > 0 {
+            self.places[chunk.0 as usize].text_ends = vec![text_end];
+        }
         self.scratch = scratch;
         Span { chunk, start: 0, end }
     }
 
     fn open_with(&mut self, (bytes, line_ends): (Vec<u8>, LineEnds)) -> ChunkId {
         self.allocated += bytes.capacity();
-        let chunk = Chunk { bytes, line_ends, references: 1 };
+        let chunk = Chunk { bytes, line_ends, text_ends: Vec::new(), references: 1 };
         if let Some(index) = self.free.pop() {
             self.places[index as usize] = chunk;
             return ChunkId(index);
@@ -114,29 +153,61 @@ impl Chunks {
         }
     }
 
-    /// Appends one line, written by `word` (its end included), and gives where it stands.
-    pub fn append(&mut self, id: ChunkId, word: impl FnOnce(&mut Vec<u8>)) -> Span {
+    /// Appends one line and gives where it stands. `word` appends its text, its end included, and gives how many bytes
+    /// of padding follow on the wire.
+    pub fn append(&mut self, id: ChunkId, word: impl FnOnce(&mut Vec<u8>) -> usize) -> Span {
         let chunk = &mut self.places[id.0 as usize];
-        let capacity = chunk.bytes.capacity();
-        let start = offset(chunk.bytes.len());
-        word(&mut chunk.bytes);
-        let end = offset(chunk.bytes.len());
-        chunk.line_ends.push(end);
+        let (capacity, length) = (chunk.bytes.capacity(), chunk.bytes.len());
+        let start = chunk.end();
+        let end = chunk.append(word);
         self.allocated += chunk.bytes.capacity() - capacity;
-        self.said += u64::from(end - start);
+        self.said += (chunk.bytes.len() - length) as u64;
         Span { chunk: id, start, end }
     }
 
     #[cfg(test)]
     pub(super) fn extent(&self, id: ChunkId) -> (u32, u32) {
         let chunk = &self.places[id.0 as usize];
-        (offset(chunk.bytes.len()), offset(chunk.line_ends.len()))
+        (chunk.end(), offset(chunk.line_ends.len()))
     }
 
-    /// The bytes of a span.
+    /// Bytes of text in a chunk: what it has but for padding.
     #[must_use]
-    pub fn bytes(&self, span: Span) -> &[u8] {
-        &self.places[span.chunk.0 as usize].bytes[span.start as usize..span.end as usize]
+    pub fn text_bytes(&self, id: ChunkId) -> usize {
+        self.places[id.0 as usize].bytes.len()
+    }
+
+    /// The first bytes of a span, at most `budget` and as many as `out` has room for. Gives their number.
+    pub fn gather<'a, const N: usize>(
+        &'a self,
+        span: Span,
+        budget: usize,
+        out: &mut ArrayVec<IoSlice<'a>, N>,
+    ) -> usize {
+        let chunk = &self.places[span.chunk.0 as usize];
+        let (start, end) = (span.start as usize, span.end as usize);
+        let end = end.min(start + budget);
+        if chunk.text_ends.is_empty() {
+            out.push(IoSlice::new(&chunk.bytes[start..end]));
+            return end - start;
+        }
+        let mut line = chunk.line_ends.partition_point(|line_end| *line_end <= span.start);
+        let mut at = start;
+        while at < end && !out.is_full() {
+            let before = |ends: &[u32]| line.checked_sub(1).map_or(0, |line| ends[line] as usize);
+            let (line_start, text_start) = (before(&chunk.line_ends), before(&chunk.text_ends));
+            let (line_end, text_end) = (chunk.line_ends[line] as usize, chunk.text_ends[line] as usize);
+            let text = &chunk.bytes[text_start..text_end];
+            let rest = match text.get(at - line_start..) {
+                Some(text) if !text.is_empty() => text,
+                _ => &PADDING_BLOCK[..PADDING_BLOCK.len().min(line_end - at)],
+            };
+            let slice = &rest[..rest.len().min(end - at)];
+            out.push(IoSlice::new(slice));
+            at += slice.len();
+            line += usize::from(at == line_end);
+        }
+        at - start
     }
 
     /// How many references a chunk has.
@@ -149,7 +220,7 @@ impl Chunks {
     #[must_use]
     pub fn ends_alone(&self, span: Span) -> bool {
         let chunk = &self.places[span.chunk.0 as usize];
-        chunk.references == 1 && chunk.bytes.len() == span.end as usize
+        chunk.references == 1 && chunk.end() == span.end
     }
 
     /// One more reference.
@@ -213,7 +284,9 @@ impl Chunks {
         self.kept
     }
 
-    /// Bytes written into chunks since the start.
+    /// Bytes written into chunks since the start. The padding of lines that many get is not counted, for it is no work
+    /// and what it takes of outboxes is the affair of those who read it; that of a line of its own is, for answers are
+    /// never dropped.
     #[must_use]
     pub const fn said(&self) -> u64 {
         self.said
@@ -235,10 +308,63 @@ fn offset(value: usize) -> u32 {
 mod tests {
     use super::*;
 
+    fn put(bytes: &mut Vec<u8>, text: &[u8]) -> usize {
+        bytes.extend_from_slice(text);
+        0
+    }
+
+    /// All bytes of a span, gathered in pieces of this size.
+    fn gathered(chunks: &Chunks, mut span: Span, size: usize) -> Vec<u8> {
+        let mut all = Vec::new();
+        while !span.is_empty() {
+            let mut slices = ArrayVec::<_, 3>::new();
+            let count = chunks.gather(span, size, &mut slices);
+            assert!((1..=size).contains(&count));
+            assert_eq!(count, slices.iter().map(|slice| slice.len()).sum::<usize>());
+            all.extend(slices.iter().flat_map(|slice| slice.iter()));
+            span.start += offset(count);
+        }
+        all
+    }
+
+    #[test]
+    fn padding_is_sent_and_not_kept() {
+        let mut chunks = Chunks::default();
+        let id = chunks.open();
+        let record = 50_000;
+        let mut expected = Vec::new();
+        for (text, padding) in
+            [("full", 0), ("one", record - 3), ("", record), ("full", 0), ("two", record - 3)]
+        {
+            chunks.append(id, |bytes| {
+                bytes.extend_from_slice(text.as_bytes());
+                padding
+            });
+            expected.extend_from_slice(text.as_bytes());
+            expected.resize(expected.len() + padding, b' ');
+        }
+        let all = Span { chunk: id, start: 0, end: offset(expected.len()) };
+        for size in [7, 1_000, 50_000, 1_000_000] {
+            assert_eq!(gathered(&chunks, all, size), expected, "{size}");
+        }
+        for start in [0, 3, 4, 5, 50_003, 50_004, 100_005] {
+            let from = Span { start, ..all };
+            assert_eq!(gathered(&chunks, from, 9_999), expected[start as usize..], "from {start}");
+        }
+        assert_eq!((chunks.text_bytes(id), chunks.said()), (14, 14));
+        assert!(chunks.allocated() < 100, "{}", chunks.allocated());
+        assert_eq!(chunks.lines_of(all, 5), (50_004, 2));
+        assert_eq!(chunks.line_boundary(id, 10), 50_004);
+        let own = chunks.open_for_one(|bytes| put(bytes, b"abc") + record - 3);
+        assert_eq!(chunks.said(), 14 + record as u64);
+        assert_eq!((own.len(), chunks.text_bytes(own.chunk)), (record, 3));
+        assert_eq!(gathered(&chunks, own, 700)[..5], *b"abc  ");
+    }
+
     fn chunk_with(chunks: &mut Chunks, lines: &[&str]) -> ChunkId {
         let id = chunks.open();
         for line in lines {
-            chunks.append(id, |bytes| bytes.extend_from_slice(line.as_bytes()));
+            chunks.append(id, |bytes| put(bytes, line.as_bytes()));
         }
         id
     }
@@ -265,8 +391,8 @@ mod tests {
         let mut chunks = Chunks::default();
         let large = chunk_with(&mut chunks, &["x".repeat(100_000).as_str()]);
         chunks.release(large);
-        let own = chunks.open_for_one(|bytes| bytes.extend_from_slice(b"abc"));
-        assert_eq!((chunks.bytes(own), chunks.allocated()), (&b"abc"[..], 3));
+        let own = chunks.open_for_one(|bytes| put(bytes, b"abc"));
+        assert_eq!((gathered(&chunks, own, 10), chunks.allocated()), (b"abc".to_vec(), 3));
         assert_eq!(chunks.lines_of(own, 1), (3, 1));
         chunks.open();
         assert!(chunks.allocated() >= 100_000, "the large buffer is for many lines");

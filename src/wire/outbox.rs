@@ -28,7 +28,7 @@ pub enum Keep {
 }
 
 /// What one vectored write sends.
-pub type Slices<'a> = ArrayVec<IoSlice<'a>, 64>;
+pub type Slices<'a> = ArrayVec<IoSlice<'a>, 128>;
 
 /// Queues kept for the next outboxes that need one.
 const SPARE_QUEUES_MAX: usize = 256;
@@ -103,10 +103,16 @@ impl Outbox {
         self.push_piece(chunks, Piece::Bytes { span, keep, stamp });
     }
 
-    /// Queues one line of this connection's own, written by `word` (its end included).
+    /// Queues one line of this connection's own; `word` is as for [`Chunks::append`].
     ///
     /// Short lines that follow each other share a chunk, so that what waits costs little more than its bytes.
-    pub fn push_own(&mut self, chunks: &mut Chunks, keep: Keep, stamp: u32, word: impl FnOnce(&mut Vec<u8>)) {
+    pub fn push_own(
+        &mut self,
+        chunks: &mut Chunks,
+        keep: Keep,
+        stamp: u32,
+        word: impl FnOnce(&mut Vec<u8>) -> usize,
+    ) {
         if let Some(Piece::Bytes { span: last, keep: kept, stamp: since }) = self.last_mut()
             && *kept == keep
             && is_recent(*since, stamp)
@@ -144,7 +150,7 @@ impl Outbox {
     }
 
     /// Words the gap at the head, if one is there, with `word(lines, buffer)`.
-    pub fn word_gap(&mut self, chunks: &mut Chunks, word: impl FnOnce(u32, &mut Vec<u8>)) {
+    pub fn word_gap(&mut self, chunks: &mut Chunks, word: impl FnOnce(u32, &mut Vec<u8>) -> usize) {
         if let Some(Piece::Gap { lines, stamp }) = self.first {
             let span = chunks.open_for_one(|bytes| word(lines, bytes));
             self.count_in(chunks, span, Keep::Always);
@@ -166,10 +172,7 @@ impl Outbox {
             if out.is_full() || bytes >= budget {
                 break;
             }
-            let part = chunks.bytes(*span);
-            let part = &part[..part.len().min(budget - bytes)];
-            out.push(IoSlice::new(part));
-            bytes += part.len();
+            bytes += chunks.gather(*span, budget - bytes, out);
         }
         bytes
     }
@@ -323,11 +326,16 @@ fn offset(bytes: usize) -> u32 {
 mod tests {
     use super::*;
 
+    fn put(out: &mut Vec<u8>, text: &str) -> usize {
+        out.extend_from_slice(text.as_bytes());
+        0
+    }
+
     /// Sends everything in writes of at most `size` bytes, as a kernel would take it.
     fn send_all(outbox: &mut Outbox, chunks: &mut Chunks, size: usize) -> String {
         let mut sent = Vec::new();
         while !outbox.is_empty() {
-            outbox.word_gap(chunks, |lines, out| out.extend_from_slice(format!("<{lines}>").as_bytes()));
+            outbox.word_gap(chunks, |lines, out| put(out, &format!("<{lines}>")));
             let bytes = {
                 let mut slices = ArrayVec::<_, 3>::new();
                 let bytes = outbox.gather(chunks, size, &mut slices);
@@ -354,12 +362,12 @@ mod tests {
         }
 
         fn say(&mut self, outbox: &mut Outbox, line: &str) {
-            let span = self.chunks.append(self.log, |out| out.extend_from_slice(line.as_bytes()));
+            let span = self.chunks.append(self.log, |out| put(out, line));
             outbox.push(&mut self.chunks, span, Keep::WhileRoom, 0);
         }
 
         fn answer(&mut self, outbox: &mut Outbox, line: &str) {
-            outbox.push_own(&mut self.chunks, Keep::Always, 0, |out| out.extend_from_slice(line.as_bytes()));
+            outbox.push_own(&mut self.chunks, Keep::Always, 0, |out| put(out, line));
         }
     }
 
@@ -403,10 +411,8 @@ mod tests {
             room.answer(&mut outbox, line);
         }
         assert_eq!((room.chunks.in_use(), outbox.kept_bytes()), (2, 8));
-        outbox.push_own(&mut room.chunks, Keep::WhileRoom, 0, |out| out.extend_from_slice(b"said\n"));
-        outbox.push_own(&mut room.chunks, Keep::WhileRoom, MERGE_STAMPS, |out| {
-            out.extend_from_slice(b"late\n");
-        });
+        outbox.push_own(&mut room.chunks, Keep::WhileRoom, 0, |out| put(out, "said\n"));
+        outbox.push_own(&mut room.chunks, Keep::WhileRoom, MERGE_STAMPS, |out| put(out, "late\n"));
         assert_eq!((room.chunks.in_use(), outbox.kept_bytes()), (4, 8));
         assert_eq!(send_all(&mut outbox, &mut room.chunks, 3), "one\ntwo\nsaid\nlate\n");
         let mut other = Outbox::default();

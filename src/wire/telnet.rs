@@ -7,12 +7,13 @@
 //! refused once in each direction.
 //!
 //! Supported are the client's window size (RFC 1073) and terminal type (RFC 1091), TIMING-MARK (RFC 860), with
-//! which Debian's telnet waits after Ctrl-C, and "are you there". A command that is unfinished at the end of input
+//! which Debian's telnet waits after Ctrl-C, "are you there", and "erase character" and "erase line", which become the
+//! keys of the same meaning. A command that is unfinished at the end of input
 //! is nobody's data.
 
 use memchr::{memchr, memchr2};
 
-use super::text::scrub;
+use super::text::{DELETE, KILL, scrub};
 
 /// Bytes kept of a subnegotiation, its option included. What is beyond them is read over, up to the next line end: one
 /// so long that goes on over lines has lost its end, or never was one.
@@ -31,6 +32,8 @@ const ARE_YOU_THERE_ANSWER: &[u8] = b"-- [yes]\r\n";
 mod command {
     pub(super) const SE: u8 = 240;
     pub(super) const ARE_YOU_THERE: u8 = 246;
+    pub(super) const ERASE_CHARACTER: u8 = 247;
+    pub(super) const ERASE_LINE: u8 = 248;
     pub(super) const SB: u8 = 250;
     pub(super) const WILL: u8 = 251;
     pub(super) const WONT: u8 = 252;
@@ -245,6 +248,8 @@ impl Talk {
             command::ARE_YOU_THERE => {
                 self.answer(ARE_YOU_THERE_ANSWER, replies);
             }
+            command::ERASE_CHARACTER => data.push(DELETE),
+            command::ERASE_LINE => data.push(KILL),
             SB => {
                 self.subnegotiation = Vec::new();
                 return State::Subnegotiation;
@@ -416,6 +421,7 @@ mod tests {
         (&[b'x', IAC, INTERRUPT, IAC, DO, TM, b'y'], b"xy", &[IAC, WILL, TM]),
         (&[IAC, DO, TM, IAC, DO, TM], b"", &[IAC, WILL, TM, IAC, WILL, TM]),
         (&[b'a', IAC, command::ARE_YOU_THERE, b'b'], b"ab", b"-- [yes]\r\n"),
+        (&[b'a', b'b', IAC, command::ERASE_CHARACTER, b'c', IAC, command::ERASE_LINE], b"ab\x7fc\x15", b""),
         (&[b'a', IAC, NO_OPERATION, IAC, SE, IAC, 0, b'b'], b"ab", b""),
         // What is not supported is refused once, each way.
         (&[IAC, DO, ECHO, IAC, DO, ECHO, IAC, DONT, ECHO], b"", &[IAC, WONT, ECHO]),

@@ -132,7 +132,11 @@ impl Bystanders {
 
     fn hear(&mut self, listener: usize, line: &str) {
         let was_skipped = line.starts_with("-- ") && line.contains(" lines skipped");
-        assert!(!was_skipped, "skipped for a bystander who reads: {}", self.clients[listener].report());
+        assert!(
+            !was_skipped,
+            "{line}: skipped for a bystander who reads: {}",
+            self.clients[listener].report()
+        );
         if let Some((speaker, number)) = spoken(line) {
             let next = &mut self.heard[listener][speaker];
             assert!(

@@ -100,19 +100,28 @@ impl Client {
         self.framing
     }
 
-    /// Connects, reads the greeting and takes a name.
+    /// Connects, reads the greeting, takes a name and says a line, so that its arrival is announced.
     #[track_caller]
     pub(crate) fn named(server: &Server, nick: &str) -> Self {
         Self::named_on(server, 0, nick)
     }
 
-    /// Connects to the listener with this number, reads the greeting and takes a name.
+    /// Connects to the listener with this number, reads the greeting, takes a name and says a line, so that its arrival is
+    /// announced.
     #[track_caller]
     pub(crate) fn named_on(server: &Server, listener: usize, nick: &str) -> Self {
         let mut client = Self::connect_nth(server, listener);
-        client.greeting();
-        client.rename(nick);
+        client.arrive_as(nick);
         client
+    }
+
+    /// Reads the greeting, takes a name and says a line, so that its arrival is announced.
+    #[track_caller]
+    pub(crate) fn arrive_as(&mut self, nick: &str) {
+        self.greeting();
+        self.rename(nick);
+        self.send("hello");
+        self.lines_until_now();
     }
 
     /// Reads the greeting, and gives the connection's id out of it.

@@ -67,6 +67,13 @@ pub(crate) fn sleeps(pid: u32) -> u64 {
     status.filter_map(|path| status_number(path.to_str()?, "voluntary_ctxt_switches:")).sum()
 }
 
+/// The processes that the first thread of this one has started and that it has not waited for.
+pub(crate) fn children(pid: u32) -> Vec<u32> {
+    let path = format!("/proc/{pid}/task/{pid}/children");
+    let children = fs::read_to_string(path).expect("the process is there");
+    children.split_whitespace().map(|child| child.parse().expect("a number")).collect()
+}
+
 /// Whether there is such a process, a zombie not counted.
 pub(crate) fn lives(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

@@ -11,7 +11,10 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 use rustix::process::Signal;
 
 use super::server::{CHATOPS, Home, send_signal};
-use super::wait::{DEADLINE, holds_within, now, wait_until};
+use super::wait::{DEADLINE, holds_within, let_pass, now, wait_until};
+
+/// A little longer than the dashboard wants a key to be alone before it answers a question.
+const ANSWER_GAP: Duration = Duration::from_millis(120);
 
 /// What has been drawn so far, and whether the terminal goes on taking output.
 struct State {
@@ -50,14 +53,29 @@ impl Terminal {
 
     /// Starts a program on a terminal of this size.
     pub(crate) fn run(program: &str, arguments: &[&str], rows: u16, cols: u16) -> Self {
+        Self::run_in(program, arguments, &[], rows, cols)
+    }
+
+    /// Starts a program on a terminal of this size, with these variables in its environment.
+    pub(crate) fn run_in(
+        program: &str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+        rows: u16,
+        cols: u16,
+    ) -> Self {
         let home = Home::new();
         let pty = native_pty_system().openpty(size(rows, cols)).expect("the system has a pty");
         let mut command = CommandBuilder::new(program);
         command.args(arguments);
         command.cwd(home.path());
         command.env("TERM", "xterm-256color");
+        command.env("LC_ALL", "C.UTF-8");
         command.env_remove("NO_COLOR");
         for (key, value) in home.environment() {
+            command.env(key, value);
+        }
+        for (key, value) in variables {
             command.env(key, value);
         }
         let child = pty.slave.spawn_command(command).expect("the program can be started");
@@ -67,6 +85,15 @@ impl Terminal {
         let reader = Some(std::thread::spawn(move || draw(source, &drawn)));
         let writer = Some(pty.master.take_writer().expect("it is taken once"));
         Self { shared, reader, master: Some(pty.master), writer, child, _home: home }
+    }
+
+    /// Starts bash with job control on a terminal of 100 columns and 30 rows.
+    #[track_caller]
+    pub(crate) fn shell() -> Self {
+        let mut terminal = Self::run("bash", &["--norc", "--noprofile", "-i"], 30, 100);
+        terminal.keys("bind 'set enable-bracketed-paste off'; PS1='ready''> '\r");
+        terminal.wait_for_row(&["ready> "]);
+        terminal
     }
 
     /// Starts `chatops` on a free port of 127.0.0.1 and waits for its dashboard; gives its address too.
@@ -93,6 +120,12 @@ impl Terminal {
     pub(crate) fn keys(&mut self, keys: &str) {
         let writer = self.writer.as_mut().expect("the terminal is there");
         writer.write_all(keys.as_bytes()).and_then(|()| writer.flush()).expect("the terminal takes keys");
+    }
+
+    /// Answers a question that is on the screen: a key counts only if nothing was typed in the 100 ms before it.
+    pub(crate) fn answer(&mut self, key: &str) {
+        let_pass(ANSWER_GAP);
+        self.keys(key);
     }
 
     /// The text on the screen.
@@ -143,7 +176,7 @@ impl Terminal {
             asked(screen) || row_with(screen, &[&format!(":{verb}")]).is_none()
         });
         if asked(&screen) {
-            self.keys("y");
+            self.answer("y");
             self.wait_for("the dialog is closed", |screen| !asked(screen));
         }
     }
@@ -175,7 +208,12 @@ impl Terminal {
     /// Waits for the terminal to be as a shell expects it.
     #[track_caller]
     pub(crate) fn wait_until_restored(&self) {
-        wait_until(DEADLINE, "the terminal is restored", || self.is_restored());
+        let restored = holds_within(DEADLINE, || self.is_restored());
+        assert!(
+            restored,
+            "not within {DEADLINE:?}: the terminal is restored; the screen is\n{}",
+            self.text()
+        );
     }
 
     /// Whether the dashboard is on its screen of its own.

@@ -147,6 +147,19 @@ impl Server {
         Self::wait_for_listeners(child, stderr, home, 1)
     }
 
+    /// Starts with this configuration in a pipe, as a shell gives it for `-c <(…)`.
+    #[track_caller]
+    pub(crate) fn configured_by_a_pipe(configuration: &str) -> Self {
+        let home = Arc::new(Home::new());
+        let mut command = Command::new("bash");
+        let script = format!("exec {CHATOPS} serve -l 127.0.0.1:0 -c <(printf '%s' \"$0\")");
+        command.args(["-c", &script, configuration]).envs(home.environment()).current_dir(home.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("bash can be started");
+        let stderr = Transcript::of(child.stderr.take().unwrap());
+        Self::wait_for_listeners(child, stderr, home, 1)
+    }
+
     #[track_caller]
     fn wait_for_listeners(mut child: Child, stderr: Transcript, home: Arc<Home>, count: usize) -> Self {
         let stdout = Transcript::of(child.stdout.take().unwrap());

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chatops::config::settings::{Dashboard, LogLevel, ThemeName};
+use chatops::dash::input::Typed;
 use chatops::dash::{Access, App, Effect};
 use chatops::engine::operator::Half;
 use chatops::engine::record::{Entry, Record};
@@ -209,6 +210,7 @@ pub(crate) fn status() -> Status {
         bytes_out: 88_000_000,
         lines_in: 41_000,
         lines_incomplete: 0,
+        dropped_bytes: 0,
         deliveries: 910_000,
         lines_skipped: 14,
         inbox_bytes: 0,
@@ -219,9 +221,10 @@ pub(crate) fn status() -> Status {
         bans: 0,
         paused: false,
         draining: false,
-        turns: TurnStats { turns: 1_000_000, p50_us: 61, p99_us: 412, max_us: 2_100 },
-        fds: (47, 1_024),
-        rss_bytes: 9_542_041,
+        turns: TurnStats { turns: 1_000_000, p50_us: 61, p99_us: 412, max_us: 2_100, ..TurnStats::default() },
+        fds: Some(47),
+        fds_limit: Some(1_024),
+        rss_bytes: Some(9_542_041),
     }
 }
 
@@ -240,7 +243,14 @@ pub(crate) fn records() -> Vec<Entry> {
     let peer = |peer: &str| Peer::Tcp(peer.parse().unwrap());
     let bob = Nick::of_anybody("bob").unwrap();
     let records = [
-        (300, Record::Server { level: LogLevel::Info, text: text("listening on 127.0.0.1:6677 (lines)") }),
+        (
+            300,
+            Record::Server {
+                level: LogLevel::Info,
+                text: text("listening on 127.0.0.1:6677 (lines)"),
+                by_clients: false,
+            },
+        ),
         (200, Record::Accepted { id: id(23), peer: peer("198.51.100.7:40112") }),
         (190, Record::Nick { id: id(23), old: Nick::of_anybody("guest-23").unwrap(), new: bob }),
         (120, Record::Refused { peer: peer("203.0.113.77:4000"), why: "the server is full".into() }),
@@ -349,7 +359,14 @@ pub(crate) fn mono() -> Dashboard {
     Dashboard { theme: ThemeName::Mono, ..Dashboard::default() }
 }
 
-/// Presses keys: characters as they are, others by name in brackets, `<Enter>`, `<C-c>`.
+/// Presses one key, by itself and after what is open was seen.
+pub(crate) fn press_key(app: &mut App, key: KeyEvent) {
+    app.frame_drawn();
+    app.frame_taken();
+    app.handle_key(key, Typed::Alone, now());
+}
+
+/// Presses keys, one after the other: characters as they are, others by name in brackets, `<Enter>`, `<C-c>`.
 pub(crate) fn press(app: &mut App, keys: &str) {
     let mut rest = keys;
     while let Some(first) = rest.chars().next() {
@@ -358,14 +375,16 @@ pub(crate) fn press(app: &mut App, keys: &str) {
             Some(named) => named,
             None => (KeyEvent::from(KeyCode::Char(first)), first.len_utf8()),
         };
-        app.handle_key(key, now());
+        press_key(app, key);
         rest = &rest[length..];
     }
 }
 
 fn named(name: &str) -> Option<KeyEvent> {
-    if let Some(letter) = name.strip_prefix("C-") {
-        return Some(KeyEvent::new(KeyCode::Char(letter.chars().next()?), KeyModifiers::CONTROL));
+    for (prefix, modifier) in [("C-", KeyModifiers::CONTROL), ("A-", KeyModifiers::ALT)] {
+        if let Some(letter) = name.strip_prefix(prefix) {
+            return Some(KeyEvent::new(KeyCode::Char(letter.chars().next()?), modifier));
+        }
     }
     Some(KeyEvent::from(match name {
         "BackTab" => KeyCode::BackTab,

@@ -269,7 +269,7 @@ fn say() {
 
 #[test]
 fn pause_accepting() {
-    screen("pause-accepting", |app| press(app, "p"));
+    screen("pause-accepting", |app| press(app, "P"));
 }
 
 #[test]

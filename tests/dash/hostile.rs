@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chatops::config::settings::{Dashboard, ThemeName};
+use chatops::dash::input::{Decoder, Input};
 use chatops::dash::{Access, App, Effect};
 use chatops::engine::operator::{OperatorCommand, Who};
 use chatops::engine::snapshot::{
@@ -14,7 +15,7 @@ use chatops::time::Moment;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use proptest::prelude::*;
 
-use crate::fixture::{at_ms, draw, id, row};
+use crate::fixture::{answer, at_ms, draw, id, press_key, row};
 
 /// One thing that happens to a dashboard.
 #[derive(Clone, Debug)]
@@ -156,29 +157,25 @@ fn step() -> impl Strategy<Value = Step> {
 struct Watched {
     app: App,
     allowed: Vec<Option<ConnId>>,
-    /// Those who may be let speak again, which is not asked about.
-    chosen_to_unmute: Vec<ConnId>,
     tickets: Vec<u64>,
 }
 
 impl Watched {
     fn key(&mut self, key: KeyEvent) {
         let (asked, chosen) = (self.app.asked_about(), self.chosen());
-        self.app.handle_key(key, at_ms(5_000));
+        press_key(&mut self.app, key);
         let asks = self.app.asked_about();
-        if key.code == KeyCode::Char('u') && asked.is_empty() && asks.is_empty() {
-            self.chosen_to_unmute.extend(&chosen);
-        }
         if asked.is_empty() && key.code == KeyCode::Char('y') {
             assert!(asks.is_empty());
         }
         if asked.is_empty() && !asks.is_empty() && key.code != KeyCode::Enter {
             assert!(asks.iter().all(|id| chosen.contains(id)), "{asks:?} of {chosen:?}");
         }
-        if !asked.is_empty() && !asks.is_empty() {
+        // Alt with a key may close a dialog and open another one.
+        if !asked.is_empty() && !asks.is_empty() && !key.modifiers.contains(KeyModifiers::ALT) {
             assert_eq!(asked, asks, "a dialog changed whom it is for");
         }
-        if key.code == KeyCode::Char('y') {
+        if key.code == KeyCode::Char('y') && key.modifiers.is_empty() {
             self.allowed.extend(asked.into_iter().map(Some));
         }
     }
@@ -190,19 +187,19 @@ impl Watched {
 
     /// Types a line from wherever the keys go now, and answers what it asks.
     fn typed(&mut self, line: &str) {
-        self.app.handle_key(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL), at_ms(5_000));
+        press_key(&mut self.app, KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL));
         for code in [KeyCode::Esc, KeyCode::Esc, KeyCode::Char(':')] {
-            self.app.handle_key(KeyEvent::from(code), at_ms(5_000));
+            press_key(&mut self.app, KeyEvent::from(code));
         }
         for letter in line.chars() {
-            self.app.handle_key(KeyEvent::from(KeyCode::Char(letter)), at_ms(5_000));
+            press_key(&mut self.app, KeyEvent::from(KeyCode::Char(letter)));
         }
         let target = line.parse::<OperatorCommand>().ok().and_then(|command| target(&command));
         self.allowed.extend(target.map(|who| match who {
             Who::Id(id) => Some(id),
             Who::Nick(_) => None,
         }));
-        self.app.handle_key(KeyEvent::from(KeyCode::Enter), at_ms(5_000));
+        press_key(&mut self.app, KeyEvent::from(KeyCode::Enter));
     }
 
     /// Takes what goes out, and checks whom it is for.
@@ -210,11 +207,7 @@ impl Watched {
         for effect in self.app.take_effects() {
             if let Effect::Request(Request::Verb { ticket, command }) = effect {
                 self.tickets.push(ticket);
-                if let OperatorCommand::Unmute(Who::Id(id)) = command
-                    && let Some(at) = self.chosen_to_unmute.iter().position(|chosen| *chosen == id)
-                {
-                    self.chosen_to_unmute.remove(at);
-                } else if let Some(Who::Id(id)) = target(&command) {
+                if let Some(Who::Id(id)) = target(&command) {
                     let at = self.allowed.iter().position(|allowed| *allowed == Some(id));
                     let at = at.unwrap_or_else(|| panic!("{command} was never said yes to"));
                     self.allowed.remove(at);
@@ -246,7 +239,7 @@ proptest! {
     ) {
         let settings = Dashboard { ascii, theme, ..Dashboard::default() };
         let app = App::new(&settings, false, Access::Own).unwrap();
-        let mut watched = Watched { app, allowed: Vec::new(), chosen_to_unmute: Vec::new(), tickets: Vec::new() };
+        let mut watched = Watched { app, allowed: Vec::new(), tickets: Vec::new() };
         let (mut width, mut height) = (80, 24);
         for step in steps {
             match step {
@@ -290,5 +283,122 @@ fn the_smallest_screens_and_a_storm_of_sizes() {
         for size in 0..60 {
             draw(&mut app, size * 3, size);
         }
+    }
+}
+
+/// What a terminal sends in one read, and what happens before it.
+#[derive(Clone, Debug)]
+struct Read {
+    bytes: Vec<u8>,
+    pause_ms: u64,
+    /// The screen is drawn and taken before.
+    drawn: bool,
+}
+
+fn reads() -> impl Strategy<Value = Vec<Read>> {
+    let keys =
+        ["x", "y", "X", "B", "w", "b", "u", "P", "R", "n", "r", "q", "d", "l", "j", "m", "\r", "\x1b", "н"];
+    let sequences = [
+        "\x1b[B",
+        "\x1b[121;1u",
+        "\x1b[27;1;121~",
+        "\x1b[200~",
+        "\x1b[201~",
+        "\x1b]11;rgb:1/2/3\x07",
+        "\x1bP",
+        "\x1b[",
+        "\x1by",
+        "proxy",
+        ":kick 17\r",
+        ":stop\r",
+        "xy",
+        "\x03",
+    ];
+    let piece = prop_oneof![
+        6 => prop::sample::select(keys.to_vec()).prop_map(|key| key.as_bytes().to_vec()),
+        2 => prop::sample::select(sequences.to_vec()).prop_map(|sequence| sequence.as_bytes().to_vec()),
+        1 => prop::collection::vec(any::<u8>(), 1..6),
+    ];
+    let read = (
+        prop::collection::vec(piece, 1..4),
+        0usize..8,
+        prop::sample::select(vec![0, 30, 99, 100, 400, 3_000, 6_000]),
+        any::<bool>(),
+    );
+    let cut = |(pieces, cut, pause_ms, drawn): (Vec<Vec<u8>>, usize, u64, bool)| {
+        let bytes = pieces.concat();
+        let (first, second) = bytes.split_at(cut.min(bytes.len()));
+        [first.to_vec(), second.to_vec()]
+            .into_iter()
+            .filter(|bytes| !bytes.is_empty())
+            .map(|bytes| Read { bytes, pause_ms, drawn })
+            .collect::<Vec<_>>()
+    };
+    prop::collection::vec(read.prop_map(cut), 1..40).prop_map(|reads| reads.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_bytes_give_a_verb_that_was_not_asked_about_on_the_screen(reads in reads()) {
+        let mut app = App::new(&Dashboard::default(), false, Access::Own).unwrap();
+        app.resized(80, 24);
+        let response = answer(&app, crate::fixture::snapshot());
+        app.handle_response(response, at_ms(9_000_000));
+        let mut decoder = Decoder::default();
+        let (mut ms, mut last_ms, mut seen) = (10_000_000, 0, None);
+        for Read { bytes, pause_ms, drawn } in reads {
+            ms += pause_ms;
+            let silence = decoder.expire(at_ms(ms).moment);
+            hand_in(&mut app, silence, ms);
+            if drawn {
+                draw(&mut app, 80, 24);
+                app.frame_drawn();
+                app.frame_taken();
+            }
+            if drawn {
+                seen = Some(app.asked_about());
+            }
+            let is_alone = ms - last_ms >= 100;
+            let is_yes = ["y", "d", "l", "н", "\x1b[121;1u", "\x1b[27;1;121~"].iter().any(|yes| yes.as_bytes() == bytes);
+            let inputs = decoder.feed(&bytes, at_ms(ms).moment);
+            last_ms = ms;
+            let before = app.take_effects();
+            prop_assert!(before.iter().all(|effect| !is_verb(effect)), "{before:?} of silence");
+            hand_in(&mut app, inputs, ms);
+            for effect in app.take_effects().iter().filter(|effect| is_verb(effect)) {
+                prop_assert!(is_alone && is_yes && seen.is_some(), "{effect:?} of {bytes:?}");
+                if let Effect::Request(Request::Verb { command, .. }) = effect
+                    && let Some(Who::Id(id)) = target(command)
+                {
+                    let seen = seen.as_ref().expect("checked");
+                    prop_assert!(seen.contains(&id), "{effect:?}, but {seen:?} were seen");
+                }
+            }
+            seen = seen.filter(|seen| *seen == app.asked_about());
+        }
+    }
+}
+
+fn hand_in(app: &mut App, inputs: Vec<Input>, ms: u64) {
+    for input in inputs {
+        match input {
+            Input::Key(key, typed) => app.handle_key(key, typed, at_ms(ms)),
+            Input::Mouse(mouse) => app.handle_mouse(mouse, at_ms(ms)),
+            Input::Paste(text) => app.handle_paste(&text, at_ms(ms)),
+            Input::PasteStalled => app.paste_stalled(at_ms(ms)),
+        }
+    }
+}
+
+/// Whether it changes something for clients.
+fn is_verb(effect: &Effect) -> bool {
+    match effect {
+        Effect::Request(Request::Verb { command, .. }) => {
+            !matches!(command, OperatorCommand::Ask(_) | OperatorCommand::Say(_))
+        }
+        Effect::Quit(_) => true,
+        _ => false,
     }
 }

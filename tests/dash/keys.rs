@@ -1,12 +1,15 @@
 //! What keys and the mouse do: the selection is a connection, marks, filters, the frozen picture, the `:` line.
 
 use chatops::config::settings::Dashboard;
+use chatops::dash::input::{Decoder, Input};
 use chatops::dash::{Access, App, Effect};
 use chatops::engine::snapshot::{CloseReason, ConnId, Phase, Row, Snapshot};
 use chatops::link::{LinkError, Request, Response};
 use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
-use crate::fixture::{answer, at, id, lines, mono, now, press, row, rows, snapshot, verbs, watching_at};
+use crate::fixture::{
+    answer, at, at_ms, id, lines, mono, now, press, row, rows, snapshot, verbs, watching_at,
+};
 
 fn watching() -> App {
     watching_at(&mono(), 100, 30)
@@ -198,6 +201,20 @@ fn a_hidden_selection_is_not_hit() {
 }
 
 #[test]
+fn a_row_that_the_filter_hides_is_not_marked() {
+    let mut app = watching();
+    press(&mut app, "/outbox>100k<Enter>");
+    let mut drained = rows();
+    for row in &mut drained {
+        row.outbox_bytes = 0;
+    }
+    feed(&mut app, drained);
+    press(&mut app, "m");
+    assert!(screen(&mut app).contains("#17 is hidden by the filter"));
+    assert!(!screen(&mut app).contains("1 marked"));
+}
+
+#[test]
 fn a_frozen_picture_stands_still_while_verbs_act_on_what_is() {
     let mut app = watching();
     press(&mut app, " ");
@@ -297,12 +314,10 @@ fn a_question_never_opens_over_something_else_and_the_last_verb_counts() {
 }
 
 #[test]
-fn what_takes_nothing_from_anybody_is_done_at_once_by_key_and_by_line() {
+fn a_typed_verb_that_takes_nothing_is_done_at_once() {
     let mut app = watching();
-    press(&mut app, "p:pause<Enter>:resume<Enter>:unmute 26<Enter>");
-    assert_eq!(verbs(&mut app), ["pause", "pause", "resume", "unmute #26"]);
-    press(&mut app, "/spammer<Enter>u");
-    assert_eq!(verbs(&mut app), ["unmute #26"]);
+    press(&mut app, ":resume<Enter>:unmute 26<Enter>");
+    assert_eq!(verbs(&mut app), ["resume", "unmute #26"]);
     press(&mut app, ":mute bob for 10s<Enter>");
     assert!(screen(&mut app).contains("Mute #23 bob"), "it asks");
     assert_eq!(verbs(&mut app), Vec::<String>::new());
@@ -342,9 +357,18 @@ fn read_only_takes_the_verbs_away() {
     let mut app = App::new(&mono(), false, Access::ReadOnly).unwrap();
     app.resized(100, 30);
     feed(&mut app, rows());
-    for keys in
-        ["xy", "wwy", "Xy", "uy", "ihello<Enter>", "p", ":kick 17<Enter>y", ":stop<Enter>y", ":pause<Enter>"]
-    {
+    for keys in [
+        "xy",
+        "wwy",
+        "Xy",
+        "uy",
+        "ihello<Enter>",
+        "P",
+        "R",
+        ":kick 17<Enter>y",
+        ":stop<Enter>y",
+        ":pause<Enter>",
+    ] {
         press(&mut app, keys);
         assert!(screen(&mut app).contains("! read-only: no "), "{keys}");
         press(&mut app, "<Esc>");
@@ -400,11 +424,15 @@ fn rows_are_copied_and_exported_as_shown() {
     press(&mut app, "c/nick:bob<Enter>ej");
     press(&mut app, "ec");
     let effects = app.take_effects();
-    let [Effect::Copy(copied), Effect::SaveFile { name, contents }, Effect::SaveFile { contents: csv, .. }] =
-        effects.as_slice()
+    let [
+        Effect::Copy { what, text: copied },
+        Effect::SaveFile { name, contents },
+        Effect::SaveFile { contents: csv, .. },
+    ] = effects.as_slice()
     else {
         panic!("{effects:?}");
     };
+    assert_eq!(what, "the row of #17");
     assert!(copied.starts_with("id=17 nick=mallory peer=203.0.113.9:51822"), "{copied}");
     assert_eq!(name, "chatops-clients-120401.json");
     assert!(
@@ -451,4 +479,123 @@ fn a_paste_is_text_where_a_line_is_typed_and_never_a_key() {
     app.handle_paste("two\nlines\x1b[31m\n", now());
     press(&mut app, "<Enter>");
     assert_eq!(verbs(&mut app), ["say two lines [31m"]);
+    press(&mut app, ":");
+    app.handle_paste("say  two \r\n", now());
+    press(&mut app, "x");
+    assert!(screen(&mut app).contains(":say  two x"), "its spaces stay");
+    app.handle_paste("\u{2028}\u{e0041}\u{202e}", now());
+    let shown = screen(&mut app);
+    assert!(shown.contains("x\u{fffd}\u{fffd}\u{fffd}"), "{shown}");
+    assert!(!shown.contains(['\u{2028}', '\u{e0041}', '\u{202e}']));
+}
+
+/// Hands in what the terminal sent in one read.
+fn read(app: &mut App, decoder: &mut Decoder, bytes: &str, ms: u64) {
+    for input in decoder.feed(bytes.as_bytes(), at_ms(ms).moment) {
+        match input {
+            Input::Key(key, typed) => app.handle_key(key, typed, at_ms(ms)),
+            Input::Paste(text) => app.handle_paste(&text, at_ms(ms)),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// The terminal has drawn what is open.
+fn see(app: &mut App) {
+    app.frame_drawn();
+    app.frame_taken();
+}
+
+#[test]
+fn a_key_answers_only_alone_and_after_the_question_was_seen() {
+    let fresh = || (watching(), Decoder::default());
+    let (mut app, mut decoder) = fresh();
+    read(&mut app, &mut decoder, "x", 1_000);
+    read(&mut app, &mut decoder, "y", 2_000);
+    assert!(verbs(&mut app).is_empty(), "it was not drawn");
+    assert_eq!(app.asked_about(), [id(17)], "and it stays open");
+    app.frame_drawn();
+    read(&mut app, &mut decoder, "y", 3_000);
+    assert!(verbs(&mut app).is_empty(), "the terminal had not taken it");
+    app.frame_taken();
+    read(&mut app, &mut decoder, "y\r", 4_000);
+    read(&mut app, &mut decoder, "\r", 4_050);
+    assert!(verbs(&mut app).is_empty() && !app.asked_about().is_empty(), "in a row");
+    assert!(screen(&mut app).contains("type the answer alone"), "{}", screen(&mut app));
+    read(&mut app, &mut decoder, "y", 4_150);
+    assert_eq!(verbs(&mut app), ["kick #17"]);
+    for paste in
+        ["proxy", "proxyyy\ryy", "Xy", "By", "uy", "Py", "Ry", "qd", "ql", "\x03d", "wwy", "xyxyxy", "ec"]
+    {
+        for piece in [1, 2, 3, 99] {
+            let (mut app, mut decoder) = fresh();
+            let letters: Vec<char> = paste.chars().collect();
+            for (at, part) in letters.chunks(piece).enumerate() {
+                read(&mut app, &mut decoder, &part.iter().collect::<String>(), 1_000 + 20 * at as u64);
+                see(&mut app);
+            }
+            let effects = app.take_effects();
+            assert!(effects.is_empty(), "{paste} in pieces of {piece}: {effects:?}");
+        }
+    }
+}
+
+#[test]
+fn a_question_that_changes_has_to_be_seen_again() {
+    let (mut app, mut decoder) = (watching(), Decoder::default());
+    read(&mut app, &mut decoder, "w", 1_000);
+    see(&mut app);
+    read(&mut app, &mut decoder, "w", 2_000);
+    read(&mut app, &mut decoder, "y", 3_000);
+    assert!(verbs(&mut app).is_empty());
+    see(&mut app);
+    read(&mut app, &mut decoder, "y", 4_000);
+    assert_eq!(verbs(&mut app), ["shutdown #17 write"]);
+}
+
+#[test]
+fn alt_with_a_key_that_means_nothing_is_esc_and_the_key() {
+    let mut app = watching();
+    press(&mut app, "<Enter>");
+    press(&mut app, "<A-2>");
+    assert!(screen(&mut app).contains("[2 Traffic]"));
+    press(&mut app, "1:kick <A-x>");
+    assert_eq!(app.asked_about(), [id(17)]);
+    press(&mut app, "<A-y>");
+    assert!(app.asked_about().is_empty() && verbs(&mut app).is_empty(), "Esc closes the question first");
+    press(&mut app, ":say two words<A-b><C-k><Enter>");
+    assert_eq!(verbs(&mut app), ["say two"], "where Alt means something it stays Alt");
+}
+
+#[test]
+fn keys_are_found_by_position_on_cyrillic_and_greek_keyboards() {
+    for (keys, verb) in
+        [("чн", "kick #17"), ("χυ", "kick #17"), ("цин", "shutdown #17 both"), ("Чн", "reset #17")]
+    {
+        let mut app = watching();
+        press(&mut app, keys);
+        assert_eq!(verbs(&mut app), [verb], "{keys}");
+    }
+    let mut app = watching();
+    press(&mut app, "xт");
+    assert!(app.asked_about().is_empty());
+    press(&mut app, "q");
+    press(&mut app, "д");
+    assert!(matches!(app.take_effects().as_slice(), [Effect::Quit(_)]));
+    press(&mut app, "iчай<Enter>");
+    assert_eq!(verbs(&mut app), ["say чай"], "what is typed stays as it is");
+}
+
+#[test]
+fn ctrl_z_suspends_an_attached_dashboard_and_never_a_server() {
+    for keys in ["<C-z>", ":kick<C-z>", "x<C-z>"] {
+        let mut app = watching();
+        press(&mut app, keys);
+        assert!(app.take_effects().is_empty());
+        let told = screen(&mut app).replace('\n', " ");
+        assert!(told.contains("would stop the server") || keys.starts_with([':', 'x']), "{told}");
+        let mut attached = App::new(&mono(), false, Access::Attached).unwrap();
+        press(&mut attached, keys);
+        assert!(matches!(attached.take_effects().as_slice(), [Effect::Suspend]), "{keys}");
+    }
 }

@@ -63,7 +63,7 @@ fn the_header_says_paused_while_it_is() {
         assert!(!lines(&mut app, width, height)[0].contains("PAUSED"));
         press(&mut app, " ");
         assert!(lines(&mut app, width, height)[0].contains("PAUSED"));
-        press(&mut app, " ");
+        press(&mut app, "p");
         assert!(!lines(&mut app, width, height)[0].contains("PAUSED"));
     }
 }
@@ -235,8 +235,36 @@ fn ascii_screens_are_ascii() {
 }
 
 #[test]
-fn a_reload_takes_nothing_from_anybody_and_is_not_asked_about() {
+fn a_key_that_changes_something_for_clients_asks_and_a_typed_verb_that_takes_nothing_does_not() {
+    for (keys, named, verb) in [
+        ("R", "Reload the configuration?", "reload"),
+        ("P", "Pause accepting?", "pause"),
+        (":pause<Enter>", "Pause accepting?", "pause"),
+        ("/spammer<Enter>u", "Unmute #26", "unmute #26"),
+    ] {
+        let mut app = watching_at(&mono(), 80, 24);
+        press(&mut app, keys);
+        assert!(lines(&mut app, 80, 24).iter().any(|line| line.contains(named)), "{keys}");
+        assert!(verbs(&mut app).is_empty(), "{keys}");
+        press(&mut app, "y");
+        assert_eq!(verbs(&mut app), [verb]);
+    }
     let mut app = watching_at(&mono(), 80, 24);
-    press(&mut app, "R");
-    assert_eq!(verbs(&mut app), ["reload"]);
+    press(&mut app, ":reload<Enter>:resume<Enter>:unmute 26<Enter>");
+    assert_eq!(verbs(&mut app), ["reload", "resume", "unmute #26"]);
+}
+
+#[test]
+fn while_accepting_is_paused_every_header_says_so_and_the_key_takes_it_back() {
+    for width in [40, 60, 80, 100, 200] {
+        let mut app = App::new(&mono(), false, Access::Own).unwrap();
+        app.resized(width, 24);
+        let response = answer(&app, Snapshot { status: Status { paused: true, ..status() }, ..snapshot() });
+        app.handle_response(response, now());
+        assert!(lines(&mut app, width, 24)[0].contains("NOT ACCEPTING"), "{width}");
+        press(&mut app, "P");
+        assert!(lines(&mut app, width, 24).iter().any(|line| line.contains("Resume accepting?")));
+        press(&mut app, "y");
+        assert_eq!(verbs(&mut app), ["resume"]);
+    }
 }

@@ -43,18 +43,22 @@ fn the_detail_says_why_in_words() {
         (plain(), "nothing waits, nothing is held back"),
         (
             Row { kernel: Some(tcp(TcpInfo::default())), stuck_since: Some(seconds_ago(41)), ..plain() },
-            "window 0: not reading since 12:03:20",
+            "window 0: not reading since 12:03:20, or slowly",
         ),
         (
             Row { kernel: Some(tcp(TcpInfo { retransmits: 4, unacked: 1, ..open_window })), ..plain() },
             "unplugged: 4 retransmits, 1 segment unacknowledged",
         ),
         (
-            Row { kernel: Some(tcp(open_window)), stuck_since: Some(seconds_ago(5)), ..plain() },
-            "takes nothing since 12:03:56",
+            Row { kernel: Some(tcp(open_window)), stuck_since: Some(seconds_ago(11)), ..plain() },
+            "takes nothing since 12:03:50",
         ),
         (
-            Row { kernel: Some(tcp(open_window)), stuck_since: Some(seconds_ago(1)), ..plain() },
+            Row { kernel: Some(tcp(TcpInfo::default())), stuck_since: Some(seconds_ago(9)), ..plain() },
+            "64.0K under way, its window is full at the moment",
+        ),
+        (
+            Row { kernel: Some(tcp(open_window)), stuck_since: Some(seconds_ago(9)), ..plain() },
             "64.0K under way",
         ),
         (Row { flow_since: Some(seconds_ago(6)), ..plain() }, "flow: over its rate, not read since 12:03:55"),
@@ -105,6 +109,20 @@ fn the_detail_says_why_in_words() {
 }
 
 #[test]
+fn a_window_of_0_is_a_peer_that_does_not_read_after_a_minute() {
+    let said = |seconds| {
+        detail(&Row {
+            kernel: Some(tcp(TcpInfo::default())),
+            stuck_since: Some(seconds_ago(seconds)),
+            ..plain()
+        })
+    };
+    assert!(said(59).contains("window 0: not reading since 12:03:02, or slowly"), "{}", said(59));
+    let sure = said(61);
+    assert!(sure.contains("window 0: not reading since 12:03:00") && !sure.contains("slowly"), "{sure}");
+}
+
+#[test]
 fn an_outbox_that_grows_has_a_forecast() {
     let mut app = App::new(&mono(), false, Access::Own).unwrap();
     app.resized(100, 30);
@@ -137,7 +155,7 @@ fn an_outbox_near_its_limit_has_no_forecast_but_says_what_is_lost() {
 
 #[test]
 fn a_stall_keeps_its_time_in_every_picture() {
-    let since = seconds_ago(43);
+    let since = seconds_ago(53);
     let mut app = App::new(&mono(), false, Access::Own).unwrap();
     app.resized(100, 30);
     for step in 0..40 {
@@ -148,7 +166,7 @@ fn a_stall_keeps_its_time_in_every_picture() {
         let response = answer(&app, Snapshot { taken, rows, ..snapshot() });
         app.handle_response(response, taken);
         let screen = lines(&mut app, 100, 30).join("\n");
-        assert!(screen.contains("takes nothing since 12:03:18"), "{screen}");
+        assert!(screen.contains("takes nothing since 12:03:08"), "{screen}");
     }
 }
 
@@ -227,4 +245,65 @@ fn what_a_gone_connection_had_waiting_waits_no_more() {
     let lines = lines(&mut app, 100, 30);
     assert!(lines.iter().any(|line| line.contains("fullest -  Send-Q 0")), "{lines:#?}");
     assert!(lines.iter().all(|line| !line.contains('█') || !line.contains("dave")), "{lines:#?}");
+}
+
+#[test]
+fn a_receive_queue_that_is_not_known_is_neither_much_nor_nothing() {
+    let mut rows = remarkable();
+    for row in &mut rows {
+        if [5, 8, 17].contains(&row.id.get()) {
+            row.kernel = None;
+        }
+    }
+    let mut app = App::new(&mono(), false, Access::Own).unwrap();
+    app.resized(100, 40);
+    let response = answer(&app, Snapshot { rows, ..snapshot() });
+    app.handle_response(response, now());
+    let ids = |app: &App| app.query().visible.into_iter().map(ConnId::get).collect::<Vec<_>>();
+    for (filter, passing) in
+        [("recvq>10k", vec![26]), ("recvq<10k", vec![12, 23, 31, 38]), ("-recvq>10k", vec![12, 23, 31, 38])]
+    {
+        press(&mut app, &format!("/<C-u>{filter}<Enter>"));
+        let mut shown = ids(&app);
+        shown.sort_unstable();
+        assert_eq!(shown, passing, "{filter}");
+        let screen = lines(&mut app, 100, 40).join("\n");
+        assert!(screen.contains("3 not known"), "{screen}");
+    }
+    press(&mut app, "/<C-u>bob recvq>1<Enter>");
+    assert!(!lines(&mut app, 100, 40).join("\n").contains("not known"), "what is not known cannot matter");
+    press(&mut app, "/<C-u><Enter>");
+    while !lines(&mut app, 100, 40).join("\n").contains("sort RECV-Q") {
+        press(&mut app, "s");
+    }
+    for _ in 0..2 {
+        press(&mut app, "g");
+        let mut last = ids(&app).split_off(4);
+        last.sort_unstable();
+        assert_eq!(last, [5, 8, 12, 17], "with one that is gone");
+        press(&mut app, "S");
+    }
+}
+
+#[test]
+fn seconds_of_which_nothing_is_known_are_gaps_and_lateness_has_a_chart() {
+    let mut app = App::new(&mono(), false, Access::Own).unwrap();
+    app.resized(100, 40);
+    for second in (0..40).chain(47..60) {
+        let taken = at(UPTIME_S - 60 + second);
+        let mut snapshot = Snapshot { taken, ..snapshot() };
+        snapshot.status.bytes_in = second * 1_000;
+        snapshot.status.turns.late_us = if second == 47 { 7_500_000 } else { 90 };
+        let response = answer(&app, snapshot);
+        app.handle_response(response, taken);
+    }
+    press(&mut app, "2");
+    let screen = lines(&mut app, 100, 40);
+    let gaps: Vec<&String> = screen.iter().filter(|line| line.contains("╎╎╎╎╎╎╎")).collect();
+    assert!(!gaps.is_empty(), "{screen:#?}");
+    assert!(gaps.iter().all(|line| !line.contains("╎╎╎╎╎╎╎╎")), "{gaps:#?}");
+    assert!(
+        screen.iter().any(|line| line.contains("late, most") && line.contains("peak 7.5 s")),
+        "{screen:#?}"
+    );
 }

@@ -165,6 +165,20 @@ impl Delivery for Ears {
         self.hear(member, line);
     }
 
+    fn tell_all(&mut self, members: &[Slot], line: &Line<'_>) {
+        for member in members {
+            self.hear(*member, line);
+        }
+    }
+
+    fn is_reachable(&self, _: Slot) -> bool {
+        true
+    }
+
+    fn takes_more(&self, _: Slot) -> bool {
+        true
+    }
+
     fn tell_room(&mut self, room: RoomId, except: &[Slot], line: &Line<'_>) {
         let members = self.members.get(&room).cloned().unwrap_or_default();
         for member in members.into_iter().filter(|member| !except.contains(member)) {

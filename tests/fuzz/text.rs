@@ -1,14 +1,14 @@
 //! Scrubbed text: what it never contains is written here a second time, from the contract with those who read it and
 //! not from the code.
 
-use chatops::wire::text::{GRAPHEME_BYTES_MAX, GRAPHEME_MARKS_MAX, GROWTH_MAX, scrub};
+use chatops::wire::text::{EMOJI_BYTES_MAX, GRAPHEME_BYTES_MAX, GRAPHEME_MARKS_MAX, GROWTH_MAX, scrub};
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::recipe::Recipe;
 
 /// Letters of several scripts, marks, joiners, selectors, emoji, what reverses or hides, and broken UTF-8.
-const PIECES: [&str; 44] = [
+const PIECES: [&str; 48] = [
     "a",
     "1",
     "#",
@@ -51,6 +51,10 @@ const PIECES: [&str; 44] = [
     "\u{FFFD}",
     "\u{FF9E}",
     "\u{E0041}",
+    "🏴\u{E0067}\u{E0062}\u{E0065}\u{E006E}\u{E0067}\u{E007F}",
+    "\u{E0067}",
+    "葛",
+    "\u{E0100}",
     "\u{FEFF}",
     "\u{E000}",
 ];
@@ -75,8 +79,7 @@ fn is_forbidden(c: char) -> bool {
         matches!(c, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
     let is_separator = matches!(c, '\u{2028}' | '\u{2029}');
     let has_no_width = matches!(c, '\u{200B}' | '\u{2060}'..='\u{2064}' | '\u{FEFF}' | '\u{180E}' | '\u{AD}');
-    let is_tag = matches!(c, '\u{E0000}'..='\u{E0FFF}');
-    is_control || is_bidi || is_separator || has_no_width || is_tag
+    is_control || is_bidi || is_separator || has_no_width
 }
 
 fn check_characters(text: &str) {
@@ -87,11 +90,18 @@ fn check_characters(text: &str) {
         let next = rest.clone().next();
         match c {
             '\u{200C}' | '\u{200D}' => {
-                assert!(before.is_some_and(|c: char| !c.is_ascii() && c != '\u{FFFD}'), "{text:?}");
+                let may_precede =
+                    |c: char| !matches!(c, '\u{200C}' | '\u{200D}' | '\u{FFFD}') && !c.is_whitespace();
+                assert!(before.is_some_and(may_precede), "{text:?}");
             }
             '\u{FE0E}' | '\u{FE0F}' => {
                 let is_keycap = next == Some('\u{20E3}');
                 assert!(before.is_some_and(|c| !c.is_ascii() || is_keycap), "{text:?}");
+            }
+            '\u{E0100}'..='\u{E01EF}' => assert_eq!(before, Some('葛'), "{text:?}"),
+            '\u{E0000}'..='\u{E0FFF}' => {
+                let is_part = |c| matches!(c, '🏴' | '\u{E0030}'..='\u{E007A}');
+                assert!(before.is_some_and(is_part) && c != '\u{E0041}', "{text:?}");
             }
             _ => {}
         }
@@ -101,7 +111,9 @@ fn check_characters(text: &str) {
 
 fn check_graphemes(text: &str) {
     for grapheme in text.graphemes(true) {
-        assert!(grapheme.len() <= GRAPHEME_BYTES_MAX, "{grapheme:?}");
+        let is_emoji = grapheme.starts_with(['👩', '❤', '🏽', '☠', '©', '🏴']);
+        let most = if is_emoji { EMOJI_BYTES_MAX } else { GRAPHEME_BYTES_MAX };
+        assert!(grapheme.len() <= most, "{grapheme:?}");
         let mut marks = 0;
         for c in grapheme.chars() {
             match c {

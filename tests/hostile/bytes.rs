@@ -94,6 +94,8 @@ fn nul_and_0xff_everywhere_are_no_trouble() {
     let mut scene = Scene::start(&[NO_FLOOD_LIMIT]);
     let mut rude = Client::connect(&scene.server);
     rude.greeting();
+    // A first message with a NUL in it is no person's.
+    rude.send("hello");
     for byte in [0, IAC] {
         // A whole mebibyte; on both sides of every byte of text, of commands, names and line ends; and on half of them.
         rude.send_some(&vec![byte; MIB], DEADLINE);

@@ -122,3 +122,34 @@ fn hundreds_that_say_half_a_line_and_stay_cost_nothing() {
     drop(crowd);
     scene.expect_unharmed();
 }
+
+/// Memory that connections which have gone may keep: events of two kinds have 1 MiB each, the closed list 4 MiB.
+const KEPT_BY_THE_GONE: u64 = 6 * 1024 * 1024;
+/// What an allocator keeps of the messages that were read meanwhile.
+const ALLOCATOR_SLACK: u64 = 10 * 1024 * 1024;
+
+#[test]
+fn connections_that_quit_with_long_texts_leave_little() {
+    let options = [
+        NO_FLOOD_LIMIT,
+        "limits.line_bytes=\"64 KiB\"",
+        "limits.outbox_bytes=\"1 MiB\"",
+        "rooms.lobby=\"hall\"",
+    ];
+    let server = Server::start(&options);
+    let quit = format!("/quit {}\n", "\u{1}".repeat(60 * 1024));
+    let attack = |times: usize| {
+        for _ in 0..times {
+            let mut stream = connect(&server);
+            stream.write_all(quit.as_bytes()).unwrap();
+            // Read to the end, so that the next one begins when this one has gone.
+            std::io::copy(&mut stream, &mut std::io::sink()).unwrap();
+        }
+    };
+    attack(10);
+    let before = process::rss(server.pid());
+    // Each text has 180 KiB when it is shown, and would be kept four times.
+    attack(120);
+    let grown = process::rss(server.pid()).saturating_sub(before);
+    assert!(grown < KEPT_BY_THE_GONE + ALLOCATOR_SLACK, "grown by {grown} bytes");
+}

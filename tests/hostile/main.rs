@@ -7,10 +7,13 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod addresses;
 mod bytes;
 mod descriptors;
 mod endings;
 mod injected;
 mod noise;
 mod readers;
+mod records;
 mod scene;
+mod work;

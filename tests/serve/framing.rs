@@ -139,8 +139,17 @@ fn nul_and_0xff_are_no_end_and_no_trouble() {
 fn other_protocols_get_one_line_and_the_end() {
     let server = Server::start(&[]);
     let mut alice = Client::named(&server, "alice");
-    let openings: [&[u8]; 4] = [
+    let long = format!("GET /?q={} HTTP/1.1\r\nCookie: secret\r\n\r\n", "a".repeat(5_000));
+    let openings: [&[u8]; 12] = [
         b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        long.as_bytes(),
+        b"\r\nGET / HTTP/1.1 \r\nCookie: secret\r\n\r\n",
+        b"PROXY TCP4 192.0.2.7 192.0.2.8 56324 443\r\nhello\r\n",
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x07\xc0\0\x02\x08\xdc\x04\x01\xbbhello\r\n",
+        b"\x05\x01\0",
+        b"\0\x1e\0\x06\x01\0\0\x01",
+        b"CAP LS 302\r\nNICK bob\r\nUSER bob 0 * :Bob\r\n",
+        b"EHLO example.org\r\n",
         b"POST /hook HTTP/1.0\r\n\r\n",
         b"SSH-2.0-OpenSSH_9.2\r\n",
         b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03",
@@ -148,11 +157,15 @@ fn other_protocols_get_one_line_and_the_end() {
     for opening in openings {
         let mut stranger = Client::connect(&server);
         stranger.greeting();
-        alice.skip_to("its arrival", |line| line.starts_with("HH:MM #lobby --> guest-"));
         stranger.send_raw(opening);
         let (lines, _) = stranger.lines_to_end(crate::common::DEADLINE);
         assert_eq!(lines.len(), 1, "{}: {lines:?}", opening.escape_ascii());
-        alice.expect_line("its end and no word of it", |line| line.starts_with("HH:MM #lobby <-- guest-"));
+        // It is announced, and its end, only where its bytes came 2 s late.
+        for line in alice.lines_until_now() {
+            let is_presence =
+                ["-->", "<--"].iter().any(|sign| line.starts_with(&format!("HH:MM #lobby {sign} guest-")));
+            assert!(is_presence, "{}: {line}", opening.escape_ascii());
+        }
     }
 }
 
@@ -166,7 +179,44 @@ fn a_person_may_sound_like_a_protocol() {
     }
     let mut carol = Client::connect(&server);
     carol.greeting();
-    bob.expect_line("carol's arrival", |line| line.contains("--> guest-"));
     carol.send("GET well soon");
+    bob.expect_line("carol's arrival", |line| line.contains("--> guest-"));
     bob.expect_line("her first line", |line| line.ends_with("> GET well soon"));
+}
+
+#[test]
+fn a_typed_line_is_corrected_on_tcp_and_shown_elsewhere() {
+    let server = Server::start(&[NO_FLOOD_LIMIT]);
+    let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
+    for typed in
+        [&b"my secret\xff\xf8hello\n"[..], b"helo\x08lo\r\n", b"hellp\xff\xf7o\n", b"xyz\x15hello\x7fo\r\0"]
+    {
+        alice.send_raw(typed);
+        bob.expect("HH:MM #lobby <alice> hello");
+    }
+    alice.send_raw("xe\u{301}👨🏽\u{200D}👩🏿\u{7F}\u{7F}y\n".as_bytes());
+    bob.expect("HH:MM #lobby <alice> xy");
+}
+
+#[test]
+fn words_of_real_languages_come_through() {
+    let server = Server::start(&[NO_FLOOD_LIMIT]);
+    let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
+    for line in include_str!("../field/words.txt").lines().filter(|line| !line.starts_with('#')) {
+        let (_, word) = line.split_once('\t').expect("a language and a word");
+        alice.send(word);
+        bob.expect(&format!("HH:MM #lobby <alice> {word}"));
+    }
+}
+
+#[test]
+fn a_byte_order_mark_before_the_first_line_is_dropped() {
+    let server = Server::start(&[NO_FLOOD_LIMIT]);
+    let mut alice = Client::named(&server, "alice");
+    let mut stranger = Client::connect(&server);
+    stranger.greeting();
+    stranger.send("\u{FEFF}/nick bob");
+    stranger.expect("-- you are now bob");
+    stranger.send("hello");
+    alice.skip_to("bob's line", |line| line == "HH:MM #lobby <bob> hello");
 }

@@ -125,9 +125,8 @@ fn who_stays_after_fin_is_probed_sooner() {
 fn half_closed_clients_cost_no_processor_time() {
     let server = Server::start(&["half_close.policy=listen"]);
     let mut listeners: Vec<Client> = (0..20)
-        .map(|_| {
-            let mut client = Client::connect(&server);
-            client.greeting();
+        .map(|number| {
+            let mut client = Client::named(&server, &format!("listener-{number}"));
             client.shutdown_write();
             client
         })

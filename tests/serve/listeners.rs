@@ -32,12 +32,11 @@ fn people_of_all_listeners_meet() {
     let home = Home::new();
     let unix = format!("unix:{}", home.path().join("chat.sock").display());
     let server = Server::listening_on(&["127.0.0.1:0", &unix], &[]);
-    let mut alice = Client::connect_to(&server.endpoints[0]);
-    alice.greeting();
+    let mut alice = Client::named(&server, "alice");
     let mut bob = Client::connect_to(&server.endpoints[1]);
     bob.greeting();
-    alice.expect("HH:MM #lobby --> guest-2");
     bob.send("over the file system");
+    alice.expect("HH:MM #lobby --> guest-2");
     alice.expect("HH:MM #lobby <guest-2> over the file system");
     bob.send_raw(b"and out");
     bob.shutdown_write();

@@ -93,7 +93,7 @@ fn a_second_signal_ends_it_at_once() {
     server.assert_alive();
     let start = now();
     server.signal(Signal::TERM);
-    server.exit(DEADLINE);
+    assert_eq!(server.exit(DEADLINE).code(), Some(1), "that was no clean end");
     assert!(start.elapsed() < AT_ONCE, "took {:?}", start.elapsed());
 }
 

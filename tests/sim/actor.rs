@@ -40,6 +40,8 @@ pub(crate) struct Actor {
     pub(crate) ignored: BTreeSet<usize>,
     pub(crate) may_speak_telnet: bool,
     pub(crate) has_spoken_telnet: bool,
+    /// It has typed something that is not blank.
+    has_entered: bool,
     /// It has asked to stay after the end of its input.
     pub(crate) asked_to_listen: bool,
     pub(crate) has_finished: bool,
@@ -63,6 +65,7 @@ impl Actor {
             ignored: BTreeSet::new(),
             may_speak_telnet,
             has_spoken_telnet: false,
+            has_entered: false,
             asked_to_listen: false,
             has_finished: false,
             is_tainted: false,
@@ -147,9 +150,13 @@ impl Actor {
     }
 
     fn enter(&mut self, random: &mut Random, line: &str) {
+        let is_first = !self.has_entered;
+        self.has_entered |= !line.is_empty();
         let mut line = line.as_bytes().to_vec();
         if random.percent(3) {
-            line.extend(random.pick(&GARBAGE));
+            let garbage = random.pick(&GARBAGE);
+            // A first message with a NUL in it is no person's.
+            line.extend(if is_first && garbage == [0] { &b"?"[..] } else { garbage });
         }
         if self.may_speak_telnet && random.percent(3) {
             self.has_spoken_telnet = true;

@@ -6,6 +6,10 @@
 //! acts left out and nothing else, but for whole lines in whose very place a marker counts them, and for the goings of
 //! those who went together with it.
 //!
+//! The witness does not read of a newcomer in the lobby at once. Such a client is in the lobby from its greeting on: its
+//! stream begins somewhere before the first act of its own that the witness reads. Until its arrival is announced its own
+//! answers say when it is out of the lobby, and it may go without a line.
+//!
 //! Where the witness missed something itself, or there is none, it is still checked that nothing comes twice, out
 //! of order, from a room one is not in, or from oneself.
 
@@ -14,6 +18,9 @@ use std::ops::Range;
 
 use crate::actor::Actor;
 use crate::transcript::{Act, Heard, Told, Transcript, owner_of_chosen};
+
+/// Where everybody is from the first.
+const LOBBY: &str = "#lobby";
 
 /// What nobody may break, whatever else is known.
 pub(crate) fn check_alone(actor: &Actor, transcript: &Transcript) {
@@ -89,13 +96,16 @@ pub(crate) fn check_heard(actor: &Actor, transcript: &Transcript, order: &[Heard
 /// The stream is the witness's order, cut out for this client.
 pub(crate) fn check_against(actor: &Actor, transcript: &Transcript, order: &[Heard]) {
     let due = due_to(actor, order);
-    let heard = transcript.lines.iter().filter(|line| !matches!(line, Heard::Own(_)));
+    let mut rooms = BTreeSet::from([LOBBY.to_owned()]);
     let mut places = Places::at_the_start(&due, actor.letters);
-    for line in heard {
+    for line in &transcript.lines {
         let next = match line {
             Heard::Skipped(count) => (0..*count).fold(places.clone(), |places, _| places.skip(&due)),
             Heard::Told(Told { line, .. }) | Heard::Operator(line) => places.read(&due, line),
-            Heard::Own(_) => continue,
+            Heard::Own(text) => {
+                note_rooms(text, &mut rooms);
+                places.clone().with_lobby(&due, rooms.contains(LOBBY))
+            }
         };
         assert!(!next.is_empty(), "{}", mismatch(actor, transcript, &due, line, &places));
         places = next;
@@ -106,110 +116,168 @@ pub(crate) fn check_against(actor: &Actor, transcript: &Transcript, order: &[Hea
     }
 }
 
-fn mismatch(actor: &Actor, transcript: &Transcript, due: &[Due], at: &Heard, places: &Places) -> String {
-    let from = places.0.first().map_or(0, |(place, _)| *place);
-    let next: Vec<_> = due[from.min(due.len())..].iter().take(12).map(|due| &due.line).collect();
+fn mismatch(actor: &Actor, transcript: &Transcript, due: &Dues, at: &Heard, places: &Places) -> String {
+    let from = places.at.first().map_or(0, |(place, _)| *place);
+    let next: Vec<_> = due.lines[from.min(due.lines.len())..].iter().take(12).map(|due| &due.line).collect();
     format!(
         "{} (complete: {}) reads\n  {at:?}\nwhere one of these places was due: {:?}\n{next:#?}\nof\n{:#?}",
-        actor.client.0, transcript.is_complete, places.0, transcript.lines
+        actor.client.0, transcript.is_complete, places.at, transcript.lines
     )
+}
+
+/// What a client should get, in this order.
+#[derive(Debug, Default)]
+struct Dues {
+    lines: Vec<Due>,
+    /// The last line that may be its first one.
+    latest_start: usize,
+    /// From here on it may have gone without a line.
+    earliest_end: usize,
 }
 
 /// A line that a client should get.
 #[derive(Debug)]
 struct Due {
     line: String,
+    /// What it may be instead: the client has ignored at some time the one who goes.
+    without_words: Option<String>,
     /// It may as well be absent: the client has turned such lines off or ignored the speaker at some time, or may have
     /// left before, or at the same time.
     is_optional: bool,
+    /// It comes before the client's arrival is announced: the client gets it if it is in the lobby.
+    is_unannounced: bool,
 }
 
-fn due_to(actor: &Actor, order: &[Heard]) -> Vec<Due> {
+fn due_to(actor: &Actor, order: &[Heard]) -> Dues {
     let me = Some(actor.client.0);
     let goes_with = going_with(order, actor.client.0);
     let mut rooms: BTreeSet<&str> = BTreeSet::new();
-    let mut was_here = false;
-    let mut due = Vec::new();
+    let (mut is_unannounced, mut was_here, mut has_gone) = (true, false, false);
+    let mut due = Dues::default();
     for (at, line) in order.iter().enumerate() {
         match line {
             Heard::Told(told) if told.by == me => {
                 match told.act {
-                    Act::Came => rooms.insert(&told.room),
-                    Act::Went => rooms.remove(told.room.as_str()),
-                    Act::Counted | Act::Renamed | Act::SetTopic | Act::Spoke => false,
-                };
-                was_here = true;
+                    Act::Came => assert!(rooms.insert(&told.room), "comes twice: {}", told.line),
+                    Act::Went => assert!(rooms.remove(told.room.as_str()), "unheard of: {}", told.line),
+                    Act::Counted | Act::Renamed | Act::SetTopic | Act::Spoke => {
+                        assert!(rooms.contains(told.room.as_str()), "unheard of: {}", told.line);
+                    }
+                }
+                has_gone |= is_going(told);
+                is_unannounced &= !has_gone && told.room != LOBBY;
+                if !std::mem::replace(&mut was_here, true) {
+                    due.latest_start = due.lines.len();
+                }
+                due.earliest_end = due.lines.len();
             }
-            Heard::Told(told) if rooms.contains(told.room.as_str()) => {
+            Heard::Told(told) => {
+                let is_unannounced = is_unannounced && told.room == LOBBY;
                 let is_mixed = actor.is_presence_mixed && told.act.is_presence();
-                let is_ignored =
-                    told.act == Act::Spoke && told.by.is_some_and(|by| actor.ignored.contains(&by));
-                let is_optional = is_mixed || is_ignored || goes_with.contains(&at);
-                due.push(Due { line: told.line.clone(), is_optional });
+                let is_ignored = told.by.is_some_and(|by| actor.ignored.contains(&by));
+                let may_be_hidden = is_ignored && !matches!(told.act, Act::Came | Act::Went);
+                let is_optional = is_mixed || may_be_hidden || goes_with.contains(&at);
+                if is_unannounced || rooms.contains(told.room.as_str()) {
+                    let without_words = is_ignored.then(|| without_last_words(told));
+                    let line = told.line.clone();
+                    due.lines.push(Due { line, without_words, is_optional, is_unannounced });
+                }
             }
-            Heard::Operator(line) if was_here => {
-                due.push(Due { line: line.clone(), is_optional: rooms.is_empty() });
+            Heard::Operator(line) => {
+                let is_optional = rooms.is_empty() && !is_unannounced;
+                let line = line.clone();
+                due.lines.push(Due { line, without_words: None, is_optional, is_unannounced: false });
             }
-            Heard::Own(_) | Heard::Told(_) | Heard::Operator(_) | Heard::Skipped(_) => {}
+            Heard::Own(_) | Heard::Skipped(_) => {}
         }
     }
+    if !was_here {
+        due.latest_start = due.lines.len();
+    }
+    if !rooms.is_empty() {
+        due.earliest_end = due.lines.len();
+    }
     due
+}
+
+/// Whether somebody goes for good.
+fn is_going(told: &Told) -> bool {
+    told.act == Act::Went && !told.line.ends_with("(left)")
+}
+
+/// A going as those read it who ignore the one who goes: `(quit)` for `(quit: for good)`.
+fn without_last_words(told: &Told) -> String {
+    match told.line.split_once(": ") {
+        Some((before, _)) if told.act == Act::Went => format!("{before})"),
+        _ => told.line.clone(),
+    }
 }
 
 /// The goings, one right after the other, among which is the one of `client`: those who go together are not told of
 /// each other.
 fn going_with(order: &[Heard], client: usize) -> Range<usize> {
-    let has_gone = |told: &Told| told.act == Act::Went && !told.line.ends_with("(left)");
-    let goes = |line: &Heard| matches!(line, Heard::Told(told) if has_gone(told));
+    let goes = |line: &Heard| matches!(line, Heard::Told(told) if is_going(told));
     let is_own =
-        |line: &Heard| matches!(line, Heard::Told(told) if has_gone(told) && told.by == Some(client));
+        |line: &Heard| matches!(line, Heard::Told(told) if is_going(told) && told.by == Some(client));
     let Some(own) = order.iter().position(is_own) else { return 0..0 };
     let before = order[..own].iter().rev().take_while(|line| goes(line)).count();
     let after = order[own..].iter().take_while(|line| goes(line)).count();
     own - before..own + after
 }
 
-/// Where in what is due a stream may be, with how many lines to the client alone skipped until there: of those
-/// the witness knows nothing.
+/// Where in what is due a stream may be.
 #[derive(Clone, Debug)]
-struct Places(BTreeSet<(usize, usize)>, usize);
+struct Places {
+    /// Each with how many lines to the client alone were skipped until there: of those the witness knows nothing.
+    at: BTreeSet<(usize, usize)>,
+    letters: usize,
+    is_in_lobby: bool,
+}
 
 impl Places {
-    fn at_the_start(due: &[Due], letters: usize) -> Self {
-        Self(BTreeSet::from([(0, 0)]), letters).over_optional(due)
+    fn at_the_start(due: &Dues, letters: usize) -> Self {
+        let at = (0..=due.latest_start).map(|place| (place, 0)).collect();
+        Self { at, letters, is_in_lobby: true }.over_optional(due)
     }
 
     fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.at.is_empty()
     }
 
-    fn read(&self, due: &[Due], line: &str) -> Self {
-        let is_next = |place: usize| due.get(place).is_some_and(|due| due.line == line);
+    fn with_lobby(mut self, due: &Dues, is_in_lobby: bool) -> Self {
+        self.is_in_lobby = is_in_lobby;
+        self.over_optional(due)
+    }
+
+    fn read(&self, due: &Dues, line: &str) -> Self {
+        let is_line = |due: &Due| due.line == line || due.without_words.as_deref() == Some(line);
+        let is_next = |place: usize| due.lines.get(place).is_some_and(is_line);
         let after =
-            self.0.iter().filter(|(place, _)| is_next(*place)).map(|(place, letters)| (place + 1, *letters));
-        Self(after.collect(), self.1).over_optional(due)
+            self.at.iter().filter(|(place, _)| is_next(*place)).map(|(place, letters)| (place + 1, *letters));
+        Self { at: after.collect(), ..*self }.over_optional(due)
     }
 
-    fn skip(&self, due: &[Due]) -> Self {
-        let lines = self.0.iter().filter(|(place, _)| *place < due.len());
+    fn skip(&self, due: &Dues) -> Self {
+        let lines = self.at.iter().filter(|(place, _)| *place < due.lines.len());
         let lines = lines.map(|(place, letters)| (place + 1, *letters));
-        let letters = self.0.iter().filter(|(_, letters)| *letters < self.1);
+        let letters = self.at.iter().filter(|(_, letters)| *letters < self.letters);
         let letters = letters.map(|(place, letters)| (*place, letters + 1));
-        Self(lines.chain(letters).collect(), self.1).over_optional(due)
+        Self { at: lines.chain(letters).collect(), ..*self }.over_optional(due)
     }
 
-    fn over_optional(mut self, due: &[Due]) -> Self {
-        let mut new: Vec<_> = self.0.iter().copied().collect();
+    fn over_optional(mut self, due: &Dues) -> Self {
+        let may_be_absent = |due: &Due| due.is_optional || due.is_unannounced && !self.is_in_lobby;
+        let mut new: Vec<_> = self.at.iter().copied().collect();
         while let Some((place, letters)) = new.pop() {
-            if due.get(place).is_some_and(|due| due.is_optional) && self.0.insert((place + 1, letters)) {
+            if due.lines.get(place).is_some_and(may_be_absent) && self.at.insert((place + 1, letters)) {
                 new.push((place + 1, letters));
             }
         }
         self
     }
 
-    fn reach_the_end(&self, due: &[Due]) -> bool {
-        self.0.iter().any(|(place, _)| *place == due.len())
+    fn reach_the_end(&self, due: &Dues) -> bool {
+        self.at.iter().any(|(place, _)| *place >= due.earliest_end)
     }
 }
 
@@ -217,7 +285,7 @@ impl Places {
 fn note_rooms(answer: &str, rooms: &mut BTreeSet<String>) {
     let room = |rest: &str| format!("#{}", rest.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap());
     if answer.contains(": you are guest-") {
-        rooms.insert("#lobby".to_owned());
+        rooms.insert(LOBBY.to_owned());
     } else if let Some(rest) = answer.strip_prefix("-- you are in #") {
         rooms.insert(room(rest));
     } else if let Some(rest) = answer.strip_prefix("-- you left #") {

@@ -22,6 +22,10 @@ use crate::transcript::Heard;
 const OPEN_ROOMS: [&str; 4] = ["#lobby", "#a", "#b", "#c"];
 /// Clients at most, the witness included.
 const CLIENTS_MAX: usize = 9;
+/// Raids at most; each is one client more.
+const RAIDS_MAX: usize = 8;
+/// Questions in one raid, the dear ones among them.
+const QUESTIONS: [&str; 6] = ["/who", "/rooms", "/help", "/who #lobby", "/set", "/whois guest-1"];
 /// Operators on the control socket at most.
 const OPERATORS_MAX: usize = 3;
 /// The longest answer in these schedules: `/help`.
@@ -51,6 +55,8 @@ enum Step {
     /// Something is ordered about somebody.
     Operator,
     Pass,
+    /// Somebody connects, asks dear questions, and is gone, with the answers unread or never taken.
+    Raid,
     Read,
     Reset,
     Say,
@@ -61,7 +67,7 @@ enum Step {
 }
 
 /// How often each happens.
-const STEPS: [(usize, Step); 18] = [
+const STEPS: [(usize, Step); 19] = [
     (6, Step::Ask),
     (3, Step::Burst),
     (1, Step::Close),
@@ -74,6 +80,7 @@ const STEPS: [(usize, Step); 18] = [
     (1, Step::Letter),
     (3, Step::Operator),
     (9, Step::Pass),
+    (2, Step::Raid),
     (8, Step::Read),
     (1, Step::Reset),
     (1, Step::Say),
@@ -88,6 +95,7 @@ pub(crate) struct Schedule {
     world: World,
     actors: Vec<Actor>,
     operators: Vec<Operator>,
+    raids: usize,
     /// Client 0 watches, and nothing is done to it.
     has_witness: bool,
     is_exhausted: bool,
@@ -133,6 +141,7 @@ impl Schedule {
             world,
             actors: Vec::new(),
             operators: Vec::new(),
+            raids: 0,
             has_witness,
             is_exhausted: false,
             wall_jumps: true,
@@ -284,6 +293,7 @@ impl Schedule {
             Step::Letter => self.write_letter(),
             Step::Operator => self.operate(),
             Step::Pass => self.pass(),
+            Step::Raid => self.raid(),
             Step::Say => {
                 self.note("operator: say".to_owned());
                 self.world.operator("say a word to all").unwrap();
@@ -331,7 +341,7 @@ impl Schedule {
     }
 
     fn connect(&mut self) {
-        if self.actors.len() == CLIENTS_MAX {
+        if self.actors.len() == CLIENTS_MAX + self.raids {
             return;
         }
         let is_tcp = self.random.percent(80);
@@ -345,6 +355,34 @@ impl Schedule {
         self.note(format!("{} connects: {framing:?}", client.0));
         self.actors.push(Actor::new(client, framing, is_tcp && framing == Framing::Lines));
         self.equip(client);
+    }
+
+    fn raid(&mut self) {
+        if self.raids == RAIDS_MAX {
+            return;
+        }
+        self.raids += 1;
+        let client = self.world.arrive_on(0, "192.0.2.66:1");
+        let count = self.random.within(1, 40);
+        let questions: Vec<&str> = (0..count).flat_map(|_| [self.random.pick(&QUESTIONS), "\n"]).collect();
+        let mut raider = Actor::new(client, Framing::Lines, false);
+        raider.is_tainted = true;
+        let end = self.random.pick(&[Step::Close, Step::Reset, Step::Finish, Step::Window]);
+        raider.has_finished = !matches!(end, Step::Window);
+        self.actors.push(raider);
+        self.equip(client);
+        self.world.sends(client, questions.concat().as_bytes());
+        self.note(format!("{} asks {count} questions: {end:?}", client.0));
+        if self.random.percent(50) {
+            self.turn();
+        }
+        let peer = self.world.peer(client);
+        match end {
+            Step::Close => peer.closes(),
+            Step::Reset => peer.resets(),
+            Step::Finish => peer.fin = true,
+            _ => peer.window = Window::Closed,
+        }
     }
 
     fn enter(&mut self) {

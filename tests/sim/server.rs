@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use chatops::config::settings::{self, ByteSize, Config, HalfClosePolicy, Listen, Listeners, OnFull};
+use chatops::config::settings::{
+    self, ByteSize, Config, HalfClosePolicy, Listen, Listeners, OnFull, PerAddress,
+};
 
 use crate::actor::{LINE_BYTES, RECORD_BYTES};
 use crate::framing::Framing;
@@ -29,6 +31,8 @@ pub(crate) fn configure(config: &mut Config, random: &mut Random, has_witness: b
     config.limits.line_bytes = ByteSize(LINE_BYTES as u64);
     config.limits.outbox_bytes = ByteSize(random.pick(&[700, 1_000, 1_500, 3_000, 10_000]));
     config.limits.stall = Duration::from_secs(random.pick(&[15, 60, 120]));
+    // Most actors have one address: one that is refused is no actor.
+    config.limits.per_ip = PerAddress::Most(0);
     config.flood.enabled = random.percent(60);
     config.flood.burst_lines = random.pick(&[2, 7, 20]);
     config.flood.lines_per_second = random.pick(&[1, 3, 7]);

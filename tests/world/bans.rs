@@ -25,6 +25,8 @@ fn whom_a_ban_hits_is_told_and_ended_and_stays_out() {
     let mut world = World::new();
     let [alice, bob] = world.people(["alice", "bob"]);
     let (near, far) = (come(&mut world, "10.1.1.1:7"), come(&mut world, "192.0.2.1:7"));
+    world.pass("2s");
+    world.everybody_has_read();
     assert_eq!(
         world.operator("ban 10.0.0.0/8 too  loud").unwrap(),
         "banned 10.0.0.0/8, ended 1 client: #3 guest-3"
@@ -118,6 +120,18 @@ fn an_operator_does_not_lock_out_everybody_by_accident() {
         json!({"ok": true, "hits": [], "message": "ban 127.0.0.1 would end 0 clients"}),
         "who is going already is not ended again"
     );
+}
+
+#[test]
+fn a_ban_of_every_address_needs_force_even_if_nobody_is_there() {
+    let mut world = World::new();
+    for order in ["ban 1.2.3.4/0", "ban 2001:db8::/0 for 1h", "ban ::ffff:10.0.0.1/96"] {
+        let refused = world.operator(order).unwrap_err();
+        assert!(refused.ends_with("bans every address of its family; add `force` to do it"), "{refused}");
+    }
+    assert!(knock(&mut world, "203.0.113.1:1").contains("you are guest-"));
+    assert_eq!(world.operator("ban 10.0.0.0/8").unwrap(), "banned 10.0.0.0/8, ended 0 clients");
+    assert_eq!(world.operator("ban 2001:db8::/0 force").unwrap(), "banned ::/0, ended 0 clients");
 }
 
 #[test]

@@ -177,15 +177,16 @@ fn what_a_client_sent_before_it_reset_is_heard_at_its_rate() {
     let said = |numbers: std::ops::RangeInclusive<u32>| {
         numbers.map(|number| format!("12:34 #lobby <bob> {number}")).collect::<Vec<_>>()
     };
-    // Its name was the first line of a burst of 20.
-    assert_eq!(world.lines(alice), said(1..=19));
+    // A burst has 20 lines.
+    assert_eq!(world.lines(alice), said(1..=20));
     assert_eq!(world.state(bob), "draining flow");
-    assert_eq!(world.fate(bob), None);
+    assert_eq!(world.fate(bob), Some(Fate::Reset), "its socket has failed: the place is free");
+    assert_eq!(world.snapshot().status.clients, 1);
     world.pass("3s");
-    let mut expected = said(20..=30);
+    let mut expected = said(21..=30);
     expected.push("12:34 #lobby <-- bob (connection reset)".to_owned());
     assert_eq!(world.lines(alice), expected);
-    assert_eq!(world.fate(bob), Some(Fate::Reset));
+    assert_eq!(world.snapshot().status.dropped_bytes, 0);
 }
 
 #[test]
@@ -197,13 +198,32 @@ fn a_flooder_that_resets_is_heard_for_five_seconds_more() {
     }
     world.peer(bob).resets();
     world.pass("4999ms");
-    assert_eq!(world.fate(bob), None);
+    assert_eq!(world.books().orphans, 1);
     world.pass("1ms");
-    assert_eq!(world.fate(bob), Some(Fate::Reset));
+    assert_eq!(world.books().orphans, 0);
+    assert!(world.snapshot().status.dropped_bytes > 3_000, "the rest is counted");
     let lines = world.lines(alice);
     // The rest of the burst, and 5 a second.
     assert!((19 + 24..=19 + 27).contains(&lines.len()), "{} lines", lines.len());
     assert_eq!(lines.last().unwrap(), "12:34 #lobby <-- bob (connection reset)");
+}
+
+#[test]
+fn a_reset_is_the_reason_although_a_read_after_it_gives_nothing() {
+    let mut world = World::new();
+    let [alice, bob] = world.people(["alice", "bob"]);
+    // A failed write takes the error from the socket; the next read gives 0.
+    world.peer(bob).resets();
+    world.peer(bob).fin = true;
+    world.peer(bob).is_watched = false;
+    world.says(alice, "hello");
+    world.reads(alice, ["12:34 #lobby <-- bob (connection reset)"]);
+    let carol = world.connect();
+    world.peer(carol).resets();
+    world.peer(carol).fin = true;
+    world.run();
+    let closed = world.snapshot().status.closed;
+    assert_eq!(closed, [("reset-by-peer".into(), 2)]);
 }
 
 #[test]
@@ -215,7 +235,7 @@ fn who_has_reset_and_is_still_heard_can_be_kicked() {
             world.says(bob, &format!("{number}"));
         }
         world.peer(bob).resets();
-        assert_eq!(world.lines(alice).len(), 19);
+        assert_eq!(world.lines(alice).len(), 20);
         world.operator(verb).unwrap();
         let lines = world.lines(alice);
         assert!(lines.len() == 1 && lines[0].contains("<-- bob"), "{lines:?}");

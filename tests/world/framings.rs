@@ -38,6 +38,7 @@ fn a_line_is_encoded_as_each_listener_says() {
     let mut world = World::with(framed);
     let alice = connect(&mut world, LINES);
     let others = [NUL, LENGTH, FIXED].map(|listener| connect(&mut world, listener));
+    world.pass("2s");
     world.everybody_has_read();
     world.says(alice, "a");
     world.says(alice, "bc");
@@ -46,6 +47,22 @@ fn a_line_is_encoded_as_each_listener_says() {
     assert_eq!(nul, said.map(|line| format!("{line}\0")).concat());
     assert_eq!(length, format!("\0\0\0\x18{}\0\0\0\x19{}", said[0], said[1]));
     assert_eq!(fixed, said.map(|line| format!("{line:64}")).concat());
+}
+
+#[test]
+fn what_exceeds_a_record_goes_on_in_one_that_says_so() {
+    let mut world = World::with(framed);
+    let alice = connect(&mut world, LINES);
+    let fixed = connect(&mut world, FIXED);
+    world.pass("2s");
+    world.everybody_has_read();
+    let text = "x".repeat(64 - "12:34 #lobby <guest-1> ".len())
+        + "12:34 *** send me your password "
+        + &"y".repeat(60);
+    world.says(alice, &text);
+    let line = format!("12:34 #lobby <guest-1> {text}");
+    let records = String::from_utf8(world.bytes(fixed)).unwrap();
+    assert_eq!(records, format!("{}.. {}.. {:61}", &line[..64], &line[64..125], &line[125..]));
 }
 
 #[test]
@@ -98,7 +115,14 @@ fn what_a_byte_ends_is_never_incomplete() {
         world.everybody_has_read();
         world.sends(client, b"last words");
         world.finishes(client);
-        world.reads(alice, ["12:34 #lobby <guest-2> last words", "12:34 #lobby <-- guest-2 (end of input)"]);
+        world.reads(
+            alice,
+            [
+                "12:34 #lobby --> guest-2",
+                "12:34 #lobby <guest-2> last words",
+                "12:34 #lobby <-- guest-2 (end of input)",
+            ],
+        );
         assert_eq!(world.snapshot().status.lines_incomplete, 0);
     }
 }
@@ -116,7 +140,8 @@ fn an_end_within_a_message_waits_for_what_came_before_it() {
     world.sends(client, &b"\0\0\0\x02hi".repeat(4));
     world.sends(client, b"\0\0\0\x02h");
     world.finishes(client);
-    world.reads(alice, ["12:34 #lobby <guest-2> hi"; 2]);
+    world
+        .reads(alice, ["12:34 #lobby --> guest-2", "12:34 #lobby <guest-2> hi", "12:34 #lobby <guest-2> hi"]);
     assert_eq!(world.snapshot().status.lines_incomplete, 0);
     world.pass("10s");
     world.reads(
@@ -135,22 +160,37 @@ fn a_length_that_is_too_long_is_passed_over_whatever_its_bytes_are() {
     world.sends(client, b"\0\0\x20\0");
     world.sends(client, &b"\0\0\0\x02no".repeat(0x2000 / 6 + 1)[..0x2000]);
     world.sends(client, b"\0\0\0\x03yes");
-    world.reads(alice, ["12:34 #lobby <guest-2> yes"]);
+    world.reads(alice, ["12:34 #lobby --> guest-2", "12:34 #lobby <guest-2> yes"]);
     let told = String::from_utf8(world.bytes(client)).unwrap();
     assert_eq!(told.matches("!! ").count(), 1, "{told:?}");
 }
 
 #[test]
 fn other_protocols_are_known_on_every_listener() {
+    let long = format!("GET /?q={} HTTP/1.1\r\nCookie: secret\r\n\r\n", "a".repeat(5_000));
     for listener in [LINES, NUL, LENGTH, FIXED] {
         for (opening, protocol) in [
             ("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "HTTP"),
+            ("\r\n\r\nGET / HTTP/1.1 \r\n\r\n", "HTTP"),
+            (&long, "HTTP"),
+            ("OPTIONS sip:nm SIP/2.0\r\n", "HTTP"),
             ("SSH-2.0-OpenSSH_9.2\r\n", "SSH"),
             ("\x16\x03\x01", "TLS"),
+            ("PROXY TCP4 192.0.2.7 192.0.2.8 1 2\r\nhello\r\n", "PROXY protocol"),
+            ("\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0chello", "PROXY protocol"),
+            ("\x05\x01\0", "SOCKS"),
+            ("l\0\x0b\0\0\0", "binary protocol"),
+            ("CAP LS 302\r\nNICK bob\r\n", "IRC"),
+            ("EHLO example.org\r\n", "SMTP"),
         ] {
+            // A length or a message that a NUL ends may be anything, and then it is no text of a person's.
+            if matches!(listener, NUL | LENGTH) && matches!(protocol, "SOCKS" | "binary protocol") {
+                continue;
+            }
             let mut world = World::with(framed);
             let alice = connect(&mut world, LINES);
             let client = connect(&mut world, listener);
+            world.pass("2s");
             world.everybody_has_read();
             for byte in opening.bytes() {
                 world.sends(client, &[byte]);
@@ -167,7 +207,10 @@ fn other_protocols_are_known_on_every_listener() {
     let poet = connect(&mut world, NUL);
     world.everybody_has_read();
     world.sends(poet, b"GET well soon\nSSH-2.0- is no line of mine\n\0");
-    world.reads(alice, ["12:34 #lobby <guest-2> GET well soon␊SSH-2.0- is no line of mine␊"]);
+    world.reads(
+        alice,
+        ["12:34 #lobby --> guest-2", "12:34 #lobby <guest-2> GET well soon␊SSH-2.0- is no line of mine␊"],
+    );
 }
 
 #[test]

@@ -33,12 +33,7 @@ fn a_script_posts_its_lines_is_answered_and_ends() {
     assert_eq!(world.fate(script), Some(Fate::Close));
     world.reads(
         bob,
-        [
-            "12:34 #lobby --> guest-2",
-            "12:34 #lobby -- guest-2 is now ci",
-            "12:34 #lobby <ci> deploy done",
-            "12:34 #lobby <-- ci (end of input)",
-        ],
+        ["12:34 #lobby --> ci", "12:34 #lobby <ci> deploy done", "12:34 #lobby <-- ci (end of input)"],
     );
 }
 

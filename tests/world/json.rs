@@ -41,7 +41,7 @@ fn a_room_holds_people_and_programs() {
     world.says(alice, "/nick ada");
     world.run();
     let arrival = world.connect();
-    world.run();
+    world.pass("2s");
     world.says(arrival, "/quit bye");
     assert_eq!(
         objects(&mut world, bot),

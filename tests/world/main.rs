@@ -6,10 +6,10 @@
 #[allow(dead_code, reason = "shared with the fault simulator, which uses another part of it")]
 mod stage;
 
+mod admission;
 mod bans;
 mod chat;
 mod control;
-mod door;
 mod farewell;
 mod flood;
 mod framings;
@@ -22,3 +22,4 @@ mod shutdown;
 mod slow;
 mod stop;
 mod telnet;
+mod work;

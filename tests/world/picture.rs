@@ -233,6 +233,20 @@ fn only_visible_rows_have_their_kernel_queues_read() {
 }
 
 #[test]
+fn connections_that_are_held_back_have_their_kernel_queues_read_too() {
+    let mut world = World::new();
+    let [_alice, bob] = world.people(["alice", "bob"]);
+    for _ in 0..100 {
+        world.says(bob, "more than it may");
+    }
+    world.run();
+    let kernel = |_| Some(Kernel { recv_q: 9, ..Kernel::default() });
+    let snapshot = world.engine.snapshot(&Query::default(), kernel);
+    let read: Vec<_> = snapshot.rows.iter().filter(|row| row.kernel.is_some()).map(|row| row.id).collect();
+    assert_eq!(read, [world.peer(bob).id.unwrap()]);
+}
+
+#[test]
 fn the_detail_tells_a_life_in_order() {
     let mut world = World::new();
     let [alice, bob] = world.people(["alice", "bob"]);

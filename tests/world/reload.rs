@@ -1,6 +1,6 @@
 //! The configuration is read anew: what changes for those who are here, and who is answered.
 
-use chatops::config::settings::{ByteSize, Config, OnFull};
+use chatops::config::settings::{ByteSize, Config, OnFull, PerAddress};
 use chatops::engine::reload::Reloaded;
 use serde_json::{Value, json};
 
@@ -128,7 +128,7 @@ fn floods_and_addresses_are_counted_by_the_new_rules() {
         &mut world,
         Ok(reloaded(|config| {
             config.flood.burst_lines = 2;
-            config.limits.per_ip = 1;
+            config.limits.per_ip = PerAddress::Most(1);
         })),
     )
     .unwrap();
@@ -192,9 +192,9 @@ fn what_was_owed_under_other_rates_is_forgiven() {
     for number in 0..100 {
         world.says(alice, &format!("{number}"));
     }
-    assert_eq!(world.lines(bob).len(), 19);
+    assert_eq!(world.lines(bob).len(), 20);
     assert_eq!(world.state(alice), "open flow");
     reload(&mut world, Ok(reloaded(|config| config.flood.enabled = false))).unwrap();
-    assert_eq!(world.lines(bob).len(), 81);
+    assert_eq!(world.lines(bob).len(), 80);
     assert_eq!(world.state(alice), "open");
 }

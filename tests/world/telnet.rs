@@ -104,5 +104,5 @@ fn on_a_unix_socket_there_is_no_telnet() {
     world.everybody_has_read();
     world.sends(alice, &[IAC, 253, 6, b'x', b'\n']);
     world.reads(alice, []);
-    world.reads(bob, ["12:34 #lobby <guest-2> \u{FFFD}\u{FFFD}␆x"]);
+    world.reads(bob, ["12:34 #lobby --> guest-2", "12:34 #lobby <guest-2> \u{FFFD}\u{FFFD}␆x"]);
 }

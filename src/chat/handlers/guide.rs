@@ -2,7 +2,8 @@
 
 use crate::chat::Outcome;
 use crate::chat::command::{Answer, Arguments, Call, Refusal};
-use crate::chat::table::{self, COMMANDS};
+use crate::chat::long_answer::Listing;
+use crate::chat::table;
 
 /// What a message is that is no command.
 pub(in crate::chat) const TEXT: &str =
@@ -11,34 +12,25 @@ pub(in crate::chat) const TEXT: &str =
 /// `/help [COMMAND]`: all commands with a line each, or all about one.
 pub(in crate::chat) fn help(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answer {
     if arguments.word.is_empty() {
-        list(call);
+        call.answer_with(Listing::commands());
     } else {
         explain(call, arguments.word.strip_prefix('/').unwrap_or(arguments.word))?;
     }
     Ok(Outcome::Continue)
 }
 
-fn list(call: &mut Call<'_>) {
-    let width = COMMANDS.iter().map(|command| command.usage().len()).max().unwrap_or(0);
-    for command in &COMMANDS {
-        call.answer(&format!("{:width$}  {}", command.usage(), command.brief));
-    }
-    call.answer(TEXT);
-}
-
 fn explain(call: &mut Call<'_>, name: &str) -> Result<(), Refusal> {
     let command = table::find(name).ok_or_else(|| table::unknown(name))?;
-    call.answer(&format!("{}: {}", command.usage(), command.brief));
-    for line in command.detail {
-        call.answer(line);
-    }
+    let first = format!("{}: {}", command.usage(), command.brief);
+    let lines = std::iter::once(first).chain(command.detail.iter().map(|line| (*line).to_owned()));
+    call.answer_with(Listing::of_lines(lines));
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::chat::script::{Stage, play, rules};
+    use crate::chat::table::COMMANDS;
 
     #[test]
     fn one_command_is_explained_with_or_without_its_slash() {

@@ -1,8 +1,8 @@
 //! `/ignore`, `/unignore`: whom one does not want to hear.
 
-use super::listing;
 use crate::chat::command::{Answer, Arguments, Call, Refusal, quote};
 use crate::chat::ignores::Ignored;
+use crate::chat::long_answer::{Listing, wrap};
 use crate::chat::names::NameError;
 use crate::chat::person::Contact;
 use crate::chat::{Hub, Nick, Outcome};
@@ -29,8 +29,8 @@ fn list(call: &mut Call<'_>) {
         0 => "you ignore nobody".to_owned(),
         count => format!("you ignore {count}:"),
     };
-    let lines = listing::lines(&head, ignored.iter().map(|ignored| listed(call.hub, ignored)));
-    listing::answer(call, &lines);
+    let names = ignored.iter().map(|ignored| listed(call.hub, ignored));
+    call.answer_with(Listing::of_lines(wrap(head, names)));
 }
 
 /// The name that was asked for, and by what name that person goes now.
@@ -100,6 +100,45 @@ mod tests {
     }
 
     #[test]
+    fn no_words_of_an_ignored_person_are_shown_in_topics_renames_and_quits() {
+        play(
+            "alice is here
+            bob is here
+            mallory is here
+            alice says /ignore mallory
+            alice sees -- you ignore mallory; /unignore mallory ends it
+            mallory says /topic read this
+            mallory sees -- topic of #lobby set: read this
+            bob sees 12:34 #lobby -- mallory set the topic: read this
+            mallory says /nick read_this
+            mallory sees -- you are now read_this
+            bob sees 12:34 #lobby -- mallory is now read_this
+            mallory says /nick mallory
+            mallory sees -- you are now mallory
+            bob sees 12:34 #lobby -- read_this is now mallory
+            mallory goes quit: read this
+            bob sees 12:34 #lobby <-- mallory (quit: read this)
+            alice sees 12:34 #lobby <-- mallory (quit)",
+        );
+    }
+
+    #[test]
+    fn a_name_that_is_ignored_alone_hides_the_rename_to_and_from_it() {
+        play(
+            "alice is here
+            alice says /ignore mallory
+            alice sees -- you ignore mallory, who is not here; /unignore mallory ends it
+            bob is here
+            bob says /nick mallory
+            bob sees -- you are now mallory
+            bob says /nick bob
+            bob sees -- you are now bob
+            bob goes quit: bye
+            alice sees 12:34 #lobby <-- bob (quit: bye)",
+        );
+    }
+
+    #[test]
     fn whoever_is_ignored_is_heard_by_the_others_only() {
         play(
             "alice is here
@@ -128,29 +167,14 @@ mod tests {
     }
 
     #[test]
-    fn what_happens_to_a_room_is_told_whoever_does_it() {
-        alice_ignores_mallory(
-            "mallory says /topic deploys
-            mallory sees -- topic of #lobby set: deploys
-            alice sees 12:34 #lobby -- mallory set the topic: deploys
-            mallory says /nick eve
-            mallory sees -- you are now eve
-            alice sees 12:34 #lobby -- mallory is now eve
-            mallory goes quit
-            alice sees 12:34 #lobby <-- eve (quit)",
-        );
-    }
-
-    #[test]
     fn another_name_is_no_way_out_nor_is_another_connection() {
         alice_ignores_mallory(
             "mallory says /nick eve
             mallory sees -- you are now eve
-            alice sees 12:34 #lobby -- mallory is now eve
             mallory says it is me
             alice says /ignore
             alice sees -- you ignore 1: mallory (now eve)
-            second enters
+            second arrives
             alice sees 12:34 #lobby --> guest-3
             mallory sees 12:34 #lobby --> guest-3
             second sees -- chatops: you are guest-3 in #lobby (3 here). /help lists the commands.
@@ -159,7 +183,6 @@ mod tests {
             mallory sees 12:34 #lobby <guest-3> who am I?
             second says /nick MALLORY
             second sees -- you are now MALLORY
-            alice sees 12:34 #lobby -- guest-3 is now MALLORY
             mallory sees 12:34 #lobby -- guest-3 is now MALLORY
             second says it is me again
             mallory sees 12:34 #lobby <MALLORY> it is me again
@@ -182,7 +205,6 @@ mod tests {
             again is here
             again says /nick spammer
             again sees -- you are now spammer
-            alice sees 12:34 #lobby -- again is now spammer
             again says buy",
         );
     }
@@ -192,7 +214,6 @@ mod tests {
         alice_ignores_mallory(
             "mallory says /nick bob
             mallory sees -- you are now bob
-            alice sees 12:34 #lobby -- mallory is now bob
             mallory goes quit
             alice sees 12:34 #lobby <-- bob (quit)
             bob is here
@@ -209,11 +230,9 @@ mod tests {
             carol is here
             carol says /nick mallory
             carol sees -- you are now mallory
-            alice sees 12:34 #lobby -- carol is now mallory
             carol says do you hear me?
             carol says /nick carol
             carol sees -- you are now carol
-            alice sees 12:34 #lobby -- mallory is now carol
             carol says and now?
             alice sees 12:34 #lobby <carol> and now?",
         );
@@ -224,7 +243,6 @@ mod tests {
         alice_ignores_mallory(
             "mallory says /nick eve
             mallory sees -- you are now eve
-            alice sees 12:34 #lobby -- mallory is now eve
             alice says /unignore eve
             alice sees -- you no longer ignore eve
             mallory says hi
@@ -294,7 +312,6 @@ mod tests {
             alice sees -- you ignore bob; /unignore bob ends it
             dave says /nick eve
             dave sees -- you are now eve
-            alice sees 12:34 #lobby -- dave is now eve
             bob sees 12:34 #lobby -- dave is now eve
             carol sees 12:34 #lobby -- dave is now eve
             alice says /ignore eve

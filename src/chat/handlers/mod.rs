@@ -7,7 +7,6 @@
 
 pub(super) mod guide;
 pub(super) mod ignore;
-mod listing;
 pub(super) mod people;
 pub(super) mod rooms;
 pub(super) mod session;

@@ -1,10 +1,9 @@
 //! `/nick`, `/who`, `/whois`, `/away`: names and the people who have them.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
-use super::listing::{self, InOrder};
 use crate::chat::command::{Answer, Arguments, Call, Refusal, quote};
+use crate::chat::long_answer::{Listing, wrap};
 use crate::chat::person::{AWAY_BYTES_MAX, Absence, Contact, Person};
 use crate::chat::{Line, Nick, Outcome, RoomId, RoomName};
 use crate::id::Slot;
@@ -17,9 +16,12 @@ pub(in crate::chat) fn nick(call: &mut Call<'_>, arguments: Arguments<'_>) -> An
         return Ok(Outcome::Continue);
     }
     let new = free_nick(call, arguments.word)?;
-    call.hub.people.rename(call.member, new);
+    // Under the old name as under the new one: a name is the person's own word.
+    let mut ignorers = call.hub.ignores.ignorers(call.person()).concat();
+    call.hub.rename(call.member, new);
+    ignorers.extend(call.hub.ignores.ignorers(call.person()).concat());
     call.answer(&format!("you are now {new}"));
-    announce_rename(call, &old, &new);
+    announce_rename(call, &old, &new, &ignorers);
     Ok(Outcome::Renamed { old, new })
 }
 
@@ -36,7 +38,7 @@ fn free_nick(call: &Call<'_>, word: &str) -> Result<Nick, Refusal> {
     }
 }
 
-fn announce_rename(call: &mut Call<'_>, old: &Nick, new: &Nick) {
+fn announce_rename(call: &mut Call<'_>, old: &Nick, new: &Nick, ignorers: &[Slot]) {
     let person = call.person();
     let by = Contact { id: person.id, slot: call.member };
     let rooms: Vec<RoomId> = person.rooms.ids().collect();
@@ -44,26 +46,15 @@ fn announce_rename(call: &mut Call<'_>, old: &Nick, new: &Nick) {
         let room = &call.hub.rooms[id];
         let (name, crowd) = (room.name, room.members.len());
         let line = Line::Renamed { room: &name, old, new };
-        call.hub.announce(id, &line, by, crowd, call.now, call.out);
+        call.hub.announce(id, &line, by, ignorers, crowd, call.now, call.out);
     }
 }
 
 /// `/who [#ROOM]`: who is in the active room, or in any other.
 pub(in crate::chat) fn who(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answer {
     let id = if arguments.word.is_empty() { call.active_room()? } else { known_room(call, arguments.word)? };
-    let room = &call.hub.rooms[id];
-    let head = format!("{} in {}:", room.members.len(), room.name);
-    let nick = |slot: Slot| call.hub.people[slot].nick;
-    let by_name: InOrder<_> = room.members.iter().map(|slot| (nick(*slot).folded(), *slot)).collect();
-    let lines = listing::lines(&head, by_name.map(|(_, slot)| listed(call, slot)));
-    listing::answer(call, &lines);
+    call.answer_with(Listing::members(call.hub.rooms[id].name));
     Ok(Outcome::Continue)
-}
-
-/// A name, and whether its owner is away.
-fn listed<'a>(call: &'a Call<'_>, slot: Slot) -> Cow<'a, str> {
-    let nick = call.hub.people[slot].nick.as_str();
-    if call.hub.absences.contains_key(&slot) { format!("{nick} (away)").into() } else { nick.into() }
 }
 
 fn known_room(call: &Call<'_>, word: &str) -> Result<RoomId, Refusal> {
@@ -85,8 +76,8 @@ pub(in crate::chat) fn whois(call: &mut Call<'_>, arguments: Arguments<'_>) -> A
         let away = span(call.now.moment - absence.since.moment());
         lines.push(format!("{} is away ({away}): {}", person.nick, absence.text));
     }
-    lines.extend(listing::lines(&head, rooms.iter()));
-    listing::answer(call, &lines);
+    lines.extend(wrap(head, rooms));
+    call.answer_with(Listing::of_lines(lines));
     Ok(Outcome::Continue)
 }
 

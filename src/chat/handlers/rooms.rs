@@ -1,9 +1,7 @@
 //! `/join`, `/leave`, `/rooms`, `/topic`: rooms.
 
-use std::cmp::Reverse;
-
-use super::listing::{self, InOrder};
 use crate::chat::command::{Answer, Arguments, Call, Refusal, quote};
+use crate::chat::long_answer::Listing;
 use crate::chat::room::TOPIC_BYTES_MAX;
 use crate::chat::{Line, Outcome, RoomId, RoomName};
 
@@ -77,17 +75,7 @@ pub(in crate::chat) fn own_room(call: &Call<'_>, word: &str) -> Result<RoomId, R
 
 /// `/rooms`: every room with the number of its members, the fullest first.
 pub(in crate::chat) fn list(call: &mut Call<'_>, _: Arguments<'_>) -> Answer {
-    // Rooms with as many members stay in the order of their names.
-    let by_name = call.hub.rooms().enumerate();
-    let rooms: InOrder<_> = by_name.map(|(at, room)| (Reverse(room.members), at, room.name)).collect();
-    let head = match rooms.len() {
-        0 => "no rooms: /join #ROOM opens one".to_owned(),
-        1 => "1 room:".to_owned(),
-        count => format!("{count} rooms:"),
-    };
-    let words = rooms.map(|(Reverse(members), _, name)| format!("{name} ({members})"));
-    let lines = listing::lines(&head, words);
-    listing::answer(call, &lines);
+    call.answer_with(Listing::rooms());
     Ok(Outcome::Continue)
 }
 
@@ -125,7 +113,8 @@ fn set_topic(call: &mut Call<'_>, id: RoomId, text: &str) {
         "" => format!("topic of {room} cleared"),
         _ => format!("topic of {room} set: {text}"),
     };
-    call.out.tell_room(id, &[call.member], &Line::Topic { room: &room, by: &by, text });
+    call.hub.introduce(call.member, id, call.now, call.out);
+    call.out.tell_room(id, &call.hub.deaf_to(call.member, id), &Line::Topic { room: &room, by: &by, text });
     call.answer(&answer);
 }
 
@@ -238,7 +227,7 @@ mod tests {
             bob sees -- you left #lobby; you are in #a now
             bob says /join #b
             bob sees !! the server has no more than 2 rooms; /join one that /rooms lists
-            carol enters
+            carol arrives
             carol sees -- chatops: you are guest-3 in #lobby (1 here). /help lists the commands.",
         );
         assert_eq!(stage.hub.room_count(), 2);
@@ -275,7 +264,7 @@ mod tests {
             bob says /join #lobby
             bob sees -- you are in #lobby (2 here)
             bob sees -- topic: deploys  at 5
-            carol enters
+            carol arrives
             carol sees -- chatops: you are guest-3 in #lobby (3 here). /help lists the commands.
             carol sees -- topic: deploys  at 5
             alice sees 12:34 #lobby --> guest-3

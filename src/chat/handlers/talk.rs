@@ -37,6 +37,7 @@ fn whisper(call: &mut Call<'_>, to: Slot, text: &str) {
 /// `/me TEXT`: an act, in the active room.
 pub(in crate::chat) fn me(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answer {
     let id = call.active_room()?;
+    call.hub.introduce(call.member, id, call.now, call.out);
     let from = call.person().nick;
     let line = Line::Action { room: &call.hub.rooms[id].name, from: &from, text: arguments.text };
     call.out.tell_room(id, &call.hub.deaf_to(call.member, id), &line);

@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use chrono::{DateTime, Local};
 use serde_json::Value;
 
 use super::table::Align::{self, Left, Right};
 use super::table::{pairs, table};
+use crate::clock;
 use crate::dash::units;
 use crate::engine::operator::{OperatorCommand, Question};
 use crate::engine::snapshot::Phase;
@@ -58,6 +58,7 @@ pub(super) fn answer(command: &OperatorCommand, answer: &Value) -> String {
         OperatorCommand::Ask(Question::Snapshot(_)) => {
             format!("{}\n{}\n", status(&answer["status"]), connections(rows(answer, "connections")))
         }
+        OperatorCommand::Ask(Question::Operators) => operators(rows(answer, "operators")),
         OperatorCommand::Ask(Question::Rooms) => rooms(rows(answer, "rooms")),
         OperatorCommand::Ask(Question::Status) => status(answer),
         _ => format!("{}\n", text(&answer["message"])),
@@ -152,6 +153,22 @@ fn events(rows: &[Value]) -> String {
     lines
 }
 
+fn operators(rows: &[Value]) -> String {
+    let time =
+        |value: &Value| value.as_f64().map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.0} s"));
+    let shown: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            let [id, uid, pid] = ["id", "uid", "pid"].map(|name| match &row[name] {
+                Value::Null => "-".to_owned(),
+                number => number.to_string(),
+            });
+            [id, uid, pid, time(&row["age_s"]), time(&row["idle_s"])]
+        })
+        .collect();
+    table([("ID", Right), ("UID", Right), ("PID", Right), ("AGE", Right), ("IDLE", Right)], &shown)
+}
+
 fn rooms(rows: &[Value]) -> String {
     if rows.is_empty() {
         return "no rooms\n".to_owned();
@@ -213,7 +230,8 @@ fn status(answer: &Value) -> String {
     let [lines, deliveries, skipped] =
         ["lines_in", "deliveries", "lines_skipped"].map(|field| count(&answer[field]));
     let [input, output] = ["bytes_in", "bytes_out"].map(|field| bytes(&answer[field]));
-    let [p50, p99, max] = ["p50_us", "p99_us", "max_us"].map(|field| micros(&turns[field]));
+    let [p50, p99, max, late] =
+        ["p50_us", "p99_us", "max_us", "late_max_us"].map(|field| micros(&turns[field]));
     let lines = [
         ("server", format!("{name}, chatops {version}, pid {pid}, up {up}")),
         ("listening", words(&answer["listeners"], ", ")),
@@ -227,7 +245,7 @@ fn status(answer: &Value) -> String {
         ("outbox", bytes(&answer["outbox_bytes"])),
         ("rooms", count(&answer["rooms"])),
         ("bans", count(&answer["bans"])),
-        ("loop", format!("{} turns, p50 {p50}, p99 {p99}, max {max}", count(&turns["turns"]))),
+        ("loop", format!("{} turns, p50 {p50}, p99 {p99}, max {max}, late {late}", count(&turns["turns"]))),
         ("files", format!("{} of {}", count(&answer["fds"]), count(&answer["fds_limit"]))),
         ("memory", bytes(&answer["rss_bytes"])),
     ];
@@ -303,11 +321,10 @@ fn span(seconds: &Value) -> Option<Duration> {
 
 /// The time of day, here, of a moment in milliseconds since 1970-01-01 UTC.
 fn time_of_day(unix_ms: &Value) -> String {
-    let moment = unix_ms.as_i64().and_then(DateTime::from_timestamp_millis);
-    moment.map_or_else(
-        || text(unix_ms),
-        |moment| moment.with_timezone(&Local).format("%H:%M:%S%.3f").to_string(),
-    )
+    let Some(unix_ms) = unix_ms.as_i64() else { return text(unix_ms) };
+    let time = clock::local_time(unix_ms);
+    let ms = unix_ms.rem_euclid(1_000);
+    format!("{:02}:{:02}:{:02}.{ms:03}", time.hour, time.minute, time.second)
 }
 
 #[cfg(test)]

@@ -2,28 +2,56 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::{App, FilterLine, Mode};
+use super::{App, FilterLine, Mode, Shown};
 use crate::dash::action::Action;
 use crate::dash::command_line::{CommandLine, People};
 use crate::dash::dialog::{Answer, Dialog, Verb};
 use crate::dash::effect::{Effect, QuitChoice};
 use crate::dash::export::Format;
+use crate::dash::input::Typed;
+use crate::dash::key_codes::latin_key;
 use crate::dash::text_input::TextInput;
 use crate::engine::operator::OperatorCommand;
 use crate::time::Now;
 
 impl App {
-    /// What is open is closed by default; whoever stays open puts itself back.
-    pub(super) fn dispatch_key(&mut self, key: KeyEvent, now: Now) {
+    /// Gives a key to what is open. Alt with a key that means nothing there is Esc and the key: terminals send the same
+    /// bytes for both.
+    pub(super) fn dispatch_key(&mut self, key: KeyEvent, typed: Typed, now: Now) {
+        let key = if self.mode.takes_text() { key } else { by_position(key) };
+        if self.keymap.action(key) == Some(Action::Suspend) && !is_text(key) {
+            return self.suspend(now);
+        }
+        if !key.modifiers.contains(KeyModifiers::ALT) || self.knows_alt(key) {
+            return self.open_key(key, typed, now);
+        }
+        self.open_key(KeyEvent::from(KeyCode::Esc), typed, now);
+        let plain = KeyEvent::new(key.code, key.modifiers - KeyModifiers::ALT);
+        self.open_key(plain, Typed::InARow, now);
+    }
+
+    fn knows_alt(&self, key: KeyEvent) -> bool {
+        match self.mode {
+            Mode::Browse | Mode::Help(_) => self.keymap.action(key).is_some(),
+            Mode::Ask(..) | Mode::Export(_) | Mode::Quit(_) => false,
+            Mode::Command(_) | Mode::Filter(_) | Mode::Reason(..) | Mode::Say(_) => TextInput::takes(key),
+        }
+    }
+
+    /// What is open is closed by default; what stays open puts itself back.
+    fn open_key(&mut self, key: KeyEvent, typed: Typed, now: Now) {
+        if self.mode.shown().is_some_and(|shown| *shown != Shown::Yes || typed != Typed::Alone) {
+            return self.tell(Err(TOO_SOON.to_owned()), now);
+        }
         match std::mem::take(&mut self.mode) {
             Mode::Browse => self.browse_key(key, now),
-            Mode::Ask(_) | Mode::Export | Mode::Help(_) if is_ctrl_c(key) => self.ask_quit(now),
-            Mode::Ask(dialog) => self.ask_key(dialog, key, now),
+            Mode::Ask(..) | Mode::Export(_) | Mode::Help(_) if is_ctrl_c(key) => self.ask_quit(now),
+            Mode::Ask(dialog, shown) => self.ask_key(dialog, shown, key, now),
             Mode::Command(line) => self.command_key(line, key, now),
-            Mode::Export => self.export_key(key, now),
+            Mode::Export(shown) => self.export_key(shown, key, now),
             Mode::Filter(line) => self.filter_key(line, key, now),
             Mode::Help(scroll) => self.help_key(scroll, key),
-            Mode::Quit => self.quit_key(key),
+            Mode::Quit(shown) => self.quit_key(shown, key),
             Mode::Reason(dialog, input) => self.reason_key(dialog, input, key),
             Mode::Say(input) => self.say_key(input, key, now),
         }
@@ -35,14 +63,14 @@ impl App {
         }
     }
 
-    fn ask_key(&mut self, mut dialog: Dialog, key: KeyEvent, now: Now) {
+    fn ask_key(&mut self, mut dialog: Dialog, shown: Shown, key: KeyEvent, now: Now) {
         match dialog.answer(key) {
             Answer::No => {}
             Answer::Yes => self.carry_out(&dialog, now),
-            Answer::None => self.mode = Mode::Ask(dialog),
+            Answer::None => self.mode = Mode::Ask(dialog, shown),
             Answer::Choose(half) => {
                 dialog.verb = Verb::Shutdown(Some(half));
-                self.mode = Mode::Ask(dialog);
+                self.mode = Mode::Ask(dialog, Shown::No);
             }
             Answer::Reason => {
                 let input = TextInput::of(dialog.reason());
@@ -54,11 +82,11 @@ impl App {
     /// A reason leads back to the question; only its `y` does anything.
     fn reason_key(&mut self, mut dialog: Dialog, mut input: TextInput, key: KeyEvent) {
         match key.code {
-            _ if is_ctrl_c(key) => self.mode = Mode::Ask(dialog),
-            KeyCode::Esc => self.mode = Mode::Ask(dialog),
+            _ if is_ctrl_c(key) => self.mode = Mode::Ask(dialog, Shown::No),
+            KeyCode::Esc => self.mode = Mode::Ask(dialog, Shown::No),
             KeyCode::Enter => {
                 dialog.set_reason(input.text().trim());
-                self.mode = Mode::Ask(dialog);
+                self.mode = Mode::Ask(dialog, Shown::No);
             }
             _ => {
                 input.handle_key(key);
@@ -115,12 +143,12 @@ impl App {
         self.mode = Mode::Filter(line);
     }
 
-    fn export_key(&mut self, key: KeyEvent, now: Now) {
+    fn export_key(&mut self, shown: Shown, key: KeyEvent, now: Now) {
         match key.code {
             KeyCode::Char('j') => self.export(Format::Json, now),
             KeyCode::Char('c') => self.export(Format::Csv, now),
             KeyCode::Char('n') | KeyCode::Enter | KeyCode::Esc => {}
-            _ => self.mode = Mode::Export,
+            _ => self.mode = Mode::Export(shown),
         }
     }
 
@@ -139,18 +167,35 @@ impl App {
         self.mode = Mode::Help(scroll.min(super::super::view::help_scroll_max(self)));
     }
 
-    fn quit_key(&mut self, key: KeyEvent) {
+    fn quit_key(&mut self, shown: Shown, key: KeyEvent) {
         let is_plain = !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
         match key.code {
             KeyCode::Char('d') if is_plain => self.effects.push(Effect::Quit(QuitChoice::Drain)),
             KeyCode::Char('l') if is_plain => self.effects.push(Effect::Quit(QuitChoice::Leave)),
             KeyCode::Char('n') if is_plain => {}
             KeyCode::Enter | KeyCode::Esc => {}
-            _ => self.mode = Mode::Quit,
+            _ => self.mode = Mode::Quit(shown),
         }
     }
 }
 
+/// What is told about a key that does not count as an answer.
+pub(crate) const TOO_SOON: &str = "too soon, or with other keys: type the answer alone";
+
 fn is_ctrl_c(key: KeyEvent) -> bool {
-    key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL)
+    by_position(key).code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL)
+}
+
+/// Whether a key can be typed into a line.
+fn is_text(key: KeyEvent) -> bool {
+    matches!(key.code, KeyCode::Char(_))
+        && !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT)
+}
+
+/// A letter of another alphabet as the one on the same key.
+fn by_position(key: KeyEvent) -> KeyEvent {
+    match key.code {
+        KeyCode::Char(c) => latin_key(c).map_or(key, |latin| KeyEvent { code: KeyCode::Char(latin), ..key }),
+        _ => key,
+    }
 }

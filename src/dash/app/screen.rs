@@ -1,6 +1,6 @@
 //! What is seen and how: filter, sort, freeze, follow, units, colours, copies.
 
-use super::{App, FilterLine, Frozen, Mode};
+use super::{App, FilterLine, Frozen, Mode, Shown};
 use crate::dash::columns::Column;
 use crate::dash::effect::Effect;
 use crate::dash::export;
@@ -119,7 +119,7 @@ impl App {
         let copied = match self.view {
             View::Clients => self.table.selected().and_then(|id| {
                 let index = picture.index(id)?;
-                Some((id.to_string(), export::one_line(picture, index)))
+                Some((format!("the row of {id}"), export::one_line(picture, index)))
             }),
             View::Traffic | View::Events => {
                 let rows = self.events.window(&picture.log, COPIED_EVENTS_MAX).1;
@@ -130,8 +130,7 @@ impl App {
         };
         match copied {
             Some((what, text)) => {
-                self.effects.push(Effect::Copy(text));
-                self.tell(Ok(format!("copied {what}")), now);
+                self.effects.push(Effect::Copy { what, text });
             }
             None => self.tell(Err("nothing to copy".to_owned()), now),
         }
@@ -141,7 +140,7 @@ impl App {
         if self.table.len() == 0 {
             return self.tell(Err("no rows to write".to_owned()), now);
         }
-        self.mode = Mode::Export;
+        self.mode = Mode::Export(Shown::No);
     }
 
     /// Writes the rows shown, in their order.

@@ -1,12 +1,13 @@
 //! Verbs: whom a key is for, what is asked first, and what is sent.
 
-use super::{Access, App, Mode};
+use super::{Access, App, Mode, Shown};
 use crate::dash::command_line::CommandLine;
 use crate::dash::dialog::{Ban, Dialog, Target, Verb, gone};
 use crate::dash::effect::{Effect, QuitChoice};
 use crate::dash::text_input::TextInput;
 use crate::engine::operator::{OperatorCommand, Who};
 use crate::engine::snapshot::Flags;
+use crate::id::ConnId;
 use crate::time::Now;
 
 impl App {
@@ -33,38 +34,44 @@ impl App {
         self.ask_about_targets(Verb::Reset, now);
     }
 
-    /// Asks whether to mute; when all of them are muted it lets them speak again, which takes nothing from anybody.
+    /// Asks whether to mute; when all of them are muted, whether they may speak again.
     pub(crate) fn ask_mute(&mut self, now: Now) {
         let targets = self.chosen_targets();
         let is_muted =
             |target: &Target| self.live.living(target.id).is_some_and(|row| row.flags.has(Flags::MUTED));
         let unmute = !targets.is_empty() && targets.iter().all(is_muted);
-        if !unmute || self.hides_target() {
-            return self.ask_about_targets(Verb::Mute(None), now);
-        }
-        if self.refuses_verbs("unmute", now) {
-            return;
-        }
-        for target in targets {
-            self.send(OperatorCommand::Unmute(Who::Id(target.id)), now);
-        }
-        self.table.unmark_all();
+        self.ask_about_targets(if unmute { Verb::Unmute } else { Verb::Mute(None) }, now);
     }
 
-    /// Pauses accepting, or resumes it: the same key takes it back, so it is not asked about.
-    pub(crate) fn toggle_accepting(&mut self, now: Now) {
-        let paused = self.live.status().paused;
-        self.send(if paused { OperatorCommand::Resume } else { OperatorCommand::Pause }, now);
+    /// Asks whether to pause accepting, or to resume it.
+    pub(crate) fn ask_accepting(&mut self, now: Now) {
+        let verb = if self.live.status().paused { Verb::Resume } else { Verb::Pause };
+        self.ask(Dialog { verb, targets: Vec::new() }, now);
     }
 
-    /// Reads the configuration anew; what is in force afterwards is told, and a mistake changes nothing.
-    pub(crate) fn reload(&mut self, now: Now) {
-        self.send(OperatorCommand::Reload, now);
+    /// Asks whether to read the configuration again.
+    pub(crate) fn ask_reload(&mut self, now: Now) {
+        self.ask(Dialog { verb: Verb::Reload, targets: Vec::new() }, now);
+    }
+
+    /// Gives the terminal back to the shell for a while, as Ctrl-Z does to any program. In the server's own process it
+    /// would stop the server with all its clients.
+    pub(crate) fn suspend(&mut self, now: Now) {
+        if self.access == Access::Own {
+            let told =
+                "Ctrl-z would stop the server and all its clients; q l leaves it running without a dashboard";
+            return self.tell(Err(told.to_owned()), now);
+        }
+        self.effects.push(Effect::Suspend);
     }
 
     /// Whether the only target is a row that the filter hides.
     fn hides_target(&self) -> bool {
         self.table.marks().is_empty() && !self.table.shows_selected(self.picture())
+    }
+
+    fn tell_hidden(&mut self, id: ConnId, now: Now) {
+        self.tell(Err(format!("{id} is hidden by the filter; select a row first")), now);
     }
 
     fn ask_about_targets(&mut self, verb: Verb, now: Now) {
@@ -86,7 +93,7 @@ impl App {
         }
         if self.hides_target() {
             let id = targets[0].id;
-            self.tell(Err(format!("{id} is hidden by the filter; select a row first")), now);
+            self.tell_hidden(id, now);
             return None;
         }
         Some(targets)
@@ -107,7 +114,7 @@ impl App {
         if self.refuses_verbs(&dialog.word(), now) {
             return;
         }
-        self.mode = Mode::Ask(dialog);
+        self.mode = Mode::Ask(dialog, Shown::No);
     }
 
     /// Says so when there are no verbs here.
@@ -143,9 +150,12 @@ impl App {
         self.send_orders();
     }
 
-    pub(crate) fn toggle_mark(&mut self, _now: Now) {
-        if self.table.selected().is_some_and(|id| self.live.living(id).is_some()) {
+    pub(crate) fn toggle_mark(&mut self, now: Now) {
+        let Some(id) = self.table.selected().filter(|id| self.live.living(*id).is_some()) else { return };
+        if self.table.shows_selected(self.picture()) {
             self.table.toggle_mark();
+        } else {
+            self.tell_hidden(id, now);
         }
     }
 
@@ -194,6 +204,7 @@ impl App {
             OperatorCommand::Drain(time) => (Verb::Drain(time), None),
             OperatorCommand::Kick { who, reason } => (Verb::Kick(reason), Some(who)),
             OperatorCommand::Mute { who, time } => (Verb::Mute(time), Some(who)),
+            OperatorCommand::Pause => (Verb::Pause, None),
             OperatorCommand::Reset(who) => (Verb::Reset, Some(who)),
             OperatorCommand::Shutdown { who, half } => (Verb::Shutdown(Some(half)), Some(who)),
             OperatorCommand::Stop => (Verb::Stop, None),
@@ -251,7 +262,7 @@ impl App {
         } else if self.live.is_seen() && self.live.status().clients == 0 {
             self.effects.push(Effect::Quit(QuitChoice::Drain));
         } else {
-            self.mode = Mode::Quit;
+            self.mode = Mode::Quit(Shown::No);
         }
     }
 }

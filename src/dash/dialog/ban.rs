@@ -8,9 +8,9 @@ use std::time::Duration;
 use super::{Target, Verb, loss};
 use crate::dash::picture::Picture;
 use crate::dash::units;
-use crate::engine::network::Network;
 use crate::engine::operator::{BanMask, BanOrder, OperatorCommand};
 use crate::engine::snapshot::{Nick, Peer, Phase, Row};
+use crate::network::Network;
 use crate::time::write_span;
 
 /// A ban as it is asked about.
@@ -111,7 +111,7 @@ impl From<&BanOrder> for Verb {
 
 fn mask_of(target: &Target) -> Option<BanMask> {
     match target.peer {
-        Peer::Tcp(address) => Some(BanMask::Network(Network::of(address.ip()))),
+        Peer::Tcp(address) => Some(BanMask::Network(Network::counted_as_one(address.ip()))),
         // A guest's name is given to nobody else: to keep it out is to keep out nobody.
         Peer::Unix => target.nick.filter(|nick| Nick::parse(nick.as_str()).is_ok()).map(BanMask::Nick),
     }

@@ -12,7 +12,8 @@ use crate::time::parse_span;
 const REGEX_BYTES_MAX: usize = 1 << 20;
 
 const FIELDS: &str = "nick: state: ip: id: flag:";
-const QUANTITIES: [(&str, Quantity); 12] = [
+const QUANTITIES: [(&str, Quantity); 13] = [
+    ("ack", Quantity::Ack),
     ("age", Quantity::Age),
     ("idle", Quantity::Idle),
     ("load", Quantity::Load),
@@ -24,7 +25,7 @@ const QUANTITIES: [(&str, Quantity); 12] = [
     ("sendq", Quantity::SendQ),
     ("send-q", Quantity::SendQ),
     ("skipped", Quantity::Skipped),
-    ("tx", Quantity::Tx),
+    ("tx", Quantity::Ack),
 ];
 
 /// Why a text is no filter.
@@ -221,8 +222,8 @@ mod tests {
             ("outbox>", "outbox> what?"),
             ("outbox>much", "much is no value for outbox; such as outbox>10k"),
             ("idle<soon", "such as idle<5m"),
-            ("size>3", "size is no number here; there are age"),
-            ("state:zork", "no state zork; there are open"),
+            ("size>3", "size is no number here; there are ack age"),
+            ("state:zork", "no state zork; there are waiting"),
             ("flag:zork", "no flag zork; there are stalled"),
             ("room:ops", "no field room: here; there are nick:"),
             ("ip:10.0.0.0/33", "is no address or network"),

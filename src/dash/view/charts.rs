@@ -1,5 +1,7 @@
 //! The view of charts: what came in, what went out, what waits, and what a turn of the loop takes.
 
+use std::time::Duration;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -36,11 +38,12 @@ const fn chart(
 }
 
 /// The charts in the order in which they go when there is no room for all.
-static CHARTS: [Chart; 6] = [
+static CHARTS: [Chart; 7] = [
     chart("in, bytes/s", |sample| sample.bytes_in, bytes, |theme| theme.inward),
     chart("out, bytes/s", |sample| sample.bytes_out, bytes, |theme| theme.outward),
     chart("deliveries, lines/s", |sample| sample.deliveries, count, |theme| theme.text),
     chart("turn time, p99", |sample| sample.turn_p99_us, micros, |theme| theme.text),
+    chart("late, most", |sample| sample.late_us, late, |theme| theme.alarm),
     chart("outboxes, bytes", |sample| sample.outbox, bytes, |theme| theme.warn),
     chart("Send-Qs, bytes", |sample| sample.send_q, bytes, |theme| theme.warn),
 ];
@@ -55,6 +58,11 @@ fn count(value: u64, app: &App) -> String {
 
 fn micros(value: u64, app: &App) -> String {
     units::micros(u32::try_from(value).unwrap_or(u32::MAX), app.glyphs.micro)
+}
+
+/// How late a turn began: next to nothing in microseconds, a loop that did not run in seconds.
+fn late(value: u64, app: &App) -> String {
+    if value < 1_000_000 { micros(value, app) } else { units::span(Duration::from_micros(value)) }
 }
 
 /// Draws as many charts as there is room for, in two columns where that is wide enough.
@@ -83,8 +91,8 @@ fn draw_chart(buffer: &mut Buffer, area: Rect, app: &App, chart: &Chart) {
     let text = |value| (chart.text)(value, app);
     let plot = paint::inset(paint::below(area, 1), AXIS + 1, 0);
     let values = app.picture().history.newest(usize::from(plot.width), chart.of);
-    let peak = values.iter().copied().max().unwrap_or(0);
-    let now = values.last().copied().unwrap_or(0);
+    let peak = values.iter().flatten().copied().max().unwrap_or(0);
+    let now = values.last().copied().flatten().unwrap_or(0);
     let title = [
         span(chart.title, app.theme.title),
         span(format!("  now {}  peak {}", text(now), text(peak)), app.theme.dim),

@@ -7,7 +7,7 @@ use ratatui::style::Style;
 use super::paint::{self, Spans, span};
 use crate::dash::App;
 use crate::dash::action::Action;
-use crate::dash::app::Mode;
+use crate::dash::app::{Mode, TOO_SOON};
 use crate::dash::command_line::CommandLine;
 use crate::dash::layout::View;
 use crate::dash::measure;
@@ -86,7 +86,12 @@ pub(super) fn draw_keys(buffer: &mut Buffer, area: Rect, app: &App) {
         }
         Mode::Say(_) => draw_pairs(buffer, area, app, &[("Enter", "say it"), ("Esc", "say nothing")], &[]),
         Mode::Reason(..) => draw_pairs(buffer, area, app, &[("Enter", "back to the question")], &[]),
-        Mode::Ask(_) | Mode::Quit | Mode::Export => {
+        Mode::Ask(..) | Mode::Quit(_) | Mode::Export(_)
+            if app.notice.as_ref().is_some_and(|notice| notice.text == TOO_SOON) =>
+        {
+            paint::line(buffer, area, 0, &[span(format!(" ! {TOO_SOON}"), app.theme.alarm)], app);
+        }
+        Mode::Ask(..) | Mode::Quit(_) | Mode::Export(_) => {
             draw_pairs(buffer, area, app, &[("Enter/Esc", "do nothing")], &[]);
         }
         Mode::Help(_) => draw_pairs(buffer, area, app, &[("j/k", "scroll"), ("Esc", "back")], &[]),

@@ -13,6 +13,9 @@ use crate::time::Now;
 /// The place behind the parts that count clients.
 const AFTER_CLIENTS: usize = 6;
 
+/// Columns from which the header always has the first listener's address.
+const ADDRESS_FROM: u16 = 60;
+
 /// A part of the header: groups stand two cells apart, parts of a group one.
 struct Part {
     spans: Spans,
@@ -62,10 +65,12 @@ fn parts(app: &App) -> Vec<Part> {
     if !app.picture().is_seen() {
         return vec![part(9, true, vec![span("chatops", theme.title)])];
     }
+    // From here on the address goes last: it is what an operator is asked for most.
+    let address_rank = if app.size().0 >= ADDRESS_FROM { 10 } else { 2 };
     let notable = |count: u32, style| if count > 0 { style } else { theme.dim };
     let mut parts = vec![
         part(9, true, vec![span(status.name.clone(), theme.title)]),
-        part(2, false, vec![span(address(app), theme.text)]),
+        part(address_rank, false, vec![span(address(app), theme.text)]),
         part(3, true, vec![label("up "), span(units::clock(status.uptime), theme.text)]),
         part(8, true, vec![count(status.clients, theme.title), label(clients(status.clients))]),
         part(
@@ -85,9 +90,6 @@ fn parts(app: &App) -> Vec<Part> {
     if let Some(queue) = fullest_accept_queue(status).filter(|queue| queue.length > queue.limit / 2) {
         let text = format!("accept queue {}", accept_queue(queue));
         parts.insert(AFTER_CLIENTS, part(7, true, vec![span(text, theme.alarm)]));
-    }
-    if status.paused {
-        parts.insert(AFTER_CLIENTS, part(7, true, vec![span("accepts nobody", theme.warn)]));
     }
     parts
 }
@@ -132,6 +134,9 @@ fn state(app: &App, now: Now) -> Spans {
     } else {
         word("", "CONNECTING", theme.dim)
     };
+    if app.picture().status().paused {
+        spans.insert(0, span(" NOT ACCEPTING", theme.warn));
+    }
     if app.access == Access::ReadOnly {
         spans.insert(0, span(" read-only", theme.accent));
     }

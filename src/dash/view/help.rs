@@ -137,6 +137,7 @@ fn bindings(app: &App, group: Group) -> impl Iterator<Item = Item> {
 
 const fn state(phase: Phase) -> &'static str {
     match phase {
+        Phase::Waiting => "over the rate of its address; let in later",
         Phase::Open => "both directions carry",
         Phase::Eof => "the client sent FIN; we may still send",
         Phase::RdShut => "we discard what it sends; we may still send",

@@ -33,11 +33,11 @@ pub(super) fn line(buffer: &mut Buffer, area: Rect, row: u16, spans: &[Span<'_>]
         let cells = measure::width(&part.content);
         if is_cut && cells >= left {
             let text = measure::cut(&part.content, left, app.glyphs.ellipsis);
-            buffer.set_stringn(x, y, text, left, part.style);
+            buffer.set_stringn(x, y, app.glyphs.text(&text), left, part.style);
             return;
         }
         let text = measure::fit(&part.content, left, app.glyphs.ellipsis);
-        (x, _) = buffer.set_stringn(x, y, text, left, part.style);
+        (x, _) = buffer.set_stringn(x, y, app.glyphs.text(&text), left, part.style);
         left -= cells;
     }
 }

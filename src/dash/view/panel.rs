@@ -19,11 +19,11 @@ const GAPS: [usize; 2] = [3, 2];
 /// Draws the open question, if there is one. Where the cursor is, if it has a line to type.
 pub(super) fn draw(buffer: &mut Buffer, app: &App) -> Option<Position> {
     let (panel, input) = match &app.mode {
-        Mode::Ask(dialog) => (dialog.panel(app.live(), app.raw), None),
+        Mode::Ask(dialog, _) => (dialog.panel(app.live(), app.raw), None),
         Mode::Reason(dialog, input) => (dialog.panel(app.live(), app.raw), Some(("reason: ", input))),
         Mode::Say(input) => (say(app), Some(("say ", input))),
-        Mode::Export => (export(app), None),
-        Mode::Quit => (quit(app), None),
+        Mode::Export(_) => (export(app), None),
+        Mode::Quit(_) => (quit(app), None),
         _ => return None,
     };
     draw_panel(buffer, app, &panel, input)

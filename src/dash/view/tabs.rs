@@ -51,6 +51,9 @@ fn clients(app: &App) -> Spans {
     let mut spans =
         vec![span("  sort ", theme.dim), span(format!("{} {arrow}", sort.column.title()), theme.text)];
     spans.extend(filter(app));
+    if app.table.unknown() > 0 {
+        spans.push(span(format!("  {} not known", app.table.unknown()), theme.warn));
+    }
     let marks = app.table.marks().len();
     if marks > 0 {
         spans.push(span(format!("  {marks} marked"), theme.accent));

@@ -30,7 +30,8 @@ fn draw_block(buffer: &mut Buffer, area: Rect, app: &App) {
     let seconds = usize::from(inner.width.saturating_sub(LABEL));
     let inward = app.picture().history.newest(seconds, |sample| sample.bytes_in);
     let outward = app.picture().history.newest(seconds, |sample| sample.bytes_out);
-    let rate = |values: &[u64]| units::short(values.iter().copied().max().unwrap_or(0), app.raw);
+    let rate =
+        |values: &[Option<u64>]| units::short(values.iter().flatten().copied().max().unwrap_or(0), app.raw);
     let title = vec![
         span("Traffic", app.theme.title),
         span(format!(" {seconds} s  peak in {}/s out {}/s", rate(&inward), rate(&outward)), app.theme.dim),
@@ -50,17 +51,28 @@ fn draw_block(buffer: &mut Buffer, area: Rect, app: &App) {
     }
 }
 
-fn draw_spark(buffer: &mut Buffer, area: Rect, app: &App, (label, values, style): (&str, &[u64], Style)) {
+fn draw_spark(
+    buffer: &mut Buffer,
+    area: Rect,
+    app: &App,
+    (label, values, style): (&str, &[Option<u64>], Style),
+) {
     paint::line(buffer, area, area.height.saturating_sub(1), &[span(label.to_owned(), app.theme.dim)], app);
     draw_columns(buffer, paint::inset(area, LABEL, 0), app, values, style);
 }
 
-/// Draws a value a column, the newest at the right; the highest of them fills the height.
-pub(super) fn draw_columns(buffer: &mut Buffer, area: Rect, app: &App, values: &[u64], style: Style) {
-    let top = values.iter().copied().max().unwrap_or(0);
+/// Draws a value a column, the newest at the right; the highest of them fills the height. A gap has a mark of its own.
+pub(super) fn draw_columns(buffer: &mut Buffer, area: Rect, app: &App, values: &[Option<u64>], style: Style) {
+    let top = values.iter().flatten().copied().max().unwrap_or(0);
     let shown = &values[values.len().saturating_sub(usize::from(area.width))..];
     let first = area.right() - u16::try_from(shown.len()).unwrap_or(area.width);
     for (x, value) in (first..).zip(shown) {
+        let Some(value) = value else {
+            for y in area.top()..area.bottom() {
+                buffer.set_stringn(x, y, app.glyphs.gap, 1, app.theme.dim);
+            }
+            continue;
+        };
         let column = app.glyphs.column(*value, top, usize::from(area.height));
         for (y, sign) in (area.y..).zip(column) {
             buffer.set_stringn(x, y, sign, 1, style);
@@ -91,8 +103,11 @@ fn one_line(app: &App, width: u16) -> Spans {
 
 fn spark(app: &App, label: &str, of: fn(&Sample) -> u64, style: Style, seconds: usize) -> Spans {
     let values = app.picture().history.newest(seconds, of);
-    let top = values.iter().copied().max().unwrap_or(0);
-    let bars: String = values.iter().flat_map(|value| app.glyphs.column(*value, top, 1)).collect();
+    let top = values.iter().flatten().copied().max().unwrap_or(0);
+    let bar = |value: &Option<u64>| {
+        value.map_or_else(|| vec![app.glyphs.gap], |value| app.glyphs.column(value, top, 1))
+    };
+    let bars: String = values.iter().flat_map(bar).collect();
     let missing = " ".repeat(seconds - values.len());
     vec![span(label.to_owned(), app.theme.dim), span(missing + &bars, style)]
 }
@@ -134,8 +149,8 @@ fn figures(app: &App) -> Vec<Spans> {
         ("turn p50", Some(micros(status.turns.p50_us))),
         ("p99", Some(micros(status.turns.p99_us))),
         ("frame", Some(micros(app.frame_us))),
-        ("fds", Some(format!("{}/{}", status.fds.0, status.fds.1))),
-        ("rss", Some(size(status.rss_bytes))),
+        ("fds", status.fds.map(|open| descriptors(open, status.fds_limit))),
+        ("rss", status.rss_bytes.map(size)),
         ("refused", Some(units::grouped(status.refused))),
         ("rooms", Some(units::grouped(u64::from(status.rooms)))),
     ];
@@ -143,4 +158,9 @@ fn figures(app: &App) -> Vec<Spans> {
         Some(vec![span(format!("{label} "), app.theme.dim), span(value?, app.theme.text)])
     };
     pairs.into_iter().filter_map(group).collect()
+}
+
+/// `47/1024`, or the first alone without a limit.
+fn descriptors(open: u32, limit: Option<u32>) -> String {
+    limit.map_or_else(|| open.to_string(), |limit| format!("{open}/{limit}"))
 }

@@ -59,6 +59,10 @@ enum Walk {
         through: u64,
     },
     Picture(Box<Picture>),
+    /// By their numbers, behind this one.
+    Operators {
+        after: u64,
+    },
     Preview(BanMask),
     Rooms {
         after: Option<RoomName>,
@@ -69,6 +73,19 @@ enum Walk {
 impl From<Picture> for Inquiry {
     fn from(picture: Picture) -> Self {
         Self { walk: Walk::Picture(Box::new(picture)), rows: None }
+    }
+}
+
+/// Connections that are looked at for what it costs to make one row.
+const LOOKS_A_ROW: usize = 64;
+
+impl Inquiry {
+    /// What the next part costs, in rows, with so many connections: some questions are answered by a look at each.
+    pub(super) const fn cost(&self, connections: usize) -> usize {
+        match self.walk {
+            Walk::Connection(_) | Walk::Preview(_) | Walk::Status => 1 + connections / LOOKS_A_ROW,
+            _ => 1,
+        }
     }
 }
 
@@ -83,6 +100,7 @@ impl Engine {
             Question::Events(_) => return self.inquire_events(0),
             Question::Snapshot(_) => return self.inquire_snapshot(),
             Question::Preview(mask) => Walk::Preview(mask),
+            Question::Operators => Walk::Operators { after: 0 },
             Question::Rooms => Walk::Rooms { after: None },
             Question::Status => Walk::Status,
         };
@@ -100,7 +118,7 @@ impl Engine {
     }
 
     fn connections(&self, with_status: bool) -> Walk {
-        Walk::Connections { with_status, after: 0, through: self.door.last_id(), batch: VecDeque::new() }
+        Walk::Connections { with_status, after: 0, through: self.admission.last_id(), batch: VecDeque::new() }
     }
 
     fn whole_status(&self, machine: &impl Machine) -> Status {
@@ -121,6 +139,7 @@ impl Engine {
             Walk::Closed { .. } => "closed",
             Walk::Connections { .. } => "connections",
             Walk::Events { .. } => "events",
+            Walk::Operators { .. } => "operators",
             Walk::Rooms { .. } => "rooms",
             Walk::Connection(who) => {
                 self.tell_connection(*who, line, machine);
@@ -186,6 +205,12 @@ impl Engine {
             Walk::Connections { after, through, batch, .. } => {
                 let Some(slot) = self.next_connection(after, *through, batch) else { return false };
                 self.with_live(slot, machine, |row| json::write(line, row));
+                true
+            }
+            Walk::Operators { after } => {
+                let Some(operator) = self.operator_after(*after) else { return false };
+                *after = operator.number;
+                json::write(line, &json::Operator::of(operator, self.board.now));
                 true
             }
             Walk::Rooms { after } => {

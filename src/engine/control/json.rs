@@ -190,6 +190,31 @@ impl<'a> Room<'a> {
     }
 }
 
+/// One operator on the control socket: a row of `operators`.
+#[derive(Debug, Serialize)]
+pub(super) struct Operator {
+    id: u64,
+    uid: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<i32>,
+    age_s: f64,
+    /// Absent while it is answered or follows something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idle_s: Option<f64>,
+}
+
+impl Operator {
+    pub(super) fn of(operator: &super::Operator, now: Now) -> Self {
+        Self {
+            id: operator.number,
+            uid: operator.uid,
+            pid: Some(operator.pid).filter(|pid| *pid != 0),
+            age_s: seconds(now.moment.since(operator.since)),
+            idle_s: operator.idle(now.moment).map(seconds),
+        }
+    }
+}
+
 /// One ban: a row of `bans`.
 #[derive(Debug, Serialize)]
 pub(super) struct Ban<'a> {

@@ -34,6 +34,14 @@ pub const OPERATORS_MAX: usize = 16;
 const ROWS_A_TURN: usize = 128;
 /// How often a snapshot that is followed is told again.
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);
+/// An operator that has asked something keeps its place for so long after that, however many others want one.
+const SPARED_FOR: Duration = Duration::from_secs(10);
+/// The same for one that has asked nothing yet: a request follows its connection at once.
+const ASKED_WITHIN: Duration = Duration::from_millis(10);
+/// An operator that asks nothing for so long is ended.
+const IDLE_MAX: Duration = Duration::from_secs(3_600);
+/// How long a server that stops waits for an operator that takes nothing.
+const UNREAD_MAX: Duration = Duration::from_secs(1);
 /// An answer goes on while less than so many bytes of it wait for their reader.
 const ANSWER_AHEAD_BYTES: usize = 64 * 1024;
 
@@ -66,6 +74,14 @@ pub(super) struct Operators {
 #[derive(Debug)]
 struct Operator {
     slot: Slot,
+    /// Rises from operator to operator, from 1.
+    number: u64,
+    uid: u32,
+    /// 0 where it is not known.
+    pid: i32,
+    since: Moment,
+    /// When it last asked for something, if it has.
+    asked: Option<Moment>,
     /// The answer under way.
     inquiry: Option<Inquiry>,
     /// What is answered again and again.
@@ -79,6 +95,14 @@ enum Followed {
     Events { after: u64 },
     /// At this moment.
     Snapshot { at: Moment },
+}
+
+impl Operator {
+    /// For how long it has asked nothing and is told nothing.
+    fn idle(&self, now: Moment) -> Option<Duration> {
+        let is_idle = self.inquiry.is_none() && self.followed.is_none();
+        is_idle.then(|| now.since(self.asked.unwrap_or(self.since)))
+    }
 }
 
 impl Operators {
@@ -118,9 +142,10 @@ impl Operators {
 }
 
 impl Engine {
-    /// An operator's connection was accepted. `None`: there are too many, it is to be told and closed.
-    pub fn operator_accepted(&mut self) -> Option<Slot> {
-        if self.operators.here.len() >= OPERATORS_MAX {
+    /// An operator's connection was accepted, from a process of this user. `None`: there are too many, it is to be told
+    /// and closed.
+    pub fn operator_accepted(&mut self, uid: u32, pid: i32) -> Option<Slot> {
+        if !self.make_room_for_operator() {
             return None;
         }
         self.operators.accepted += 1;
@@ -129,9 +154,61 @@ impl Engine {
         let entry =
             Entry::new(id, Role::Operator, Peer::Unix, u16::MAX, Framing::Lines, self.board.now.moment);
         let slot = Slot::at(self.board.entries.insert(entry));
-        self.operators.here.push(Operator { slot, inquiry: None, followed: None });
+        let (number, since) = (self.operators.accepted, self.board.now.moment);
+        let operator = Operator { slot, number, uid, pid, since, asked: None, inquiry: None, followed: None };
+        self.operators.here.push(operator);
         self.board.touch(slot);
         Some(slot)
+    }
+
+    /// Whether one more operator has a place; the one that is idle for longest loses its own if there is no other.
+    fn make_room_for_operator(&mut self) -> bool {
+        let now = self.board.now.moment;
+        let is_leaving = |operator: &&Operator| {
+            self.board.entry(operator.slot).is_some_and(|entry| entry.session.phase() == Phase::Draining)
+        };
+        let here = &self.operators.here;
+        if here.len() - here.iter().filter(is_leaving).count() < OPERATORS_MAX {
+            return here.len() < 2 * OPERATORS_MAX;
+        }
+        let spare = here.iter().filter(|operator| !is_leaving(operator)).filter_map(|operator| {
+            let idle = operator.idle(now)?;
+            let spared = if operator.asked.is_some() { SPARED_FOR } else { ASKED_WITHIN };
+            (idle >= spared).then_some((idle, operator.slot))
+        });
+        let Some((_, slot)) = spare.max_by_key(|(idle, _)| *idle) else { return false };
+        self.end_operator(slot, "it was idle for longest, and another operator needed a place");
+        self.operators.here.len() < 2 * OPERATORS_MAX
+    }
+
+    fn end_operator(&mut self, slot: Slot, why: &str) {
+        self.refuse(slot, &format!("this connection ends: {why}"));
+        self.part(slot, CloseReason::Kicked(why.to_owned()), Linger::FAREWELL);
+    }
+
+    /// Ends the connection of the operator with this number in `operators`.
+    pub(super) fn disconnect_operator(&mut self, number: u64) -> Outcome {
+        let found = self.operators.here.iter().find(|operator| operator.number == number);
+        let Some(slot) = found.map(|operator| operator.slot) else {
+            return Err(format!("no operator has the number {number}; operators lists them"));
+        };
+        self.end_operator(slot, "another operator ended it");
+        Ok(format!("disconnected operator {number}").into())
+    }
+
+    /// The operator with the next number behind `after`.
+    fn operator_after(&self, after: u64) -> Option<&Operator> {
+        let later = self.operators.here.iter().filter(|operator| operator.number > after);
+        later.min_by_key(|operator| operator.number)
+    }
+
+    pub(super) fn operators_in_brief(&self) -> String {
+        let numbers: Vec<String> =
+            self.operators.here.iter().map(|operator| operator.number.to_string()).collect();
+        match numbers.as_slice() {
+            [] => "nobody is on the control socket".to_owned(),
+            numbers => format!("on the control socket: {}", numbers.join(", ")),
+        }
     }
 
     /// Goes on with the answers under way, within the budget of a turn; called once a turn, before
@@ -140,7 +217,7 @@ impl Engine {
         let mut rows = ROWS_A_TURN;
         for at in 0..self.operators.here.len() {
             self.begin_anew(at);
-            let Operator { slot, inquiry, followed } = &mut self.operators.here[at];
+            let Operator { slot, inquiry, followed, .. } = &mut self.operators.here[at];
             let (slot, is_followed, Some(mut inquiry)) = (*slot, followed.is_some(), inquiry.take()) else {
                 continue;
             };
@@ -190,7 +267,7 @@ impl Engine {
         let mut line = std::mem::take(&mut self.operators.line);
         let mut progress = Progress::Going;
         while progress == Progress::Going && line.len() < room && *rows > 0 {
-            *rows -= 1;
+            *rows = rows.saturating_sub(inquiry.cost(self.board.entries.len()));
             progress = self.advance(inquiry, &mut line, machine);
         }
         self.board.answer_raw(slot, &line);
@@ -211,8 +288,8 @@ impl Engine {
     /// One line of an operator.
     pub(super) fn take_request(&mut self, slot: Slot, incoming: Incoming, text: &str) {
         match incoming {
-            // Operators have no flood limits, and every end of input ends a line.
-            Incoming::Flooding | Incoming::Incomplete => {}
+            // Operators have no flood limits, every end of input ends a line, and their streams are not looked at.
+            Incoming::Flooding | Incoming::Help | Incoming::Incomplete => {}
             Incoming::Foreign(protocol) => {
                 self.refuse(
                     slot,
@@ -224,15 +301,27 @@ impl Engine {
                 let limit = self.board.limits_of(slot).line_bytes;
                 self.refuse(slot, &format!("a request has at most {limit} bytes"));
             }
-            Incoming::Message => match Asked::parse(text) {
-                Some(Ok(Asked::Brief(question))) => {
-                    let outcome = self.brief(question).map(Done::from);
-                    self.answer_outcome(slot, None, &outcome);
+            Incoming::Message => {
+                let now = self.board.now.moment;
+                if let Some(operator) = self.operators.here.iter_mut().find(|operator| operator.slot == slot)
+                {
+                    operator.asked = Some(now);
                 }
-                Some(Ok(Asked::Picture(query))) => self.begin(slot, Picture::new(query).into()),
-                Some(Err(why)) => self.refuse(slot, &why.to_string()),
-                None => self.take_verb(slot, text),
-            },
+                self.answer_request(slot, text);
+            }
+        }
+    }
+
+    fn answer_request(&mut self, slot: Slot, text: &str) {
+        match Asked::parse(text) {
+            Some(Ok(Asked::Brief(question))) => {
+                self.board.charge_rows(self.board.entries.len());
+                let outcome = self.brief(question).map(Done::from);
+                self.answer_outcome(slot, None, &outcome);
+            }
+            Some(Ok(Asked::Picture(query))) => self.begin(slot, Picture::new(query).into()),
+            Some(Err(why)) => self.refuse(slot, &why.to_string()),
+            None => self.take_verb(slot, text),
         }
     }
 
@@ -291,13 +380,22 @@ impl Engine {
     /// nobody left go last.
     pub(super) fn see_to_operators(&mut self) {
         let is_over = self.is_stopping() && self.board.entries.len() == self.operators.count();
+        let now = self.board.now.moment;
         for at in 0..self.operators.here.len() {
             let operator = &self.operators.here[at];
             let (slot, is_due, is_answering) =
                 (operator.slot, self.is_due(operator), operator.inquiry.is_some());
             let Some(entry) = self.board.entry(slot) else { continue };
-            if is_over && !is_answering && entry.session.phase() != Phase::Draining {
-                self.part(slot, CloseReason::ServerStop, Linger::server_stop(self.drain));
+            let phase = entry.session.phase();
+            if operator.idle(now).is_some_and(|idle| idle >= IDLE_MAX) && phase != Phase::Draining {
+                self.end_operator(slot, "it was idle for an hour");
+                continue;
+            }
+            // What is followed has no end of its own, and an answer that is not read is not waited for.
+            let is_unread = entry.session.outbox_age(now).is_some_and(|age| age >= UNREAD_MAX);
+            let is_ended = !is_answering || operator.followed.is_some() || is_unread;
+            if is_over && is_ended && entry.session.phase() != Phase::Draining {
+                self.part(slot, CloseReason::ServerStop, Linger::server_stop(self.drain.min(UNREAD_MAX)));
             } else if (is_answering || is_due) && entry.session.outbox().bytes() < ANSWER_AHEAD_BYTES {
                 self.board.touch(slot);
             }

@@ -194,7 +194,7 @@ impl Engine {
                     picture.write(line, &*entry);
                 } else {
                     line.extend_from_slice(b"],\"rows\":[");
-                    let through = self.door.last_id();
+                    let through = self.admission.last_id();
                     picture.begin(Stage::Living { after: 0, through, batch: VecDeque::new() });
                 }
             }

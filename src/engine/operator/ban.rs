@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{OperatorCommand, Question, VerbError, parse_while, split_word, usage};
 use crate::chat::Nick;
-use crate::engine::network::{Network, NetworkError};
+use crate::network::{Network, NetworkError};
 use crate::time::write_span;
 
 /// Whom a ban keeps out.
@@ -33,6 +33,10 @@ impl BanMask {
 impl fmt::Display for BanMask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            // Without it the whole /64 would be meant.
+            Self::Network(network) if network.is_part_of_one() && !network.to_string().contains('/') => {
+                write!(f, "{network}/128")
+            }
             Self::Network(network) => network.fmt(f),
             Self::Nick(nick) => nick.fmt(f),
         }
@@ -148,7 +152,7 @@ pub(super) fn parse_mask(verb: &str, word: &str) -> Result<BanMask, VerbError> {
     if word.is_empty() || word.contains(char::is_whitespace) {
         return Err(usage(verb));
     }
-    if let Ok(network) = word.parse::<Network>() {
+    if let Ok(network) = Network::of_printed(word) {
         return Ok(BanMask::Network(network));
     }
     if word.contains([':', '/', '.']) {
@@ -167,6 +171,12 @@ mod tests {
     use super::*;
 
     proptest! {
+        #[test]
+        fn a_ban_of_any_network_reads_back_as_it_is_written(address: std::net::Ipv6Addr, prefix in 0_u8..=128) {
+            let mask = BanMask::Network(format!("{address}/{prefix}").parse().unwrap_or(Network::of(address.into())));
+            prop_assert_eq!(parse_mask("ban", &mask.to_string()), Ok(mask));
+        }
+
         #[test]
         fn any_ban_reads_back_as_it_is_written(
             time in prop::option::of((1_u64..1_000_000).prop_map(Duration::from_secs)),

@@ -3,9 +3,8 @@
 //! The properties come from the Unicode character database through crates; own ranges are only those that the
 //! crates do not carry, and [`is_simple`], a short cut whose truth a test proves for every character.
 
-use unicode_canonical_combining_class::{CanonicalCombiningClass, get_canonical_combining_class};
-use unicode_joining_type::{JoiningType, get_joining_type};
-use unicode_properties::{GeneralCategory, UnicodeEmoji, UnicodeGeneralCategory};
+use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeEmoji, UnicodeGeneralCategory};
+use unicode_script::{Script, UnicodeScript};
 
 /// ZERO WIDTH NON-JOINER.
 pub(super) const ZWNJ: char = '\u{200C}';
@@ -15,6 +14,10 @@ pub(super) const ZWJ: char = '\u{200D}';
 pub(super) const TEXT_SELECTOR: char = '\u{FE0E}';
 /// VARIATION SELECTOR-16: the character before it as an emoji.
 pub(super) const EMOJI_SELECTOR: char = '\u{FE0F}';
+/// The only emoji in use with a tag sequence after it: the flags of England, Scotland and Wales begin with it.
+pub(super) const BLACK_FLAG: char = '\u{1F3F4}';
+/// CANCEL TAG, the end of a tag sequence.
+pub(super) const CANCEL_TAG: char = '\u{E007F}';
 /// Makes a keycap of a digit, `#` or `*`.
 pub(super) const KEYCAP: char = '\u{20E3}';
 
@@ -85,24 +88,78 @@ pub(super) const fn is_keycap_base(c: char) -> bool {
     matches!(c, '0'..='9' | '#' | '*')
 }
 
-/// Signs that kill a vowel (`Canonical_Combining_Class=Virama`), which RFC 5892 lets a joiner follow.
-pub(super) fn is_virama(c: char) -> bool {
-    get_canonical_combining_class(c) == CanonicalCombiningClass::Virama
+/// The tag characters that spell a subdivision in an emoji flag (UTS #51, ED-14a): digits and lower-case letters.
+pub(super) const fn is_flag_tag(c: char) -> bool {
+    matches!(c, '\u{E0030}'..='\u{E0039}' | '\u{E0061}'..='\u{E007A}')
 }
 
-/// Letters that join with the letter after them (`Joining_Type` L or D).
-pub(super) fn joins_onward(c: char) -> bool {
-    matches!(get_joining_type(c), JoiningType::LeftJoining | JoiningType::DualJoining)
+/// Characters that are hidden elsewhere and part of an emoji, or of a word, in their place.
+pub(super) const fn is_invisible_part(c: char) -> bool {
+    is_joiner(c) || is_selector(c) || is_flag_tag(c) || matches!(c, CANCEL_TAG)
 }
 
-/// Letters that join with the letter before them (`Joining_Type` R or D).
-pub(super) fn joins_backward(c: char) -> bool {
-    matches!(get_joining_type(c), JoiningType::RightJoining | JoiningType::DualJoining)
+/// What an emoji sequence consists of (UTS #51, ED-17). A keycap is none of it: it has 7 bytes.
+pub(super) fn is_emoji_part(c: char) -> bool {
+    is_pictograph(c) || is_invisible_part(c) || matches!(c, '\u{1F3FB}'..='\u{1F3FF}')
 }
 
-/// Marks that joining looks through (`Joining_Type` T).
-pub(super) fn is_transparent_mark(c: char) -> bool {
-    get_joining_type(c) == JoiningType::Transparent && is_mark(c)
+/// VS17 to VS256, which choose among the forms of one ideograph (UTS #37).
+pub(super) const fn is_ideographic_selector(c: char) -> bool {
+    matches!(c, '\u{E0100}'..='\u{E01EF}')
+}
+
+/// Ideographs that [`is_ideographic_selector`] may follow.
+pub(super) fn is_ideograph(c: char) -> bool {
+    c.script() == Script::Han && is_of_words(c)
+}
+
+/// Characters that show nothing although they are neither white space nor ignorable: BRAILLE PATTERN BLANK and
+/// MUSICAL SYMBOL NULL NOTEHEAD.
+pub(super) const fn is_empty_sign(c: char) -> bool {
+    matches!(c, '\u{2800}' | '\u{1D159}')
+}
+
+/// Letters, marks and digits.
+pub(super) fn is_of_words(c: char) -> bool {
+    use GeneralCategoryGroup::{Letter, Mark, Number};
+    matches!(c.general_category_group(), Letter | Mark | Number)
+}
+
+/// Whether `c` has a script of its own, unlike marks that any script may use.
+pub(super) fn has_script(c: char) -> bool {
+    let scripts = c.script_extension();
+    !scripts.is_common() && !scripts.is_inherited()
+}
+
+/// Whether `c` is of a script whose letters join or stack, so that a joiner between them has a meaning: each script
+/// with a letter that joins (`Joining_Type`) or a virama (`Canonical_Combining_Class`), and a few that stack without
+/// one. What RFC 5892 allows is for domain names, and less than real words need.
+pub(super) fn is_of_joining_script(c: char) -> bool {
+    has_script(c) && c.script_extension().iter().any(joins_or_stacks)
+}
+
+/// Whether `c` is a letter or mark of such a script, and shown.
+pub(super) fn is_of_joining_letters(c: char) -> bool {
+    let group = c.general_category_group();
+    matches!(group, GeneralCategoryGroup::Letter | GeneralCategoryGroup::Mark)
+        && is_of_joining_script(c)
+        && !is_hidden(c)
+}
+
+#[rustfmt::skip]
+const fn joins_or_stacks(script: Script) -> bool {
+    use Script as S;
+    matches!(script,
+        S::Adlam | S::Ahom | S::Arabic | S::Balinese | S::Batak | S::Bengali | S::Bhaiksuki | S::Brahmi
+        | S::Chakma | S::Cham | S::Chorasmian | S::Devanagari | S::Dives_Akuru | S::Dogra | S::Grantha
+        | S::Gujarati | S::Gunjala_Gondi | S::Gurmukhi | S::Gurung_Khema | S::Hanifi_Rohingya | S::Hanunoo
+        | S::Javanese | S::Kaithi | S::Kannada | S::Kawi | S::Kharoshthi | S::Khmer | S::Khojki | S::Khudawadi
+        | S::Lao | S::Lepcha | S::Limbu | S::Malayalam | S::Mandaic | S::Manichaean | S::Marchen
+        | S::Masaram_Gondi | S::Meetei_Mayek | S::Modi | S::Mongolian | S::Myanmar | S::Nandinagari | S::Newa
+        | S::Nko | S::Old_Uyghur | S::Oriya | S::Phags_Pa | S::Psalter_Pahlavi | S::Rejang | S::Saurashtra
+        | S::Sharada | S::Siddham | S::Sinhala | S::Sogdian | S::Soyombo | S::Sundanese | S::Syloti_Nagri
+        | S::Syriac | S::Tagalog | S::Tai_Tham | S::Takri | S::Tamil | S::Telugu | S::Thai | S::Tibetan
+        | S::Tifinagh | S::Tirhuta | S::Tulu_Tigalari | S::Zanabazar_Square)
 }
 
 /// `Prepended_Concatenation_Mark`: format characters with a shape of their own.
@@ -137,6 +194,8 @@ const fn is_noncharacter(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use unicode_canonical_combining_class::{CanonicalCombiningClass, get_canonical_combining_class};
+    use unicode_joining_type::{JoiningType, get_joining_type};
     use unicode_segmentation::UnicodeSegmentation;
 
     use super::*;
@@ -199,11 +258,21 @@ mod tests {
     }
 
     #[test]
-    fn every_character_can_be_asked() {
-        let viramas = all_characters().filter(|&c| is_virama(c)).count();
-        let onward = all_characters().filter(|&c| joins_onward(c)).count();
-        let backward = all_characters().filter(|&c| joins_backward(c)).count();
-        let transparent = all_characters().filter(|&c| is_transparent_mark(c)).count();
-        assert!(viramas > 50 && onward > 500 && backward > 600 && transparent > 1_500);
+    fn every_script_with_a_virama_or_a_joining_letter_is_known() {
+        let joins = |c| {
+            get_canonical_combining_class(c) == CanonicalCombiningClass::Virama
+                || matches!(
+                    get_joining_type(c),
+                    JoiningType::LeftJoining | JoiningType::RightJoining | JoiningType::DualJoining
+                )
+        };
+        let joining: Vec<char> = all_characters().filter(|&c| joins(c)).collect();
+        assert!(joining.len() > 700, "{}", joining.len());
+        for c in joining {
+            assert!(is_of_joining_script(c), "U+{:04X}", u32::from(c));
+        }
+        for c in ['a', 'ß', 'я', 'Ω', '漢', 'あ', '한', 'א', '1', '👩', '\u{301}', ' '] {
+            assert!(!is_of_joining_script(c), "{c}");
+        }
     }
 }

@@ -9,15 +9,18 @@
 //! * invalid UTF-8 a U+FFFD for each maximal subpart, as [`String::from_utf8_lossy`] does;
 //! * C1 controls, bidi controls, line and paragraph separators, zero-width and other default-ignorable
 //!   characters, U+E0000–E0FFF, private use, noncharacters, interlinear annotation: a U+FFFD each;
-//! * what a grapheme has above [`GRAPHEME_MARKS_MAX`] marks a base or [`GRAPHEME_BYTES_MAX`] bytes: one U+FFFD.
+//! * what a grapheme has above [`GRAPHEME_MARKS_MAX`] marks a base or [`GRAPHEME_BYTES_MAX`] bytes
+//!   ([`EMOJI_BYTES_MAX`] for an emoji sequence): one U+FFFD.
 //!
-//! Joiners and variation selectors stay where they have a meaning: see `joiner_stays` and `selector_stays`.
+//! Joiners, variation selectors and tag characters stay where they have a meaning: see `joiner_stays`,
+//! `selector_stays` and `tag_stays`. `tests/field/words.txt` has the words of real languages that must come through.
 //! Scrubbing twice changes nothing, and a text grows to [`GROWTH_MAX`] times its bytes at most.
 
 mod class;
 
 use std::borrow::Cow;
 
+use memchr::memchr3;
 use unicode_segmentation::UnicodeSegmentation;
 
 use class::{KEYCAP, ZWJ};
@@ -25,11 +28,26 @@ use class::{KEYCAP, ZWJ};
 /// Combining marks that one base character of a grapheme may carry.
 pub const GRAPHEME_MARKS_MAX: usize = 4;
 
-/// Bytes of the largest grapheme; the largest emoji in use, a couple with two skin tones, has 35.
+/// Bytes of the largest grapheme that is no emoji sequence.
 pub const GRAPHEME_BYTES_MAX: usize = 40;
+
+/// Bytes of the largest emoji sequence; a flag with a subdivision of seven characters has 36, a family of four with
+/// skin tones 41.
+pub const EMOJI_BYTES_MAX: usize = 80;
+
+/// Tag characters in the flag of a subdivision: a region of two letters or three digits and up to four more (UTS #51,
+/// annex B).
+const FLAG_TAGS: std::ops::RangeInclusive<usize> = 3..=7;
 
 /// How many bytes of text may come of one byte: a control character becomes three.
 pub const GROWTH_MAX: usize = 3;
+
+/// What a terminal sends for its key "backspace".
+const BACKSPACE: u8 = 0x08;
+/// The same of other terminals.
+pub const DELETE: u8 = 0x7F;
+/// `^U`.
+pub const KILL: u8 = 0x15;
 
 /// What stands for a character that is not shown and has no picture.
 const STAND_IN: char = char::REPLACEMENT_CHARACTER;
@@ -63,6 +81,49 @@ pub fn scrub(raw: &[u8]) -> Scrubbed<'_> {
         scrubbed.take(cut);
     }
     scrubbed
+}
+
+/// [`scrub`] of a line as a person typed it at a terminal that sends each key: BS and DEL erase the grapheme before
+/// them, `^U` all of the line so far. A sequence of bytes that is no UTF-8 is erased as the U+FFFD that stands for it.
+#[must_use]
+pub fn scrub_typed(raw: &[u8]) -> Scrubbed<'_> {
+    if is_plain_ascii(raw) || memchr3(BACKSPACE, DELETE, KILL, raw).is_none() {
+        return scrub(raw);
+    }
+    let typed = decode(raw);
+    let left = erase(&typed.text);
+    let scrubbed = scrub(left.as_bytes());
+    let replaced = typed.replaced.saturating_add(scrubbed.replaced);
+    Scrubbed { text: Cow::Owned(scrubbed.text.into_owned()), replaced }
+}
+
+/// Whether nothing of a text would be seen: white space, and the few signs that are empty.
+#[must_use]
+pub fn is_blank(text: &str) -> bool {
+    text.chars().all(is_blank_sign)
+}
+
+/// White space, and the few signs that are empty.
+#[must_use]
+pub fn is_blank_sign(c: char) -> bool {
+    c.is_whitespace() || class::is_empty_sign(c)
+}
+
+/// The first characters of a text, the last of them `…` if it has more than `chars`.
+#[must_use]
+pub fn shorten(text: &str, chars: usize) -> Cow<'_, str> {
+    if text.len() <= chars || text.chars().nth(chars).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let mut room = chars.saturating_sub(1);
+    let kept = text.graphemes(true).take_while(|grapheme| {
+        let count = grapheme.chars().count();
+        let fits = count <= room;
+        room -= count.min(room);
+        fits
+    });
+    let end = kept.map(str::len).sum();
+    Cow::Owned(format!("{}…", &text[..end]))
 }
 
 impl Scrubbed<'_> {
@@ -123,6 +184,32 @@ fn decode(raw: &[u8]) -> Scrubbed<'_> {
     Scrubbed { text: Cow::Owned(text), replaced }
 }
 
+/// What is left of a typed line. Costs O(n): a piece between two keys that erase is cut into graphemes once, together
+/// with the grapheme before it unless that one is larger than what is shown.
+fn erase(text: &str) -> String {
+    let keys = [BACKSPACE, DELETE, KILL].map(char::from);
+    let mut kept = String::with_capacity(text.len());
+    let mut starts: Vec<usize> = Vec::new();
+    for part in text.split_inclusive(keys) {
+        let piece = part.trim_end_matches(keys);
+        let from = match starts.last() {
+            Some(&last) if kept.len() - last <= EMOJI_BYTES_MAX => starts.pop().unwrap_or(0),
+            _ => kept.len(),
+        };
+        kept.push_str(piece);
+        starts.extend(kept[from..].grapheme_indices(true).map(|(at, _)| from + at));
+        match part[piece.len()..].bytes().next() {
+            Some(KILL) => {
+                kept.clear();
+                starts.clear();
+            }
+            Some(_) => kept.truncate(starts.pop().unwrap_or(0)),
+            None => {}
+        }
+    }
+    kept
+}
+
 fn show_hidden(text: &str) -> Option<Edit> {
     let mut edit: Option<Edit> = None;
     for (at, c) in text.char_indices().filter(|&(_, c)| !class::is_simple(c)) {
@@ -143,19 +230,34 @@ fn stand_in(before: &str, c: char, after: &str) -> Option<char> {
         '\u{7F}' => return Some('\u{2421}'),
         c if class::is_joiner(c) => joiner_stays(before, c, after),
         c if class::is_selector(c) => selector_stays(before, after),
+        c if class::is_ideographic_selector(c) => before.chars().next_back().is_some_and(class::is_ideograph),
+        c if class::is_flag_tag(c) || c == class::CANCEL_TAG => tag_stays(before, c, after),
         c => !class::is_hidden(c),
     };
     (!is_shown).then_some(STAND_IN)
 }
 
-/// Whether a ZWNJ or ZWJ has a meaning here: after a virama (RFC 5892, A.1 and A.2), between two letters that
-/// join (A.1; with no mark after the joiner), and the ZWJ between two emoji (UTS #51, ED-16).
+/// Whether a ZWNJ or ZWJ has a meaning here: after a letter, mark or digit if that one or the letter or mark that
+/// follows is of a script that joins or stacks, and the ZWJ between two emoji (UTS #51, ED-16). Of several in a row
+/// only the first can stay.
 fn joiner_stays(before: &str, joiner: char, after: &str) -> bool {
-    let Some(last) = before.chars().next_back() else { return false };
     let next = after.chars().next();
-    class::is_virama(last)
-        || (next.is_some_and(class::joins_backward) && ends_joining(before))
+    let joins_next = || next.is_some_and(class::is_of_joining_letters);
+    (before.chars().next_back().is_some_and(class::is_of_words) && (ends_joining(before) || joins_next()))
         || (joiner == ZWJ && next.is_some_and(class::is_pictograph) && ends_in_emoji(before))
+}
+
+/// Whether a tag character is within a whole tag sequence after a black flag. One that has no end is shown, or bytes
+/// that nobody sees could be sent in it.
+fn tag_stays(before: &str, tag: char, after: &str) -> bool {
+    let most = *FLAG_TAGS.end() + 1;
+    let earlier = before.chars().rev().take(most).take_while(|&c| class::is_flag_tag(c)).count();
+    let later = after.chars().take(most).take_while(|&c| class::is_flag_tag(c)).count();
+    let is_last = tag == class::CANCEL_TAG;
+    let tags = if is_last { earlier } else { earlier + 1 + later };
+    before.chars().rev().nth(earlier) == Some(class::BLACK_FLAG)
+        && FLAG_TAGS.contains(&tags)
+        && (is_last || after.chars().nth(later) == Some(class::CANCEL_TAG))
 }
 
 /// Whether a variation selector follows an emoji here, or makes one with a keycap.
@@ -165,11 +267,12 @@ fn selector_stays(before: &str, after: &str) -> bool {
     })
 }
 
+/// Whether the last letter, mark or digit is of a script that joins or stacks. A mark that any script may use is of the
+/// script of its base.
 fn ends_joining(before: &str) -> bool {
-    let mut backward = before.chars().rev();
-    let marks = backward.by_ref().take(GRAPHEME_MARKS_MAX + 1);
-    let mut letters = marks.skip_while(|&c| class::is_transparent_mark(c));
-    letters.next().is_some_and(class::joins_onward)
+    let mut backward = before.chars().rev().take(GRAPHEME_MARKS_MAX + 1);
+    let with_script = backward.find(|&c| !class::is_mark(c) || class::has_script(c));
+    with_script.is_some_and(|c| class::is_of_words(c) && class::is_of_joining_script(c))
 }
 
 fn ends_in_emoji(before: &str) -> bool {
@@ -201,11 +304,9 @@ fn has_suspicious_run(text: &str) -> bool {
 
 /// How much of a grapheme that is too large stays; `None` if it is not too large.
 fn kept_bytes(grapheme: &str) -> Option<usize> {
+    let most = if grapheme.chars().all(class::is_emoji_part) { EMOJI_BYTES_MAX } else { GRAPHEME_BYTES_MAX };
     // A stand-in after signs that stand before their base is part of their grapheme: leave room for it.
-    let room = match grapheme.len() {
-        0..=GRAPHEME_BYTES_MAX => GRAPHEME_BYTES_MAX,
-        _ => GRAPHEME_BYTES_MAX - STAND_IN.len_utf8(),
-    };
+    let room = if grapheme.len() <= most { most } else { most - STAND_IN.len_utf8() };
     let mut marks = 0;
     for (at, c) in grapheme.char_indices() {
         if class::is_mark(c) {
@@ -214,8 +315,8 @@ fn kept_bytes(grapheme: &str) -> Option<usize> {
             marks = 0;
         }
         if marks > GRAPHEME_MARKS_MAX || at + c.len_utf8() > room {
-            // A joiner or selector at the end would have lost what gave it a meaning.
-            let kept = grapheme[..at].trim_end_matches(|c| class::is_joiner(c) || class::is_selector(c));
+            // A joiner, selector or tag at the end would have lost what gave it a meaning.
+            let kept = grapheme[..at].trim_end_matches(class::is_invisible_part);
             return Some(kept.len());
         }
     }
@@ -298,6 +399,49 @@ mod tests {
     }
 
     #[test]
+    fn tags_stay_in_a_whole_flag_only() {
+        let tags = |text: &str| -> String {
+            text.chars().map(|c| char::from_u32(0xE0000 + u32::from(c)).unwrap()).collect()
+        };
+        let end = class::CANCEL_TAG;
+        for subdivision in ["gbeng", "gbsct", "gbwls", "ustx", "us123"] {
+            assert_kept(&format!("🏴{}{end}!", tags(subdivision)));
+        }
+        let flag = |tags: &str| format!("🏴{tags}");
+        let hidden = |count: usize| "\u{FFFD}".repeat(count);
+        // Without an end, with too few or too many, with capitals, after another emoji, after nothing.
+        for (text, count) in [
+            (tags("gbeng"), 5),
+            (tags("gb") + "\u{E007F}", 3),
+            (tags("gbengland") + "\u{E007F}", 10),
+            (tags("GBENG") + "\u{E007F}", 6),
+            ("\u{E007F}".to_owned(), 1),
+        ] {
+            assert_eq!(shown(&flag(&text)), flag(&hidden(count)), "{text:?}");
+        }
+        assert_eq!(shown(&format!("👩{}{end}", tags("gbeng"))), format!("👩{}", hidden(6)));
+        assert_eq!(shown(&format!("{}{end}", tags("gbeng"))), hidden(6));
+        let twice = format!("🏴{}{end}", tags("gbeng")) + &tags("gbeng");
+        assert_eq!(shown(&twice), format!("🏴{}{end}{}", tags("gbeng"), hidden(5)));
+    }
+
+    #[test]
+    fn ideographic_selectors_stay_behind_an_ideograph() {
+        for text in ["葛\u{E0100}飾区", "\u{29E3D}\u{E0101}", "辻\u{E01EF}"] {
+            assert_kept(text);
+        }
+        for (text, expected) in [
+            ("葛\u{E0100}\u{E0100}", "葛\u{E0100}\u{FFFD}"),
+            ("a\u{E0100}", "a\u{FFFD}"),
+            ("か\u{E0100}", "か\u{FFFD}"),
+            ("。\u{E0100}", "。\u{FFFD}"),
+            ("葛\u{FE00}", "葛\u{FFFD}"),
+        ] {
+            assert_eq!(shown(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
     fn joiners_and_selectors_without_a_meaning_do_not_stay() {
         for (text, expected) in [
             ("ad\u{200D}min", "ad\u{FFFD}min"),
@@ -327,19 +471,94 @@ mod tests {
             "क\u{94D}\u{200D}ष",
             "क\u{94D}\u{200C}ष",
             "അവന\u{D4D}\u{200D}",
+            "د\u{200C}م",
+            "می\u{200C} خ",
+            "می\u{200C}",
+            "क\u{200D}ष",
         ] {
             assert_kept(text);
         }
-        // Dal does not join with what follows; a space joins with nothing; one joiner is enough.
+        for line in
+            include_str!("../../../tests/field/words.txt").lines().filter(|line| !line.starts_with('#'))
+        {
+            let (language, word) = line.split_once('\t').unwrap();
+            assert_kept(word);
+            assert!(!word.is_ascii() && !language.is_empty(), "{line}");
+        }
+        // One joiner is enough, and it stands after a letter, mark or digit.
         for (text, expected) in [
-            ("د\u{200C}م", "د\u{FFFD}م"),
-            ("می\u{200C} خ", "می\u{FFFD} خ"),
-            ("می\u{200C}", "می\u{FFFD}"),
-            ("می\u{200C}\u{200C}خ", "می\u{FFFD}\u{FFFD}خ"),
-            ("क\u{200D}ष", "क\u{FFFD}ष"),
+            ("می\u{200C}\u{200C}خ", "می\u{200C}\u{FFFD}خ"),
+            ("می\u{200C}\u{200D}\u{200C}خ", "می\u{200C}\u{FFFD}\u{FFFD}خ"),
+            ("می \u{200C}خ", "می \u{FFFD}خ"),
+            ("\u{200C}خ", "\u{FFFD}خ"),
+            ("a \u{200D} b", "a \u{FFFD} b"),
+            ("،\u{200C}خ", "،\u{FFFD}خ"),
+            ("a\u{200C}١", "a\u{FFFD}١"),
+            ("e\u{301}\u{200D}x", "e\u{301}\u{FFFD}x"),
             ("क\u{94D}\u{200D}\u{200D}", "क\u{94D}\u{200D}\u{FFFD}"),
         ] {
             assert_eq!(shown(text), expected, "{text:?}");
+        }
+    }
+
+    fn typed(raw: &str) -> String {
+        scrub_typed(raw.as_bytes()).text.into_owned()
+    }
+
+    #[test]
+    fn backspace_and_delete_erase_a_grapheme_and_control_u_the_line() {
+        for (raw, left) in [
+            ("helo\u{8}lo", "hello"),
+            ("helo\u{7F}lo", "hello"),
+            ("\u{8}\u{7F}hi", "hi"),
+            ("ab\u{8}\u{8}\u{8}c", "c"),
+            ("my secret\u{15}hello", "hello"),
+            ("my secret\u{15}", ""),
+            ("grü\u{7F}", "gr"),
+            ("xe\u{301}\u{323}\u{8}y", "xy"),
+            ("x👨🏽\u{200D}👩🏿\u{8}y", "xy"),
+            ("x🇩🇪🇫🇷\u{8}\u{8}y", "xy"),
+            ("xe\u{301}y\u{8}\u{8}z", "xz"),
+            // What follows the key joins what was before the erased one.
+            ("xey\u{8}\u{301}\u{8}", "x"),
+            ("a\u{1B}\u{8}[31m", "a[31m"),
+            ("a\u{7}b", "a␇b"),
+        ] {
+            assert_eq!(typed(raw), left, "{raw:?}");
+        }
+        assert_eq!(scrub_typed(b"a\xE2\x82\x08b").text, "ab");
+        assert_eq!(scrub_typed(b"a\xFF\x08b\xFF"), Scrubbed { text: "ab\u{FFFD}".into(), replaced: 2 });
+        assert_eq!(shown("a\u{8}b\u{7F}c\u{15}d"), "a␈b␡c␕d");
+        assert!(matches!(scrub_typed(b"plain").text, Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn erasing_costs_no_more_than_the_line_is_long() {
+        // One huge grapheme, and after it a key for each letter: re-reading it for each would take minutes.
+        let marks = "\u{301}".repeat(250_000);
+        let line = format!("a{marks}{}", "x\u{8}".repeat(250_000));
+        let flags = "🇩".repeat(100_000) + &"\u{8}".repeat(100_000);
+        assert!(typed(&line).starts_with('a'));
+        assert_eq!(typed(&flags), "");
+    }
+
+    #[test]
+    fn a_text_is_shortened_between_graphemes() {
+        assert_eq!(shorten("hello", 5), "hello");
+        assert_eq!(shorten("hello", 4), "hel…");
+        assert_eq!(shorten("grüße", 5), "grüße");
+        assert_eq!(shorten("ae\u{301}\u{323}b", 3), "a…");
+        assert_eq!(shorten(&"␀".repeat(300), 200).chars().count(), 200);
+        assert_eq!(shorten("ab", 0), "…");
+    }
+
+    #[test]
+    fn blank_is_what_shows_nothing() {
+        for text in ["", " \t\u{3000}", "\u{2800}", " \u{2800} \u{1D159}"] {
+            assert!(is_blank(text), "{text:?}");
+        }
+        for text in [".", "\u{2801}", "\u{FFFD}", "␀"] {
+            assert!(!is_blank(text), "{text:?}");
         }
     }
 
@@ -358,7 +577,11 @@ mod tests {
     fn a_grapheme_has_forty_bytes() {
         let endless = ["👩"; 50].join("\u{200D}");
         let scrubbed = scrub_counted(&endless);
-        assert_eq!(scrubbed, (format!("{}\u{FFFD}", ["👩"; 5].join("\u{200D}")), 1));
+        assert_eq!(scrubbed, (format!("{}\u{FFFD}", ["👩"; 11].join("\u{200D}")), 1));
+        assert_kept(&["👩"; 11].join("\u{200D}"));
+        // Letters among emoji are no emoji sequence.
+        let mixed = format!("👩{}", "\u{FF9E}".repeat(14));
+        assert_eq!(shown(&mixed), format!("👩{}\u{FFFD}", "\u{FF9E}".repeat(11)));
         for endless in ["\u{1100}", "\u{600}", "क\u{94D}", "\u{1F3FD}", "\u{FF9E}"] {
             for grapheme in shown(&format!("a{}", endless.repeat(40))).graphemes(true) {
                 assert!(grapheme.len() <= GRAPHEME_BYTES_MAX, "{endless:?}: {grapheme:?}");
@@ -381,7 +604,7 @@ mod tests {
             2 => proptest::sample::select(
                 "a1#\t\n\u{1B}\u{80}\u{301}\u{334}\u{20E3}\u{200B}\u{200C}\u{200D}\u{FE0E}\u{FE0F}\u{202E}\u{600}\
                  \u{70F}دمی\u{650}ـकष\u{94D}\u{93E}\u{1100}\u{1161}\u{11A8}각👩❤🏽🇩☠©\u{FFFD}\u{FF9E}\u{E0041}\
-                 \u{1F3FB}\u{13430}\u{1885}ᠠ\u{180B}"
+                 \u{1F3FB}\u{13430}\u{1885}ᠠ\u{180B}🏴\u{E0067}\u{E007F}葛\u{E0100}"
                     .chars()
                     .collect::<Vec<_>>()
             ),
@@ -403,7 +626,7 @@ mod tests {
             prop_assert_eq!(kept_bytes(grapheme), None, "{:?}", grapheme);
         }
         for c in once.text.chars() {
-            let has_a_place = class::is_joiner(c) || class::is_selector(c);
+            let has_a_place = class::is_invisible_part(c) || class::is_ideographic_selector(c);
             prop_assert!(has_a_place || !class::is_hidden(c), "U+{:04X}", u32::from(c));
         }
         Ok(())
@@ -420,6 +643,27 @@ mod tests {
         #[test]
         fn any_bytes_become_safe(raw in proptest::collection::vec(any::<u8>(), 0..200)) {
             assert_safe(&raw)?;
+        }
+
+        #[test]
+        fn erasing_leaves_what_a_plain_editor_leaves(
+            keys in prop::collection::vec(prop::sample::select(
+                vec!["a", "é", "e\u{301}", "\u{301}", "👩", "\u{200D}", "🇩", "क\u{94D}", "\u{8}", "\u{7F}", "\u{15}"],
+            ), 0..40),
+        ) {
+            let mut line = String::new();
+            for key in &keys {
+                match *key {
+                    "\u{8}" | "\u{7F}" => {
+                        let last = line.graphemes(true).next_back().map_or(0, str::len);
+                        line.truncate(line.len() - last);
+                    }
+                    "\u{15}" => line.clear(),
+                    text => line.push_str(text),
+                }
+            }
+            prop_assume!(line.graphemes(true).all(|grapheme| grapheme.len() <= EMOJI_BYTES_MAX));
+            prop_assert_eq!(typed(&keys.concat()), shown(&line));
         }
 
         #[test]

@@ -101,7 +101,8 @@ impl World {
         }
         let Some((client, listener, _)) = self.arrivals.clients.pop_front() else { return };
         let mut word = Vec::new();
-        self.arrivals.framings[usize::from(listener)].encode(&mut word, |text| text.extend_from_slice(FULL));
+        self.arrivals.framings[usize::from(listener)]
+            .encode_whole(&mut word, |text| text.extend_from_slice(FULL));
         let peer = self.peer(client);
         peer.outbound.extend(word);
         // Whoever has reset already reads neither the word nor the FIN.

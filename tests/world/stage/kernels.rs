@@ -77,7 +77,15 @@ impl Sockets for Kernels<'_> {
         self.peer(slot).rst.then(|| io::ErrorKind::ConnectionReset.into())
     }
 
+    fn has_ended(&self, slot: Slot) -> bool {
+        let peer = self.peer(slot);
+        peer.fin && peer.inbound.is_empty()
+    }
+
     fn watch(&mut self, slot: Slot, wants: Wants) -> io::Result<()> {
+        if !self.by_slot.contains_key(&slot) {
+            return Ok(());
+        }
         let peer = self.peer_mut(slot);
         peer.is_watched = wants.events;
         peer.is_read = wants.read;

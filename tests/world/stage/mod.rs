@@ -29,7 +29,7 @@ use chatops::config::settings::Config;
 use chatops::engine::control::Machine;
 use chatops::engine::record::Record;
 use chatops::engine::snapshot::{self, AcceptQueue, Flags, Kernel, Query, Row, Snapshot, Status};
-use chatops::engine::{Admission, Books, Engine, Fate};
+use chatops::engine::{Accepted, Books, Engine, Fate};
 use chatops::id::{ConnId, Slot};
 use chatops::time::{Moment, Now, WallTime, parse_span};
 
@@ -44,6 +44,9 @@ const ANSWER_MAX: usize = 48 * 1024;
 /// An operator's answers are made while fewer than 64 KiB of them wait, and none is longer than what it repeats of a
 /// request of 8 KiB, written as JSON.
 const OPERATOR_OUTBOX_MAX: usize = (64 + 20) * 1024;
+/// The budget of a turn and the quarter for operators; one message of each may go beyond it, and people who leave are
+/// announced whatever was done.
+const TURN_WORK_MAX: u64 = 200_000;
 /// The hour at which every story begins.
 const NOON: WallTime = WallTime { unix_ms: 1_700_000_000_000, hour: 12, minute: 34, second: 0 };
 
@@ -62,8 +65,9 @@ impl Machine for FakeMachine {
 
     fn complete(&self, status: &mut Status) {
         status.pid = 42;
-        status.fds = (7, 1024);
-        status.rss_bytes = 9_000_000;
+        status.fds = Some(7);
+        status.fds_limit = Some(1024);
+        status.rss_bytes = Some(9_000_000);
         status.accept_queues = vec![Some(AcceptQueue { length: 3, limit: 1_024 })];
     }
 }
@@ -165,7 +169,7 @@ impl World {
     }
 
     fn admit(&mut self, client: Client, listener: u16, from: snapshot::Peer) {
-        if let Admission::In(slot) = self.engine.accepted(listener, from) {
+        if let Accepted::In(slot) = self.engine.accepted(listener, from) {
             let id = self.next_id;
             self.next_id = id.next();
             self.seat(client, slot, id);
@@ -173,7 +177,7 @@ impl World {
     }
 
     fn admit_operator(&mut self, client: Client) {
-        if let Some(slot) = self.engine.operator_accepted() {
+        if let Some(slot) = self.engine.operator_accepted(0, 0) {
             self.seat(client, slot, ConnId::FIRST);
         }
     }
@@ -191,6 +195,8 @@ impl World {
             self.run();
             client
         });
+        // A silent newcomer is announced after this time.
+        self.pass("2s");
         self.everybody_has_read();
         // The session keeps some times in tenths of a second: the story begins on a full one.
         let tenths = self.moment.micros().div_ceil(100_000);
@@ -399,7 +405,8 @@ impl World {
             assert!(books.largest_outbox <= most, "an outbox of {} bytes", books.largest_outbox);
         }
         assert!(books.largest_answer <= OPERATOR_OUTBOX_MAX, "an answer of {} bytes", books.largest_answer);
-        assert_eq!(books.connections, self.by_slot.len(), "who is served has a socket");
+        assert!(books.turn_work <= TURN_WORK_MAX, "a turn of {} units of work", books.turn_work);
+        assert_eq!(books.connections, self.by_slot.len() + books.orphans, "who is served has a socket");
         assert!(books.held_back <= books.connections, "whoever is held back is so once: {books:?}");
         assert_eq!(books.counted_clients, books.clients, "the clients are counted right");
         assert!(books.people <= books.connections, "nobody without a connection is in a room");
@@ -434,9 +441,9 @@ impl World {
         assert!(due.is_none_or(|due| due > self.moment), "a deadline that has passed stands");
         let books = self.books();
         assert_eq!(books.misarmed, 0, "every deadline is armed");
-        assert_eq!(books.connections, self.by_slot.len());
-        if self.by_slot.is_empty() {
-            let left = Books { connections: 0, ..Books::default() };
+        assert_eq!(books.connections, self.by_slot.len() + books.orphans);
+        if books.connections == 0 {
+            let left = Books { turn_work: books.turn_work, ..Books::default() };
             assert_eq!(books, left, "with everybody gone nothing is left");
         }
     }

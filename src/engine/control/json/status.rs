@@ -31,6 +31,7 @@ pub(in crate::engine::control) struct Status<'a> {
     bytes_out: u64,
     lines_in: u64,
     lines_incomplete: u64,
+    dropped_bytes: u64,
     deliveries: u64,
     lines_skipped: u64,
     inbox_bytes: u64,
@@ -39,9 +40,12 @@ pub(in crate::engine::control) struct Status<'a> {
     bans: u32,
     #[serde(rename = "loop")]
     turns: Loop,
-    fds: u32,
-    fds_limit: u32,
-    rss_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fds: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fds_limit: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rss_bytes: Option<u64>,
     paused: bool,
     draining: bool,
 }
@@ -69,11 +73,12 @@ struct Loop {
     p50_us: u32,
     p99_us: u32,
     max_us: u32,
+    late_max_us: u32,
 }
 
 impl<'a> Status<'a> {
     pub(in crate::engine::control) fn of(status: &'a snapshot::Status, operators: usize) -> Self {
-        let snapshot::TurnStats { turns, p50_us, p99_us, max_us } = status.turns;
+        let snapshot::TurnStats { turns, p50_us, p99_us, max_us, late_max_us, .. } = status.turns;
         Self {
             version: env!("CARGO_PKG_VERSION"),
             name: &status.name,
@@ -97,15 +102,16 @@ impl<'a> Status<'a> {
             bytes_out: status.bytes_out,
             lines_in: status.lines_in,
             lines_incomplete: status.lines_incomplete,
+            dropped_bytes: status.dropped_bytes,
             deliveries: status.deliveries,
             lines_skipped: status.lines_skipped,
             inbox_bytes: status.inbox_bytes,
             outbox_bytes: status.outbox_bytes,
             rooms: status.rooms,
             bans: status.bans,
-            turns: Loop { turns, p50_us, p99_us, max_us },
-            fds: status.fds.0,
-            fds_limit: status.fds.1,
+            turns: Loop { turns, p50_us, p99_us, max_us, late_max_us },
+            fds: status.fds,
+            fds_limit: status.fds_limit,
             rss_bytes: status.rss_bytes,
             paused: status.paused,
             draining: status.draining,
