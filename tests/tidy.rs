@@ -27,7 +27,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("config::settings", &["network"]),
     ("config", &["chat", "network", "time"]),
     ("session", &["wire", "time", "config::settings"]),
-    ("chat", &["wire", "id", "time"]),
+    ("chat", &["wire", "id", "network", "time"]),
     ("engine", &["chat", "session", "wire", "count", "id", "network", "time", "config::settings"]),
     ("clock", &["time"]),
     ("poller", &[]),

@@ -50,6 +50,10 @@ impl Sockets for Swallow {
         false
     }
 
+    fn recv_q(&self, _: Slot) -> u32 {
+        0
+    }
+
     fn watch(&mut self, _: Slot, _: Wants) -> io::Result<()> {
         Ok(())
     }
@@ -101,7 +105,7 @@ impl Room {
         self.now.moment = self.now.moment + Duration::from_millis(200);
         self.engine.begin_turn(self.now);
         self.engine.handle_bytes(self.speaker, input);
-        self.engine.handle_timeout();
+        self.engine.handle_timeout(&self.kernels);
         self.engine.reconcile(&mut self.kernels);
     }
 }

@@ -11,6 +11,7 @@ use super::command::{self, Call, Message, Refusal};
 use super::ignores::Ignores;
 use super::leavers::Leavers;
 use super::long_answer::{Listing, LongAnswer};
+use super::mutes::Mutes;
 use super::names::Folded;
 use super::people::People;
 use super::person::{Absence, Contact, Person};
@@ -35,6 +36,8 @@ pub struct Rules {
     pub rooms_per_client: u32,
     /// People that one person may ignore.
     pub ignores_per_client: u32,
+    /// Mutes at a time.
+    pub mutes_max: u32,
     /// Above so many members joins, leaves and renames are summed up.
     pub presence_max: u32,
 }
@@ -68,6 +71,7 @@ pub struct Hub {
     pub(super) arrivals: Arrivals,
     pub(super) leavers: Leavers,
     pub(super) ignores: Ignores,
+    pub(super) mutes: Mutes,
     /// Names that nobody may take.
     pub(super) barred: BTreeSet<Folded>,
     /// Those who are away.
@@ -88,6 +92,7 @@ impl Hub {
             arrivals: Arrivals::new(),
             leavers: Leavers::default(),
             ignores: Ignores::default(),
+            mutes: Mutes::default(),
             barred: BTreeSet::new(),
             absences: BTreeMap::new(),
             answers: BTreeMap::new(),
@@ -209,19 +214,6 @@ impl Hub {
         }
     }
 
-    /// Whether a person's text and name changes are refused from now on.
-    pub fn mute(&mut self, member: Slot, on: bool) {
-        if let Some(person) = self.people.get_mut(member) {
-            person.is_muted = on;
-        }
-    }
-
-    /// Whether a person is muted.
-    #[must_use]
-    pub fn is_muted(&self, member: Slot) -> bool {
-        self.people.get(member).is_some_and(|person| person.is_muted)
-    }
-
     /// Whoever has this name, compared without case.
     #[must_use]
     pub fn by_nick(&self, nick: &Nick) -> Option<Slot> {
@@ -278,6 +270,7 @@ impl Hub {
         for room in self.people[member].rooms.ids() {
             self.rooms.add(room, member, &self.people);
         }
+        self.judge_name(member);
     }
 
     /// Takes somebody out of a room it is in and tells the others.
@@ -365,12 +358,14 @@ impl<'a> From<&'a Room> for RoomSummary<'a> {
 mod tests {
     use std::cmp::Reverse;
     use std::collections::BTreeSet;
+    use std::net::Ipv4Addr;
     use std::time::Duration;
 
     use proptest::prelude::*;
 
     use super::*;
     use crate::chat::script::{Stage, play, rules};
+    use crate::network::Network;
 
     #[test]
     fn a_session_begins_with_the_message_of_the_day_and_the_greeting() {
@@ -426,8 +421,8 @@ mod tests {
             bob says /rooms
             bob sees -- 2 rooms: #lobby (1) #ops (1)",
         );
-        assert_eq!(stage.hub.leave(Slot(0), String::new(), None, &mut stage.ears), None);
-        let nick = stage.hub.leave(stage.slot("bob"), String::new(), None, &mut stage.ears);
+        assert_eq!(stage.hub.leave(Slot(0), String::new(), None, stage.now.moment, &mut stage.ears), None);
+        let nick = stage.hub.leave(stage.slot("bob"), String::new(), None, stage.now.moment, &mut stage.ears);
         assert_eq!(nick, Some(Nick::parse("Alice").unwrap()));
         assert_eq!((stage.hub.people_count(), stage.hub.room_count()), (0, 0));
     }
@@ -483,7 +478,7 @@ mod tests {
         let more = lines[100].strip_prefix("-- and ").unwrap().strip_suffix(" more").unwrap();
         assert_eq!(named.count() + more.parse::<usize>().unwrap(), count as usize);
         for number in (1..=count).rev().step_by(2).chain((1..=count).step_by(2)) {
-            stage.hub.leave(Slot(number), String::new(), None, &mut stage.ears);
+            stage.hub.leave(Slot(number), String::new(), None, stage.now.moment, &mut stage.ears);
         }
         assert_eq!((stage.hub.people_count(), stage.hub.room_count()), (0, 0));
     }
@@ -491,8 +486,10 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Act {
         Enter,
+        EnterFrom(u8),
         Leave(u32),
         Mute(u32, bool),
+        MuteFrom(u32, u8, u64),
         Pass(u64),
         Say(u32, String),
     }
@@ -514,9 +511,11 @@ mod tests {
             1 => any::<String>().prop_map(|text| format!("/{text}")),
         ];
         let act = prop_oneof![
-            3 => Just(Act::Enter),
+            2 => Just(Act::Enter),
+            1 => (0_u8..3).prop_map(Act::EnterFrom),
             1 => (0..SLOTS).prop_map(Act::Leave),
             1 => (0..SLOTS, any::<bool>()).prop_map(|(slot, on)| Act::Mute(slot, on)),
+            1 => (0..SLOTS, 0_u8..3, 0_u64..30).prop_map(|(slot, host, seconds)| Act::MuteFrom(slot, host, seconds)),
             1 => (0_u64..12).prop_map(Act::Pass),
             12 => (0..SLOTS, say).prop_map(|(slot, text)| Act::Say(slot, text)),
         ];
@@ -526,9 +525,20 @@ mod tests {
     fn act(stage: &mut Stage, act: Act) {
         match act {
             Act::Enter if stage.hub.people_count() < SLOTS as usize => drop(stage.enter("somebody")),
-            Act::Enter => {}
-            Act::Leave(slot) => drop(stage.hub.leave(Slot(slot), "gone".to_owned(), None, &mut stage.ears)),
-            Act::Mute(slot, on) => stage.hub.mute(Slot(slot), on),
+            Act::EnterFrom(host) if stage.hub.people_count() < SLOTS as usize => {
+                stage.enter_from("somebody", &format!("192.0.2.{host}"));
+            }
+            Act::Enter | Act::EnterFrom(_) => {}
+            Act::Leave(slot) => {
+                let now = stage.now.moment;
+                let _ = stage.hub.leave(Slot(slot), "gone".to_owned(), None, now, &mut stage.ears);
+            }
+            Act::Mute(slot, on) => stage.mute(Slot(slot), on),
+            Act::MuteFrom(slot, host, seconds) => {
+                let address = Network::of(Ipv4Addr::new(192, 0, 2, host).into());
+                let until = stage.now.moment + Duration::from_secs(seconds);
+                let _ = stage.hub.mute(Slot(slot), Some(address), Some(until), stage.now.moment);
+            }
             Act::Pass(seconds) => stage.pass(Duration::from_secs(seconds)),
             Act::Say(slot, text) => {
                 say_and_check(stage, Slot(slot), &text);
@@ -569,6 +579,7 @@ mod tests {
             }
         }
         let ids: BTreeSet<ConnId> = hub.people.slots().map(|slot| hub.people[slot].id).collect();
+        hub.check_mutes();
         hub.ignores.check(|id| ids.contains(&id));
         assert!(hub.absences.keys().all(|slot| hub.people.get(*slot).is_some()));
         assert_eq!(names.len(), hub.people_count());

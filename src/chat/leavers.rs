@@ -7,7 +7,7 @@
 use super::person::Contact;
 use super::{Delivery, Hub, Line, Nick, RoomId};
 use crate::id::Slot;
-use crate::time::Now;
+use crate::time::{Moment, Now};
 
 /// Who is to be told of, at most everybody. Kept for its memory.
 #[derive(Debug, Default)]
@@ -37,6 +37,7 @@ impl Hub {
         member: Slot,
         reason: String,
         without_words: Option<&'static str>,
+        now: Moment,
         out: &mut impl Delivery,
     ) -> Option<Nick> {
         while let Some(room) = self.people.get(member)?.rooms.first() {
@@ -47,6 +48,7 @@ impl Hub {
             }
         }
         let person = self.people.remove(member)?;
+        self.mute_outlives(member, &person.nick, person.voice, now);
         let mut ignorers = self.ignores.ignorers(&person).concat();
         // Of two lists; some people are in both.
         ignorers.sort_unstable();

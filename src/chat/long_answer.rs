@@ -340,7 +340,7 @@ mod tests {
         let first = ask(&mut stage, Slot(200), "/who");
         let last_listed = first[0].rsplit(' ').next().unwrap().to_owned();
         let id: u32 = last_listed.strip_prefix("guest-").unwrap().parse().unwrap();
-        stage.hub.leave(Slot(id), String::new(), None, &mut stage.ears);
+        stage.hub.leave(Slot(id), String::new(), None, stage.now.moment, &mut stage.ears);
         stage.hub.message(Slot(1), "/nick zoe", stage.now, &mut stage.ears);
         stage.ears.take(Slot(200));
         let lines = [first, rest(&mut stage, Slot(200)).concat()].concat();
@@ -359,7 +359,7 @@ mod tests {
         ask(&mut stage, Slot(3), "/who");
         ask(&mut stage, Slot(4), "/who");
         assert!(stage.hub.is_answering(Slot(3)) && stage.hub.is_answering(Slot(4)));
-        stage.hub.leave(Slot(3), String::new(), None, &mut stage.ears);
+        stage.hub.leave(Slot(3), String::new(), None, stage.now.moment, &mut stage.ears);
         assert!(!stage.hub.is_answering(Slot(3)));
         stage.ears.unreachable.insert(Slot(4));
         stage.hub.go_on(Slot(4), &mut stage.ears);

@@ -5,7 +5,7 @@
 //!
 //! [`Hub`] is the way in. A message is told apart in `command`, a command is done by one function of
 //! `handlers`, and what it changes is in `people` and `room`; `presence` decides whether a coming or going is
-//! announced or counted, `leavers` when a going is, `ignores` who does not hear whom.
+//! announced or counted, `leavers` when a going is, `ignores` who does not hear whom, `mutes` who is not heard at all.
 
 mod command;
 pub mod delivery;
@@ -16,6 +16,7 @@ pub mod json;
 mod leavers;
 pub mod line;
 mod long_answer;
+mod mutes;
 pub mod names;
 mod people;
 mod person;

@@ -63,6 +63,12 @@ impl Nick {
         Self(ArrayString::from(&name).expect("6 + 18 bytes fit in 24"))
     }
 
+    /// Whether the server gave this name, with the connection's id in it.
+    #[must_use]
+    pub fn is_guest(&self) -> bool {
+        is_guest(&self.0)
+    }
+
     /// A name that somebody may have already, a guest's included: for look-ups.
     ///
     /// # Errors
@@ -154,10 +160,12 @@ fn checked(word: &str) -> Result<ArrayString<NAME_MAX>, NameError> {
 }
 
 fn is_reserved(word: &str) -> bool {
+    is_guest(word) || RESERVED.contains(&word.to_ascii_lowercase().as_str())
+}
+
+fn is_guest(word: &str) -> bool {
     let lower = word.to_ascii_lowercase();
-    let is_guest =
-        lower.strip_prefix("guest-").is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()));
-    is_guest || RESERVED.contains(&lower.as_str())
+    lower.strip_prefix("guest-").is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 impl fmt::Display for Nick {

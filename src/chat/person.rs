@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::command::Refusal;
+use super::mutes::Voice;
 use super::{Nick, RoomId, Style};
 use crate::id::{ConnId, Slot};
 use crate::time::{Now, Tenth};
@@ -22,7 +23,7 @@ pub(super) struct Person {
     /// When the person last sent a message, to the tenth of a second.
     pub(super) heard: Tenth,
     pub(super) style: Style,
-    pub(super) is_muted: bool,
+    pub(super) voice: Voice,
     /// Its arrival was announced in the lobby, or the time for that is over.
     pub(super) is_announced: bool,
     /// Who last said something to this person alone, for `/reply`.
@@ -39,7 +40,7 @@ impl Person {
             since_clock: [now.wall.hour, now.wall.minute],
             heard: now.moment.into(),
             style: Style::default(),
-            is_muted: false,
+            voice: Voice::Free,
             is_announced: false,
             correspondent: None,
             rooms: RoomList::default(),
@@ -48,7 +49,7 @@ impl Person {
 
     /// Refuses somebody whom the operator has muted.
     pub(super) fn check_voice(&self) -> Result<(), Refusal> {
-        if self.is_muted {
+        if self.voice != Voice::Free {
             return Err("the operator has muted you; wait until they let you speak again".into());
         }
         Ok(())

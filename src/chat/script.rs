@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use super::{Delivery, Hub, Line, Outcome, RoomId, RoomName, Rules, Style, word};
 use crate::id::{ConnId, Slot};
+use crate::network::Network;
 use crate::time::{Moment, Now, WallTime};
 
 /// Small limits, so that scripts can reach them.
@@ -26,6 +27,7 @@ pub(super) fn rules() -> Rules {
         rooms_max: 5,
         rooms_per_client: 3,
         ignores_per_client: 2,
+        mutes_max: 3,
         presence_max: 4,
     }
 }
@@ -154,10 +156,26 @@ impl Stage {
         slot
     }
 
+    /// Somebody arrives from an address that limits count.
+    pub(super) fn enter_from(&mut self, who: &str, address: &str) -> Slot {
+        let slot = self.enter(who);
+        self.hub.mute_by_address(slot, network(address), self.now.moment);
+        slot
+    }
+
+    /// The operator mutes somebody until further notice, or ends that.
+    pub(super) fn mute(&mut self, member: Slot, on: bool) {
+        if on {
+            let _ = self.hub.mute(member, None, None, self.now.moment);
+        } else {
+            self.hub.unmute_member(member);
+        }
+    }
+
     /// Somebody goes, and nothing else happens before the next one does.
     pub(super) fn goes_with_others(&mut self, who: &str, reason: &str) {
         let without_words = reason.starts_with("quit: ").then_some("quit");
-        self.hub.leave(self.slot(who), reason.to_owned(), without_words, &mut self.ears);
+        self.hub.leave(self.slot(who), reason.to_owned(), without_words, self.now.moment, &mut self.ears);
     }
 
     /// Somebody says something.
@@ -215,9 +233,16 @@ impl Stage {
                 self.hub.arrivals.clear();
                 self.ears.heard.clear();
             }
-            (_, "is", "muted") => self.hub.mute(self.slot(who), true),
-            (_, "is", "unmuted") => self.hub.mute(self.slot(who), false),
+            (_, "is", "muted") => self.mute(self.slot(who), true),
+            (_, "is", "unmuted") => self.mute(self.slot(who), false),
+            (_, "is", text) if text.starts_with("muted at ") => {
+                let address = text.trim_start_matches("muted at ");
+                self.hub.mute(self.slot(who), Some(network(address)), None, self.now.moment).unwrap();
+            }
             (_, "enters", "") => drop(self.enter(who)),
+            (_, "enters", text) if text.starts_with("from ") => {
+                self.enter_from(who, text.trim_start_matches("from "));
+            }
             // It enters, and is announced at once.
             (_, "arrives", "") => {
                 let slot = self.enter(who);
@@ -240,4 +265,8 @@ impl Stage {
             assert!(heard.is_empty(), "{place}: before it, {member:?} got {heard:?}");
         }
     }
+}
+
+fn network(address: &str) -> Network {
+    Network::counted_as_one(address.parse().expect("an address"))
 }

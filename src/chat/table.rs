@@ -15,7 +15,8 @@ pub(super) struct Command {
     pub(super) brief: &'static str,
     /// What more there is to know, for `/help COMMAND`.
     pub(super) detail: &'static [&'static str],
-    /// Whether others hear what the person puts into it: refused while muted, unless that is nothing.
+    /// Whether others hear what the person puts into it: refused while muted, unless that is nothing (`/nick` judges
+    /// for itself).
     pub(super) is_heard: bool,
     /// Whether it does nothing but answer: not run for a person who can receive no answer.
     pub(super) is_question: bool,
@@ -70,8 +71,7 @@ pub(super) static COMMANDS: [Command; 18] = [
             "1 to 24 of ASCII letters, digits, _ - [ ] { } ^ |; not digits alone.",
             "Names are compared without case.",
         ],
-    )
-    .heard(),
+    ),
     command(
         "join",
         Takes::Word("#ROOM"),

@@ -122,6 +122,7 @@ pub(super) static KEYS: &[Key<Config>] = &[
     key!(limits.rooms_per_client in 1..=CLIENTS_MAX),
     key!(limits.ignores_per_client in 1..=1_000),
     key!(limits.bans in 1..=10_000),
+    key!(limits.mutes in 1..=10_000),
     key!(flood.enabled),
     key!(flood.burst_lines in 1..=CLIENTS_MAX, or NO_FLOOD_LIMIT),
     key!(flood.lines_per_second in 1..=CLIENTS_MAX, or NO_FLOOD_LIMIT),

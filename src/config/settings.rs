@@ -224,6 +224,8 @@ pub struct Limits {
     pub ignores_per_client: u32,
     /// Bans at a time.
     pub bans: u32,
+    /// Mutes at a time.
+    pub mutes: u32,
     /// What happens to a client whose outbox is full.
     pub on_full: OnFull,
     /// Bytes waiting, none acknowledged and nothing received for so long: reset.
@@ -285,6 +287,7 @@ impl Default for Limits {
             rooms_per_client: 20,
             ignores_per_client: 20,
             bans: 1_000,
+            mutes: 1_000,
             on_full: OnFull::Skip,
             stall: Duration::from_secs(120),
             send_buffer: ByteSize::kib(64),

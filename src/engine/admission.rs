@@ -204,11 +204,15 @@ impl Engine {
         }
         let ledger = &mut self.admission.ledger;
         let Some(entry) = self.board.entries.get_mut(slot.index()) else { return };
-        if let Some(debt) = ledger.address(entry.peer()).and_then(|address| ledger.take_debt(address)) {
+        let address = ledger.address(entry.peer());
+        if let Some(debt) = address.and_then(|address| ledger.take_debt(address)) {
             entry.session.inherit(debt, &self.board.limits);
         }
         let id = entry.id;
         self.hub.enter(slot, id, self.board.now, &mut self.board);
+        if let Some(address) = address {
+            self.hub.mute_by_address(slot, address, self.board.now.moment);
+        }
         self.note_answer(slot);
         self.board.touch(slot);
     }

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::io;
 
-use super::entry::Role;
+use super::entry::{Entry, Role};
 use super::record::Record;
 use super::server::Engine;
+use super::sockets::Sockets;
 use super::volume::{Claim, work};
 use crate::chat::{Delivery, Line, Outcome};
 use crate::config::settings::HalfClosePolicy;
@@ -92,7 +93,7 @@ impl Engine {
     }
 
     /// Sees to every deadline that has passed.
-    pub fn handle_timeout(&mut self) {
+    pub fn handle_timeout(&mut self, sockets: &impl Sockets) {
         let now = self.board.now;
         for _ in 0..DEADLINES_A_TURN {
             let Some(slot) = self.deadlines.due(now.moment) else { break };
@@ -100,15 +101,13 @@ impl Engine {
             while let Some(timer) =
                 self.board.entry_mut(slot).and_then(|entry| entry.session.handle_timeout(now.moment, &limits))
             {
-                self.timer_ran_out(slot, timer);
+                self.timer_ran_out(slot, timer, sockets);
             }
             self.arm(slot);
             self.board.touch(slot);
         }
         self.board.hurry();
-        while let Some(slot) = self.silences.take_due(now.moment) {
-            self.end_silence(slot);
-        }
+        self.end_mutes();
         self.end_bans();
         // A summary goes to a whole crowd: not before all have had the last one.
         if !self.is_behind && self.hub.poll_timeout().is_some_and(|at| at <= now.moment) {
@@ -268,7 +267,7 @@ impl Engine {
         }
     }
 
-    fn timer_ran_out(&mut self, slot: Slot, timer: Timer) {
+    fn timer_ran_out(&mut self, slot: Slot, timer: Timer, sockets: &impl Sockets) {
         match timer {
             Timer::Flow => self.parse(slot, &[]),
             Timer::HalfClose => {
@@ -276,6 +275,12 @@ impl Engine {
                 self.part_with(slot, told, CloseReason::HalfCloseTimeout);
             }
             Timer::Patience => {
+                let limits = self.board.limits_of(slot);
+                let (now, unread) = (self.board.now.moment, sockets.recv_q(slot));
+                let is_over = |entry: &mut Entry| entry.session.is_out_of_patience(now, unread, &limits);
+                if !self.board.entry_mut(slot).is_some_and(is_over) {
+                    return;
+                }
                 let told = "you sent too much for too long without a pause: goodbye";
                 self.part_with(slot, told, CloseReason::Flood);
             }

@@ -27,7 +27,6 @@ pub mod record;
 pub mod reload;
 mod seldom;
 mod server;
-mod silences;
 pub mod snapshot;
 mod sockets;
 mod status;

@@ -154,7 +154,7 @@ pub const VERBS: [(&str, &str, &str); 23] = [
     ("drain", "[TIME]", "tell everybody, flush, close and end the server"),
     ("events", "[follow]", "what has happened; with follow what happens as well"),
     ("kick", "WHO [REASON]", "a last line with the reason, flush, FIN, close"),
-    ("mute", "WHO [for TIME]", "refuse what they say, until unmute or for a time"),
+    ("mute", "WHO [for TIME]", "refuse what the one with that name says, after a reconnect too, until unmute or for a time"),
     ("operators", "", "who is on the control socket, and idle for how long"),
     ("pause", "", "accept no new connections"),
     ("reload", "", "read the configuration anew, as SIGHUP does"),
@@ -167,7 +167,7 @@ pub const VERBS: [(&str, &str, &str); 23] = [
     ("status", "", "the server as a whole, in numbers"),
     ("stop", "", "end the server within server.drain"),
     ("unban", "IP|CIDR|NICK", "let them in again"),
-    ("unmute", "WHO", "let them speak again"),
+    ("unmute", "WHO", "end the mute of a name, whether anyone is connected under it or not"),
 ];
 
 /// Why a line is no verb: what was expected.

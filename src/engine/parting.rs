@@ -28,7 +28,13 @@ impl Engine {
     /// Out of the hub and the feeds; the name stays known for the records.
     pub(super) fn depart(&mut self, slot: Slot, reason: &CloseReason) {
         self.release_place(slot);
-        let nick = self.hub.leave(slot, reason.to_string(), reason.without_words(), &mut self.board);
+        let nick = self.hub.leave(
+            slot,
+            reason.to_string(),
+            reason.without_words(),
+            self.board.now.moment,
+            &mut self.board,
+        );
         self.board.unseat(slot);
         let Some(nick) = nick else { return };
         let Some(entry) = self.board.entry_mut(slot) else { return };
@@ -60,7 +66,6 @@ impl Engine {
                 self.admission.orphans.retain(|orphan| *orphan != slot);
             }
         }
-        self.silences.forget(slot);
         *self.board.totals.closed.entry(reason.word()).or_default() += 1;
         if entry.is_client() {
             let nick = entry.parted.map(|nick| *nick);

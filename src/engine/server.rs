@@ -11,7 +11,6 @@ use super::journal::JOURNAL_MAX;
 use super::record::{self, Record};
 use super::reload::Asker;
 use super::seldom::Seldom;
-use super::silences::Silences;
 use super::snapshot::{Detail, Row};
 use super::switchboard::Switchboard;
 use super::volume::Claim;
@@ -67,7 +66,6 @@ pub struct Engine {
     /// Those on the control socket who wait for the configuration to be read anew.
     pub(super) reload_askers: Vec<Asker>,
     /// Mutes that end by themselves.
-    pub(super) silences: Silences,
     /// As printed at the start, by the number that connections know.
     pub(super) listeners: Vec<String>,
     pub(super) name: String,
@@ -105,7 +103,6 @@ impl Engine {
             closed_count: 0,
             operators: Operators::default(),
             reload_askers: Vec::new(),
-            silences: Silences::default(),
             listeners: Vec::new(),
             name: String::new(),
             drain: Duration::ZERO,
@@ -174,7 +171,7 @@ impl Engine {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Moment> {
         let lists =
-            [self.deadlines.next(), self.silences.next(), self.bans.next(), self.board.unhurried.next()];
+            [self.deadlines.next(), self.hub.next_mute_end(), self.bans.next(), self.board.unhurried.next()];
         lists
             .into_iter()
             .chain([self.operators.next(), self.stopping])
@@ -250,6 +247,7 @@ pub(super) fn rules(config: &Config) -> Rules {
         rooms_max: config.limits.rooms,
         rooms_per_client: config.limits.rooms_per_client,
         ignores_per_client: config.limits.ignores_per_client,
+        mutes_max: config.limits.mutes,
         presence_max: config.rooms.presence_max,
     }
 }

@@ -59,6 +59,9 @@ pub trait Sockets {
     /// Whether the peer has ended its input and nothing is there to be read before that. Reads nothing.
     fn has_ended(&self, slot: Slot) -> bool;
 
+    /// Bytes that the peer has sent and nobody has read: Recv-Q.
+    fn recv_q(&self, slot: Slot) -> u32;
+
     /// Asks for the events that the session wants: readable ones if it reads, writable ones if it writes and is
     /// blocked, and none at all, not even hang-ups, unless it wants events.
     ///

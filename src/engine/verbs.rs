@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::briefs::named;
 use super::entry::Entry;
 use super::operator::{OperatorCommand, Who};
 use super::record::Record;
@@ -69,6 +70,8 @@ impl Engine {
     /// The connection that a verb is for; none for verbs that are for the server.
     fn target(&self, command: &OperatorCommand) -> Result<Option<Slot>, String> {
         match command {
+            // A mute is for a name, and nobody need be there who has it.
+            OperatorCommand::Unmute(Who::Nick(nick)) => Ok(self.hub.by_nick(nick)),
             OperatorCommand::Kick { who, .. }
             | OperatorCommand::Mute { who, .. }
             | OperatorCommand::Reset(who)
@@ -123,6 +126,7 @@ impl Engine {
             (OperatorCommand::Kick { reason, .. }, Some(slot)) => self.kick(slot, reason),
             (OperatorCommand::Mute { time, .. }, Some(slot)) => self.mute(slot, *time),
             (OperatorCommand::Unmute(_), Some(slot)) => self.unmute(slot),
+            (OperatorCommand::Unmute(Who::Nick(nick)), None) => self.unmute_absent(nick),
             (OperatorCommand::Reset(_), Some(slot)) => Ok(self.reset(slot).into()),
             (OperatorCommand::Shutdown { half, .. }, Some(slot)) => self.shutdown(slot, *half),
             (_, None) => Err("nobody was named".to_owned()),
@@ -186,7 +190,7 @@ impl Engine {
         Ok(format!("shut down {half} of {name}").into())
     }
 
-    /// Who is muted already may be given another time.
+    /// Who is muted already may be given another time, and is muted by name who was by address.
     fn mute(&mut self, slot: Slot, time: Option<Duration>) -> Outcome {
         let name = self.label(slot);
         if self.is_waiting(slot) {
@@ -195,35 +199,53 @@ impl Engine {
         if self.hub.person(slot).is_none() {
             return Err(format!("{name} is leaving already"));
         }
-        if self.hub.is_muted(slot) && time.is_none() && !self.silences.has(slot) {
+        let mute = self.nick(slot).and_then(|nick| self.hub.mute_of(&nick));
+        if time.is_none() && mute == Some(None) {
             return Err(format!("{name} is muted already"));
         }
-        self.hub.mute(slot, true);
-        let Some(time) = time else {
-            self.silences.forget(slot);
-            return Ok(format!("muted {name}").into());
-        };
-        self.silences.until(slot, self.board.now.moment + time);
-        Ok(format!("muted {name} for {}", write_span(time)).into())
+        let now = self.board.now.moment;
+        let address = self.board.entry(slot).and_then(|entry| self.admission.ledger.address(entry.peer()));
+        if let Err(count) = self.hub.mute(slot, address, time.map(|time| now + time), now) {
+            return Err(format!("there are {count} mutes already (limits.mutes); unmute one first"));
+        }
+        let span = time.map(|time| format!(" for {}", write_span(time))).unwrap_or_default();
+        Ok(format!("muted {name}{span}").into())
     }
 
     fn unmute(&mut self, slot: Slot) -> Outcome {
         let name = self.label(slot);
-        if !self.hub.is_muted(slot) {
-            return Err(format!("{name} is not muted"));
+        if !self.hub.unmute_member(slot) {
+            return Err(self.not_muted(&name));
         }
-        self.hub.mute(slot, false);
-        self.silences.forget(slot);
         Ok(format!("unmuted {name}").into())
     }
 
-    /// The time of a mute is over.
-    pub(super) fn end_silence(&mut self, slot: Slot) {
-        let Some(id) = self.board.entry(slot).map(|entry| entry.id) else { return };
-        self.hub.mute(slot, false);
-        let record =
-            Record::Operator { id: Some(id), verb: format!("mute {id}"), outcome: "over".to_owned() };
-        self.board.journal.add(self.board.now, record);
+    fn unmute_absent(&mut self, nick: &Nick) -> Outcome {
+        if !self.hub.unmute(nick) {
+            return Err(self.not_muted(nick.as_str()));
+        }
+        Ok(format!("unmuted {nick}").into())
+    }
+
+    fn not_muted(&self, name: &str) -> String {
+        let muted = named(self.hub.muted_names().map(|nick| nick.to_string()));
+        if muted.is_empty() {
+            format!("{name} is not muted")
+        } else {
+            format!("{name} is not muted; muted: {muted}")
+        }
+    }
+
+    /// The mutes whose time is over end.
+    pub(super) fn end_mutes(&mut self) {
+        let now = self.board.now;
+        while let Some(nick) = self.hub.take_due_mute(now.moment) {
+            let member = self.hub.by_nick(&nick).and_then(|slot| self.board.entry(slot));
+            let id = member.map(|entry| entry.id);
+            let whom = id.map_or_else(|| nick.to_string(), |id| id.to_string());
+            let record = Record::Operator { id, verb: format!("mute {whom}"), outcome: "over".to_owned() };
+            self.board.journal.add(now, record);
+        }
     }
 
     fn say(&mut self, text: &str) -> String {

@@ -16,14 +16,16 @@ pub(super) fn send_q(fd: BorrowedFd<'_>) -> Option<u32> {
     ioctl_count(fd, libc::TIOCOUTQ)
 }
 
+/// Bytes received and not read (`FIONREAD`, tcp(7), unix(7)).
+#[cfg(target_os = "linux")]
+pub(super) fn recv_q(fd: BorrowedFd<'_>) -> Option<u32> {
+    ioctl_count(fd, libc::FIONREAD)
+}
+
 /// Both queues, and for TCP what explains them.
 #[cfg(target_os = "linux")]
 pub(super) fn queues(fd: BorrowedFd<'_>, is_tcp: bool) -> Option<Kernel> {
-    Some(Kernel {
-        recv_q: ioctl_count(fd, libc::FIONREAD)?,
-        send_q: send_q(fd)?,
-        tcp: if is_tcp { tcp_info(fd) } else { None },
-    })
+    Some(Kernel { recv_q: recv_q(fd)?, send_q: send_q(fd)?, tcp: if is_tcp { tcp_info(fd) } else { None } })
 }
 
 #[cfg(target_os = "linux")]
@@ -82,6 +84,12 @@ fn tcp_info_words<const N: usize>(fd: BorrowedFd<'_>) -> Option<[u32; N]> {
         )
     };
     (result == 0 && length as usize >= size_of_val(&words)).then_some(words)
+}
+
+/// Not known on this system.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn recv_q(_fd: BorrowedFd<'_>) -> Option<u32> {
+    None
 }
 
 /// Not known on this system.

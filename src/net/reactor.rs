@@ -175,7 +175,7 @@ impl Reactor {
         // Behind every wait of this turn, which may have taken in the bell that tells of mail.
         self.read_mail();
         self.see_to_reload(now.moment);
-        self.engine.handle_timeout();
+        self.engine.handle_timeout(&self.sockets);
         self.reopen(now.moment);
         self.renew_files(now.moment);
         self.answer(now.moment);

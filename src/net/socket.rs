@@ -65,6 +65,11 @@ impl Socket {
     }
 
     /// Bytes sent and not acknowledged; 0 where the system does not tell.
+    /// Recv-Q; 0 where the system does not tell.
+    pub(super) fn recv_q(&self) -> u32 {
+        kernel::recv_q(self.as_fd()).unwrap_or(0)
+    }
+
     pub(super) fn send_q(&self) -> u32 {
         kernel::send_q(self.as_fd()).unwrap_or(0)
     }

@@ -230,6 +230,10 @@ impl Sockets for Table {
         self.socket(slot).is_ok_and(Socket::has_ended)
     }
 
+    fn recv_q(&self, slot: Slot) -> u32 {
+        self.socket(slot).map_or(0, Socket::recv_q)
+    }
+
     fn watch(&mut self, slot: Slot, wants: Wants) -> io::Result<()> {
         let Some(place) = self.places.get_mut(slot.index()) else { return Ok(()) };
         let Some(conn) = place else { return Ok(()) };

@@ -1,5 +1,6 @@
 //! The state of one connection and what its socket should do.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::ending::{Ending, Fate, LastCall, Linger};
@@ -117,6 +118,8 @@ pub struct Session {
     pub(super) flow: bool,
     /// Over its rate since, with no pause.
     pub(super) flood_since: Option<Moment>,
+    /// Bytes that it had sent and that were not parsed, when its patience was last looked at in this stretch of flooding; 1 for none.
+    pub(super) flood_debt_bytes: Option<NonZeroU32>,
     /// Its next line waits: its own unsent answers are too many, one is under way, or enough was said in this turn.
     pub(super) gated: bool,
     /// An answer is under way that is made as its reader takes it.
@@ -178,6 +181,7 @@ impl Session {
             paced: false,
             flow: false,
             flood_since: None,
+            flood_debt_bytes: None,
             gated: false,
             cut_off: false,
             answering: false,
@@ -241,8 +245,8 @@ impl Session {
     /// Another connection from its address has left it this to pay, which takes nothing of its patience.
     pub fn inherit(&mut self, debt: Debt, limits: &Limits) {
         Debt { lines: self.lines, bytes: self.bytes } = debt;
-        if let Some(flood) = &limits.flood {
-            self.timers.set(Timer::Patience, debt.paid_at() + flood.patience);
+        if limits.flood.is_some() {
+            self.timers.set(Timer::Patience, debt.paid_at());
         }
     }
 
@@ -442,7 +446,7 @@ impl Session {
                     self.flow = false;
                     return Some(timer);
                 }
-                // Without a stretch of flooding it was set for what was inherited.
+                // Without a stretch of flooding it was set for what was inherited: nothing of that counts.
                 Timer::Patience if self.flood_since.is_none() || self.is_rested(now, limits) => {
                     self.end_flood(now);
                 }

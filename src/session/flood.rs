@@ -20,6 +20,11 @@ impl Rate {
         Self { nanos_per_unit: if nanos == 0 { 1 } else { nanos }, burst_units: burst }
     }
 
+    /// What can be taken at once.
+    pub(super) const fn burst_units(self) -> u64 {
+        self.burst_units
+    }
+
     const fn nanos(self, units: u64) -> u64 {
         self.nanos_per_unit.saturating_mul(units)
     }

@@ -1,6 +1,8 @@
 //! The input side: bytes received, messages taken one at a time, flow control, the peer's end of input.
 
-use super::connection::{Input, Output, Session};
+use std::num::NonZeroU32;
+
+use super::connection::{Counters, Input, Output, Session};
 use super::flood::Bucket;
 use super::limits::{FloodLimits, Limits};
 use super::phase::Transition;
@@ -297,6 +299,7 @@ impl Session {
 
     pub(super) fn end_flood(&mut self, now: Moment) {
         if self.flood_since.take().is_some() {
+            self.flood_debt_bytes = None;
             self.timers.cancel(Timer::Patience);
             self.timeline.note(now, Milestone::FlowEnd);
         }
@@ -314,9 +317,32 @@ impl Session {
         self.timers.set(Timer::Flow, now + wait);
         let is_new = self.begin_flood(now);
         if is_new {
-            self.timers.set_later(Timer::Patience, now + flood.patience);
+            // What it owes now is looked at first; but what was inherited is paid before that.
+            self.timers.set_later(Timer::Patience, now);
         }
         is_new
+    }
+
+    /// `flood.patience` is over, or a stretch of flooding has begun: whether the peer goes on sending too much. It does
+    /// not while what it has sent and was not parsed, here and `unread_bytes` in the kernel, becomes less, nor while
+    /// that is no more than a burst.
+    pub fn is_out_of_patience(&mut self, now: Moment, unread_bytes: u32, limits: &Limits) -> bool {
+        let Some(flood) = limits.flood.as_ref().filter(|_| self.flood_since.is_some()) else { return false };
+        let held = u32::try_from(self.framer.held_bytes()).unwrap_or(u32::MAX);
+        let debt = NonZeroU32::new(held.saturating_add(unread_bytes)).unwrap_or(NonZeroU32::MIN);
+        let before = self.flood_debt_bytes.replace(debt);
+        if before.is_some_and(|before| debt >= before) && !self.is_a_burst(debt.get().into(), flood) {
+            return true;
+        }
+        self.timers.set(Timer::Patience, now + flood.patience);
+        false
+    }
+
+    /// Whether so many bytes are no more than a burst, if its lines are as long as they were until now.
+    fn is_a_burst(&self, bytes: u64, flood: &FloodLimits) -> bool {
+        let Counters { bytes_in, lines_in, .. } = self.counters;
+        let lines = bytes.saturating_mul(lines_in.into()) / bytes_in.max(1);
+        lines <= flood.lines.burst_units() && bytes <= flood.bytes.burst_units()
     }
 
     /// What is only dropped is read no faster than what is parsed, and with endless patience.

@@ -94,6 +94,7 @@ impl Talk {
             rooms_max: 3,
             rooms_per_client: 2,
             ignores_per_client: 1,
+            mutes_max: 2,
             presence_max: 50,
         };
         let mut talk = Self { hub: Hub::new(rules), ears: Ears::default(), now: Now::default() };

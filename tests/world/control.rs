@@ -443,16 +443,49 @@ fn a_mute_ends_with_its_time() {
 }
 
 #[test]
-fn a_mute_does_not_outlive_its_connection() {
+fn a_mute_is_for_a_name_and_outlives_its_connection() {
     let mut world = World::new();
     let [alice] = world.people(["alice"]);
     world.operator("mute alice for 10s").unwrap();
     world.finishes(alice);
     world.pass("1s");
-    world.people(["bob"]);
+    let [bob, again] = world.people(["bob", "alice"]);
+    assert_eq!((world.state(bob), world.state(again)), ("open".to_owned(), "open muted".to_owned()));
     world.events();
     world.pass("20s");
-    assert_eq!(world.events(), [""; 0], "the place in the table is another's by now");
+    assert_eq!(world.events(), ["#3 op: mute #3: over"], "the place in the table is bob's by now");
+    assert_eq!(world.state(again), "open");
+    world.operator("mute alice for 10s").unwrap();
+    world.finishes(again);
+    world.pass("20s");
+    assert!(world.events().contains(&"op: mute alice: over".to_owned()), "nobody has the name");
+    world.operator("mute bob").unwrap();
+    world.finishes(bob);
+    world.pass("1s");
+    assert_eq!(world.operator("unmute carol").unwrap_err(), "carol is not muted; muted: bob");
+    assert_eq!(world.operator("unmute BOB").unwrap(), "unmuted BOB");
+    assert_eq!(world.operator("unmute bob").unwrap_err(), "bob is not muted");
+    let [bob] = world.people(["bob"]);
+    assert_eq!(world.state(bob), "open");
+}
+
+#[test]
+fn newcomers_from_the_address_of_a_muted_one_are_muted_if_it_counts() {
+    let mut world = World::with(|config| config.limits.trusted = vec!["198.51.100.0/24".parse().unwrap()]);
+    for (address, is_muted) in [("192.0.2.7", true), ("198.51.100.7", false), ("127.0.0.7", false)] {
+        let noisy = world.connect_from(&format!("{address}:1"));
+        let id = world.peer(noisy).id.unwrap();
+        world.operator(&format!("mute {id}")).unwrap();
+        world.finishes(noisy);
+        world.pass("9m");
+        let next = world.connect_from(&format!("{address}:2"));
+        world.run();
+        assert_eq!(world.state(next).ends_with("muted"), is_muted, "{address}");
+        world.pass("10m");
+        let later = world.connect_from(&format!("{address}:3"));
+        world.run();
+        assert_eq!(world.state(later), "open", "{address}");
+    }
 }
 
 #[test]

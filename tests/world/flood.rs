@@ -1,5 +1,7 @@
 //! Senders over their rate: told once, not read for a while, and in the end sent away.
 
+use std::time::Duration;
+
 use chatops::config::settings::ByteSize;
 use chatops::engine::READ_BUDGET;
 
@@ -60,12 +62,15 @@ fn after_a_pause_it_is_told_again() {
 fn without_a_pause_for_too_long_it_is_told_and_closed() {
     let mut world = World::new();
     let [alice, bob] = world.people(["alice", "bob"]);
-    for _ in 0..5_000 {
-        world.says(alice, "x");
-    }
-    world.pass("9m");
+    let send = |world: &mut World, seconds: u64| {
+        for _ in 0..seconds {
+            (0..50).for_each(|_| world.says(alice, "x"));
+            world.pass("1s");
+        }
+    };
+    send(&mut world, 599);
     world.reads(alice, [SLOW_DOWN]);
-    world.pass("1m");
+    send(&mut world, 1);
     world.reads(alice, ["-- you sent too much for too long without a pause: goodbye"]);
     assert!(world.got_fin(alice));
     let heard = world.lines(bob);
@@ -245,4 +250,52 @@ fn of_one_that_is_gone_little_is_read_while_too_much_is_unparsed() {
     }
     world.pass("5s");
     assert_eq!(world.books().connections, 0);
+}
+
+/// Whether one that sends a burst and then lines at a steady pace, up to a number, is closed.
+fn is_closed(patience_s: u64, burst: usize, every_millis: u64, lines: usize) -> bool {
+    let mut world = World::with(|config| config.flood.patience = Duration::from_secs(patience_s));
+    let [alice, _bob] = world.people(["alice", "bob"]);
+    for _ in 0..burst {
+        world.says(alice, "a line of the burst");
+    }
+    for _ in 0..lines {
+        world.pass(&format!("{every_millis}ms"));
+        if world.got_fin(alice) {
+            return true;
+        }
+        world.says(alice, "a line of more");
+    }
+    false
+}
+
+#[test]
+fn a_sender_that_keeps_its_rate_after_a_burst_is_never_closed() {
+    // 4.8 lines a second: what waits becomes less all the time.
+    for (patience_s, burst) in [(5, 40), (1, 40), (2, 25), (10, 400), (60, 1_000)] {
+        assert!(!is_closed(patience_s, burst, 208, 800), "{burst} lines, {patience_s} s");
+    }
+}
+
+#[test]
+fn a_sender_above_its_rate_is_closed_however_little_it_is_above() {
+    for (patience_s, every_millis) in [(5, 100), (5, 180), (60, 190), (5, 1)] {
+        assert!(is_closed(patience_s, 20, every_millis, 10_000), "every {every_millis} ms, {patience_s} s");
+    }
+}
+
+#[test]
+fn what_waits_in_the_kernel_counts_for_patience() {
+    let mut world = World::with(|config| config.flood.patience = Duration::from_secs(5));
+    let [alice, _bob] = world.people(["alice", "bob"]);
+    // Its buffers are full from the beginning and stay full.
+    for _ in 0..600 {
+        for _ in 0..40 {
+            if world.peer(alice).inbound.len() < 60_000 {
+                world.says(alice, &"x".repeat(400));
+            }
+        }
+        world.pass("100ms");
+    }
+    assert!(world.got_fin(alice));
 }

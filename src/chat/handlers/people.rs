@@ -16,6 +16,9 @@ pub(in crate::chat) fn nick(call: &mut Call<'_>, arguments: Arguments<'_>) -> An
         return Ok(Outcome::Continue);
     }
     let new = free_nick(call, arguments.word)?;
+    if !(call.hub.is_muted_by_address(call.member) && call.hub.mutes.knows(&new)) {
+        call.person().check_voice()?;
+    }
     // Under the old name as under the new one: a name is the person's own word.
     let mut ignorers = call.hub.ignores.ignorers(call.person()).concat();
     call.hub.rename(call.member, new);

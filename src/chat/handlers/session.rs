@@ -102,7 +102,7 @@ pub(in crate::chat) fn listen(call: &mut Call<'_>, _: Arguments<'_>) -> Answer {
 /// `/quit [TEXT]`: the end, asked for. A muted person leaves without a word.
 pub(in crate::chat) fn quit(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answer {
     call.answer("bye");
-    let is_muted = call.person().is_muted;
+    let is_muted = call.hub.is_muted(call.member);
     Ok(Outcome::Quit(if is_muted { String::new() } else { arguments.text.to_owned() }))
 }
 
@@ -191,7 +191,7 @@ mod tests {
     fn the_muted_quit_without_a_word() {
         let mut stage = Stage::new(rules());
         let alice = stage.enter("alice");
-        stage.hub.mute(alice, true);
+        stage.mute(alice, true);
         assert_eq!(stage.say("alice", "/quit you will hear of me"), Outcome::Quit(String::new()));
     }
 }

@@ -82,6 +82,11 @@ impl Sockets for Kernels<'_> {
         peer.fin && peer.inbound.is_empty()
     }
 
+    fn recv_q(&self, slot: Slot) -> u32 {
+        let is_there = self.by_slot.contains_key(&slot);
+        if is_there { u32::try_from(self.peer(slot).inbound.len()).unwrap() } else { 0 }
+    }
+
     fn watch(&mut self, slot: Slot, wants: Wants) -> io::Result<()> {
         if !self.by_slot.contains_key(&slot) {
             return Ok(());

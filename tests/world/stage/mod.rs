@@ -367,7 +367,8 @@ impl World {
         for number in self.reading_order.clone() {
             self.handle_ready(number);
         }
-        self.engine.handle_timeout();
+        let kernels = Kernels::of(&mut self.peers, &mut self.by_slot, &mut self.moved, self.served_a_turn);
+        self.engine.handle_timeout(&kernels);
         self.engine.answer(&FakeMachine);
         self.reconcile();
         self.note_records();
