@@ -80,13 +80,13 @@ mod tests {
     #[test]
     fn limits_have_to_fit_the_listeners_in_force_whatever_the_file_says() {
         let mut running = Config::default();
-        running.listen.0[0].framing = Framing::Fixed(std::num::NonZeroU32::new(4096).unwrap());
+        running.listen.0[0].framing = Framing::Fixed(std::num::NonZeroU32::new(65_536).unwrap());
         let mut new = Config::default();
         assert!(reload(&running, new.clone()).is_ok());
-        new.limits.line_bytes = ByteSize(1024);
+        new.limits.outbox_bytes = ByteSize::kib(64);
         let why = reload(&running, new).unwrap_err();
         assert!(
-            why.contains("limits.line_bytes = 1024") && why.contains("127.0.0.1:6677 is in force"),
+            why.contains("limits.outbox_bytes is 65536") && why.contains("127.0.0.1:6677 is in force"),
             "{why}"
         );
     }

@@ -154,7 +154,11 @@ pub const VERBS: [(&str, &str, &str); 23] = [
     ("drain", "[TIME]", "tell everybody, flush, close and end the server"),
     ("events", "[follow]", "what has happened; with follow what happens as well"),
     ("kick", "WHO [REASON]", "a last line with the reason, flush, FIN, close"),
-    ("mute", "WHO [for TIME]", "refuse what the one with that name says, after a reconnect too, until unmute or for a time"),
+    (
+        "mute",
+        "WHO [for TIME]",
+        "refuse what the one with that name says, after a reconnect too, until unmute or for a time",
+    ),
     ("operators", "", "who is on the control socket, and idle for how long"),
     ("pause", "", "accept no new connections"),
     ("reload", "", "read the configuration anew, as SIGHUP does"),

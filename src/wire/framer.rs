@@ -351,7 +351,10 @@ mod tests {
         assert_eq!(frames(Framing::Length, &[&length]), ["TOO LONG", "ok"]);
         assert_eq!(frames(Framing::Length, &[b"\xff\xff\xff\xff", &long]), ["TOO LONG"]);
         let record = Framing::Fixed(NonZeroU32::new(21).unwrap());
-        assert_eq!(frames(record, &[&long, &long, &long[1..]]), ["TOO LONG"; 3]);
+        assert_eq!(frames(record, &[&long, &long, &long[1..]]), ["TOO LONG", "TOO LONG", "INCOMPLETE 20"]);
+        let padded = [&[b'x'; 20], b"  ".as_slice()].concat();
+        let record = Framing::Fixed(NonZeroU32::new(22).unwrap());
+        assert_eq!(frames(record, &[&padded, &[b'x'; 22]]), ["x".repeat(20), "TOO LONG".to_owned()]);
     }
 
     /// Messages of all kinds in this framing, too long and incomplete ones among them.
