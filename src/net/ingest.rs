@@ -15,7 +15,7 @@ use crate::time::Moment;
 /// Bytes read from all at each look of a turn.
 const TURN_READ_BUDGET: usize = 4 * 1024 * 1024;
 /// How old a turn may be when it reads from anybody else.
-const READ_TIME_BUDGET: Duration = Duration::from_millis(10);
+const READ_TIME_BUDGET: Duration = Duration::from_millis(6);
 /// Peers between two looks at the clock, if they send little.
 const LOOK_EVERY: usize = 64;
 

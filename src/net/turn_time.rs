@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::time::Moment;
 
 /// Time after which a turn, its reading included, writes to nobody else: then operators are heard, who go first.
-const TURN_TIME_BUDGET: Duration = Duration::from_millis(16);
+const TURN_TIME_BUDGET: Duration = Duration::from_millis(10);
 /// Questions between two looks at the clock: a look costs a tenth of a short write.
 const LOOK_EVERY: u32 = 32;
 
