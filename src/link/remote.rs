@@ -95,7 +95,8 @@ fn carry(control: &mut Control, request: Request) -> Result<Response, LinkError>
 #[cfg(test)]
 mod tests {
     use std::io::{BufRead, BufReader, Write};
-    use std::os::unix::net::UnixListener;
+    use std::net::Shutdown;
+    use std::os::unix::net::{UnixListener, UnixStream};
     use std::path::PathBuf;
     use std::sync::mpsc::channel;
 
@@ -105,8 +106,11 @@ mod tests {
 
     const DEADLINE: Duration = Duration::from_secs(10);
 
-    /// A server that gives these answers, one to each request, and then goes. What it was asked is told at its end.
-    fn server(name: &str, answers: Vec<String>) -> (PathBuf, thread::JoinHandle<Vec<String>>) {
+    /// What a server was asked, and its stream: closing that with requests unread would be a reset.
+    type Served = (Vec<String>, UnixStream);
+
+    /// A server that gives these answers, one to each request, and then says no more.
+    fn server(name: &str, answers: Vec<String>) -> (PathBuf, thread::JoinHandle<Served>) {
         let path = std::env::temp_dir().join(format!("chatops-link-{name}-{}.sock", std::process::id()));
         let _ = std::fs::remove_file(&path);
         let listener = UnixListener::bind(&path).unwrap();
@@ -118,7 +122,9 @@ mod tests {
                 asked.push(requests.next().unwrap().unwrap());
                 writeln!(&stream, "{answer}").unwrap();
             }
-            asked
+            drop(requests);
+            stream.shutdown(Shutdown::Write).unwrap();
+            (asked, stream)
         };
         (path, thread::spawn(serve))
     }
@@ -162,7 +168,7 @@ mod tests {
             told,
             ["picture", r#"Ok("paused")"#, r#"Err("nobody here is #9")"#, r#"Ok("up 3 s")"#, "Ended"]
         );
-        let asked = served.join().unwrap();
+        let (asked, _stream) = served.join().unwrap();
         assert_eq!(asked[2..], ["pause", "kick #9 a b", "brief status"]);
         assert!(asked[..2].iter().all(|line| line.starts_with("picture {")), "{asked:?}");
         let _ = std::fs::remove_file(&path);
