@@ -85,9 +85,9 @@ impl Sub for Moment {
 ///
 /// It reaches 13 years; what lies beyond is told as that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Tenth(u32);
+pub struct Deciseconds(u32);
 
-impl Tenth {
+impl Deciseconds {
     const MICROS: u64 = 100_000;
 
     /// The moment at which it begins.
@@ -103,7 +103,7 @@ impl Tenth {
     }
 }
 
-impl From<Moment> for Tenth {
+impl From<Moment> for Deciseconds {
     fn from(moment: Moment) -> Self {
         Self(u32::try_from(moment.micros() / Self::MICROS).unwrap_or(u32::MAX))
     }
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_tenth_is_rounded_down_and_saturates() {
-        let at = |micros| Tenth::from(Moment::from_micros(micros));
+        let at = |micros| Deciseconds::from(Moment::from_micros(micros));
         assert_eq!(at(1_299_999).moment(), Moment::from_micros(1_200_000));
         assert_eq!((at(1_200_000).since(at(1_000_000)), at(0).since(at(1_000_000))), (2, 0));
         assert!(at(u64::MAX).moment() > Moment::from_micros(13 * 365 * 86_400 * 1_000_000));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chatops::config::settings::Config;
 use chatops::engine::snapshot::Peer;
-use chatops::engine::{Accepted, Engine, Fate, Sockets, Wants, WriteError};
+use chatops::engine::{Accepted, CloseMode, Engine, Sockets, Wants, WriteError};
 use chatops::id::Slot;
 use chatops::time::Now;
 
@@ -60,7 +60,7 @@ impl Sockets for Swallow {
 
     fn probe_peer_sooner(&mut self, _: Slot) {}
 
-    fn close(&mut self, _: Slot, _: Fate) {}
+    fn close(&mut self, _: Slot, _: CloseMode) {}
 
     fn is_late(&mut self) -> bool {
         false

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use smallvec::SmallVec;
 
 use super::command::{self, Call, Message, Refusal};
+use super::departures::Departures;
 use super::ignores::Ignores;
-use super::leavers::Leavers;
 use super::long_answer::{Listing, LongAnswer};
 use super::mutes::Mutes;
 use super::names::Folded;
@@ -69,7 +69,7 @@ pub struct Hub {
     pub(super) rooms: Rooms,
     pub(super) deadlines: Deadlines,
     pub(super) arrivals: Arrivals,
-    pub(super) leavers: Leavers,
+    pub(super) departures: Departures,
     pub(super) ignores: Ignores,
     pub(super) mutes: Mutes,
     /// Names that nobody may take.
@@ -90,7 +90,7 @@ impl Hub {
             rooms: Rooms::default(),
             deadlines: Deadlines::new(),
             arrivals: Arrivals::new(),
-            leavers: Leavers::default(),
+            departures: Departures::default(),
             ignores: Ignores::default(),
             mutes: Mutes::default(),
             barred: BTreeSet::new(),
@@ -111,7 +111,7 @@ impl Hub {
     ///
     /// When the slot still belongs to somebody, or the id to another: ids are given once.
     pub fn enter(&mut self, member: Slot, id: ConnId, now: Now, out: &mut impl Delivery) {
-        self.announce_leavers(now, out);
+        self.announce_departures(now, out);
         let nick = Nick::guest(id);
         self.people.insert(member, Person::new(id, nick, now));
         self.join(member, self.rules.lobby, now, out);
@@ -122,7 +122,7 @@ impl Hub {
     /// One message of a person, without its end: plain text or a command, scrubbed, or in JSON mode an object as it
     /// arrived. Does nothing for a slot that is nobody's.
     pub fn message(&mut self, member: Slot, text: &str, now: Now, out: &mut impl Delivery) -> Outcome {
-        self.announce_leavers(now, out);
+        self.announce_departures(now, out);
         let Some(person) = self.people.get_mut(member) else { return Outcome::Continue };
         person.heard = now.moment.into();
         let done = if person.style.json {
@@ -162,13 +162,13 @@ impl Hub {
     /// A text of somebody who may speak, in a room that it is in.
     pub(super) fn say_in(&self, room: RoomId, member: Slot, text: &str, out: &mut (impl Delivery + ?Sized)) {
         let line = Line::Say { room: &self.rooms[room].name, from: &self.people[member].nick, text };
-        out.tell_room(room, &self.deaf_to(member, room), &line);
+        out.tell_room(room, &self.excluded(member, room), &line);
     }
 
     /// Who in a room does not read what a person says: itself, and whoever ignores it. Somebody may be there twice.
     ///
     /// Costs a look at the members or at the ignorers, at whichever are fewer.
-    pub(super) fn deaf_to(&self, speaker: Slot, room: RoomId) -> SmallVec<[Slot; 4]> {
+    pub(super) fn excluded(&self, speaker: Slot, room: RoomId) -> SmallVec<[Slot; 4]> {
         let mut deaf = SmallVec::from_slice(&[speaker]);
         if self.ignores.is_empty() {
             return deaf;
@@ -200,7 +200,7 @@ impl Hub {
 
     /// The operator speaks to everybody.
     pub fn operator_says(&mut self, text: &str, now: Now, out: &mut impl Delivery) {
-        self.announce_leavers(now, out);
+        self.announce_departures(now, out);
         let everybody: Vec<Slot> = self.people.slots().collect();
         out.tell_all(&everybody, &Line::Operator(text));
     }
@@ -548,7 +548,7 @@ mod tests {
 
     /// A refused line gets exactly one `!!` line, and nobody hears anything else.
     fn say_and_check(stage: &mut Stage, slot: Slot, text: &str) {
-        stage.hub.announce_leavers(stage.now, &mut stage.ears);
+        stage.hub.announce_departures(stage.now, &mut stage.ears);
         (0..SLOTS).for_each(|slot| drop(stage.ears.take(Slot(slot))));
         stage.hub.message(slot, text, stage.now, &mut stage.ears);
         let heard: Vec<_> = (0..SLOTS).map(|slot| stage.ears.take(Slot(slot))).collect();

@@ -5,15 +5,15 @@
 //!
 //! [`Hub`] is the way in. A message is told apart in `command`, a command is done by one function of
 //! `handlers`, and what it changes is in `people` and `room`; `presence` decides whether a coming or going is
-//! announced or counted, `leavers` when a going is, `ignores` who does not hear whom, `mutes` who is not heard at all.
+//! announced or counted, `departures` when a going is, `ignores` who does not hear whom, `mutes` who is not heard at all.
 
 mod command;
 pub mod delivery;
+mod departures;
 mod handlers;
 pub mod hub;
 mod ignores;
 pub mod json;
-mod leavers;
 pub mod line;
 mod long_answer;
 mod mutes;

@@ -6,7 +6,7 @@ use super::command::Refusal;
 use super::mutes::Voice;
 use super::{Nick, RoomId, Style};
 use crate::id::{ConnId, Slot};
-use crate::time::{Now, Tenth};
+use crate::time::{Deciseconds, Now};
 
 /// The longest text of `/away`, in bytes: with the words around it, it fits on one line of an answer.
 pub(super) const AWAY_BYTES_MAX: usize = 200;
@@ -17,11 +17,11 @@ pub(super) struct Person {
     pub(super) id: ConnId,
     pub(super) nick: Nick,
     /// When the person came, to the tenth of a second.
-    pub(super) since: Tenth,
+    pub(super) since: Deciseconds,
     /// Hour and minute of the server's clock at [`Person::since`], for `/whois`.
     pub(super) since_clock: [u8; 2],
     /// When the person last sent a message, to the tenth of a second.
-    pub(super) heard: Tenth,
+    pub(super) heard: Deciseconds,
     pub(super) style: Style,
     pub(super) voice: Voice,
     /// Its arrival was announced in the lobby, or the time for that is over.
@@ -67,7 +67,7 @@ pub(super) struct Absence {
     /// Why, in up to [`AWAY_BYTES_MAX`] bytes.
     pub(super) text: String,
     /// Since when, to the tenth of a second.
-    pub(super) since: Tenth,
+    pub(super) since: Deciseconds,
 }
 
 /// A person remembered beyond its stay: the slot may be somebody else's by now, so the id is kept with it.

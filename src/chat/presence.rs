@@ -174,7 +174,7 @@ impl Hub {
     /// in the lobby and another room, and what a crowd is to get should be on its way before the next line for it takes
     /// memory of its own.
     pub fn handle_timeout(&mut self, now: Now, out: &mut impl Delivery) {
-        self.announce_leavers(now, out);
+        self.announce_departures(now, out);
         self.announce_arrivals(now, out);
         let Some(&(due, room)) = self.deadlines.first() else { return };
         if due > now.moment {

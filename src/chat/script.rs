@@ -253,7 +253,7 @@ impl Stage {
             (_, "says", _) => drop(self.say(who, text)),
             (_, "goes", _) => {
                 self.goes_with_others(who, text);
-                self.hub.announce_leavers(self.now, &mut self.ears);
+                self.hub.announce_departures(self.now, &mut self.ears);
             }
             (_, "s", "pass") => self.pass(Duration::from_secs(who.parse().unwrap())),
             _ => panic!("{line}: no such act"),

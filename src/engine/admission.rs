@@ -6,10 +6,10 @@ use std::io;
 use super::entry::{Entry, Role};
 use super::ledger::{HalfClosed, Ledger};
 use super::record::Record;
-use super::seldom::Seldom;
 use super::server::Engine;
 use super::snapshot::Peer;
 use super::sockets::Sockets;
+use super::throttle::Throttle;
 use crate::chat::{Delivery, Line};
 use crate::config::settings::{Config, LogLevel};
 use crate::id::{ConnId, Slot};
@@ -71,9 +71,9 @@ pub(super) struct Admission {
     next_id: ConnId,
     pub(super) paused: bool,
     /// Clients of other protocols.
-    foreign: Seldom,
+    foreign: Throttle,
     /// Failures by [`AcceptFailure`].
-    failures: [Seldom; 2],
+    failures: [Throttle; 2],
 }
 
 impl Admission {
@@ -90,7 +90,7 @@ impl Admission {
             orphans: Vec::new(),
             next_id: ConnId::FIRST,
             paused: false,
-            foreign: Seldom::default(),
+            foreign: Throttle::default(),
             failures: Default::default(),
         }
     }

@@ -19,7 +19,7 @@ pub struct Books {
     /// Rooms in the hub.
     pub rooms: usize,
     /// Places in the list of those whose next message waits for the next turn.
-    pub held_back: usize,
+    pub deferred: usize,
     /// Units of work done in this turn.
     pub turn_work: u64,
     /// Unsent bytes of all connections, as kept from day to day.
@@ -59,7 +59,7 @@ impl Engine {
             orphans: self.board.clients().filter(|(_, entry)| entry.session.is_released()).count(),
             people: self.hub.people_count(),
             rooms: self.hub.room_count(),
-            held_back: self.board.held_back.iter().filter(|conn| self.board.is_held_back(**conn)).count(),
+            deferred: self.board.deferred.iter().filter(|conn| self.board.is_deferred(**conn)).count(),
             turn_work: self.board.work - self.board.budget.turn_began_at(),
             queued_bytes: self.board.chunks.queued(),
             parked_bytes: self.board.inbox_bytes(),

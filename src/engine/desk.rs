@@ -1,11 +1,11 @@
 //! Where lines are put into outboxes, apart from what they are taken from.
 //!
-//! A [`Desk`] borrows all of the switchboard but its feeds and chunks, so that these can be read meanwhile.
+//! A [`Desk`] borrows all of the switchboard but its fanout and chunks, so that these can be read meanwhile.
 
 use slab::Slab;
 
 use super::entry::Entry;
-use super::feeds::Due;
+use super::fanout::Pending;
 use super::status::Totals;
 use super::unhurried::Unhurried;
 use super::volume::work;
@@ -16,7 +16,7 @@ use crate::time::Now;
 use crate::wire::chunks::Chunks;
 use crate::wire::outbox::Keep;
 
-/// What queueing needs beside the feeds and the chunks.
+/// What queueing needs beside the fanout and the chunks.
 pub(super) struct Desk<'a> {
     pub(super) entries: &'a mut Slab<Entry>,
     pub(super) limits: &'a Limits,
@@ -24,13 +24,13 @@ pub(super) struct Desk<'a> {
     pub(super) now: Now,
     pub(super) dirty: &'a mut Vec<Slot>,
     pub(super) unhurried: &'a mut Unhurried,
-    pub(super) crowded: &'a mut Vec<Slot>,
+    pub(super) over_half: &'a mut Vec<Slot>,
     pub(super) work: &'a mut u64,
 }
 
 impl Desk<'_> {
     /// Puts what is due to a member into its outbox.
-    pub(super) fn deliver(&mut self, chunks: &mut Chunks, due: Due) {
+    pub(super) fn deliver(&mut self, chunks: &mut Chunks, due: Pending) {
         let Some(entry) = self.entries.get_mut(due.member.index()) else { return };
         self.totals.deliveries += u64::from(due.lines);
         *self.work += work::PIECE;
@@ -62,8 +62,8 @@ impl Desk<'_> {
     }
 
     fn note(&mut self, slot: Slot, is_crowded: bool) {
-        if is_crowded && self.crowded.last() != Some(&slot) {
-            self.crowded.push(slot);
+        if is_crowded && self.over_half.last() != Some(&slot) {
+            self.over_half.push(slot);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One connection as the engine knows it: its session, its ids, its seats in the feeds.
+//! One connection as the engine knows it: its session, its ids, its seats in the fanout.
 
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 
@@ -13,11 +13,11 @@ use crate::wire::framing::Framing;
 use super::encoding::Encoding;
 use super::snapshot::Peer;
 
-/// A place in a feed.
+/// A place in a room's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Seat {
     pub(super) room: RoomId,
-    pub(super) feed: u32,
+    pub(super) log: u32,
     pub(super) place: u32,
 }
 
@@ -63,7 +63,7 @@ pub(super) struct Entry {
     /// Among those whose lines wait for company.
     pub(super) unhurried: bool,
     /// Among those whose next message waits for the next turn.
-    pub(super) held_back: bool,
+    pub(super) deferred: bool,
     pub(super) role: Role,
     /// Counts against `limits.clients` and for its address: until its socket is closed or has failed.
     pub(super) has_place: bool,
@@ -93,7 +93,7 @@ impl Entry {
             listener,
             dirty: false,
             unhurried: false,
-            held_back: false,
+            deferred: false,
             has_place: false,
             style: Style::default(),
             seats: SmallVec::new(),

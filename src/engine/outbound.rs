@@ -29,7 +29,7 @@ pub(super) enum Flushed {
 impl Engine {
     /// Delivers what was said since the last call.
     pub(super) fn settle(&mut self) {
-        self.hub.announce_leavers(self.board.now, &mut self.board);
+        self.hub.announce_departures(self.board.now, &mut self.board);
         self.board.settle();
     }
 
@@ -53,7 +53,7 @@ impl Engine {
     /// Whether some connection waits for [`Engine::reconcile`]: the next turn is to begin at once.
     #[must_use]
     pub fn has_dirty(&self) -> bool {
-        !self.board.dirty.is_empty() || !self.board.held_back.is_empty()
+        !self.board.dirty.is_empty() || !self.board.deferred.is_empty()
     }
 
     /// What the socket of `slot` should do now; `None` if it is gone.
@@ -119,7 +119,7 @@ impl Engine {
     pub(super) fn end_turn(&mut self) {
         // A write may have set free lines that waited to be parsed: what they said is written in the next turn.
         self.settle();
-        while let Some(slot) = self.board.crowded.pop() {
+        while let Some(slot) = self.board.over_half.pop() {
             self.bound(slot);
         }
         self.board.bound_total();
@@ -182,7 +182,7 @@ impl Engine {
     }
 }
 
-/// Appends what stands in the place of lines that were skipped. Seldom, and so kept out of the way of every write.
+/// Appends what stands in the place of lines that were skipped. Throttle, and so kept out of the way of every write.
 #[cold]
 fn tell_of_gap(lines: u32, encoding: Encoding, now: Now, out: &mut Vec<u8>) -> usize {
     let text = format!("{lines} lines skipped");

@@ -25,7 +25,7 @@ impl Engine {
         self.part(slot, reason, Linger::FAREWELL)
     }
 
-    /// Out of the hub and the feeds; the name stays known for the records.
+    /// Out of the hub and the fanout; the name stays known for the records.
     pub(super) fn depart(&mut self, slot: Slot, reason: &CloseReason) {
         self.release_place(slot);
         let nick = self.hub.leave(

@@ -10,9 +10,9 @@ use super::deadlines::Deadlines;
 use super::journal::JOURNAL_MAX;
 use super::record::{self, Record};
 use super::reload::Asker;
-use super::seldom::Seldom;
 use super::snapshot::{Detail, Row};
 use super::switchboard::Switchboard;
+use super::throttle::Throttle;
 use super::volume::Claim;
 use crate::chat::{Hub, Nick, RoomName, Rules};
 use crate::config::settings::{Config, LogLevel};
@@ -75,9 +75,9 @@ pub struct Engine {
     /// Lines and bytes a second.
     pub(super) flood_rates: (u32, u64),
     /// Reads cut short because too much is unparsed.
-    pub(super) full_inboxes: Seldom,
+    pub(super) full_inboxes: Throttle,
     /// Turns that began or ended late.
-    pub(super) standstills: Seldom,
+    pub(super) standstills: Throttle,
     /// Whether the last turn had no time left for some connections.
     pub(super) is_behind: bool,
     /// The connections under way in [`Engine::reconcile`]; kept for its memory.
@@ -108,8 +108,8 @@ impl Engine {
             drain: Duration::ZERO,
             stopping: None,
             flood_rates: (0, 0),
-            full_inboxes: Seldom::default(),
-            standstills: Seldom::default(),
+            full_inboxes: Throttle::default(),
+            standstills: Throttle::default(),
             is_behind: false,
             reconciled: Vec::new(),
             text: String::new(),
@@ -139,8 +139,8 @@ impl Engine {
     pub fn begin_turn(&mut self, now: Now) {
         self.board.now = now;
         self.board.begin_turn(self.is_behind);
-        let mut waiting = std::mem::take(&mut self.board.held_back);
-        waiting.retain(|conn| self.board.is_held_back(*conn));
+        let mut waiting = std::mem::take(&mut self.board.deferred);
+        waiting.retain(|conn| self.board.is_deferred(*conn));
         let mut still_waiting = Vec::new();
         for (slot, id) in waiting {
             if self.is_behind && !self.operators.has(slot) {
@@ -149,16 +149,16 @@ impl Engine {
             }
             let before = self.board.work;
             if let Some(entry) = self.board.entry_mut(slot) {
-                entry.held_back = false;
+                entry.deferred = false;
             }
             self.parse(slot, &[]);
             self.board.touch(slot);
             if self.board.work == before {
-                still_waiting.extend(self.board.held_back.pop_if(|last| *last == (slot, id)));
+                still_waiting.extend(self.board.deferred.pop_if(|last| *last == (slot, id)));
             }
         }
-        still_waiting.append(&mut self.board.held_back);
-        self.board.held_back = still_waiting;
+        still_waiting.append(&mut self.board.deferred);
+        self.board.deferred = still_waiting;
     }
 
     /// Whether this turn has work left for an operator's request.

@@ -8,7 +8,7 @@ use std::io::{self, IoSlice};
 use super::outbound::Flushed;
 use super::server::Engine;
 use crate::id::Slot;
-use crate::session::{Fate, Wants};
+use crate::session::{CloseMode, Wants};
 
 /// Bytes read from one peer at each look of a turn.
 pub const READ_BUDGET: usize = 64 * 1024;
@@ -75,7 +75,7 @@ pub trait Sockets {
     fn probe_peer_sooner(&mut self, slot: Slot);
 
     /// Closes the socket; the slot is free then.
-    fn close(&mut self, slot: Slot, fate: Fate);
+    fn close(&mut self, slot: Slot, fate: CloseMode);
 
     /// Whether the turn has gone on for long enough, so that what is left to do is the next turn's. Asked after each
     /// connection that was served.
@@ -123,7 +123,7 @@ impl Engine {
             if dirty.is_empty() {
                 break;
             }
-            self.bury_all(&dirty, sockets);
+            self.close_finished(&dirty, sockets);
             // Those who were buried leave rooms: their last lines go out with the rest.
             self.settle();
             self.operators_first(&mut dirty);
@@ -235,14 +235,14 @@ impl Engine {
     }
 
     /// Closes the sockets of sessions that are over, until the turn is late. Whoever is left comes in the next one.
-    fn bury_all(&mut self, dirty: &[Slot], sockets: &mut impl Sockets) {
+    fn close_finished(&mut self, dirty: &[Slot], sockets: &mut impl Sockets) {
         for slot in dirty {
             let Some(wants) = self.wants(*slot) else { continue };
             if let Some(fate) = wants.fate {
                 sockets.close(*slot, fate);
                 self.ended(*slot);
             } else if wants.release {
-                sockets.close(*slot, Fate::Reset);
+                sockets.close(*slot, CloseMode::Reset);
                 self.released(*slot);
             } else {
                 continue;

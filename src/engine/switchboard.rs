@@ -1,4 +1,4 @@
-//! Sessions, feeds and chunks together: what carries chat's lines into outboxes.
+//! Sessions, fanout and chunks together: what carries chat's lines into outboxes.
 //!
 //! It is the engine without the hub, so that the hub can be handed it as its [`Delivery`]. No socket is closed
 //! here, and none written to: whose outbox is too full is put on a list.
@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::desk::{Desk, mark_dirty};
 use super::encoding::Encoding;
 use super::entry::{Entry, Role, Seat};
-use super::feeds::{self, Due, Feeds};
+use super::fanout::{self, Fanout, Pending};
 use super::journal::Journal;
 use super::status::Totals;
 use super::unhurried::Unhurried;
@@ -44,14 +44,14 @@ pub(super) struct Switchboard {
     pub(super) unhurried: Unhurried,
     /// Those whose outbox was more than half full in this turn: bound when its writes are done, and not in the middle
     /// of a broadcast.
-    pub(super) crowded: Vec<Slot>,
+    pub(super) over_half: Vec<Slot>,
     /// Connections whose next message waits for the next turn, because enough was said or done in this one. Each is in
     /// it once; one that has gone meanwhile is known by its id.
-    pub(super) held_back: Vec<(Slot, ConnId)>,
+    pub(super) deferred: Vec<(Slot, ConnId)>,
     pub(super) budget: TurnBudget,
     /// Units of work done so far.
     pub(super) work: u64,
-    feeds: Feeds,
+    fanout: Fanout,
 }
 
 impl Switchboard {
@@ -70,11 +70,11 @@ impl Switchboard {
             now,
             dirty: Vec::new(),
             unhurried: Unhurried::default(),
-            crowded: Vec::new(),
-            held_back: Vec::new(),
+            over_half: Vec::new(),
+            deferred: Vec::new(),
             budget: TurnBudget::new(&config.limits),
             work: 0,
-            feeds: Feeds::default(),
+            fanout: Fanout::default(),
         }
     }
 
@@ -173,15 +173,15 @@ impl Switchboard {
     /// What is left for `slot` to do waits for the next turn.
     pub(super) fn hold_back(&mut self, slot: Slot) {
         if let Some(entry) = self.entries.get_mut(slot.index())
-            && !std::mem::replace(&mut entry.held_back, true)
+            && !std::mem::replace(&mut entry.deferred, true)
         {
-            self.held_back.push((slot, entry.id));
+            self.deferred.push((slot, entry.id));
         }
     }
 
     /// Whether this connection is still there, and held back.
-    pub(super) fn is_held_back(&self, (slot, id): (Slot, ConnId)) -> bool {
-        self.entry(slot).is_some_and(|entry| entry.id == id && entry.held_back)
+    pub(super) fn is_deferred(&self, (slot, id): (Slot, ConnId)) -> bool {
+        self.entry(slot).is_some_and(|entry| entry.id == id && entry.deferred)
     }
 
     /// A turn begins; `is_behind` says that not everybody was written to in the last one.
@@ -204,7 +204,7 @@ impl Switchboard {
     }
 
     fn volume(&self) -> Volume {
-        Volume { said: self.chunks.said(), due: self.feeds.due_bytes(), work: self.work }
+        Volume { said: self.chunks.said(), due: self.fanout.due_bytes(), work: self.work }
     }
 
     /// Whatever may change how much input of a session is unparsed is done through here, and so the sum is known.
@@ -262,18 +262,18 @@ impl Switchboard {
 
     /// Delivers what was said in the open room.
     pub(super) fn settle(&mut self) {
-        let (feeds, chunks, mut desk) = self.desk();
-        feeds.settle(chunks, &mut |chunks, due| desk.deliver(chunks, due));
+        let (fanout, chunks, mut desk) = self.desk();
+        fanout.settle(chunks, &mut |chunks, due| desk.deliver(chunks, due));
     }
 
     /// How many are to get lines of a room that they have not got yet.
     pub(super) fn waiting(&self) -> usize {
-        self.feeds.waiting()
+        self.fanout.waiting()
     }
 
     /// Gives back the memory of lines that everybody has.
     pub(super) fn release_chunks(&mut self) {
-        self.feeds.release_chunks(&mut self.chunks);
+        self.fanout.release_chunks(&mut self.chunks);
     }
 
     /// `slot` gets nothing more that is told to rooms.
@@ -356,9 +356,10 @@ impl Switchboard {
     }
 
     /// What delivers, apart from what is delivered from.
-    fn desk(&mut self) -> (&mut Feeds, &mut Chunks, Desk<'_>) {
-        let Self { entries, chunks, limits, totals, now, dirty, unhurried, crowded, feeds, work, .. } = self;
-        (feeds, chunks, Desk { entries, limits, totals, now: *now, dirty, unhurried, crowded, work })
+    fn desk(&mut self) -> (&mut Fanout, &mut Chunks, Desk<'_>) {
+        let Self { entries, chunks, limits, totals, now, dirty, unhurried, over_half, fanout, work, .. } =
+            self;
+        (fanout, chunks, Desk { entries, limits, totals, now: *now, dirty, unhurried, over_half, work })
     }
 
     fn queue_own(&mut self, slot: Slot, line: &Line<'_>, keep: Keep) {
@@ -368,8 +369,8 @@ impl Switchboard {
     }
 
     fn settle_member(&mut self, slot: Slot) {
-        let (feeds, chunks, mut desk) = self.desk();
-        let due = desk.entries.get(slot.index()).and_then(|entry| feeds.settle_member(entry));
+        let (fanout, chunks, mut desk) = self.desk();
+        let due = desk.entries.get(slot.index()).and_then(|entry| fanout.settle_member(entry));
         if let Some(due) = due {
             desk.deliver(chunks, due);
         }
@@ -399,7 +400,7 @@ impl Delivery for Switchboard {
                 encoded.push((encoding, span));
                 span
             });
-            desk.deliver(chunks, Due { member: *member, span, lines: 1, is_urgent: true });
+            desk.deliver(chunks, Pending { member: *member, span, lines: 1, is_urgent: true });
         }
         for (_, span) in encoded {
             self.chunks.release(span.chunk);
@@ -414,14 +415,14 @@ impl Delivery for Switchboard {
         }
         // For each of them the others' lines are cut in two.
         self.work += deaf.len() as u64 * work::PIECE;
-        let (feeds, chunks, mut desk) = self.desk();
-        feeds.say(chunks, room, &deaf, line, wall, &mut |chunks, due| desk.deliver(chunks, due));
+        let (fanout, chunks, mut desk) = self.desk();
+        fanout.say(chunks, room, &deaf, line, wall, &mut |chunks, due| desk.deliver(chunks, due));
     }
 
     fn joined(&mut self, room: RoomId, member: Slot) {
         let Some(entry) = self.entries.get_mut(member.index()) else { return };
         if entry.session.output() == Output::Open {
-            let seat = self.feeds.join(room, member, entry.encoding());
+            let seat = self.fanout.join(room, member, entry.encoding());
             entry.seats.push(seat);
         }
     }
@@ -431,8 +432,8 @@ impl Delivery for Switchboard {
         let Some(entry) = self.entries.get_mut(member.index()) else { return };
         let Some(at) = entry.seats.iter().position(|seat| seat.room == room) else { return };
         let seat = entry.seats.remove(at);
-        if let Some(moved) = self.feeds.leave(seat, &mut self.chunks) {
-            feeds::reseat(&mut self.entries, moved, seat);
+        if let Some(moved) = self.fanout.leave(seat, &mut self.chunks) {
+            fanout::reseat(&mut self.entries, moved, seat);
         }
     }
 

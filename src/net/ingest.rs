@@ -109,7 +109,7 @@ impl Reactor {
             return 0;
         }
         let mut progress = 0;
-        if ready.writable && conn.outlet.promise() {
+        if ready.writable && conn.writable.became_writable() {
             self.engine.touch(slot);
             progress += 1;
         }

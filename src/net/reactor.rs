@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::config::settings::Config;
 use crate::engine::operator::OperatorCommand;
 use crate::engine::snapshot::Query;
-use crate::engine::{Engine, Fate, Sockets};
+use crate::engine::{CloseMode, Engine, Sockets};
 use crate::link::local::Mailbox;
 use crate::link::{Request, Response};
 use crate::poller::{Events, Interest, Poller, Watched};
@@ -250,7 +250,7 @@ impl Reactor {
         let now: Now = self.clock.now();
         self.engine.begin_turn(now);
         for slot in self.engine.slots().collect::<Vec<_>>() {
-            self.sockets.close(slot, Fate::Reset);
+            self.sockets.close(slot, CloseMode::Reset);
             self.engine.ended(slot);
         }
         self.publish();

@@ -10,7 +10,7 @@ use super::turn_time::TurnTime;
 use crate::clock::Clock;
 use crate::config::settings::Keepalive;
 use crate::engine::snapshot::Kernel;
-use crate::engine::{Fate, READ_BUDGET, Sockets, Wants, WriteError};
+use crate::engine::{CloseMode, READ_BUDGET, Sockets, Wants, WriteError};
 use crate::id::Slot;
 use crate::poller::{Interest, Poller, Watched};
 
@@ -30,7 +30,7 @@ pub(super) struct Table {
 pub(super) struct Connected {
     socket: Registered,
     generation: u32,
-    pub(super) outlet: Outlet,
+    pub(super) writable: Writable,
     pub(super) idle_wakes: IdleWakes,
 }
 
@@ -50,39 +50,40 @@ impl IdleWakes {
 }
 
 /// Writable events in a row after which nothing was taken all the same; after so many they are not believed.
-const BROKEN_PROMISES_MAX: u8 = 16;
+const FALSE_EVENTS_MAX: u8 = 16;
 
 /// Whether a write is worth a try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outlet {
+pub(super) enum Writable {
     /// Nothing speaks against it.
-    Open,
-    /// The kernel took no more; a writable event says when it will. So many of these came for nothing.
-    Full { broken_promises: u8 },
+    Yes,
+    /// The kernel took no more; a writable event says when it will. `false_events` of these came in a row although
+    /// nothing could be written.
+    Wait { false_events: u8 },
     /// That event came.
-    Promised { broken_promises: u8 },
+    Retry { false_events: u8 },
     /// The events keep coming and nothing is taken (`ENOBUFS`, or no memory left for TCP): to wait for them would be
     /// to spin. Each look at Send-Q is a try.
-    Refusing,
+    Poll,
 }
 
-impl Outlet {
+impl Writable {
     /// After a write of which the kernel took nothing.
     const fn after_nothing(self) -> Self {
         match self {
-            Self::Open => Self::Full { broken_promises: 0 },
-            Self::Promised { broken_promises } if broken_promises < BROKEN_PROMISES_MAX => {
-                Self::Full { broken_promises: broken_promises + 1 }
+            Self::Yes => Self::Wait { false_events: 0 },
+            Self::Retry { false_events } if false_events < FALSE_EVENTS_MAX => {
+                Self::Wait { false_events: false_events + 1 }
             }
-            Self::Promised { .. } | Self::Refusing => Self::Refusing,
-            Self::Full { .. } => self,
+            Self::Retry { .. } | Self::Poll => Self::Poll,
+            Self::Wait { .. } => self,
         }
     }
 
     /// After a writable event; `true` if it was waited for.
-    pub(super) const fn promise(&mut self) -> bool {
-        let Self::Full { broken_promises } = *self else { return false };
-        *self = Self::Promised { broken_promises };
+    pub(super) const fn became_writable(&mut self) -> bool {
+        let Self::Wait { false_events } = *self else { return false };
+        *self = Self::Retry { false_events };
         true
     }
 }
@@ -140,7 +141,7 @@ impl Table {
             self.places.resize_with(slot.index() + 1, || None);
         }
         self.places[slot.index()] =
-            Some(Connected { socket, generation, outlet: Outlet::Open, idle_wakes: IdleWakes::default() });
+            Some(Connected { socket, generation, writable: Writable::Yes, idle_wakes: IdleWakes::default() });
         watched
     }
 
@@ -191,26 +192,26 @@ impl Sockets for Table {
         };
         let written = conn.socket.socket().write(slices);
         match written {
-            Ok(_) => conn.outlet = Outlet::Open,
-            Err(WriteError::Blocked) => conn.outlet = conn.outlet.after_nothing(),
+            Ok(_) => conn.writable = Writable::Yes,
+            Err(WriteError::Blocked) => conn.writable = conn.writable.after_nothing(),
             Err(WriteError::Failed(_)) => {}
         }
         written
     }
 
     fn is_blocked(&self, slot: Slot, wants: Wants) -> bool {
-        self.get(slot).is_some_and(|conn| match conn.outlet {
-            Outlet::Open | Outlet::Promised { .. } => false,
-            Outlet::Full { .. } => true,
-            Outlet::Refusing => !wants.probe,
+        self.get(slot).is_some_and(|conn| match conn.writable {
+            Writable::Yes | Writable::Retry { .. } => false,
+            Writable::Wait { .. } => true,
+            Writable::Poll => !wants.probe,
         })
     }
 
     fn set_blocked(&mut self, slot: Slot) {
         if let Some(conn) = self.get_mut(slot)
-            && conn.outlet == Outlet::Open
+            && conn.writable == Writable::Yes
         {
-            conn.outlet = Outlet::Full { broken_promises: 0 };
+            conn.writable = Writable::Wait { false_events: 0 };
         }
     }
 
@@ -239,13 +240,13 @@ impl Sockets for Table {
         let Some(conn) = place else { return Ok(()) };
         if wants.events {
             return match &mut conn.socket {
-                Registered::Watched(watched) => watched.set_interest(interest(wants, conn.outlet)),
+                Registered::Watched(watched) => watched.set_interest(interest(wants, conn.writable)),
                 Registered::Apart(_) => Ok(()),
             };
         }
-        if let Some(Connected { socket, generation, outlet, idle_wakes }) = place.take() {
+        if let Some(Connected { socket, generation, writable, idle_wakes }) = place.take() {
             let socket = Registered::Apart(socket.into_socket());
-            *place = Some(Connected { socket, generation, outlet, idle_wakes });
+            *place = Some(Connected { socket, generation, writable, idle_wakes });
         }
         Ok(())
     }
@@ -261,9 +262,9 @@ impl Sockets for Table {
         self.time.is_over()
     }
 
-    fn close(&mut self, slot: Slot, fate: Fate) {
+    fn close(&mut self, slot: Slot, fate: CloseMode) {
         let Some(conn) = self.places.get_mut(slot.index()).and_then(Option::take) else { return };
-        if fate == Fate::Reset {
+        if fate == CloseMode::Reset {
             conn.socket.socket().reset_when_closed();
         }
         conn.socket.close();
@@ -274,20 +275,20 @@ const fn key_of(slot: Slot, generation: u32) -> usize {
     (generation as usize) << 32 | slot.index()
 }
 
-fn interest(wants: Wants, outlet: Outlet) -> Interest {
-    Interest { read: wants.read, write: wants.write && matches!(outlet, Outlet::Full { .. }) }
+fn interest(wants: Wants, writable: Writable) -> Interest {
+    Interest { read: wants.read, write: wants.write && matches!(writable, Writable::Wait { .. }) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const FULL: Outlet = Outlet::Full { broken_promises: 0 };
+    const WAIT: Writable = Writable::Wait { false_events: 0 };
 
     /// After so many writable events that led to nothing.
-    fn after_broken_promises(count: u8) -> Outlet {
-        (0..count).fold(FULL, |outlet, _| match outlet {
-            Outlet::Full { broken_promises } => Outlet::Promised { broken_promises }.after_nothing(),
+    fn after_false_events(count: u8) -> Writable {
+        (0..count).fold(WAIT, |writable, _| match writable {
+            Writable::Wait { false_events } => Writable::Retry { false_events }.after_nothing(),
             other => other,
         })
     }
@@ -314,7 +315,7 @@ mod tests {
         let poller = Poller::new().unwrap();
         let (mut table, key, _peer) = seated(&poller);
         assert!(table.find(key).is_some());
-        table.close(Slot(0), Fate::Close);
+        table.close(Slot(0), CloseMode::Close);
         assert!(table.find(key).is_none());
         let _other = seat_another(&mut table, &poller);
         assert!(table.find(key).is_none(), "the generation differs");
@@ -355,10 +356,10 @@ mod tests {
 
     #[test]
     fn events_that_lead_to_nothing_are_not_believed_for_ever() {
-        assert_eq!(Outlet::Open.after_nothing(), FULL);
-        let last = after_broken_promises(BROKEN_PROMISES_MAX);
-        assert_eq!(last, Outlet::Full { broken_promises: BROKEN_PROMISES_MAX });
-        assert_eq!(after_broken_promises(BROKEN_PROMISES_MAX + 1), Outlet::Refusing);
-        assert_eq!(Outlet::Refusing.after_nothing(), Outlet::Refusing);
+        assert_eq!(Writable::Yes.after_nothing(), WAIT);
+        let last = after_false_events(FALSE_EVENTS_MAX);
+        assert_eq!(last, Writable::Wait { false_events: FALSE_EVENTS_MAX });
+        assert_eq!(after_false_events(FALSE_EVENTS_MAX + 1), Writable::Poll);
+        assert_eq!(Writable::Poll.after_nothing(), Writable::Poll);
     }
 }

@@ -3,13 +3,13 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::ending::{Ending, Fate, LastCall, Linger};
+use super::ending::{CloseMode, Ending, LastCall, Linger};
 use super::flood::{Bucket, Debt};
 use super::phase::{Half, Phase, Transition};
 use super::timeline::{Milestone, Timeline};
 use super::timers::{Timer, Timers};
 use super::{CloseReason, Limits};
-use crate::time::{Moment, Tenth};
+use crate::time::{Deciseconds, Moment};
 use crate::wire::chunks::Chunks;
 use crate::wire::foreign::Opening;
 use crate::wire::framer::Framer;
@@ -56,7 +56,7 @@ pub struct Wants {
     /// The socket has failed: it is closed now, and the session goes on without it.
     pub release: bool,
     /// The end.
-    pub fate: Option<Fate>,
+    pub fate: Option<CloseMode>,
 }
 
 /// What was counted.
@@ -106,7 +106,7 @@ pub struct Session {
     /// Telnet may be spoken: on TCP `lines` listeners only.
     pub(super) may_telnet: bool,
     /// When it was last allowed more answers of telnet's.
-    pub(super) telnet_refilled: Tenth,
+    pub(super) telnet_refilled: Deciseconds,
     pub(super) outbox: Outbox,
     pub(super) lines: Bucket,
     pub(super) bytes: Bucket,
@@ -146,10 +146,10 @@ pub struct Session {
     /// Time until the next look at Send-Q.
     pub(super) probe_after_ms: u32,
     pub(super) ending: Option<Box<Ending>>,
-    pub(super) fate: Option<Fate>,
+    pub(super) fate: Option<CloseMode>,
     pub(super) since: Moment,
-    pub(super) heard: Tenth,
-    pub(super) eof_at: Tenth,
+    pub(super) heard: Deciseconds,
+    pub(super) eof_at: Deciseconds,
     pub(super) timeline: Timeline,
 }
 
@@ -239,7 +239,7 @@ impl Session {
     /// The connection is to be closed, for this reason: nothing is under way in either direction.
     pub fn close(&mut self, reason: CloseReason) {
         self.ending.get_or_insert_with(|| Box::new(Ending::new(reason)));
-        self.fate = Some(Fate::Close);
+        self.fate = Some(CloseMode::Close);
     }
 
     /// Another connection from its address has left it this to pay, which takes nothing of its patience.
@@ -415,7 +415,7 @@ impl Session {
     /// The connection is to be reset, for this reason if none is known.
     pub fn reset(&mut self, reason: CloseReason) {
         self.ending.get_or_insert_with(|| Box::new(Ending::new(reason)));
-        self.fate = Some(Fate::Reset);
+        self.fate = Some(CloseMode::Reset);
     }
 
     /// The socket is closed: everything queued is given back. Gives the number of bytes that were never sent.
@@ -451,7 +451,7 @@ impl Session {
                     self.end_flood(now);
                 }
                 Timer::HalfClose | Timer::Patience => return Some(timer),
-                Timer::Linger if self.is_broken() => self.fate = Some(Fate::Reset),
+                Timer::Linger if self.is_broken() => self.fate = Some(CloseMode::Reset),
                 Timer::Linger => self.call(LastCall::Final),
                 Timer::LingerIdle => self.call(LastCall::Patient),
                 Timer::Probe => self.probe = true,

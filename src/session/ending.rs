@@ -6,7 +6,7 @@ use super::CloseReason;
 
 /// How the socket is to be closed, now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum CloseMode {
     /// `close()`: everything has arrived.
     Close,
     /// RST (`SO_LINGER` 0): nothing waits for this peer any longer.

@@ -8,7 +8,7 @@ use super::limits::{FloodLimits, Limits};
 use super::phase::Transition;
 use super::timeline::Milestone;
 use super::timers::Timer;
-use crate::time::{Moment, Tenth};
+use crate::time::{Deciseconds, Moment};
 use crate::wire::foreign::{Foreign, Opening, Sight};
 use crate::wire::framer::{Frame, Framer};
 use crate::wire::framing::Framing;
@@ -70,7 +70,7 @@ impl Session {
         if !self.may_telnet || self.telnet.is_plain(input) {
             return false;
         }
-        let now = Tenth::from(now);
+        let now = Deciseconds::from(now);
         if now.since(self.telnet_refilled) >= TELNET_REFILL_TENTHS {
             self.telnet_refilled = now;
             self.telnet.allow(ANSWERS_MAX);

@@ -16,7 +16,7 @@ pub mod timers;
 mod view;
 
 pub use connection::{Counters, Input, Output, Session, Wants};
-pub use ending::{Fate, Linger};
+pub use ending::{CloseMode, Linger};
 pub use intake::Incoming;
 pub use limits::{FloodLimits, Limits};
 pub use outflow::Overflow;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::connection::{Input, Output, Session, millis};
-use super::ending::{Fate, LastCall};
+use super::ending::{CloseMode, LastCall};
 use super::timeline::Milestone;
 use super::timers::Timer;
 use super::{CloseReason, Limits};
@@ -250,9 +250,9 @@ impl Session {
     fn decide_end(&mut self, waiting: bool) -> bool {
         let last_call = self.ending.as_ref().and_then(|ending| ending.last_call);
         if !waiting && (self.is_settling() || last_call.is_some()) {
-            self.fate = Some(Fate::Close);
+            self.fate = Some(CloseMode::Close);
         } else if last_call == Some(LastCall::Final) {
-            self.fate = Some(Fate::Reset);
+            self.fate = Some(CloseMode::Reset);
         }
         self.fate.is_some()
     }

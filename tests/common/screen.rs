@@ -297,7 +297,7 @@ fn showable(bytes: &[u8]) -> usize {
     }
 }
 
-/// Feeds the screen from the pty for as long as there is one.
+/// Fanout the screen from the pty for as long as there is one.
 fn draw(mut source: impl Read, shared: &Shared) {
     let mut pending = Vec::new();
     let mut chunk = [0; 4096];

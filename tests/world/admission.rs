@@ -3,7 +3,7 @@
 use std::io;
 
 use chatops::config::settings::PerAddress;
-use chatops::engine::{AcceptFailure, Fate};
+use chatops::engine::{AcceptFailure, CloseMode};
 
 use crate::stage::{Client, World};
 
@@ -24,7 +24,7 @@ fn over_the_limit_one_is_told_and_closed() {
     assert!(world.got_fin(carol));
     world.reads(alice, []);
     world.pass("2s");
-    assert_eq!(world.fate(carol), Some(Fate::Close));
+    assert_eq!(world.fate(carol), Some(CloseMode::Close));
     world.finishes(bob);
     world.run();
     let dave = world.connect();
@@ -266,7 +266,7 @@ fn one_that_resets_while_it_waits_goes_at_once() {
     world.everybody_has_read();
     world.says(crowd[5], "unread");
     world.peer(crowd[5]).resets();
-    assert_eq!(world.fate(crowd[5]), Some(Fate::Reset));
+    assert_eq!(world.fate(crowd[5]), Some(CloseMode::Reset));
     world.pass("50ms");
     assert_eq!(world.state(crowd[6]), "open", "the next one takes its turn");
     world.pass("3s");
@@ -285,7 +285,7 @@ fn one_that_ends_without_a_byte_is_dropped_in_its_turn_and_costs_nobody_else_one
     world.run();
     assert_eq!(world.state(crowd[5]), "waiting");
     world.pass("100ms");
-    assert_eq!(world.fate(crowd[5]), Some(Fate::Close));
+    assert_eq!(world.fate(crowd[5]), Some(CloseMode::Close));
     world.reads(crowd[5], []);
     let heard = world.lines(alice);
     assert!(heard.contains(&"12:34 #lobby <ci> deploy done".to_owned()), "{heard:?}");
@@ -303,7 +303,7 @@ fn the_operator_may_end_one_that_waits() {
     world.operator("kick 6 no").unwrap();
     world.reads(crowd[5], ["-- kicked by the operator: no"]);
     world.operator("reset 7").unwrap();
-    assert_eq!(world.fate(crowd[6]), Some(Fate::Reset));
+    assert_eq!(world.fate(crowd[6]), Some(CloseMode::Reset));
     world.pass("100ms");
     assert_eq!(world.state(crowd[7]), "open");
     world.operator("ban 192.0.2.1 force").unwrap();
@@ -578,6 +578,6 @@ fn of_listeners_whose_address_does_not_count_the_oldest_goes_with_a_line() {
         "-- too many half-closed connections listen, and yours is the oldest of its address: goodbye";
     assert!(lines.contains(&goodbye.to_owned()), "{lines:?}");
     world.pass("100ms");
-    assert_eq!(world.fate(conns[0]), Some(Fate::Close));
+    assert_eq!(world.fate(conns[0]), Some(CloseMode::Close));
     assert_eq!(world.snapshot().status.half_closed, 10);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chatops::engine::Fate;
+use chatops::engine::CloseMode;
 use chatops::engine::control::OPERATORS_MAX;
 use chatops::engine::record::Record;
 use serde_json::{Value, json};
@@ -244,7 +244,7 @@ fn half_close_answers_everything_and_ends() {
     assert_eq!(answers[4]["connections"][0]["state"], "draining");
     assert!(world.got_fin(operator));
     world.pass("1s");
-    assert_eq!(world.fate(operator), Some(Fate::Close));
+    assert_eq!(world.fate(operator), Some(CloseMode::Close));
 }
 
 #[test]
@@ -394,7 +394,7 @@ fn a_reader_that_takes_nothing_is_reset_in_the_end() {
     world.peer(operator).kernel_bytes = 4_096;
     world.says(operator, "connections");
     world.pass("121s");
-    assert_eq!(world.fate(operator), Some(Fate::Reset));
+    assert_eq!(world.fate(operator), Some(CloseMode::Reset));
     let next = world.connect_operator();
     assert_eq!(ask(&mut world, next, "status")["operators"], json!(1));
 }
@@ -408,7 +408,7 @@ fn an_operator_who_goes_in_the_middle_of_an_answer_leaves_nothing_behind() {
     world.run();
     world.peer(operator).resets();
     world.run();
-    assert_eq!(world.fate(operator), Some(Fate::Reset));
+    assert_eq!(world.fate(operator), Some(CloseMode::Reset));
     assert_eq!(world.books().unsent_bytes, 0);
 }
 

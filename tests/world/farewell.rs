@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chatops::engine::Fate;
+use chatops::engine::CloseMode;
 
 use crate::stage::{Window, World};
 
@@ -16,7 +16,7 @@ fn who_quits_is_answered_and_the_room_reads_its_last_word() {
     assert!(world.got_fin(bob));
     assert_eq!(world.state(bob), "draining");
     world.finishes(bob);
-    assert_eq!(world.fate(bob), Some(Fate::Close));
+    assert_eq!(world.fate(bob), Some(CloseMode::Close));
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn a_kicked_client_reads_why_last_of_all() {
     assert!(world.got_fin(bob));
     assert_eq!(world.fate(bob), None, "its own FIN is waited for");
     world.finishes(bob);
-    assert_eq!(world.fate(bob), Some(Fate::Close));
+    assert_eq!(world.fate(bob), Some(CloseMode::Close));
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn a_kicked_client_that_is_silent_is_closed_after_two_seconds() {
     world.pass("1999ms");
     assert_eq!(world.fate(bob), None);
     world.pass("1ms");
-    assert_eq!(world.fate(bob), Some(Fate::Close));
+    assert_eq!(world.fate(bob), Some(CloseMode::Close));
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_kicked_client_that_goes_on_sending_is_read_for_five_seconds() {
     world.jump_to(kicked + Duration::from_millis(4_999));
     assert_eq!(world.fate(bob), None);
     world.jump_to(kicked + Duration::from_secs(5));
-    assert_eq!(world.fate(bob), Some(Fate::Close));
+    assert_eq!(world.fate(bob), Some(CloseMode::Close));
     world.reads(alice, []);
 }
 
@@ -102,7 +102,7 @@ fn a_kicked_client_that_takes_nothing_is_reset_at_the_deadline() {
     world.pass("4999ms");
     assert_eq!(world.fate(bob), None);
     world.pass("1ms");
-    assert_eq!(world.fate(bob), Some(Fate::Reset));
+    assert_eq!(world.fate(bob), Some(CloseMode::Reset));
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn a_kicked_client_that_never_had_the_word_is_reset_at_the_deadline() {
     world.peer(bob).kernel_bytes = 3;
     world.operator("kick bob").unwrap();
     world.pass("5s");
-    assert_eq!(world.fate(bob), Some(Fate::Reset));
+    assert_eq!(world.fate(bob), Some(CloseMode::Reset));
     let events = world.events();
     assert_eq!(events.last().unwrap(), "#2 bob close: kicked; 24 bytes unsent");
 }
@@ -150,7 +150,7 @@ fn a_reset_is_at_once_and_loses_what_is_unsent() {
     world.says(alice, "hello");
     world.run();
     assert_eq!(world.operator("reset bob").unwrap(), "reset #2 bob");
-    assert_eq!(world.fate(bob), Some(Fate::Reset));
+    assert_eq!(world.fate(bob), Some(CloseMode::Reset));
     world.reads(bob, []);
     world.reads(alice, ["12:34 #lobby <-- bob (reset by the operator)"]);
 }
@@ -162,7 +162,7 @@ fn a_client_that_resets_has_left() {
     world.says(bob, "last words");
     world.peer(bob).resets();
     world.reads(alice, ["12:34 #lobby <bob> last words", "12:34 #lobby <-- bob (connection reset)"]);
-    assert_eq!(world.fate(bob), Some(Fate::Reset));
+    assert_eq!(world.fate(bob), Some(CloseMode::Reset));
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn what_a_client_sent_before_it_reset_is_heard_at_its_rate() {
     // A burst has 20 lines.
     assert_eq!(world.lines(alice), said(1..=20));
     assert_eq!(world.state(bob), "draining flow");
-    assert_eq!(world.fate(bob), Some(Fate::Reset), "its socket has failed: the place is free");
+    assert_eq!(world.fate(bob), Some(CloseMode::Reset), "its socket has failed: the place is free");
     assert_eq!(world.snapshot().status.clients, 1);
     world.pass("3s");
     let mut expected = said(21..=30);
@@ -239,7 +239,7 @@ fn who_has_reset_and_is_still_heard_can_be_kicked() {
         world.operator(verb).unwrap();
         let lines = world.lines(alice);
         assert!(lines.len() == 1 && lines[0].contains("<-- bob"), "{lines:?}");
-        assert_eq!(world.fate(bob), Some(Fate::Reset));
+        assert_eq!(world.fate(bob), Some(CloseMode::Reset));
     }
 }
 
@@ -270,5 +270,5 @@ fn who_is_leaving_is_found_by_the_name_it_had() {
     assert_eq!(world.operator("mute bob").unwrap(), "muted #1 bob", "the name is alice's now");
     assert_eq!(world.operator("reset #2").unwrap(), "reset #2 bob");
     world.run();
-    assert_eq!(world.fate(bob), Some(Fate::Reset));
+    assert_eq!(world.fate(bob), Some(CloseMode::Reset));
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chatops::engine::Fate;
+use chatops::engine::CloseMode;
 
 use crate::stage::World;
 
@@ -19,7 +19,7 @@ fn shutdown_read_discards_what_comes_and_delivers_on() {
     assert!(world.peer(bob).inbound.is_empty());
     world.finishes(bob);
     world.reads(alice, ["12:34 #lobby <-- bob (end of input)"]);
-    assert_eq!(world.fate(bob), Some(Fate::Close));
+    assert_eq!(world.fate(bob), Some(CloseMode::Close));
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn shutdown_write_flushes_sends_fin_and_goes_on_hearing() {
     world.reads(bob, []);
     world.finishes(bob);
     world.reads(alice, ["13:34 #lobby <-- bob (end of input)"]);
-    assert_eq!(world.fate(bob), Some(Fate::Close));
+    assert_eq!(world.fate(bob), Some(CloseMode::Close));
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn shutdown_both_drains_until_the_peer_ends_it() {
     world.pass("9m");
     assert_eq!(world.fate(bob), None);
     world.finishes(bob);
-    assert_eq!(world.fate(bob), Some(Fate::Close));
+    assert_eq!(world.fate(bob), Some(CloseMode::Close));
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn shutdown_both_ends_after_the_timeout_at_the_latest() {
     }
     assert_eq!(world.fate(bob), None);
     world.pass("1s");
-    assert_eq!(world.fate(bob), Some(Fate::Close));
+    assert_eq!(world.fate(bob), Some(CloseMode::Close));
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn two_halves_are_both() {
         assert!(world.got_fin(bob));
         assert_eq!(world.state(bob), "draining op");
         world.pass("10m");
-        assert_eq!(world.fate(bob), Some(Fate::Close));
+        assert_eq!(world.fate(bob), Some(CloseMode::Close));
     }
 }
 
@@ -163,7 +163,7 @@ fn after_the_peers_end_shutdown_write_is_the_rest() {
     world.everybody_has_read();
     world.operator("shutdown bob write").unwrap();
     world.reads(alice, ["12:34 #lobby <-- bob (shut down by the operator)"]);
-    assert_eq!(world.fate(bob), Some(Fate::Close));
+    assert_eq!(world.fate(bob), Some(CloseMode::Close));
 }
 
 #[test]
@@ -258,5 +258,5 @@ fn a_fin_that_finds_nobody_is_a_reset_by_the_peer() {
     assert_eq!(world.operator("shutdown bob write").unwrap(), "shut down write of #2 bob");
     // The line is taken, its RST comes at once, and the FIN behind the line fails (shutdown(2): ENOTCONN).
     world.reads(alice, ["12:34 *** one more", "12:34 #lobby <-- bob (connection reset)"]);
-    assert_eq!(world.fate(bob), Some(Fate::Reset));
+    assert_eq!(world.fate(bob), Some(CloseMode::Reset));
 }

@@ -2,7 +2,7 @@
 //! only who takes nothing at all is cut off.
 
 use chatops::config::settings::{ByteSize, Config, OnFull};
-use chatops::engine::Fate;
+use chatops::engine::CloseMode;
 use chatops::engine::snapshot::Query;
 
 use crate::stage::{Client, Window, World};
@@ -271,7 +271,7 @@ fn who_takes_nothing_for_too_long_is_reset() {
     world.reads(alice, []);
     world.pass("10s");
     world.reads(alice, ["12:36 #lobby <-- bob (takes nothing)"]);
-    assert_eq!(world.fate(bob), Some(Fate::Reset));
+    assert_eq!(world.fate(bob), Some(CloseMode::Reset));
 }
 
 #[test]
@@ -291,7 +291,7 @@ fn who_takes_a_little_each_time_is_not_reset() {
     }
     assert_eq!(world.fate(bob), None);
     world.pass("125s");
-    assert_eq!(world.fate(bob), Some(Fate::Reset));
+    assert_eq!(world.fate(bob), Some(CloseMode::Reset));
 }
 
 #[test]

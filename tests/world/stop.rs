@@ -1,6 +1,6 @@
 //! The end of the server: everybody is told, flushed and closed, in time.
 
-use chatops::engine::Fate;
+use chatops::engine::CloseMode;
 
 use crate::stage::{Window, World};
 
@@ -17,10 +17,10 @@ fn everybody_is_told_and_closed() {
     assert!(world.got_fin(alice) && world.got_fin(bob));
     assert!(!world.engine.is_stopped());
     world.finishes(alice);
-    assert_eq!(world.fate(alice), Some(Fate::Close));
+    assert_eq!(world.fate(alice), Some(CloseMode::Close));
     // Bob has everything; he is not waited for much longer.
     world.pass("250ms");
-    assert_eq!(world.fate(bob), Some(Fate::Close));
+    assert_eq!(world.fate(bob), Some(CloseMode::Close));
     assert!(world.engine.is_stopped());
 }
 
@@ -62,7 +62,7 @@ fn a_stop_under_way_can_be_hurried_and_not_delayed() {
     assert!(!world.engine.is_stopped());
     assert_eq!(world.fate(alice), None);
     world.pass("1ms");
-    assert_eq!(world.fate(alice), Some(Fate::Reset));
+    assert_eq!(world.fate(alice), Some(CloseMode::Reset));
     assert!(world.engine.is_stopped());
 }
 

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use chatops::config::settings::{ByteSize, Config, Framing, Listen, Listeners};
-use chatops::engine::Fate;
+use chatops::engine::CloseMode;
 use chatops::engine::snapshot::Query;
 
 use crate::stage::{Client, Window, World};
@@ -98,7 +98,7 @@ fn a_question_of_a_connection_that_was_reset_costs_no_answer() {
         world.peer(*client).rst = true;
     }
     world.run();
-    assert!(people.iter().all(|client| world.peers[client.0].fate == Some(Fate::Reset)));
+    assert!(people.iter().all(|client| world.peers[client.0].fate == Some(CloseMode::Reset)));
     let made = deliveries(&world) - before;
     // The first read of some comes before the reset is known: a step of one answer each.
     assert!(made <= 50 * 25, "{made} lines for nobody");
@@ -217,7 +217,7 @@ fn what_is_dropped_is_read_while_an_answer_is_under_way() {
     assert!(world.peer(reader).inbound.is_empty(), "it is read");
     world.finishes(reader);
     world.run();
-    assert_eq!(world.fate(reader), Some(Fate::Close), "its end is seen");
+    assert_eq!(world.fate(reader), Some(CloseMode::Close), "its end is seen");
 }
 
 /// A record of 4,096 bytes.

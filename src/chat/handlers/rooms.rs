@@ -114,7 +114,7 @@ fn set_topic(call: &mut Call<'_>, id: RoomId, text: &str) {
         _ => format!("topic of {room} set: {text}"),
     };
     call.hub.introduce(call.member, id, call.now, call.out);
-    call.out.tell_room(id, &call.hub.deaf_to(call.member, id), &Line::Topic { room: &room, by: &by, text });
+    call.out.tell_room(id, &call.hub.excluded(call.member, id), &Line::Topic { room: &room, by: &by, text });
     call.answer(&answer);
 }
 

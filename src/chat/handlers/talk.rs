@@ -40,7 +40,7 @@ pub(in crate::chat) fn me(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answ
     call.hub.introduce(call.member, id, call.now, call.out);
     let from = call.person().nick;
     let line = Line::Action { room: &call.hub.rooms[id].name, from: &from, text: arguments.text };
-    call.out.tell_room(id, &call.hub.deaf_to(call.member, id), &line);
+    call.out.tell_room(id, &call.hub.excluded(call.member, id), &line);
     Ok(Outcome::Continue)
 }
 

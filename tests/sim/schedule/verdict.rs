@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chatops::engine::Fate;
+use chatops::engine::CloseMode;
 use chatops::id::ConnId;
 
 use super::Schedule;
@@ -80,7 +80,7 @@ impl Schedule {
         }
         for peer in &self.world.peers {
             assert!(peer.slot.is_none());
-            assert!(peer.id.is_none() || matches!(peer.fate, Some(Fate::Close | Fate::Reset)));
+            assert!(peer.id.is_none() || matches!(peer.fate, Some(CloseMode::Close | CloseMode::Reset)));
         }
         assert_eq!(self.world.engine.slots().count(), 0);
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 
-use chatops::engine::{Fate, Sockets, Wants, WriteError};
+use chatops::engine::{CloseMode, Sockets, Wants, WriteError};
 use chatops::id::Slot;
 
 use super::Peer;
@@ -102,7 +102,7 @@ impl Sockets for Kernels<'_> {
         self.peer_mut(slot).is_probed_sooner = true;
     }
 
-    fn close(&mut self, slot: Slot, fate: Fate) {
+    fn close(&mut self, slot: Slot, fate: CloseMode) {
         *self.moved = true;
         if let Some(number) = self.by_slot.remove(&slot) {
             self.peers[number].close(fate);

@@ -29,7 +29,7 @@ use chatops::config::settings::Config;
 use chatops::engine::control::Machine;
 use chatops::engine::record::Record;
 use chatops::engine::snapshot::{self, AcceptQueue, Flags, Kernel, Query, Row, Snapshot, Status};
-use chatops::engine::{Accepted, Books, Engine, Fate};
+use chatops::engine::{Accepted, Books, CloseMode, Engine};
 use chatops::id::{ConnId, Slot};
 use chatops::time::{Moment, Now, WallTime, parse_span};
 
@@ -351,7 +351,7 @@ impl World {
         self.engine.begin_turn(self.now());
         for slot in self.engine.slots().collect::<Vec<_>>() {
             if let Some(number) = self.by_slot.remove(&slot) {
-                self.peers[number].close(Fate::Reset);
+                self.peers[number].close(CloseMode::Reset);
             }
             self.engine.ended(slot);
         }
@@ -408,7 +408,7 @@ impl World {
         assert!(books.largest_answer <= OPERATOR_OUTBOX_MAX, "an answer of {} bytes", books.largest_answer);
         assert!(books.turn_work <= TURN_WORK_MAX, "a turn of {} units of work", books.turn_work);
         assert_eq!(books.connections, self.by_slot.len() + books.orphans, "who is served has a socket");
-        assert!(books.held_back <= books.connections, "whoever is held back is so once: {books:?}");
+        assert!(books.deferred <= books.connections, "whoever is held back is so once: {books:?}");
         assert_eq!(books.counted_clients, books.clients, "the clients are counted right");
         assert!(books.people <= books.connections, "nobody without a connection is in a room");
         self.check_reading();
@@ -454,7 +454,7 @@ impl World {
     }
 
     /// How the server closed a client's socket, if it has.
-    pub(crate) fn fate(&mut self, client: Client) -> Option<Fate> {
+    pub(crate) fn fate(&mut self, client: Client) -> Option<CloseMode> {
         self.run();
         self.peer(client).fate
     }

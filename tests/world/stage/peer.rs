@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
-use chatops::engine::{Fate, WriteError};
+use chatops::engine::{CloseMode, WriteError};
 use chatops::id::{ConnId, Slot};
 
 /// Bytes that the server reads at a time.
@@ -51,7 +51,7 @@ pub(crate) struct Peer {
     /// The server has sent FIN, behind `outbound`.
     pub(crate) server_fin: bool,
     /// How the server closed the socket.
-    pub(crate) fate: Option<Fate>,
+    pub(crate) fate: Option<CloseMode>,
     /// The server knows that the kernel takes no more.
     pub(crate) blocked: bool,
     /// The poller reports anything at all of it.
@@ -201,10 +201,10 @@ impl Peer {
     }
 
     /// The server closes the socket.
-    pub(crate) fn close(&mut self, fate: Fate) {
+    pub(crate) fn close(&mut self, fate: CloseMode) {
         self.slot = None;
         self.fate = Some(fate);
-        if fate == Fate::Reset {
+        if fate == CloseMode::Reset {
             self.outbound.clear();
         } else {
             assert!(self.outbound.is_empty() || self.rst, "an orderly close loses nothing");
@@ -213,7 +213,7 @@ impl Peer {
 
     /// Whether the program has read the server's FIN.
     pub(crate) fn got_fin(&self) -> bool {
-        self.server_fin && self.outbound.is_empty() && self.fate != Some(Fate::Reset)
+        self.server_fin && self.outbound.is_empty() && self.fate != Some(CloseMode::Reset)
     }
 
     /// The lines read, each of which has to be whole and end as it should.

@@ -11,14 +11,14 @@ use crate::time::{Moment, Now};
 
 /// Who is to be told of, at most everybody. Kept for its memory.
 #[derive(Debug, Default)]
-pub(super) struct Leavers {
-    people: Vec<Leaver>,
+pub(super) struct Departures {
+    people: Vec<Departure>,
     /// A room, the index of somebody who was in it, and how many were in it then.
     rooms: Vec<(RoomId, usize, usize)>,
 }
 
 #[derive(Debug)]
-struct Leaver {
+struct Departure {
     who: Nick,
     by: Contact,
     reason: String,
@@ -29,7 +29,7 @@ struct Leaver {
 
 impl Hub {
     /// Somebody is gone, for a reason that the rooms are to read: out of every room, and the name is free. Returns the
-    /// name, or nothing for a slot that is nobody's. The rooms are told by [`Hub::announce_leavers`].
+    /// name, or nothing for a slot that is nobody's. The rooms are told by [`Hub::announce_departures`].
     ///
     /// If the reason has words of the person's own, people who ignore it read `without_words` instead.
     pub fn leave(
@@ -44,7 +44,7 @@ impl Hub {
             let is_unheard = self.is_unheard(member, room);
             let crowd = self.take_out(member, room, out);
             if !is_unheard {
-                self.leavers.rooms.push((room, self.leavers.people.len(), crowd));
+                self.departures.rooms.push((room, self.departures.people.len(), crowd));
             }
         }
         let person = self.people.remove(member)?;
@@ -59,23 +59,23 @@ impl Hub {
         self.answers.remove(&member);
         self.ignores.forget(member, person.id);
         let by = Contact { id: person.id, slot: member };
-        self.leavers.people.push(Leaver { who: person.nick, by, reason, ignorers, without_words });
+        self.departures.people.push(Departure { who: person.nick, by, reason, ignorers, without_words });
         Some(person.nick)
     }
 
     /// Tells the rooms who has left since the last call. Whatever else is said by way of the hub comes behind it; the
     /// caller sees to it that it is not put off for longer than a turn.
-    pub fn announce_leavers(&mut self, now: Now, out: &mut impl Delivery) {
-        if self.leavers.people.is_empty() {
+    pub fn announce_departures(&mut self, now: Now, out: &mut impl Delivery) {
+        if self.departures.people.is_empty() {
             return;
         }
-        let Leavers { mut people, mut rooms } = std::mem::take(&mut self.leavers);
+        let Departures { mut people, mut rooms } = std::mem::take(&mut self.departures);
         // Room by room: each one's lines are delivered at one go.
         rooms.sort_by_key(|(room, ..)| *room);
         for (room, leaver, crowd) in rooms.drain(..) {
             // None was opened since then, so it is the same room, or one that ended with the last of them.
             let Some(name) = self.rooms.get(room).map(|room| room.name) else { continue };
-            let Leaver { who, by, reason, ignorers, without_words } = &people[leaver];
+            let Departure { who, by, reason, ignorers, without_words } = &people[leaver];
             self.announce(room, &Line::Left { room: &name, who, reason }, *by, ignorers, crowd, now, out);
             if crowd <= self.rules.presence_max as usize {
                 let line = Line::Left { room: &name, who, reason: without_words };
@@ -86,7 +86,7 @@ impl Hub {
             }
         }
         people.clear();
-        self.leavers = Leavers { people, rooms };
+        self.departures = Departures { people, rooms };
     }
 }
 

@@ -1,7 +1,7 @@
 //! How a room's line reaches its members: said once, read by all.
 //!
-//! A room has one feed for each [`Encoding`] among its members. A line is encoded once a feed and appended to the
-//! feed's chunk; nothing is done for the members until the room is settled, when each one's outbox gets the span
+//! A room has one log for each [`Encoding`] among its members. A line is encoded once a log and appended to the
+//! log's chunk; nothing is done for the members until the room is settled, when each one's outbox gets the span
 //! from its own start to the end, a single piece however many lines that is.
 //!
 //! Invariants: at most one room has unsettled lines, the open one, so everybody gets lines in the order in which
@@ -23,7 +23,7 @@ const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Lines that one member is to get now.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Due {
+pub(super) struct Pending {
     pub(super) member: Slot,
     pub(super) span: Span,
     pub(super) lines: u32,
@@ -31,28 +31,28 @@ pub(super) struct Due {
     pub(super) is_urgent: bool,
 }
 
-/// All rooms' feeds, by [`RoomId`].
+/// All rooms' logs, by [`RoomId`].
 #[derive(Debug, Default)]
-pub(super) struct Feeds {
-    rooms: Vec<RoomFeeds>,
+pub(super) struct Fanout {
+    rooms: Vec<RoomLogs>,
     /// The room that may have unsettled lines.
     open: Option<RoomId>,
-    /// Rooms whose feeds hold chunks.
+    /// Rooms whose logs hold chunks.
     touched: Vec<RoomId>,
     /// Bytes that were to be delivered so far, to all members together and without padding.
     due_bytes: u64,
 }
 
-/// The feeds of one room, one for each encoding among its members; none where there is no room.
+/// The logs of one room, one for each encoding among its members; none where there is no room.
 #[derive(Debug, Default)]
-struct RoomFeeds {
-    feeds: Vec<Feed>,
-    /// In [`Feeds::touched`].
+struct RoomLogs {
+    logs: Vec<RoomLog>,
+    /// In [`Fanout::touched`].
     is_touched: bool,
 }
 
 #[derive(Debug)]
-struct Feed {
+struct RoomLog {
     encoding: Encoding,
     chunk: Option<ChunkId>,
     /// Where unsettled lines begin, and how many lines are before.
@@ -66,7 +66,7 @@ struct Feed {
     members: Vec<Member>,
 }
 
-/// Somebody who reads a feed.
+/// Somebody who reads a log.
 #[derive(Clone, Copy, Debug)]
 struct Member {
     slot: Slot,
@@ -75,7 +75,7 @@ struct Member {
     start: (u32, u32),
 }
 
-impl Feed {
+impl RoomLog {
     fn new(encoding: Encoding) -> Self {
         Self {
             encoding,
@@ -89,7 +89,7 @@ impl Feed {
     }
 
     /// What `place` has not had yet; from now on it starts at the end.
-    fn take(&mut self, place: usize) -> Option<Due> {
+    fn take(&mut self, place: usize) -> Option<Pending> {
         let member = &mut self.members[place];
         let start = if member.round == self.round { member.start } else { self.mark };
         member.round = self.round;
@@ -97,7 +97,7 @@ impl Feed {
         let chunk = self.chunk?;
         let span = Span { chunk, start: start.0, end: self.end.0 };
         let lines = self.end.1 - start.1;
-        (!span.is_empty()).then_some(Due { member: member.slot, span, lines, is_urgent: self.is_urgent })
+        (!span.is_empty()).then_some(Pending { member: member.slot, span, lines, is_urgent: self.is_urgent })
     }
 
     /// Says a line. Gives the number of bytes, without padding: that is no work, and what it takes of outboxes is the
@@ -112,7 +112,7 @@ impl Feed {
     }
 
     /// Gives every member what it has not had yet.
-    fn settle(&mut self, chunks: &mut Chunks, deliver: &mut impl FnMut(&mut Chunks, Due)) {
+    fn settle(&mut self, chunks: &mut Chunks, deliver: &mut impl FnMut(&mut Chunks, Pending)) {
         for place in 0..self.members.len() {
             if let Some(due) = self.take(place) {
                 deliver(chunks, due);
@@ -148,7 +148,7 @@ impl Feed {
     }
 }
 
-impl Feeds {
+impl Fanout {
     /// Says a line to a room at `wall`: encoded once for each encoding in which it is read. Those in the seats `deaf`,
     /// the speaker for one, get what came before and not this line. What becomes due by it is given to `deliver`.
     pub(super) fn say(
@@ -158,7 +158,7 @@ impl Feeds {
         deaf: &[Seat],
         line: &Line<'_>,
         wall: WallTime,
-        deliver: &mut impl FnMut(&mut Chunks, Due),
+        deliver: &mut impl FnMut(&mut Chunks, Pending),
     ) {
         if self.open != Some(room) {
             self.settle(chunks, deliver);
@@ -169,25 +169,25 @@ impl Feeds {
             self.touched.push(room);
         }
         let is_presence = line.is_presence();
-        for (index, feed) in in_room.feeds.iter_mut().enumerate() {
-            if feed.members.is_empty() || (is_presence && !feed.encoding.style.presence) {
+        for (index, log) in in_room.logs.iter_mut().enumerate() {
+            if log.members.is_empty() || (is_presence && !log.encoding.style.presence) {
                 continue;
             }
-            if feed.is_full_for(chunks, line) {
-                feed.settle(chunks, deliver);
-                feed.take_leave(chunks);
+            if log.is_full_for(chunks, line) {
+                log.settle(chunks, deliver);
+                log.take_leave(chunks);
             }
-            let deaf = deaf.iter().filter(|seat| seat.feed as usize == index).map(|seat| seat.place as usize);
+            let deaf = deaf.iter().filter(|seat| seat.log as usize == index).map(|seat| seat.place as usize);
             for place in deaf.clone() {
-                if let Some(due) = feed.take(place) {
+                if let Some(due) = log.take(place) {
                     deliver(chunks, due);
                 }
             }
-            let bytes = feed.append(chunks, line, wall);
-            self.due_bytes += bytes * feed.members.len() as u64;
-            feed.is_urgent |= !line.can_wait();
+            let bytes = log.append(chunks, line, wall);
+            self.due_bytes += bytes * log.members.len() as u64;
+            log.is_urgent |= !line.can_wait();
             for place in deaf {
-                feed.members[place].start = feed.end;
+                log.members[place].start = log.end;
             }
         }
     }
@@ -200,49 +200,49 @@ impl Feeds {
     /// How many are to get lines of the open room that they have not got yet.
     pub(super) fn waiting(&self) -> usize {
         let open = self.open.and_then(|room| self.rooms.get(room.0 as usize));
-        let unsettled = open.into_iter().flat_map(|open| &open.feeds).filter(|feed| feed.end != feed.mark);
-        unsettled.map(|feed| feed.members.len()).sum()
+        let unsettled = open.into_iter().flat_map(|open| &open.logs).filter(|log| log.end != log.mark);
+        unsettled.map(|log| log.members.len()).sum()
     }
 
     /// Gives every member of the open room what it has not had yet.
-    pub(super) fn settle(&mut self, chunks: &mut Chunks, deliver: &mut impl FnMut(&mut Chunks, Due)) {
+    pub(super) fn settle(&mut self, chunks: &mut Chunks, deliver: &mut impl FnMut(&mut Chunks, Pending)) {
         let Some(room) = self.open.take() else { return };
         let Some(in_room) = self.rooms.get_mut(room.0 as usize) else { return };
-        for feed in in_room.feeds.iter_mut().filter(|feed| feed.end != feed.mark) {
-            feed.settle(chunks, deliver);
+        for log in in_room.logs.iter_mut().filter(|log| log.end != log.mark) {
+            log.settle(chunks, deliver);
         }
     }
 
     /// What one member of the open room has not had yet: to be delivered before anything else is said to it.
-    pub(super) fn settle_member(&mut self, entry: &Entry) -> Option<Due> {
+    pub(super) fn settle_member(&mut self, entry: &Entry) -> Option<Pending> {
         let seat = entry.seat(self.open?)?;
-        self.feed_of(seat).take(seat.place as usize)
+        self.log_of(seat).take(seat.place as usize)
     }
 
     /// `slot` reads `room` in `encoding` from now on.
     pub(super) fn join(&mut self, room: RoomId, slot: Slot, encoding: Encoding) -> Seat {
         let index = room.0 as usize;
         if self.rooms.len() <= index {
-            self.rooms.resize_with(index + 1, RoomFeeds::default);
+            self.rooms.resize_with(index + 1, RoomLogs::default);
         }
-        let feeds = &mut self.rooms[index].feeds;
-        let feed = feeds.iter().position(|feed| feed.encoding == encoding).unwrap_or_else(|| {
-            feeds.push(Feed::new(encoding));
-            feeds.len() - 1
+        let logs = &mut self.rooms[index].logs;
+        let log = logs.iter().position(|log| log.encoding == encoding).unwrap_or_else(|| {
+            logs.push(RoomLog::new(encoding));
+            logs.len() - 1
         });
-        let seated = &mut feeds[feed];
+        let seated = &mut logs[log];
         seated.members.push(Member { slot, round: seated.round, start: seated.end });
         let place = small(seated.members.len() - 1);
-        Seat { room, feed: small(feed), place }
+        Seat { room, log: small(log), place }
     }
 
     /// Whoever has `seat` leaves it. Returns who sits there now and has to be told, if anybody does.
     pub(super) fn leave(&mut self, seat: Seat, chunks: &mut Chunks) -> Option<Slot> {
-        let feed = self.feed_of(seat);
+        let log = self.log_of(seat);
         let place = seat.place as usize;
-        feed.members.swap_remove(place);
-        let moved = feed.members.get(place).map(|member| member.slot);
-        if self.rooms[seat.room.0 as usize].feeds.iter().all(|feed| feed.members.is_empty()) {
+        log.members.swap_remove(place);
+        let moved = log.members.get(place).map(|member| member.slot);
+        if self.rooms[seat.room.0 as usize].logs.iter().all(|log| log.members.is_empty()) {
             self.close(seat.room, chunks);
         }
         moved
@@ -253,17 +253,17 @@ impl Feeds {
         let rooms = &mut self.rooms;
         self.touched.retain(|room| {
             let in_room = &mut rooms[room.0 as usize];
-            for feed in &mut in_room.feeds {
-                feed.release_chunk(chunks);
+            for log in &mut in_room.logs {
+                log.release_chunk(chunks);
             }
-            in_room.is_touched = in_room.feeds.iter().any(|feed| feed.chunk.is_some());
+            in_room.is_touched = in_room.logs.iter().any(|log| log.chunk.is_some());
             in_room.is_touched
         });
     }
 
     fn close(&mut self, room: RoomId, chunks: &mut Chunks) {
-        for feed in self.rooms[room.0 as usize].feeds.drain(..) {
-            if let Some(chunk) = feed.chunk {
+        for log in self.rooms[room.0 as usize].logs.drain(..) {
+            if let Some(chunk) = log.chunk {
                 chunks.release(chunk);
             }
         }
@@ -272,15 +272,15 @@ impl Feeds {
         }
     }
 
-    fn feed_of(&mut self, seat: Seat) -> &mut Feed {
-        &mut self.rooms[seat.room.0 as usize].feeds[seat.feed as usize]
+    fn log_of(&mut self, seat: Seat) -> &mut RoomLog {
+        &mut self.rooms[seat.room.0 as usize].logs[seat.log as usize]
     }
 }
 
 /// Puts the seat of whoever was moved right.
 pub(super) fn reseat(entries: &mut Slab<Entry>, moved: Slot, seat: Seat) {
     if let Some(entry) = entries.get_mut(moved.index())
-        && let Some(own) = entry.seats.iter_mut().find(|own| (own.room, own.feed) == (seat.room, seat.feed))
+        && let Some(own) = entry.seats.iter_mut().find(|own| (own.room, own.log) == (seat.room, seat.log))
     {
         own.place = seat.place;
     }

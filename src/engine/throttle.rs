@@ -1,4 +1,4 @@
-//! What may happen at any rate and is told seldom, with how often it has happened.
+//! What may happen at any rate and is told throttle, with how often it has happened.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ const TOLD_EVERY: Duration = Duration::from_secs(10);
 
 /// One thing of that kind.
 #[derive(Debug, Default)]
-pub(super) struct Seldom {
+pub(super) struct Throttle {
     told: Option<Moment>,
     untold: u64,
 }
 
-impl Seldom {
+impl Throttle {
     /// It has happened once more. `Some` if it is to be told, with how many times it has happened since it last was,
     /// this time not counted.
     pub(super) fn happened(&mut self, now: Moment) -> Option<u64> {
@@ -33,14 +33,14 @@ mod tests {
 
     #[test]
     fn it_is_told_at_once_then_every_ten_seconds_with_what_was_left_out() {
-        let mut seldom = Seldom::default();
+        let mut throttle = Throttle::default();
         let at = |seconds: u64| Moment::from_micros(seconds * 1_000_000);
-        assert_eq!(seldom.happened(at(0)), Some(0));
+        assert_eq!(throttle.happened(at(0)), Some(0));
         for second in 0..10 {
-            assert_eq!(seldom.happened(at(second)), None);
+            assert_eq!(throttle.happened(at(second)), None);
         }
-        assert_eq!(seldom.happened(at(10)), Some(10));
-        assert_eq!(seldom.happened(at(19)), None);
-        assert_eq!(seldom.happened(at(1_000)), Some(1));
+        assert_eq!(throttle.happened(at(10)), Some(10));
+        assert_eq!(throttle.happened(at(19)), None);
+        assert_eq!(throttle.happened(at(1_000)), Some(1));
     }
 }
