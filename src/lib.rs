@@ -13,6 +13,9 @@
 //! a client, many times over: it knows the server by its socket only.
 //! [`config`]'s settings, [`id`], [`network`] and [`time`] are plain data for all.
 
+#[cfg(not(target_os = "linux"))]
+compile_error!("chatops runs on Linux: it needs epoll, SIOCOUTQ and TCP_INFO");
+
 pub mod bench;
 pub mod chat;
 pub mod cli;

@@ -77,7 +77,7 @@ impl Poller {
     }
 
     /// Waits for the first event, a [`Waker::notify`], a signal or the end of the timeout (`None`: for ever), whichever
-    /// comes first, and returns how many events there are, on Linux with one more for a notification. What `events` held
+    /// comes first, and returns how many events there are, with one more for a notification. What `events` held
     /// before is gone. A timeout of more than an hour may end after one.
     ///
     /// # Errors
@@ -163,7 +163,7 @@ impl<S: AsFd> Watched<S> {
     where
         S: Into<OwnedFd>,
     {
-        self.registration.ends_with_its_fd = cfg!(target_os = "linux");
+        self.registration.ends_with_its_fd = true;
         let Self { registration, source } = self;
         drop(registration);
         drop(source.into());
@@ -425,7 +425,7 @@ mod tests {
             waker.clone().notify();
         });
         let mut events = events();
-        assert_eq!(poller.wait(&mut events, None).expect("wait"), usize::from(cfg!(target_os = "linux")));
+        assert_eq!(poller.wait(&mut events, None).expect("wait"), 1);
         assert_eq!(events.iter().count(), 0);
         other.join().expect("the other thread");
         poller.waker().notify();

@@ -52,6 +52,9 @@ const fn command(
     Command { name, takes, brief, detail, is_heard: false, is_question: false, run }
 }
 
+/// The longest word, in bytes, that may be a command with a typing error.
+const TYPED_MAX: usize = 12;
+
 /// Every command, in the order in which help shows them.
 pub(super) static COMMANDS: [Command; 18] = [
     command(
@@ -215,40 +218,18 @@ pub(super) fn unknown(name: &str) -> Refusal {
 /// The command that a word most likely meant: the only one it begins, or the first of those that differ from it
 /// in the fewest letters, at most two and at most half of its own.
 fn nearest(name: &str) -> Option<&'static Command> {
+    // No longer word is near to a command, and a long one is not worth the comparison.
+    if name.len() > TYPED_MAX {
+        return None;
+    }
     let name = name.to_ascii_lowercase();
     let mut begun = COMMANDS.iter().filter(|command| command.name.starts_with(&name));
     if let (Some(only), None) = (begun.next(), begun.next()) {
         return Some(only);
     }
-    let differing = COMMANDS.iter().map(|command| (distance(&name, command.name), command));
+    let differing = COMMANDS.iter().map(|command| (strsim::osa_distance(&name, command.name), command));
     let (distance, command) = differing.min_by_key(|(distance, _)| *distance)?;
-    (distance <= 2 && distance * 2 <= name.len()).then_some(command)
-}
-
-/// How many letters must be changed, added, left out or swapped with their neighbour to make one word of the
-/// other (the restricted Damerau-Levenshtein distance). Words longer than any command count as far apart.
-fn distance(typed: &str, name: &str) -> usize {
-    const LONGEST: usize = 12;
-    let (typed, name) = (typed.as_bytes(), name.as_bytes());
-    if typed.len() > LONGEST || name.len() > LONGEST {
-        return LONGEST;
-    }
-    let mut rows = [[0; LONGEST + 1]; LONGEST + 1];
-    for i in 0..=typed.len() {
-        for j in 0..=name.len() {
-            rows[i][j] = match (i, j) {
-                (0, _) | (_, 0) => i + j,
-                _ => {
-                    let changed = rows[i - 1][j - 1] + usize::from(typed[i - 1] != name[j - 1]);
-                    let least = changed.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
-                    let is_swap =
-                        i > 1 && j > 1 && typed[i - 1] == name[j - 2] && typed[i - 2] == name[j - 1];
-                    if is_swap { least.min(rows[i - 2][j - 2] + 1) } else { least }
-                }
-            };
-        }
-    }
-    rows[typed.len()][name.len()]
+    (distance <= 2 && distance * 2 <= name.chars().count()).then_some(command)
 }
 
 /// The commands as a Markdown table, for the manual.
@@ -329,21 +310,6 @@ mod tests {
             ("世界", None),
         ] {
             assert_eq!(nearest(typed).map(|command| command.name), meant, "{typed}");
-        }
-    }
-
-    #[test]
-    fn letters_apart_are_counted() {
-        for (typed, name, count) in [
-            ("", "", 0),
-            ("", "who", 3),
-            ("who", "who", 0),
-            ("hwo", "who", 1),
-            ("wo", "who", 1),
-            ("me", "msg", 2),
-        ] {
-            assert_eq!(distance(typed, name), count, "{typed} {name}");
-            assert_eq!(distance(name, typed), count, "{name} {typed}");
         }
     }
 }

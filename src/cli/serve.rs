@@ -51,10 +51,8 @@ pub(super) fn run(serve: Serve, before: Options) -> Result<(), Failure> {
     }
 }
 
-/// Ends this process when its parent does, even if that is killed (`PR_SET_PDEATHSIG`, prctl(2)). Elsewhere than on
-/// Linux a parent that is killed leaves it behind.
+/// Ends this process when its parent does, even if that is killed (`PR_SET_PDEATHSIG`, prctl(2)).
 fn end_with(parent: i32) -> Result<(), Failure> {
-    #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
         .map_err(|error| Failure::Running(format!("cannot end with process {parent}: {error}")))?;
     // It may have ended before it was asked for: then somebody else is the parent.

@@ -14,7 +14,6 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-#[cfg(target_os = "linux")]
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use serde::Deserialize;
 use socket2::{Domain, SockAddr, Type};
@@ -157,20 +156,9 @@ pub struct Peer {
 /// # Errors
 ///
 /// Those of getsockopt(2).
-#[cfg(target_os = "linux")]
 pub fn peer(socket: &impl AsFd) -> io::Result<Peer> {
     let peer = getsockopt(socket, PeerCredentials)?;
     Ok(Peer { uid: peer.uid(), pid: peer.pid() })
-}
-
-/// Not known on this system: the mode of the socket's file keeps others out.
-///
-/// # Errors
-///
-/// None.
-#[cfg(not(target_os = "linux"))]
-pub fn peer(_socket: &impl AsFd) -> io::Result<Peer> {
-    Ok(Peer { uid: rustix::process::geteuid().as_raw(), pid: 0 })
 }
 
 /// The address of the socket at `path`.

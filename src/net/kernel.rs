@@ -1,34 +1,26 @@
 //! What the kernel knows of a socket and no crate asks for: its queues and `TCP_INFO`.
 //!
-//! Linux only; on other systems the answers are `None`, not zero.
+//! What the kernel does not tell is `None`, not zero.
 
-#[cfg(target_os = "linux")]
-use std::os::fd::AsRawFd;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
-#[cfg(target_os = "linux")]
-use crate::engine::snapshot::TcpInfo;
-use crate::engine::snapshot::{AcceptQueue, Kernel};
+use crate::engine::snapshot::{AcceptQueue, Kernel, TcpInfo};
 
 /// Bytes sent and not acknowledged (`SIOCOUTQ`, tcp(7), unix(7)).
-#[cfg(target_os = "linux")]
 pub(super) fn send_q(fd: BorrowedFd<'_>) -> Option<u32> {
     ioctl_count(fd, libc::TIOCOUTQ)
 }
 
 /// Bytes received and not read (`FIONREAD`, tcp(7), unix(7)).
-#[cfg(target_os = "linux")]
 pub(super) fn recv_q(fd: BorrowedFd<'_>) -> Option<u32> {
     ioctl_count(fd, libc::FIONREAD)
 }
 
 /// Both queues, and for TCP what explains them.
-#[cfg(target_os = "linux")]
 pub(super) fn queues(fd: BorrowedFd<'_>, is_tcp: bool) -> Option<Kernel> {
     Some(Kernel { recv_q: recv_q(fd)?, send_q: send_q(fd)?, tcp: if is_tcp { tcp_info(fd) } else { None } })
 }
 
-#[cfg(target_os = "linux")]
 fn ioctl_count(fd: BorrowedFd<'_>, request: libc::Ioctl) -> Option<u32> {
     let mut count: libc::c_int = 0;
     // SAFETY: the descriptor is open for as long as it is borrowed, and both requests write one int.
@@ -38,7 +30,6 @@ fn ioctl_count(fd: BorrowedFd<'_>, request: libc::Ioctl) -> Option<u32> {
 }
 
 /// The connections that wait to be accepted on a TCP listener.
-#[cfg(target_os = "linux")]
 pub(super) fn accept_queue(fd: BorrowedFd<'_>) -> Option<AcceptQueue> {
     /// 32-bit words of `struct tcp_info` (linux/tcp.h) up to and with `tcpi_sacked`.
     const WORDS: usize = 8;
@@ -51,7 +42,6 @@ pub(super) fn accept_queue(fd: BorrowedFd<'_>) -> Option<AcceptQueue> {
     (state == LISTEN).then_some(AcceptQueue { length: unacked, limit: sacked })
 }
 
-#[cfg(target_os = "linux")]
 fn tcp_info(fd: BorrowedFd<'_>) -> Option<TcpInfo> {
     /// 32-bit words of `struct tcp_info` up to and with `tcpi_snd_wnd`.
     const WORDS: usize = 58;
@@ -67,7 +57,6 @@ fn tcp_info(fd: BorrowedFd<'_>) -> Option<TcpInfo> {
 }
 
 /// The first words of `TCP_INFO`; none from a kernel that has fewer.
-#[cfg(target_os = "linux")]
 fn tcp_info_words<const N: usize>(fd: BorrowedFd<'_>) -> Option<[u32; N]> {
     let mut words = [0_u32; N];
     let mut length = libc::socklen_t::try_from(size_of_val(&words)).ok()?;
@@ -86,31 +75,6 @@ fn tcp_info_words<const N: usize>(fd: BorrowedFd<'_>) -> Option<[u32; N]> {
     (result == 0 && length as usize >= size_of_val(&words)).then_some(words)
 }
 
-/// Not known on this system.
-#[cfg(not(target_os = "linux"))]
-pub(super) fn recv_q(_fd: BorrowedFd<'_>) -> Option<u32> {
-    None
-}
-
-/// Not known on this system.
-#[cfg(not(target_os = "linux"))]
-pub(super) fn send_q(_fd: BorrowedFd<'_>) -> Option<u32> {
-    None
-}
-
-/// Not known on this system.
-#[cfg(not(target_os = "linux"))]
-pub(super) fn queues(_fd: BorrowedFd<'_>, _is_tcp: bool) -> Option<Kernel> {
-    None
-}
-
-/// Not known on this system.
-#[cfg(not(target_os = "linux"))]
-pub(super) fn accept_queue(_fd: BorrowedFd<'_>) -> Option<AcceptQueue> {
-    None
-}
-
-#[cfg(target_os = "linux")]
 #[cfg(test)]
 mod tests {
     use std::io::Write;

@@ -6,7 +6,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-#[cfg(not(target_vendor = "apple"))]
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 use socket2::{Domain, Type};
@@ -210,19 +209,10 @@ fn peer_at(from: Option<SocketAddr>) -> Peer {
 
 /// Accepts a connection that does not block from the start (accept4(2)): to make it so afterwards takes two more
 /// calls. Its address is none on a Unix socket.
-#[cfg(not(target_vendor = "apple"))]
 fn accept_nonblocking(listener: &socket2::Socket) -> io::Result<(socket2::Socket, Option<SocketAddr>)> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let (socket, from) = rustix::net::acceptfrom_with(listener, flags)?;
     Ok((socket.into(), from.and_then(|from| SocketAddr::try_from(from).ok())))
-}
-
-/// There is no accept4(2).
-#[cfg(target_vendor = "apple")]
-fn accept_nonblocking(listener: &socket2::Socket) -> io::Result<(socket2::Socket, Option<SocketAddr>)> {
-    let (socket, from) = listener.accept()?;
-    socket.set_nonblocking(true)?;
-    Ok((socket, from.as_socket()))
 }
 
 impl AsFd for Listener {

@@ -1,8 +1,7 @@
 //! One wait, and what it brought.
 //!
-//! On Linux it is one system call on the descriptor of [`polling`]'s epoll. The crate's own wait takes five: it arms
-//! its timer and its notification anew each time. It is left to it here to take a notification in, and on other systems
-//! to wait.
+//! It is one system call on the descriptor of [`polling`]'s epoll. The crate's own wait takes five, because it sets its
+//! timer and its notification again each time. It is used here only to take a notification in.
 
 use std::fmt;
 use std::io;
@@ -11,18 +10,15 @@ use std::time::Duration;
 
 use super::Readiness;
 
-#[cfg(target_os = "linux")]
 use rustix::event::{Timespec, epoll};
 
 /// The longest sleep; who waits for longer wakes up and waits again. Up to 24 days every kernel knows how to wait, in
 /// milliseconds (`epoll_pwait(2)`, rounded up: a deadline has passed when the wait for it ends). What is longer asks for
 /// `epoll_pwait2(2)`, which is not everywhere, nor allowed in every sandbox.
-#[cfg(target_os = "linux")]
 const SLEEP_MAX: Duration = Duration::from_secs(3_600);
 
 /// What one wait brought: room for a fixed number of events; what does not fit comes with the next wait.
 pub struct Events {
-    #[cfg(target_os = "linux")]
     ready: Vec<epoll::Event>,
     /// What the crate's own wait fills.
     inner: polling::Events,
@@ -34,7 +30,6 @@ impl fmt::Debug for Events {
     }
 }
 
-#[cfg(target_os = "linux")]
 impl Events {
     /// Room for so many events a wait.
     #[must_use]
@@ -66,13 +61,11 @@ impl Events {
 }
 
 /// The key that a source is watched under; `None` for the crate's own notification.
-#[cfg(target_os = "linux")]
 fn key(event: &epoll::Event) -> Option<usize> {
     usize::try_from(event.data.u64()).ok().filter(|key| *key != usize::MAX)
 }
 
 /// What the flags say (`epoll_ctl(2)`).
-#[cfg(target_os = "linux")]
 fn readiness(key: usize, flags: epoll::EventFlags) -> Readiness {
     use epoll::EventFlags as Flag;
     let broken = Flag::HUP | Flag::ERR;
@@ -82,31 +75,5 @@ fn readiness(key: usize, flags: epoll::EventFlags) -> Readiness {
         writable: flags.intersects(broken | Flag::OUT),
         hangup: flags.contains(Flag::HUP),
         error: flags.contains(Flag::ERR),
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-impl Events {
-    /// Room for so many events a wait.
-    #[must_use]
-    pub fn with_capacity(capacity: NonZeroUsize) -> Self {
-        Self { inner: polling::Events::with_capacity(capacity) }
-    }
-
-    /// The events, in the order of the kernel. One of them may belong to a source that was taken out since.
-    pub fn iter(&self) -> impl Iterator<Item = Readiness> + '_ {
-        self.inner.iter().map(|event| Readiness {
-            key: event.key,
-            readable: event.readable,
-            writable: event.writable,
-            hangup: event.is_interrupt(),
-            error: event.is_err().unwrap_or(false),
-        })
-    }
-
-    /// Waits for `poller`, and gives the number of events; the crate does not tell of a notification.
-    pub(super) fn wait(&mut self, poller: &polling::Poller, timeout: Option<Duration>) -> io::Result<usize> {
-        self.inner.clear();
-        poller.wait(&mut self.inner, timeout)
     }
 }
