@@ -581,3 +581,20 @@ fn of_listeners_whose_address_does_not_count_the_oldest_goes_with_a_line() {
     assert_eq!(world.fate(conns[0]), Some(CloseMode::Close));
     assert_eq!(world.snapshot().status.half_closed, 10);
 }
+
+#[test]
+fn the_engine_knows_when_it_is_full_and_how_many_it_has_served() {
+    let mut world = World::with(|config| config.limits.clients = 2);
+    let [alice] = world.people(["alice"]);
+    assert!(!world.engine.is_full());
+    let [bob] = world.people(["bob"]);
+    assert!(world.engine.is_full());
+    let (_, before) = world.engine.served();
+    world.connect();
+    world.says(alice, "hello");
+    world.run();
+    assert_eq!(world.engine.served(), (2, before + 1), "who was turned away was not served");
+    world.finishes(bob);
+    world.run();
+    assert!(!world.engine.is_full());
+}

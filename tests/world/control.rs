@@ -652,3 +652,23 @@ fn snapshots_follow_each_other_by_the_second() {
     world.pass("1s");
     assert!(world.got_fin(follower) || world.engine.is_stopped());
 }
+
+#[test]
+fn each_operator_is_idle_since_its_own_last_request() {
+    let mut world = World::new();
+    let [first, second] = [world.connect_operator(), world.connect_operator()];
+    for operator in [first, second] {
+        ask(&mut world, operator, "status");
+    }
+    world.pass("60s");
+    ask(&mut world, second, "status");
+    world.pass("5s");
+    let answer = ask(&mut world, second, "operators");
+    let idle: Vec<f64> = answer["operators"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["idle_s"].as_f64().unwrap_or(0.0))
+        .collect();
+    assert_eq!(idle, [65.0, 0.0], "{answer}");
+}

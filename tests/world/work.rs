@@ -224,3 +224,12 @@ fn what_is_dropped_is_read_while_an_answer_is_under_way() {
 fn record(text: &str) -> Vec<u8> {
     format!("{text:4096}").into_bytes()
 }
+
+#[test]
+fn an_order_is_charged_for_a_quarter_of_the_rows_that_it_looks_at() {
+    let mut world = World::with(unhindered);
+    crowd_and_bystander(&mut world, 399);
+    world.operator("mute 400").unwrap();
+    let alone = world.books().turn_work;
+    assert!((100..200).contains(&alone), "400 rows and a request cost {alone} units");
+}
