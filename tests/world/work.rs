@@ -233,3 +233,29 @@ fn an_order_is_charged_for_a_quarter_of_the_rows_that_it_looks_at() {
     let alone = world.books().turn_work;
     assert!((100..200).contains(&alone), "400 rows and a request cost {alone} units");
 }
+
+#[test]
+fn short_answers_that_nobody_reads_stay_within_the_limit_of_all_outboxes() {
+    let limit = 64 * 1024;
+    let mut world = World::with(|config| {
+        unhindered(config);
+        config.limits.outbox_total = ByteSize(limit);
+    });
+    world.answer_max = usize::MAX / 2;
+    let silent: Vec<Client> = (0..100).map(|_| world.connect()).collect();
+    world.everybody_has_read();
+    for client in &silent {
+        let peer = world.peer(*client);
+        peer.window = Window::Closed;
+        peer.kernel_bytes = 0;
+    }
+    for client in &silent {
+        world.sends(*client, &format!("/ping {}\n", "x".repeat(60)).into_bytes().repeat(50));
+    }
+    for _ in 0..100 {
+        world.turn();
+        let queued = world.books().queued_bytes as u64;
+        assert!(queued <= limit, "{queued} bytes");
+    }
+    assert!(world.books().unparsed_bytes > 0, "the next questions wait");
+}
