@@ -147,7 +147,6 @@ pub struct App {
     pub(super) detail_open: bool,
     pub(super) raw: bool,
     pub(in crate::dash) access: Access,
-    pub(super) ended: Option<String>,
     pub(super) frame_us: u32,
     live: Picture,
     frozen: Option<Frozen>,
@@ -184,7 +183,6 @@ impl App {
             detail_open: false,
             raw: false,
             access,
-            ended: None,
             frame_us: 0,
             live: Picture::default(),
             frozen: None,
@@ -300,11 +298,6 @@ impl App {
         let is_bad = outcome.is_err();
         let (Ok(text) | Err(text)) = outcome;
         self.notice = Some(Notice { text, is_bad, until: now.moment + NOTICE_FOR });
-    }
-
-    /// The server is no more; what is on the screen stays there.
-    pub fn server_ended(&mut self, why: &LinkError) {
-        self.ended = Some(why.to_string());
     }
 
     /// What is to be done, in order; the queue is empty afterwards.

@@ -157,7 +157,7 @@ pub const VERBS: [(&str, &str, &str); 23] = [
     (
         "mute",
         "WHO [for TIME]",
-        "refuse what the one with that name says, after a reconnect too, until unmute or for a time",
+        "refuse their lines, also after a reconnect, until unmute or for a time",
     ),
     ("operators", "", "who is on the control socket, and idle for how long"),
     ("pause", "", "accept no new connections"),
@@ -171,7 +171,7 @@ pub const VERBS: [(&str, &str, &str); 23] = [
     ("status", "", "the server as a whole, in numbers"),
     ("stop", "", "end the server within server.drain"),
     ("unban", "IP|CIDR|NICK", "let them in again"),
-    ("unmute", "WHO", "end the mute of a name, whether anyone is connected under it or not"),
+    ("unmute", "WHO", "end the mute of a name"),
 ];
 
 /// Why a line is no verb: what was expected.

@@ -7,7 +7,7 @@ use chatops::config::settings::{ClockFormat, Dashboard};
 use chatops::dash::{Access, App};
 use chatops::engine::record::{Entry, Record};
 use chatops::engine::snapshot::{AcceptQueue, Nick, Snapshot, Status};
-use chatops::link::{LinkError, Response};
+use chatops::link::Response;
 use unicode_width::UnicodeWidthStr;
 
 use crate::fixture::{UPTIME_S, answer, at, id, lines, mono, now, press, row, snapshot, status, watching_at};
@@ -118,11 +118,6 @@ fn nobody_yet() {
 #[test]
 fn nothing_seen_yet() {
     screen("clients-unseen", |app| *app = App::new(&mono(), false, Access::Own).unwrap());
-}
-
-#[test]
-fn a_server_that_ended() {
-    screen("clients-ended", |app| app.server_ended(&LinkError::Failed("an invariant broke".to_owned())));
 }
 
 #[test]

@@ -122,11 +122,8 @@ impl App {
         let is_read_only = self.access == Access::ReadOnly;
         if is_read_only {
             self.tell(Err(format!("read-only: no {what} from here")), now);
-        } else if let Some(why) = &self.ended {
-            let told = format!("no {what}: {why}");
-            self.tell(Err(told), now);
         }
-        is_read_only || self.ended.is_some()
+        is_read_only
     }
 
     /// Does what a dialog asked about.
@@ -243,7 +240,7 @@ impl App {
     /// Sends a verb that takes nothing from anybody connected.
     pub(super) fn send(&mut self, command: OperatorCommand, now: Now) {
         let line = command.to_string();
-        let may_ask = matches!(command, OperatorCommand::Ask(_)) && self.ended.is_none();
+        let may_ask = matches!(command, OperatorCommand::Ask(_));
         if !may_ask && self.refuses_verbs(line.split(' ').next().unwrap_or(""), now) {
             return;
         }
@@ -252,12 +249,9 @@ impl App {
         self.send_orders();
     }
 
-    /// Asks whether the server goes on; without anybody connected, without a server, or from another process there is
-    /// nothing to ask.
+    /// Asks whether the server goes on; without anybody connected, or from another process, there is nothing to ask.
     pub(crate) fn ask_quit(&mut self, _now: Now) {
-        if self.ended.is_some() {
-            self.effects.push(Effect::Quit(QuitChoice::Drain));
-        } else if self.access != Access::Own {
+        if self.access != Access::Own {
             self.effects.push(Effect::Quit(QuitChoice::Leave));
         } else if self.live.is_seen() && self.live.status().clients == 0 {
             self.effects.push(Effect::Quit(QuitChoice::Drain));

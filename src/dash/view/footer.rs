@@ -34,8 +34,6 @@ pub(super) fn draw_notice(buffer: &mut Buffer, area: Rect, app: &App) -> Option<
         let style = if notice.is_bad { app.theme.alarm } else { app.theme.good };
         let sign = if notice.is_bad { "! " } else { "" };
         draw_told(buffer, area, app, &format!("{sign}{}", notice.text), style);
-    } else if let Some(why) = &app.ended {
-        draw_told(buffer, area, app, &format!("{why}: this is its last picture"), app.theme.alarm);
     }
     None
 }

@@ -123,8 +123,6 @@ fn state(app: &App, now: Now) -> Spans {
     let word = |sign: &str, word: &str, style| vec![span(format!(" {sign}{word}"), style)];
     let mut spans = if app.frozen_at().is_some() {
         word("", "PAUSED", theme.banner)
-    } else if app.ended.is_some() {
-        word("", "ENDED", theme.banner)
     } else if let Some(silence) = app.silence(now) {
         word("", &format!("NO ANSWER {}", units::brief_span(silence)), theme.alarm)
     } else if app.picture().status().draining {
