@@ -9,6 +9,17 @@ use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 use super::error::Failure;
 use super::output::print;
 
+/// The documents that the page names, by their path in the repository.
+const DOCUMENTS: [(&str, &str); 7] = [
+    ("README.md", "what chatops is, and a quick start"),
+    ("docs/chat.md", "lines, commands, scripts, JSON, framings"),
+    ("docs/dashboard.md", "the dashboard: columns, states, flags, keys, filter"),
+    ("docs/operating.md", "configuration, control socket, verbs, signals, limits, logs, security"),
+    ("docs/sockets.md", "experiments that show how sockets behave"),
+    ("docs/robustness.md", "what the server survives, with the test of each"),
+    ("docs/performance.md", "how fast, compared with what, by which command"),
+];
+
 /// Prints the page as roff.
 pub(super) fn run() -> Result<(), Failure> {
     let mut page = Vec::new();
@@ -29,6 +40,7 @@ fn write_page(page: &mut Vec<u8>) -> io::Result<()> {
     roff.control("SH", ["COMMANDS"]);
     commands(&mut roff, &command, "chatops");
     files_signals_and_exit(&mut roff);
+    see_also(&mut roff);
     roff.to_writer(page)
 }
 
@@ -71,6 +83,26 @@ fn files_signals_and_exit(roff: &mut Roff) {
     entry(roff, [bold("0")], "clean end");
     entry(roff, [bold("1")], "failed while running");
     entry(roff, [bold("2")], "wrong usage, bad configuration, cannot bind");
+}
+
+/// The documents of the repository, and the programs that people use with chatops.
+fn see_also(roff: &mut Roff) {
+    roff.control("SH", ["SEE ALSO"]);
+    roff.text([
+        bold("nc"),
+        roman("(1), "),
+        bold("telnet"),
+        roman("(1), "),
+        bold("ss"),
+        roman("(8), "),
+        bold("tcp"),
+        roman("(7)"),
+    ]);
+    roff.control("PP", []);
+    roff.text([roman("In the repository:")]);
+    for (path, has) in DOCUMENTS {
+        entry(roff, [bold(path)], has);
+    }
 }
 
 fn entry(roff: &mut Roff, head: impl Into<Vec<Inline>>, body: &str) {
