@@ -5,18 +5,37 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use chatops::chat::command_table_markdown;
 use chatops::config::{DEFAULT_TOML, Sources, load};
 use chatops::engine::operator::VERBS;
 use toml::{Table, Value};
 
-/// Every document, at the root of the repository.
-const DOCUMENTS: [&str; 5] =
-    ["ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "README.md", "SECURITY.md"];
+/// Every document, by its path in the repository.
+const DOCUMENTS: [&str; 11] = [
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "README.md",
+    "SECURITY.md",
+    "docs/chat.md",
+    "docs/dashboard.md",
+    "docs/operating.md",
+    "docs/performance.md",
+    "docs/robustness.md",
+    "docs/sockets.md",
+];
+
+/// The most lines of documents that a newcomer reads first.
+const LINES_MAX: [(&str, usize); 2] = [("ARCHITECTURE.md", 300), ("README.md", 200)];
+
+/// The longest line of a document, in characters. Table rows and pictures cannot be wrapped and are exempt, and so is
+/// the changelog.
+const LINE_MAX: usize = 120;
 
 /// What stands in backticks and begins like this is a file or a folder of ours.
-const FOLDERS: [&str; 5] = [".ci/", "assets/", "benches/", "src/", "tests/"];
+const FOLDERS: [&str; 6] = [".ci/", "assets/", "benches/", "docs/", "src/", "tests/"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -60,6 +79,39 @@ fn links(text: &str) -> Vec<String> {
         targets.extend(behind.filter_map(|rest| rest.split_once(')')).map(|(target, _)| target.to_owned()));
     }
     targets
+}
+
+/// The path that a link of a document leads to. A link is relative to the folder of its document (RFC 3986, section
+/// 5.2); a link that is only an anchor leads to the document itself.
+fn target(document: &str, link: &str) -> String {
+    let file = link.split('#').next().unwrap();
+    if file.is_empty() {
+        return document.to_owned();
+    }
+    let mut parts: Vec<&str> = document.split('/').collect();
+    parts.pop();
+    for part in file.split('/') {
+        match part {
+            ".." => assert!(parts.pop().is_some(), "{document}: {link} leads out of the repository"),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+/// The paths that the links of a document lead to, without those to other hosts.
+fn targets(document: &str) -> BTreeSet<String> {
+    let links = links(&read(document)).into_iter().filter(|link| !link.starts_with("https://"));
+    links.map(|link| target(document, &link)).collect()
+}
+
+/// The files of a folder of the repository with this ending, by their path.
+fn files_in(folder: &str, ending: &str) -> BTreeSet<String> {
+    let entries = fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap());
+    let files = entries.filter(|entry| entry.file_type().unwrap().is_file());
+    let names = files.map(|entry| entry.file_name().to_str().unwrap().to_owned());
+    let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+    names.filter(|name| name.ends_with(ending)).map(|name| format!("{prefix}{name}")).collect()
 }
 
 /// The anchors of the headings, as the usual renderers make them.
@@ -106,19 +158,68 @@ fn expect_none(rule: &str, complaints: &[String]) {
 }
 
 #[test]
-fn the_readme_lists_the_commands_as_they_are() {
-    let expected = command_table_markdown();
-    assert!(read("README.md").contains(&format!("\n\n{expected}\n")), "put it into README.md:\n{expected}");
+fn every_document_is_checked() {
+    let mut expected = files_in("", ".md");
+    expected.extend(files_in("docs", ".md"));
+    assert_eq!(BTreeSet::from(DOCUMENTS.map(str::to_owned)), expected);
 }
 
 #[test]
-fn the_readme_lists_the_operators_verbs_as_they_are() {
+fn the_readme_leads_to_every_document() {
+    let linked = targets("README.md");
+    let missing: Vec<String> = files_in("docs", "").difference(&linked).cloned().collect();
+    expect_none("the README does not link to", &missing);
+}
+
+#[test]
+fn the_manual_page_names_every_document() {
+    let program = env!("CARGO_BIN_EXE_chatops");
+    let output =
+        Command::new(program).arg("man").output().unwrap_or_else(|error| panic!("{program}: {error}"));
+    let page = String::from_utf8(output.stdout).unwrap();
+    let see_also = page.split("\n.SH \"SEE ALSO\"\n").nth(1).unwrap_or_else(|| panic!("no SEE ALSO: {page}"));
+    let missing: Vec<String> =
+        files_in("docs", "").into_iter().filter(|path| !see_also.contains(path)).collect();
+    expect_none("SEE ALSO of `chatops man` does not name", &missing);
+}
+
+#[test]
+fn documents_are_short_and_fit_a_terminal() {
+    let mut complaints = Vec::new();
+    for (name, text) in documents() {
+        let most =
+            LINES_MAX.iter().find(|(limited, _)| *limited == name).map_or(usize::MAX, |(_, most)| *most);
+        if text.lines().count() > most {
+            complaints.push(format!("{name}: {} lines, more than {most}", text.lines().count()));
+        }
+        let is_wrapped =
+            |line: &str| name != "CHANGELOG.md" && !line.starts_with("| ") && !line.starts_with("![");
+        let long =
+            (1..).zip(text.lines()).filter(|(_, line)| is_wrapped(line) && line.chars().count() > LINE_MAX);
+        complaints
+            .extend(long.map(|(number, _)| format!("{name}:{number}: longer than {LINE_MAX} characters")));
+    }
+    expect_none("too long", &complaints);
+}
+
+#[test]
+fn the_chat_document_lists_the_commands_as_they_are() {
+    let expected = command_table_markdown();
+    assert!(
+        read("docs/chat.md").contains(&format!("\n\n{expected}\n")),
+        "put it into docs/chat.md:\n{expected}"
+    );
+}
+
+#[test]
+fn the_operating_document_lists_the_verbs_as_they_are() {
     let mut expected = "| verb | does |\n| --- | --- |\n".to_owned();
     for (verb, arguments, meaning) in VERBS {
         let usage = format!("{verb} {arguments}").trim_end().replace('|', "\\|");
         writeln!(expected, "| `{usage}` | {meaning} |").unwrap();
     }
-    assert!(read("README.md").contains(&format!("\n\n{expected}\n")), "put it into README.md:\n{expected}");
+    let text = read("docs/operating.md");
+    assert!(text.contains(&format!("\n\n{expected}\n")), "put it into docs/operating.md:\n{expected}");
 }
 
 /// The paths of all keys of a configuration, tables and lists included.
@@ -171,10 +272,10 @@ fn what_the_documents_link_to_is_there() {
     let mut complaints = Vec::new();
     for (name, text) in documents() {
         for link in links(&text).iter().filter(|link| !link.starts_with("https://")) {
-            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
-            let target = if file.is_empty() { name } else { file };
-            let is_there = root().join(target).is_file();
-            if !is_there || (!anchor.is_empty() && !anchors(&read(target)).contains(anchor)) {
+            let anchor = link.split_once('#').map_or("", |(_, anchor)| anchor);
+            let target = target(name, link);
+            let is_there = root().join(&target).is_file();
+            if !is_there || (!anchor.is_empty() && !anchors(&read(&target)).contains(anchor)) {
                 complaints.push(format!("{name}: {link}"));
             }
         }
@@ -202,19 +303,20 @@ fn the_files_that_the_documents_name_are_there() {
 }
 
 #[test]
-fn every_asset_is_shown_or_named_in_the_readme() {
-    let readme = links(&read("README.md"));
-    let assets = fs::read_dir(root().join("assets")).unwrap().map(|entry| entry.unwrap().file_name());
-    let unnamed = assets.map(|name| format!("assets/{}", name.to_str().unwrap()));
-    let unnamed: Vec<String> = unnamed.filter(|path| !readme.contains(path)).collect();
-    expect_none("the README does not lead to", &unnamed);
+fn every_asset_is_shown_or_named_in_a_document_for_users() {
+    let mut linked = targets("README.md");
+    for document in files_in("docs", ".md") {
+        linked.extend(targets(&document));
+    }
+    let unnamed: Vec<String> = files_in("assets", "").difference(&linked).cloned().collect();
+    expect_none("neither the README nor a file of docs/ links to", &unnamed);
 }
 
 #[test]
-fn every_promise_of_the_readme_has_its_test() {
-    let readme = read("README.md");
+fn every_fault_that_is_survived_has_its_test() {
+    let robustness = read("docs/robustness.md");
     let tests = texts_below(&root().join("tests"), "rs");
-    let rows = rows(section(&readme, "What it survives"));
+    let rows = rows(section(&robustness, "What it survives"));
     let promises = &rows[2..];
     assert!(promises.len() > 10, "{rows:?}");
     let unproved = |row: &&Vec<&str>| {
@@ -276,6 +378,16 @@ mod the_reader {
         assert_eq!(code_spans(TEXT), ["src/a", "[no](link)", "code", "a"]);
         assert_eq!(links(TEXT), ["c.md#d"]);
         assert_eq!(anchors(TEXT).into_iter().collect::<Vec<_>>(), ["a-title", "next", "with-code--more"]);
+    }
+
+    #[test]
+    fn links_are_relative_to_the_folder_of_their_document() {
+        assert_eq!(target("README.md", "docs/chat.md#json-mode"), "docs/chat.md");
+        assert_eq!(target("docs/chat.md", "../README.md"), "README.md");
+        assert_eq!(target("docs/chat.md", "operating.md#verbs"), "docs/operating.md");
+        assert_eq!(target("docs/chat.md", "../assets/kick.png"), "assets/kick.png");
+        assert_eq!(target("docs/chat.md", "#scripts"), "docs/chat.md");
+        assert_ne!(target("docs/chat.md", "README.md"), "README.md");
     }
 
     #[test]
