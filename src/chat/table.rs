@@ -102,7 +102,7 @@ pub(super) static COMMANDS: [Command; 18] = [
         "whois",
         Takes::Word("NICK"),
         people::whois,
-        "tell how long somebody is here and idle, and in which rooms",
+        "show since when a person is here, idle time, and rooms",
         &["And why they are away, if they are. Addresses are never shown."],
     )
     .question(),
@@ -118,7 +118,7 @@ pub(super) static COMMANDS: [Command; 18] = [
         "reply",
         Takes::Text("TEXT"),
         talk::reply,
-        "answer whoever last wrote to you alone",
+        "answer the last private message",
         &["It follows the person, not the name: a rename in between changes nothing."],
     )
     .heard(),
@@ -142,7 +142,7 @@ pub(super) static COMMANDS: [Command; 18] = [
         "ignore",
         Takes::OptionalWord("NICK"),
         ignore::ignore,
-        "hear somebody no more, or list whom you ignore",
+        "hide a person's messages, or list whom you ignore",
         &[
             "What they say, to a room or to you alone, is not shown; they are not told.",
             "It holds for the name, whoever has it, and for the person until they leave.",
@@ -153,7 +153,7 @@ pub(super) static COMMANDS: [Command; 18] = [
         "unignore",
         Takes::Word("NICK"),
         ignore::unignore,
-        "hear somebody again",
+        "show a person's messages again",
         &["The name is one that /ignore lists, or the present one of somebody it lists."],
     ),
     command(
@@ -168,7 +168,7 @@ pub(super) static COMMANDS: [Command; 18] = [
         "set",
         Takes::OptionalPair("KEY", "VALUE"),
         session::set,
-        "show how you want your lines, or change it",
+        "show or change how your lines look",
         &[
             "/set alone lists the keys and their values.",
             "/set mode json is for programs: every message is one object, both ways.",
@@ -193,7 +193,7 @@ pub(super) static COMMANDS: [Command; 18] = [
         "quit",
         Takes::OptionalText("TEXT"),
         session::quit,
-        "leave, with a last word for your rooms",
+        "leave, with a last message to your rooms",
         &[],
     ),
 ];
