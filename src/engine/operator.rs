@@ -145,7 +145,11 @@ pub enum OperatorCommand {
 
 /// The verbs with their arguments and meaning, in alphabetical order: for help and completion.
 pub const VERBS: [(&str, &str, &str); 23] = [
-    ("ban", "IP|CIDR|NICK [for TIME] [REASON]", "end and refuse matching connections; preview only lists them"),
+    (
+        "ban",
+        "IP|CIDR|NICK [for TIME] [REASON]",
+        "end and refuse matching connections; preview only lists them",
+    ),
     ("bans", "", "the bans in force, with time left and reason"),
     ("closed", "", "the last 1,000 connections that ended, and why"),
     ("connection", "WHO", "everything about one connection"),
@@ -154,11 +158,7 @@ pub const VERBS: [(&str, &str, &str); 23] = [
     ("drain", "[TIME]", "notify all clients, flush, close and end the server"),
     ("events", "[follow]", "recent events; with follow new ones too"),
     ("kick", "WHO [REASON]", "a last line with the reason, flush, FIN, close"),
-    (
-        "mute",
-        "WHO [for TIME]",
-        "refuse their lines, also after a reconnect, until unmute or for a time",
-    ),
+    ("mute", "WHO [for TIME]", "refuse their lines, also after a reconnect, until unmute or for a time"),
     ("operators", "", "the connections to the control socket, with idle times"),
     ("pause", "", "accept no new connections"),
     ("reload", "", "reload the configuration, as SIGHUP does"),

@@ -160,9 +160,10 @@ impl Engine {
     /// Reads once; a broken socket is read to its end, for it will never be quiet. Gives the bytes read, and one more
     /// for an end or an error.
     pub fn receive(&mut self, slot: Slot, is_broken: bool, sockets: &mut impl Sockets) -> usize {
-        let has_both_fins = self.wants(slot).is_none_or(|wants| !wants.events);
+        // Asked before the output is given up. A hang-up says that both FINs are there; the peer's is read below.
+        let has_sent_fin = self.board.entry(slot).is_none_or(|entry| entry.session.has_sent_fin());
         if is_broken && self.is_waiting(slot) {
-            self.fail_broken(slot, has_both_fins, false, sockets);
+            self.fail_broken(slot, has_sent_fin, false, sockets);
             return 1;
         }
         if is_broken && let Some(entry) = self.board.entry_mut(slot) {
@@ -170,7 +171,7 @@ impl Engine {
         }
         let heard = self.hear(slot, if is_broken { ReadTo::TheEnd } else { ReadTo::Once }, sockets);
         if is_broken && heard.is_exhausted {
-            self.fail_broken(slot, has_both_fins, heard.is_at_end, sockets);
+            self.fail_broken(slot, has_sent_fin, heard.is_at_end, sockets);
         }
         heard.progress
     }
@@ -219,9 +220,10 @@ impl Engine {
         ahead.min(READ_BUDGET)
     }
 
-    /// A hang-up without our FIN, or an error: there is nobody to write to. After both FINs it is no error.
+    /// A hang-up without our FIN, or an error: there is nobody to write to. After our FIN a hang-up is no error: the
+    /// kernel goes on with what it holds for the peer.
     /// The first error is the reason: after it a read gives 0 as at the end of input.
-    fn fail_broken(&mut self, slot: Slot, has_both_fins: bool, is_at_end: bool, sockets: &mut impl Sockets) {
+    fn fail_broken(&mut self, slot: Slot, has_sent_fin: bool, is_at_end: bool, sockets: &mut impl Sockets) {
         if let Some(error) = sockets.take_error(slot) {
             return self.handle_error(slot, &error);
         }
@@ -229,7 +231,7 @@ impl Engine {
             self.handle_eof(slot);
             self.touch(slot);
         }
-        if !has_both_fins {
+        if !has_sent_fin {
             self.handle_error(slot, &io::ErrorKind::BrokenPipe.into());
         }
     }

@@ -366,6 +366,12 @@ impl Session {
         self.gated = false;
     }
 
+    /// Whether its output has ended: FIN was sent, or nothing can be sent any more.
+    #[must_use]
+    pub fn has_sent_fin(&self) -> bool {
+        self.output == Output::Finned
+    }
+
     /// Whether something that was received is still to be parsed.
     #[must_use]
     pub fn has_unparsed(&self) -> bool {

@@ -242,8 +242,9 @@ impl Session {
         self.ending.as_ref().map_or(Duration::ZERO, |ending| ending.linger_idle)
     }
 
+    /// Whether only acknowledgements are missing: both FINs are sent, and all that was received is parsed.
     fn is_settling(&self) -> bool {
-        self.input == Input::Ended && self.output == Output::Finned
+        self.input == Input::Ended && self.output == Output::Finned && self.is_over()
     }
 
     /// Closes or resets where a look at Send-Q was the last thing missing.

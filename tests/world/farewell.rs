@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chatops::engine::CloseMode;
 
-use crate::stage::{Window, World};
+use crate::stage::{Client, Window, World};
 
 #[test]
 fn who_quits_is_answered_and_the_room_reads_its_last_word() {
@@ -271,4 +271,39 @@ fn who_is_leaving_is_found_by_the_name_it_had() {
     assert_eq!(world.operator("reset #2").unwrap(), "reset #2 bob");
     world.run();
     assert_eq!(world.fate(bob), Some(CloseMode::Reset));
+}
+
+/// A client that reads nothing while a farewell is sent, and ends its input after the server's FIN.
+#[track_caller]
+fn reads_all_after_both_fins(act: impl FnOnce(&mut World, Client), farewell: &str) {
+    let mut world = World::new();
+    let [alice] = world.people(["alice"]);
+    world.peer(alice).window = Window::Closed;
+    world.says(alice, "/help");
+    world.run();
+    act(&mut world, alice);
+    world.run();
+    world.finishes(alice);
+    world.run();
+    assert_eq!(world.fate(alice), None, "Send-Q is not empty: the socket is kept");
+    world.peer(alice).window = Window::Open;
+    world.pass("1s");
+    let lines = world.lines(alice);
+    assert!(lines.iter().any(|line| line.starts_with("-- /quit")), "the answer is whole: {lines:?}");
+    assert_eq!(lines.last().map(String::as_str), Some(farewell));
+    world.pass("5s");
+    assert_eq!(world.fate(alice), Some(CloseMode::Close));
+}
+
+#[test]
+fn what_the_kernel_holds_is_kept_when_the_peers_fin_follows_the_servers() {
+    reads_all_after_both_fins(|world, alice| world.says(alice, "/quit"), "-- bye");
+    reads_all_after_both_fins(
+        |world, _| drop(world.operator("kick alice bye")),
+        "-- kicked by the operator: bye",
+    );
+    reads_all_after_both_fins(
+        |world, _| drop(world.operator("shutdown alice write")),
+        "-- Plain text goes to your active room; //text sends a line that starts with /.",
+    );
 }

@@ -140,9 +140,10 @@ impl Peer {
         self.slot.is_some() && self.is_watched && (readable || self.is_broken() || self.is_writable())
     }
 
-    /// Whether the poller reports an error, or a hang-up that is none of the server's.
+    /// Whether the poller reports an error or a hang-up: epoll reports the latter as soon as both FINs are there,
+    /// whatever is still to be read.
     pub(crate) fn is_broken(&self) -> bool {
-        self.is_watched && self.rst
+        self.is_watched && (self.rst || (self.fin && self.server_fin))
     }
 
     /// Whether a blocked socket takes bytes again.
