@@ -173,3 +173,21 @@ fn a_newcomer_is_not_told_of_who_had_left_before_it_was_let_in() {
     alice.expect("HH:MM #lobby <-- bob (end of input)");
     alice.expect("HH:MM #lobby --> guest-3");
 }
+
+#[test]
+fn what_the_kernel_holds_is_delivered_when_the_peers_fin_follows_the_servers() {
+    let server = Server::start(&[]);
+    let mut alice = Client::with_receive_buffer(&server, 2048);
+    alice.send_raw(format!("{}/quit\n", "/help\n".repeat(19)).as_bytes());
+    let row = || -> serde_json::Value {
+        let answer = server.ctl(&["--json", "connections"]).stdout;
+        serde_json::from_str::<serde_json::Value>(&answer).expect("JSON")["connections"][0].clone()
+    };
+    wait_until(DEADLINE, "FIN is behind all answers", || row()["write"] == "shut");
+    assert!(row()["send_q"].as_u64().is_some_and(|bytes| bytes > 0), "{}", row());
+    alice.shutdown_write();
+    wait_until(DEADLINE, "her FIN is seen, or she is gone", || row()["read"] != "open");
+    let (lines, end) = alice.lines_to_end(DEADLINE);
+    assert_eq!((lines.last().map(String::as_str), end), (Some("-- bye"), End::Fin));
+    assert_eq!(lines.iter().filter(|line| line.starts_with("-- /quit")).count(), 19);
+}
