@@ -1,9 +1,9 @@
 //! Mutes: a person whom the operator has muted stays muted after a reconnect.
 //!
-//! A mute is for a name and for the address that its connection had. Whoever takes that name is muted. A connection
-//! from that address is muted as well while the muted one is connected and for [`ADDRESS_WINDOW`] after it, until it
-//! takes a name that somebody had before the mute: so a reconnect under a fresh name buys nothing, and a regular behind the
-//! same address speaks under the known name.
+//! A mute is for a name and for the address of the connection that the operator muted. A person who takes that name is
+//! muted. A newcomer from that address is muted as well, while the muted connection is there and for [`ADDRESS_WINDOW`]
+//! after its end, until it takes a name that a person had before. So a reconnect under a new name does not lift a mute,
+//! and a regular behind the same address speaks under the name that is known.
 //!
 //! Invariants: a person is [`Voice::Muted`] exactly while there is a mute for its name; a person is
 //! [`Voice::MutedByAddress`] exactly while it is in the `followers` of one mute; no two mutes are for one name.
@@ -40,21 +40,40 @@ struct Mute {
     address: Option<Network>,
     /// Until `unmute` without one.
     until: Option<Moment>,
-    /// When the person with the name left; nothing while there is one.
-    left: Option<Moment>,
+    /// The connection that was muted: the address is its.
+    source: Source,
     /// People who are muted because they share the address.
     followers: Vec<Slot>,
 }
 
+/// The connection that the operator muted. Others that take its name change nothing about its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Here(Slot),
+    Left(Moment),
+}
+
+impl Source {
+    fn is_recent(self, now: Moment) -> bool {
+        match self {
+            Self::Here(_) => true,
+            Self::Left(at) => now.since(at) < ADDRESS_WINDOW,
+        }
+    }
+}
+
 impl Mute {
     fn is_for(&self, address: Network, now: Moment) -> bool {
-        self.address == Some(address) && self.left.is_none_or(|left| now.since(left) < ADDRESS_WINDOW)
+        self.address == Some(address) && self.source.is_recent(now)
     }
 
     /// Whether it can hit nobody any more: its name was a guest's, which is given once.
     fn is_spent(&self, now: Moment) -> bool {
-        let is_past = |left| self.address.is_none() || now.since(left) >= ADDRESS_WINDOW;
-        self.nick.is_guest() && self.followers.is_empty() && self.left.is_some_and(is_past)
+        let is_past = match self.source {
+            Source::Here(_) => false,
+            Source::Left(_) => self.address.is_none() || !self.source.is_recent(now),
+        };
+        self.nick.is_guest() && self.followers.is_empty() && is_past
     }
 }
 
@@ -119,13 +138,16 @@ impl Hub {
         now: Moment,
     ) -> Result<(), usize> {
         let Some(person) = self.people.get_mut(member) else { return Ok(()) };
-        let (nick, name) = (person.nick, person.nick.folded());
+        let (nick, name, source) = (person.nick, person.nick.folded(), Source::Here(member));
         self.mutes.list.retain(|mute| !mute.is_spent(now));
         let (place, list) = (self.mutes.named(&name), &mut self.mutes.list);
         match place {
-            Some(place) => (list[place].until, list[place].address) = (until, address),
+            Some(place) => {
+                let mute = &mut list[place];
+                (mute.until, mute.address, mute.source) = (until, address, source);
+            }
             None if list.len() >= self.rules.mutes_max as usize => return Err(list.len()),
-            None => list.push(Mute { nick, name, address, until, left: None, followers: Vec::new() }),
+            None => list.push(Mute { nick, name, address, until, source, followers: Vec::new() }),
         }
         self.mutes.note_next_end();
         if std::mem::replace(&mut person.voice, Voice::Muted) == Voice::MutedByAddress {
@@ -207,9 +229,8 @@ impl Hub {
             self.mutes.unfollow(member);
         }
         let nick = person.nick;
-        if let Some(place) = self.mutes.named(&nick.folded()) {
+        if self.mutes.named(&nick.folded()).is_some() {
             person.voice = Voice::Muted;
-            self.mutes.list[place].left = None;
         } else {
             self.mutes.remember(&nick);
         }
@@ -221,7 +242,10 @@ impl Hub {
             Voice::Free => {}
             Voice::Muted => {
                 if let Some(place) = self.mutes.named(&nick.folded()) {
-                    self.mutes.list[place].left = Some(now);
+                    let source = &mut self.mutes.list[place].source;
+                    if *source == Source::Here(member) {
+                        *source = Source::Left(now);
+                    }
                 }
             }
             Voice::MutedByAddress => self.mutes.unfollow(member),
@@ -354,6 +378,10 @@ mod tests {
         stage.pass(Duration::from_secs(599));
         stage.enter_from("third", "192.0.2.7");
         assert!(is_refused(&mut stage, "third", "just before the end"));
+        // Another one who takes the name makes it last no longer.
+        stage.enter_from("other", "192.0.2.9");
+        stage.say("other", "/nick bob");
+        assert!(is_refused(&mut stage, "other", "the name is muted"));
         stage.pass(Duration::from_secs(1));
         stage.enter_from("fourth", "192.0.2.7");
         assert!(!is_refused(&mut stage, "fourth", "after it"));

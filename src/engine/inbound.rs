@@ -18,6 +18,10 @@ use crate::wire::framing::Framing;
 /// Connections whose deadlines are seen to in one turn; further ones are the next turn's.
 const DEADLINES_A_TURN: usize = 1_024;
 
+/// Bytes in the kernel that are looked at when patience with a sender is judged: more than the default receive buffer
+/// holds, of which Linux makes twice what was asked for (socket(7)).
+const PEEK_MAX: usize = 256 * 1024;
+
 impl Engine {
     /// Bytes were read from the socket of `slot`.
     pub fn handle_bytes(&mut self, slot: Slot, input: &[u8]) {
@@ -276,8 +280,8 @@ impl Engine {
             }
             Timer::Patience => {
                 let limits = self.board.limits_of(slot);
-                let (now, unread) = (self.board.now.moment, sockets.recv_q(slot));
-                let is_over = |entry: &mut Entry| entry.session.is_out_of_patience(now, unread, &limits);
+                let (now, unread) = (self.board.now.moment, sockets.peek(slot, PEEK_MAX));
+                let is_over = |entry: &mut Entry| entry.session.is_out_of_patience(now, &unread, &limits);
                 if !self.board.entry_mut(slot).is_some_and(is_over) {
                     return;
                 }

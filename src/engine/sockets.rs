@@ -59,8 +59,8 @@ pub trait Sockets {
     /// Whether the peer has ended its input and nothing is there to be read before that. Reads nothing.
     fn has_ended(&self, slot: Slot) -> bool;
 
-    /// Bytes that the peer has sent and nobody has read: Recv-Q.
-    fn recv_q(&self, slot: Slot) -> u32;
+    /// What the peer has sent and the server has not read, at most `most` bytes of it. It stays unread.
+    fn peek(&self, slot: Slot, most: usize) -> Vec<u8>;
 
     /// Asks for the events that the session wants: readable ones if it reads, writable ones if it writes and is
     /// blocked, and none at all, not even hang-ups, unless it wants events.

@@ -11,14 +11,13 @@ pub(super) fn send_q(fd: BorrowedFd<'_>) -> Option<u32> {
     ioctl_count(fd, libc::TIOCOUTQ)
 }
 
-/// Bytes received and not read (`FIONREAD`, tcp(7), unix(7)).
-pub(super) fn recv_q(fd: BorrowedFd<'_>) -> Option<u32> {
-    ioctl_count(fd, libc::FIONREAD)
-}
-
 /// Both queues, and for TCP what explains them.
 pub(super) fn queues(fd: BorrowedFd<'_>, is_tcp: bool) -> Option<Kernel> {
-    Some(Kernel { recv_q: recv_q(fd)?, send_q: send_q(fd)?, tcp: if is_tcp { tcp_info(fd) } else { None } })
+    Some(Kernel {
+        recv_q: ioctl_count(fd, libc::FIONREAD)?,
+        send_q: send_q(fd)?,
+        tcp: if is_tcp { tcp_info(fd) } else { None },
+    })
 }
 
 fn ioctl_count(fd: BorrowedFd<'_>, request: libc::Ioctl) -> Option<u32> {

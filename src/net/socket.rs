@@ -6,6 +6,7 @@ use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use rustix::net::RecvFlags;
 use socket2::TcpKeepalive;
 
 use super::kernel;
@@ -39,6 +40,15 @@ impl Socket {
         matches!(self.inner.peek(&mut [MaybeUninit::uninit()]), Ok(0))
     }
 
+    /// What is there to read, at most `most` bytes of it, left unread (`MSG_PEEK`, recv(2)).
+    pub(super) fn peek(&self, most: usize) -> Vec<u8> {
+        let mut bytes = vec![0; most];
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        let count = rustix::net::recv(&self.inner, bytes.as_mut_slice(), flags).map_or(0, |(count, _)| count);
+        bytes.truncate(count);
+        bytes
+    }
+
     /// Sends FIN after what the kernel holds.
     pub(super) fn finish(&self) -> io::Result<()> {
         self.inner.shutdown(Shutdown::Write)
@@ -65,11 +75,6 @@ impl Socket {
     }
 
     /// Bytes sent and not acknowledged; 0 where the system does not tell.
-    /// Recv-Q; 0 where the system does not tell.
-    pub(super) fn recv_q(&self) -> u32 {
-        kernel::recv_q(self.as_fd()).unwrap_or(0)
-    }
-
     pub(super) fn send_q(&self) -> u32 {
         kernel::send_q(self.as_fd()).unwrap_or(0)
     }

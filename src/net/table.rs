@@ -231,8 +231,8 @@ impl Sockets for Table {
         self.socket(slot).is_ok_and(Socket::has_ended)
     }
 
-    fn recv_q(&self, slot: Slot) -> u32 {
-        self.socket(slot).map_or(0, Socket::recv_q)
+    fn peek(&self, slot: Slot, most: usize) -> Vec<u8> {
+        self.socket(slot).map_or_else(|_| Vec::new(), |socket| socket.peek(most))
     }
 
     fn watch(&mut self, slot: Slot, wants: Wants) -> io::Result<()> {

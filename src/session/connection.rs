@@ -1,6 +1,5 @@
 //! The state of one connection and what its socket should do.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::ending::{CloseMode, Ending, LastCall, Linger};
@@ -88,6 +87,16 @@ pub(super) enum Broken {
     Released,
 }
 
+/// A stretch of flooding: see [`Session::is_out_of_patience`].
+#[derive(Debug)]
+pub(super) struct Flood {
+    pub(super) since: Deciseconds,
+    /// The least that the peer owed whenever its patience was judged, in milliseconds.
+    pub(super) owed_ms: Option<u32>,
+    /// The low half of all bytes that had come by then, those unread in the kernel included.
+    pub(super) offered: u32,
+}
+
 /// One connection, without its socket.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, not the states of one machine")]
 #[derive(Debug)]
@@ -116,10 +125,8 @@ pub struct Session {
     pub(super) paced: bool,
     /// Over its rate: neither parsed nor read until [`Timer::Flow`].
     pub(super) flow: bool,
-    /// Over its rate since, with no pause.
-    pub(super) flood_since: Option<Moment>,
-    /// Bytes that it had sent and that were not parsed, when its patience was last looked at in this stretch of flooding; 1 for none.
-    pub(super) flood_debt_bytes: Option<NonZeroU32>,
+    /// Over its rate, with no pause. On the heap, because few are.
+    pub(super) flood: Option<Box<Flood>>,
     /// Its next line waits: its own unsent answers are too many, one is under way, or enough was said in this turn.
     pub(super) gated: bool,
     /// An answer is under way that is made as its reader takes it.
@@ -180,8 +187,7 @@ impl Session {
             counters: Counters::default(),
             paced: false,
             flow: false,
-            flood_since: None,
-            flood_debt_bytes: None,
+            flood: None,
             gated: false,
             cut_off: false,
             answering: false,
@@ -343,7 +349,7 @@ impl Session {
         self.framer.clear();
         self.flow = false;
         self.gated = false;
-        self.flood_since = None;
+        self.flood = None;
         for timer in [Timer::Flow, Timer::HalfClose, Timer::Patience] {
             self.timers.cancel(timer);
         }
@@ -453,7 +459,7 @@ impl Session {
                     return Some(timer);
                 }
                 // Without a stretch of flooding it was set for what was inherited: nothing of that counts.
-                Timer::Patience if self.flood_since.is_none() || self.is_rested(now, limits) => {
+                Timer::Patience if self.flood.is_none() || self.is_rested(now, limits) => {
                     self.end_flood(now);
                 }
                 Timer::HalfClose | Timer::Patience => return Some(timer),

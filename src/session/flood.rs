@@ -20,9 +20,9 @@ impl Rate {
         Self { nanos_per_unit: if nanos == 0 { 1 } else { nanos }, burst_units: burst }
     }
 
-    /// What can be taken at once.
-    pub(super) const fn burst_units(self) -> u64 {
-        self.burst_units
+    /// How long it takes to pay for `units`.
+    pub(super) const fn span(self, units: u64) -> Duration {
+        Duration::from_nanos(self.nanos(units))
     }
 
     const fn nanos(self, units: u64) -> u64 {

@@ -1,10 +1,11 @@
 //! The input side: bytes received, messages taken one at a time, flow control, the peer's end of input.
 
-use std::num::NonZeroU32;
+use std::time::Duration;
 
-use super::connection::{Counters, Input, Output, Session};
+use super::connection::{Counters, Flood, Input, Output, Session};
 use super::flood::Bucket;
 use super::limits::{FloodLimits, Limits};
+use super::outflow::low_half;
 use super::phase::Transition;
 use super::timeline::Milestone;
 use super::timers::Timer;
@@ -37,6 +38,9 @@ pub enum Incoming {
     /// A message was longer than `limits.line_bytes` and is dropped: to be told.
     TooLong,
 }
+
+/// In less time than this a sender just within its rate may owe no whole line less than before.
+const WHOLE_LINES_AFTER: Duration = Duration::from_secs(30);
 
 impl Session {
     /// Counts `count` bytes that were read. `true` if they are to be parsed, with [`Session::next_message`].
@@ -279,7 +283,7 @@ impl Session {
 
     /// A stretch of flooding ends where the sender has paused.
     fn note_pause(&mut self, now: Moment, flood: &FloodLimits) {
-        if self.flood_since.is_some()
+        if self.flood.is_some()
             && self.lines.is_rested(now, flood.lines)
             && self.bytes.is_rested(now, flood.bytes)
         {
@@ -289,17 +293,16 @@ impl Session {
 
     /// A stretch of flooding begins, unless one is under way: `false` then.
     fn begin_flood(&mut self, now: Moment) -> bool {
-        let is_new = self.flood_since.is_none();
+        let is_new = self.flood.is_none();
         if is_new {
-            self.flood_since = Some(now);
+            self.flood = Some(Box::new(Flood { since: now.into(), owed_ms: None, offered: 0 }));
             self.timeline.note(now, Milestone::FlowStart);
         }
         is_new
     }
 
     pub(super) fn end_flood(&mut self, now: Moment) {
-        if self.flood_since.take().is_some() {
-            self.flood_debt_bytes = None;
+        if self.flood.take().is_some() {
             self.timers.cancel(Timer::Patience);
             self.timeline.note(now, Milestone::FlowEnd);
         }
@@ -323,26 +326,40 @@ impl Session {
         is_new
     }
 
-    /// `flood.patience` is over, or a stretch of flooding has begun: whether the peer goes on sending too much. It does
-    /// not while what it has sent and was not parsed, here and `unread_bytes` in the kernel, becomes less, nor while
-    /// that is no more than a burst.
-    pub fn is_out_of_patience(&mut self, now: Moment, unread_bytes: u32, limits: &Limits) -> bool {
-        let Some(flood) = limits.flood.as_ref().filter(|_| self.flood_since.is_some()) else { return false };
-        let held = u32::try_from(self.framer.held_bytes()).unwrap_or(u32::MAX);
-        let debt = NonZeroU32::new(held.saturating_add(unread_bytes)).unwrap_or(NonZeroU32::MIN);
-        let before = self.flood_debt_bytes.replace(debt);
-        if before.is_some_and(|before| debt >= before) && !self.is_a_burst(debt.get().into(), flood) {
-            return true;
-        }
+    /// `flood.patience` is over, or a stretch of flooding has begun: whether the peer sends more than its rate. What it
+    /// owes is the time in which its rate pays for all that it has sent and the server has not parsed, here and `unread`
+    /// in the kernel. A peer that keeps its rate owes less and less; where patience is short and little is owed it may owe
+    /// one line more than before. One that is blocked by its full window sends too much, however little we see of it.
+    pub fn is_out_of_patience(&mut self, now: Moment, unread: &[u8], limits: &Limits) -> bool {
+        let Some(flood) = limits.flood.as_ref() else { return false };
+        let framing = self.framer.framing();
+        let held = self.framer.held();
+        let messages = [held, unread]
+            .map(|bytes| framing.messages_in(bytes).unwrap_or_else(|| self.messages_like_before(bytes)));
+        let owed =
+            flood.lines.span(messages.iter().sum()).max(flood.bytes.span((held.len() + unread.len()) as u64));
+        let owed_ms = u32::try_from(owed.as_millis()).unwrap_or(u32::MAX);
+        let is_too_soon = flood.patience < WHOLE_LINES_AFTER && owed < 2 * WHOLE_LINES_AFTER;
+        let slack = if is_too_soon { flood.lines.span(1) } else { Duration::ZERO };
+        let slack_ms = u32::try_from(slack.as_millis()).unwrap_or(u32::MAX);
+        let offered = low_half(self.counters.bytes_in + unread.len() as u64);
+        let Some(stretch) = &mut self.flood else { return false };
+        // A sender that nothing comes from although its window is not open any more waits to send.
+        let is_blocked = offered == stretch.offered && unread.len() >= limits.receive_buffer / 4;
+        let is_over = stretch.owed_ms.is_some_and(|before| {
+            let most = before.saturating_add(slack_ms);
+            is_blocked || owed_ms > most || (slack_ms == 0 && owed_ms == most)
+        });
+        stretch.offered = offered;
+        stretch.owed_ms = Some(stretch.owed_ms.map_or(owed_ms, |before| owed_ms.min(before)));
         self.timers.set(Timer::Patience, now + flood.patience);
-        false
+        is_over
     }
 
-    /// Whether so many bytes are no more than a burst, if its lines are as long as they were until now.
-    fn is_a_burst(&self, bytes: u64, flood: &FloodLimits) -> bool {
+    /// How many messages so many bytes are, if they are as long as those until now.
+    fn messages_like_before(&self, bytes: &[u8]) -> u64 {
         let Counters { bytes_in, lines_in, .. } = self.counters;
-        let lines = bytes.saturating_mul(lines_in.into()) / bytes_in.max(1);
-        lines <= flood.lines.burst_units() && bytes <= flood.bytes.burst_units()
+        (bytes.len() as u64).saturating_mul(lines_in.into()) / bytes_in.max(1)
     }
 
     /// What is only dropped is read no faster than what is parsed, and with endless patience.

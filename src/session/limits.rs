@@ -23,6 +23,8 @@ pub struct Limits {
     pub half_close: HalfClosePolicy,
     /// `half_close.timeout`.
     pub half_close_timeout: Duration,
+    /// `limits.receive_buffer`.
+    pub receive_buffer: usize,
 }
 
 /// `[flood]`.
@@ -88,6 +90,7 @@ impl From<&Config> for Limits {
             }),
             half_close: config.half_close.policy,
             half_close_timeout: config.half_close.timeout,
+            receive_buffer: config.limits.receive_buffer.bytes(),
         }
     }
 }

@@ -292,7 +292,7 @@ impl Session {
 
 /// A count that is only compared with one not long before.
 #[expect(clippy::cast_possible_truncation, reason = "the low half is what is asked for")]
-const fn low_half(count: u64) -> u32 {
+pub(super) const fn low_half(count: u64) -> u32 {
     count as u32
 }
 

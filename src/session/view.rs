@@ -84,7 +84,7 @@ impl Session {
     /// Since when it floods, if it is not read for it now.
     #[must_use]
     pub fn flow_since(&self) -> Option<Moment> {
-        self.flood_since.filter(|_| self.flow)
+        self.flood.as_ref().filter(|_| self.flow).map(|flood| flood.since.moment())
     }
 
     /// Whether the operator shut a direction of it.

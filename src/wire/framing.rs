@@ -23,6 +23,20 @@ pub enum Framing {
 }
 
 impl Framing {
+    /// How many messages end in `bytes`, about: a line that ends with CR LF is one. Nothing where the bytes alone do not
+    /// tell.
+    #[must_use]
+    pub fn messages_in(self, bytes: &[u8]) -> Option<u64> {
+        let count = |byte| memchr::memchr_iter(byte, bytes).count();
+        let count = match self {
+            Self::Lines => count(b'\n').max(count(b'\r')),
+            Self::Nul => count(0),
+            Self::Fixed(record) => bytes.len() / record.get() as usize,
+            Self::Length => return None,
+        };
+        Some(count as u64)
+    }
+
     /// Appends one message to `out`: the text that `word` appends, and what delimits it but for the padding of a record,
     /// which may be far longer than the text: the number of `PADDING` bytes that follow is given.
     ///

@@ -254,17 +254,25 @@ fn of_one_that_is_gone_little_is_read_while_too_much_is_unparsed() {
 
 /// Whether one that sends a burst and then lines at a steady pace, up to a number, is closed.
 fn is_closed(patience_s: u64, burst: usize, every_millis: u64, lines: usize) -> bool {
+    is_closed_with((patience_s, burst, every_millis, lines), "a line of the burst", "a line of more")
+}
+
+fn is_closed_with(
+    (patience_s, burst, every_millis, lines): (u64, usize, u64, usize),
+    first: &str,
+    then: &str,
+) -> bool {
     let mut world = World::with(|config| config.flood.patience = Duration::from_secs(patience_s));
     let [alice, _bob] = world.people(["alice", "bob"]);
     for _ in 0..burst {
-        world.says(alice, "a line of the burst");
+        world.says(alice, first);
     }
     for _ in 0..lines {
         world.pass(&format!("{every_millis}ms"));
         if world.got_fin(alice) {
             return true;
         }
-        world.says(alice, "a line of more");
+        world.says(alice, then);
     }
     false
 }
@@ -275,10 +283,22 @@ fn a_sender_that_keeps_its_rate_after_a_burst_is_never_closed() {
     for (patience_s, burst) in [(5, 40), (1, 40), (2, 25), (10, 400), (60, 1_000)] {
         assert!(!is_closed(patience_s, burst, 208, 800), "{burst} lines, {patience_s} s");
     }
+    for (patience_s, burst) in [(3, 40), (3, 100), (10, 200)] {
+        for (first, then) in [("x", 60), ("", 60), ("x", 1_000), ("hello", 80), (&*"x".repeat(900), 5)] {
+            let is_closed = is_closed_with((patience_s, burst, 208, 400), first, &"y".repeat(then));
+            assert!(!is_closed, "{burst} lines of {} bytes, then of {then}, {patience_s} s", first.len());
+        }
+    }
 }
 
 #[test]
 fn a_sender_above_its_rate_is_closed_however_little_it_is_above() {
+    for (burst, long) in [(40, 1_000), (60, 3_000)] {
+        assert!(
+            is_closed_with((3, burst, 100, 100), &"x".repeat(long), "y"),
+            "{burst} lines of {long} bytes"
+        );
+    }
     for (patience_s, every_millis) in [(5, 100), (5, 180), (60, 190), (5, 1)] {
         assert!(is_closed(patience_s, 20, every_millis, 10_000), "every {every_millis} ms, {patience_s} s");
     }
@@ -297,5 +317,14 @@ fn what_waits_in_the_kernel_counts_for_patience() {
         }
         world.pass("100ms");
     }
+    assert!(world.got_fin(alice));
+}
+
+#[test]
+fn a_sender_blocked_by_its_full_window_is_closed_although_nothing_more_comes_of_it() {
+    let mut world = World::with(|config| config.flood.patience = Duration::from_secs(1));
+    let [alice, _bob] = world.people(["alice", "bob"]);
+    world.sends(alice, &b"on and on\n".repeat(6_000));
+    world.pass("3s");
     assert!(world.got_fin(alice));
 }
