@@ -49,10 +49,13 @@ impl Person {
 
     /// Refuses somebody whom the operator has muted.
     pub(super) fn check_voice(&self) -> Result<(), Refusal> {
-        if self.voice != Voice::Free {
-            return Err("the operator has muted you; wait until they let you speak again".into());
+        match self.voice {
+            Voice::Free => Ok(()),
+            Voice::Muted => Err("the operator has muted you; wait until they let you speak again".into()),
+            Voice::MutedByAddress => {
+                Err("the operator has muted your address; /nick with a name you had before lifts that".into())
+            }
         }
-        Ok(())
     }
 
     /// The room that text goes to.

@@ -324,7 +324,7 @@ fn what_waits_in_the_kernel_counts_for_patience() {
 fn a_sender_blocked_by_its_full_window_is_closed_although_nothing_more_comes_of_it() {
     let mut world = World::with(|config| config.flood.patience = Duration::from_secs(1));
     let [alice, _bob] = world.people(["alice", "bob"]);
-    world.sends(alice, &b"on and on\n".repeat(6_000));
+    world.sends(alice, &b"on and on\n".repeat(20_000));
     world.pass("3s");
     assert!(world.got_fin(alice));
 }
