@@ -110,7 +110,8 @@ fn decoded(framing: Framing, limit: usize, kept: &[u8], chunks: &[&[u8]]) -> Vec
         take_all(&mut framer, &mut rest, limit, &mut parts);
         assert!(rest.is_empty(), "all input is taken in");
         let held = framer.held_bytes();
-        assert!(held <= limit + DELIMITER_BYTES_MAX, "{held} bytes are held, {framing:?}, {limit}");
+        let most = if let Framing::Fixed(record) = framing { record.get() as usize } else { limit };
+        assert!(held <= most + DELIMITER_BYTES_MAX, "{held} bytes are held, {framing:?}, {limit}");
     }
     framer.end();
     take_all(&mut framer, &mut &[][..], limit, &mut parts);
@@ -186,9 +187,8 @@ fn behind_lengths(stream: &[u8], limit: usize) -> Vec<Part> {
 
 fn records(stream: &[u8], record: usize, limit: usize) -> Vec<Part> {
     let part = |bytes: &[u8]| match bytes.len() {
-        _ if record > limit => Part::TooLong,
         count if count < record => Part::Incomplete(count),
-        _ => Part::Message(without_padding(bytes).to_vec()),
+        _ => within(without_padding(bytes), limit),
     };
     stream.chunks(record).map(part).collect()
 }

@@ -374,3 +374,22 @@ fn other_protocols_get_one_line_and_the_end_here_too() {
         );
     }
 }
+
+#[test]
+fn records_longer_than_the_longest_message_come_whole_in_any_pieces() {
+    let server = Server::framed(&["lines", "fixed:65536"], &[NO_FLOOD_LIMIT]);
+    let mut alice = Client::named_on(&server, 0, "alice");
+    let mut bob = Client::connect_nth(&server, 1);
+    let record = |text: &str| {
+        let mut record = text.as_bytes().to_vec();
+        record.resize(65_536, b' ');
+        record
+    };
+    let both = [record("a first message"), record(&"x".repeat(5_000)), record("a last one")].concat();
+    for piece in both.chunks(10_007) {
+        bob.send_raw(piece);
+    }
+    alice.skip_to("his first message", |line| line.ends_with("> a first message"));
+    alice.skip_to("his last one", |line| line.ends_with("> a last one"));
+    bob.skip_to("the refusal", |line| line.starts_with("!! that line has more than 4096 bytes"));
+}
