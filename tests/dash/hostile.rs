@@ -175,7 +175,8 @@ impl Watched {
         if !asked.is_empty() && !asks.is_empty() && !key.modifiers.contains(KeyModifiers::ALT) {
             assert_eq!(asked, asks, "a dialog changed whom it is for");
         }
-        if key.code == KeyCode::Char('y') && key.modifiers.is_empty() {
+        // Shift with a small letter is that letter.
+        if key.code == KeyCode::Char('y') && (key.modifiers - KeyModifiers::SHIFT).is_empty() {
             self.allowed.extend(asked.into_iter().map(Some));
         }
     }

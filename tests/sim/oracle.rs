@@ -84,7 +84,12 @@ pub(crate) fn check_heard(actor: &Actor, transcript: &Transcript, order: &[Heard
     let heard = order.iter().filter(
         |line| matches!(line, Heard::Told(told) if utterance(&told.line).is_some_and(|(by, _)| by == me)),
     );
-    let refused = transcript.own().filter(|text| text.starts_with("!! you are in no room")).count();
+    // Whoever comes from the address of a muted one is muted as well.
+    let is_refusal = |text: &&str| {
+        text.starts_with("!! you are in no room")
+            || text.starts_with("!! the operator has muted your address")
+    };
+    let refused = transcript.own().filter(is_refusal).count();
     let heard = heard.count();
     assert!(
         heard + refused >= actor.said as usize && heard <= actor.said as usize,
