@@ -409,6 +409,11 @@ mod tests {
 
     #[test]
     fn malformed_verbs_are_told_what_was_expected() {
+        let unknown = "frob".parse::<OperatorCommand>().unwrap_err().to_string();
+        assert!(
+            unknown.contains("ban, ") && unknown.contains("kick, ") && unknown.contains("unmute"),
+            "{unknown}"
+        );
         for (line, told) in [
             ("", "a verb is expected"),
             ("kcik 7", "no such verb: kcik"),
