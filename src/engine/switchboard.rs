@@ -198,7 +198,7 @@ impl Switchboard {
         self.budget.is_used_up(self.volume(), claim)
     }
 
-    /// So many rows were looked at.
+    /// Counts the work of looking at rows.
     pub(super) fn charge_rows(&mut self, rows: usize) {
         self.work += rows as u64 / work::ROWS_A_UNIT;
     }

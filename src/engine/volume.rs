@@ -59,7 +59,7 @@ impl Claim {
     /// Of an answer that goes on: what it takes is kept from nobody who only says something.
     pub(super) const LONG_ANSWER: Self = Self::Crowd;
 
-    /// Of a client whose room has so many members.
+    /// The claim of a client whose room has this number of members.
     pub(super) const fn of_audience(members: usize) -> Self {
         if members <= FEW { Self::Few } else { Self::Crowd }
     }

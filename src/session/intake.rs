@@ -356,7 +356,7 @@ impl Session {
         is_over
     }
 
-    /// How many messages so many bytes are, if they are as long as those until now.
+    /// An estimate of the number of messages in `bytes`: it takes them to be as long as earlier ones.
     fn messages_like_before(&self, bytes: &[u8]) -> u64 {
         let Counters { bytes_in, lines_in, .. } = self.counters;
         (bytes.len() as u64).saturating_mul(lines_in.into()) / bytes_in.max(1)

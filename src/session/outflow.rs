@@ -20,7 +20,7 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 const SETTLE_AFTER: Duration = Duration::from_millis(5);
 /// A peer that took and sent nothing for so long is called stalled.
 const STALLED_AFTER: Duration = Duration::from_secs(10);
-/// A long answer goes on while no more than so many bytes of answers wait for their reader.
+/// A long answer continues while at most this number of bytes of answers wait for their reader.
 const ANSWER_AHEAD_BYTES: usize = 8 * 1024;
 /// Time stamps of an outbox count tenths of a second.
 const STAMP_MICROS: u64 = 100_000;

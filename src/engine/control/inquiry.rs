@@ -80,7 +80,7 @@ impl From<Picture> for Inquiry {
 const LOOKS_A_ROW: usize = 64;
 
 impl Inquiry {
-    /// What the next part costs, in rows, with so many connections: some questions are answered by a look at each.
+    /// The cost of the next part, in rows, for this number of connections: some questions look at each of them.
     pub(super) const fn cost(&self, connections: usize) -> usize {
         match self.walk {
             Walk::Connection(_) | Walk::Preview(_) | Walk::Status => 1 + connections / LOOKS_A_ROW,
