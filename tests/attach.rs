@@ -2,8 +2,12 @@
 
 mod common;
 
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+
 use common::server::CHATOPS;
-use common::{Client, DEADLINE, End, Finished, Server, Terminal, installed, wait_until};
+use common::{Client, DEADLINE, End, Finished, Server, Terminal, installed, real, wait_until};
 use rustix::process::Signal;
 
 /// A dashboard attached to this server, which it shows.
@@ -111,8 +115,12 @@ fn several_watch_at_once_and_see_what_the_others_do() {
     second.wait_for_row(&["alice", "muted"]);
     second.wait_for_row(&["op", "#1 alice", "mute"]);
     assert!(alice.refused("hello").contains("muted"));
+    // On one connection: `ctl` opens two, one after the other, and the first may still be counted.
+    let mut control = UnixStream::connect(server.control()).unwrap();
+    let mut answers = BufReader::new(control.try_clone().unwrap());
     wait_until(DEADLINE, "both are operators", || {
-        let status = server.ctl(&["--json", "status"]).stdout;
+        let mut status = String::new();
+        control.write_all(b"status\n").and_then(|()| answers.read_line(&mut status)).unwrap();
         status.contains("\"operators\":3")
     });
 }
@@ -174,6 +182,26 @@ fn ctrl_z_gives_the_terminal_to_the_shell_and_fg_brings_it_back() {
     terminal.keys("q");
     terminal.wait_until_restored();
     terminal.wait_for_text("the server goes on");
+}
+
+/// As under `docker run -it`, where the leaders of the group and of the session have no ids that this process can see.
+#[test]
+fn in_a_pid_namespace_of_its_own_it_is_drawn_and_survives_ctrl_z() {
+    let unshare = ["--pid", "--fork"];
+    if !installed(&["unshare"]) {
+        return;
+    }
+    if !Command::new("unshare").args(unshare).arg("true").status().is_ok_and(|status| status.success()) {
+        return real::say_skipped("this user may not make a PID namespace");
+    }
+    let server = Server::start(&[]);
+    let control = server.control();
+    let attach = [CHATOPS, "attach", "--control", control.to_str().unwrap()];
+    let mut terminal = Terminal::run("unshare", &[&unshare[..], &attach].concat(), 30, 100);
+    terminal.wait_for_row(&["chatops", &server.address().to_string()]);
+    // The first process of a namespace cannot be stopped from within.
+    terminal.keys("\x1aq");
+    assert_eq!(terminal.exit(DEADLINE), 0);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use super::error::{Failure, StartError};
+use crate::dash::job;
 
 /// Whether anybody reads on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +35,7 @@ pub(super) fn check_terminal(missing: StartError, instead: &'static str) -> Resu
         return Err(missing);
     }
     // A terminal belongs to one group of processes at a time; another is stopped when it touches it (tcsetpgrp(3)).
-    let foreground = rustix::termios::tcgetpgrp(io::stdin());
-    if foreground.is_ok_and(|foreground| foreground != rustix::process::getpgrp()) {
+    if !job::is_foreground(io::stdin()) {
         return Err(StartError::Background);
     }
     dumb_terminal().map_or(Ok(()), |term| Err(StartError::DumbTerminal(term, instead)))

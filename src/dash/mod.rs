@@ -20,6 +20,7 @@ mod filter;
 mod glyphs;
 mod history;
 pub mod input;
+pub(crate) mod job;
 mod key_codes;
 pub mod keymap;
 mod layout;

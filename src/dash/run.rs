@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::input::{Decoder, Input};
+use super::job;
 use super::pace::Pace;
 use super::signals::Signals;
 use super::terminal::Terminal;
@@ -208,7 +209,7 @@ impl<'a, L: Link> Desk<'a, L> {
         }
         if taken.stop {
             let pid = std::process::id();
-            let words = if Signals::is_without_shell() {
+            let words = if job::is_without_shell() {
                 format!("chatops: stopped; no shell here can continue it, but `kill -CONT {pid}` does\r\n")
             } else {
                 String::new()
@@ -354,7 +355,7 @@ impl<'a, L: Link> Desk<'a, L> {
             Effect::Redraw => self.terminal.redraw(),
             Effect::Request(request) => self.request(&request, now),
             Effect::Suspend => {
-                if let Err(why) = Signals::stop_job() {
+                if let Err(why) = job::stop() {
                     self.app.tell(Err(format!("not suspended: {why}")), now);
                 }
             }

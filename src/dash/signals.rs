@@ -7,7 +7,6 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use rustix::process::{Pid, getpgrp, getppid, getsid, kill_process_group};
 use signal_hook::SigId;
 use signal_hook::consts::{
     SIGABRT, SIGALRM, SIGCONT, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGQUIT, SIGSYS, SIGTERM, SIGTRAP, SIGTSTP,
@@ -101,18 +100,6 @@ impl Signals {
     /// Stops the process as SIGTSTP does; returns when it is continued.
     pub(super) fn stop_here() -> io::Result<()> {
         low_level::emulate_default_handler(SIGTSTP)
-    }
-
-    /// Sends SIGTSTP to all processes of this job, as the terminal does for Ctrl-Z; it comes back through the poller.
-    pub(super) fn stop_job() -> io::Result<()> {
-        Ok(kill_process_group(getpgrp(), rustix::process::Signal::TSTP)?)
-    }
-
-    /// Whether no shell of this session can continue a stopped process: this one was not started by one of them
-    /// (POSIX calls its group orphaned), as under `ssh -t HOST chatops attach`.
-    pub(super) fn is_without_shell() -> bool {
-        let session = |pid: Option<Pid>| getsid(pid).ok();
-        getppid().is_none_or(|parent| session(Some(parent)) != session(None))
     }
 
     /// Ends the process as this signal does by default.

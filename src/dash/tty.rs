@@ -16,10 +16,9 @@ use ratatui::layout::Size;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::process::getpgrp;
-use rustix::termios::{
-    OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr,
-};
+use rustix::termios::{OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcgetwinsize, tcsetattr};
+
+use super::job;
 
 /// The alternate screen, no cursor, the mouse's buttons and wheel (1000) in a form without a limit of columns (1006),
 /// and pastes told from keys (2004). Sources: xterm's ctlseqs.
@@ -123,10 +122,9 @@ impl Tty {
         Ok(())
     }
 
-    /// Whether this process may set the terminal's modes. In the background it would be stopped for it, with all its
-    /// clients (SIGTTOU, tcsetattr(3)). A terminal that is not the controlling one stops nobody.
+    /// See [`job::is_foreground`].
     pub(super) fn is_foreground(&self) -> bool {
-        tcgetpgrp(&self.fd).map_or(true, |group| group == getpgrp())
+        job::is_foreground(&self.fd)
     }
 
     /// Gives the terminal back until [`Tty::enter`] and leaves these words on it. Takes at most 200 ms.
