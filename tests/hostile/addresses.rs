@@ -64,6 +64,26 @@ fn a_loop_of_connections_has_the_rate_of_one() {
     scene.expect_unharmed();
 }
 
+/// The old connection still says what it sent when the next one comes: there are two at a time, and not more.
+#[test]
+fn a_loop_that_does_not_wait_for_its_end_has_the_rate_of_two() {
+    let scene = Scene::start(&["limits.per_ip_loopback=true"]);
+    let mut reader = Client::named(&scene.server, "reader");
+    let flood = numbered(0..20, |number| format!("flood {number}")) + "/quit\n";
+    reader.lines_until_now();
+    let start = now();
+    while start.elapsed() < ATTACK {
+        let mut stream = connect_from(1, &scene.server);
+        let _ = stream.write_all(flood.as_bytes());
+        let_pass(Duration::from_millis(100));
+    }
+    let one = 20 + 5 * (usize::try_from(start.elapsed().as_secs()).unwrap() + 1);
+    let got = floods(&mut reader);
+    assert!(got >= 20 && got <= 2 * one * 6 / 5, "{got} lines, one connection may say {one}");
+    drop(reader);
+    scene.expect_unharmed();
+}
+
 #[test]
 fn listeners_that_are_gone_leave_places_for_others() {
     let mut scene = Scene::start(&["limits.clients=60"]);
