@@ -15,7 +15,7 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat};
 
 use crate::config::settings::LogLevel;
-use crate::engine::record::Entry;
+use crate::engine::event::Event;
 use crate::time::Now;
 use crate::wire::text::scrub;
 
@@ -111,8 +111,8 @@ impl Log {
     }
 
     /// Logs a record: its word, connection and name, and what happened. Never waits.
-    pub fn entry(&self, entry: &Entry) {
-        let level = entry.record.level();
+    pub fn entry(&self, entry: &Event) {
+        let level = entry.kind.level();
         if self.thread.is_some() && level <= self.level {
             self.write(entry.at, level, worded(entry));
         }
@@ -239,8 +239,8 @@ fn next_line(queue: &Queue, dropped: &Dropped) -> Option<Line> {
     waiting.or_else(|| dropped.report().map(|(_, report)| report)).or_else(|| queue.next())
 }
 
-fn worded(entry: &Entry) -> String {
-    let record = &entry.record;
+fn worded(entry: &Event) -> String {
+    let record = &entry.kind;
     let mut text = String::with_capacity(TEXT_USUAL);
     text.push_str(record.word());
     if let Some(id) = record.subject() {
@@ -292,7 +292,7 @@ impl Stamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::record::Record;
+    use crate::engine::event::EventKind;
     use crate::engine::snapshot::Peer;
     use crate::id::ConnId;
     use crate::time::WallTime;
@@ -323,10 +323,10 @@ mod tests {
         let id = ConnId::new(7).unwrap();
         let nick = crate::chat::Nick::parse("alice").unwrap();
         let peer = Peer::Tcp(([127, 0, 0, 1], 5000).into());
-        let entry = |record| Entry { seq: 1, at: AT, record };
+        let entry = |kind| Event { seq: 1, at: AT, kind };
         let text = logged(LogLevel::Debug, |log| {
-            log.entry(&entry(Record::Accepted { id, peer }));
-            log.entry(&entry(Record::Eof { id, nick: Some(nick), unsent: 0 }));
+            log.entry(&entry(EventKind::Accepted { id, peer }));
+            log.entry(&entry(EventKind::Eof { id, nick: Some(nick), unsent: 0 }));
             log.write(AT, LogLevel::Error, "it failed");
         });
         assert_eq!(

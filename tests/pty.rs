@@ -112,7 +112,7 @@ fn serve(scene: Scene, mut mailbox: Mailbox, woken: &Receiver<()>, terminate: &A
 }
 
 /// The person at the terminal.
-struct Seat {
+struct LogCursor {
     master: Box<dyn MasterPty + Send>,
     child: Box<dyn Child + Send + Sync>,
     output: Receiver<Vec<u8>>,
@@ -120,7 +120,7 @@ struct Seat {
     before: Termios,
 }
 
-impl Seat {
+impl LogCursor {
     fn take(scene: Scene) -> Self {
         let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
@@ -207,7 +207,7 @@ fn exit_status(mut child: Box<dyn Child + Send + Sync>) -> u32 {
 
 #[test]
 fn the_end_of_the_server_gives_the_terminal_back() {
-    let mut seat = Seat::take(Scene::Ends);
+    let mut seat = LogCursor::take(Scene::Ends);
     seat.signal(Signal::TERM);
     seat.wait_for(LEFT);
     seat.wait_for(b"the dashboard is over");
@@ -217,7 +217,7 @@ fn the_end_of_the_server_gives_the_terminal_back() {
 
 #[test]
 fn a_terminal_that_goes_kills_nothing() {
-    let Seat { master, child, output, .. } = Seat::take(Scene::Ends);
+    let LogCursor { master, child, output, .. } = LogCursor::take(Scene::Ends);
     drop(master);
     // The other copy of it is closed by the thread that reads, when the next frame finds no taker.
     drop(output);
@@ -226,7 +226,7 @@ fn a_terminal_that_goes_kills_nothing() {
 
 #[test]
 fn an_exit_in_haste_gives_the_terminal_back() {
-    let mut seat = Seat::take(Scene::Exits);
+    let mut seat = LogCursor::take(Scene::Exits);
     seat.signal(Signal::TERM);
     seat.wait_for(LEFT);
     assert_eq!(seat.exit_status(), IN_HASTE.unsigned_abs());
@@ -234,7 +234,7 @@ fn an_exit_in_haste_gives_the_terminal_back() {
 
 #[test]
 fn a_panic_is_told_on_a_terminal_given_back() {
-    let mut seat = Seat::take(Scene::Panics);
+    let mut seat = LogCursor::take(Scene::Panics);
     seat.signal(Signal::TERM);
     let before = seat.wait_for(b"this panic is part of a test");
     assert!(before.windows(LEFT.len()).any(|window| window == LEFT), "first back, then the message");
@@ -245,7 +245,7 @@ fn a_panic_is_told_on_a_terminal_given_back() {
 
 #[test]
 fn a_stop_lends_the_terminal_to_the_shell() {
-    let mut seat = Seat::take(Scene::Ends);
+    let mut seat = LogCursor::take(Scene::Ends);
     seat.signal(Signal::TSTP);
     seat.wait_until_stopped();
     seat.wait_for(LEFT);
@@ -261,7 +261,7 @@ fn a_stop_lends_the_terminal_to_the_shell() {
 
 #[test]
 fn after_a_stop_unannounced_all_is_drawn_again() {
-    let mut seat = Seat::take(Scene::Ends);
+    let mut seat = LogCursor::take(Scene::Ends);
     seat.signal(Signal::STOP);
     seat.wait_until_stopped();
     seat.signal(Signal::CONT);

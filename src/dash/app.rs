@@ -314,7 +314,7 @@ impl App {
         Query {
             visible: ids.take(Query::VISIBLE_MAX).collect(),
             detail: self.table.selected(),
-            records_after: self.live.log.last_seq(),
+            events_after: self.live.log.last_seq(),
         }
     }
 

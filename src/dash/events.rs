@@ -1,24 +1,24 @@
-//! What happened: the records kept, which of them are shown, and which one is looked at.
+//! What happened: the events kept, which of them are shown, and which one is looked at.
 
 use std::collections::VecDeque;
 
 use super::filter::Filter;
 use super::units;
-use crate::engine::record::{Category, Entry, Record};
+use crate::engine::event::{Category, Event, EventKind};
 use crate::engine::snapshot::{ConnId, Nick};
 
-/// Records kept of what clients cause; the oldest go first.
+/// Events kept of what clients cause; the oldest go first.
 const CLIENTS_MAX: usize = 5_000;
-/// Records kept of warnings and errors of the server and of the operator's acts; the oldest go first.
+/// Events kept of warnings and errors of the server and of the operator's acts; the oldest go first.
 const SERVER_MAX: usize = 2_048;
 
-/// The records so far, the oldest first.
+/// The events so far, the oldest first.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Log(VecDeque<Entry>);
+pub(crate) struct Log(VecDeque<Event>);
 
 impl Log {
     /// Adds what is newer than what is there.
-    pub(crate) fn append(&mut self, entries: Vec<Entry>) {
+    pub(crate) fn append(&mut self, entries: Vec<Event>) {
         for entry in entries {
             if entry.seq > self.last_seq() {
                 self.0.push_back(entry);
@@ -27,11 +27,11 @@ impl Log {
         self.drop_oldest();
     }
 
-    /// Drops the oldest of each kind that are too many. Where older ones of the other kind stay, a [`Record::Missed`]
-    /// counts them: there are at most as many of these as records of the server.
+    /// Drops the oldest of each kind that are too many. Where older ones of the other kind stay, a [`EventKind::Missed`]
+    /// counts them: there are at most as many of these as events of the server.
     fn drop_oldest(&mut self) {
-        let is_of_server = |entry: &&Entry| entry.record.is_of_server();
-        let is_missed = |entry: &Entry| matches!(entry.record, Record::Missed { .. });
+        let is_of_server = |entry: &&Event| entry.kind.is_of_server();
+        let is_missed = |entry: &Event| matches!(entry.kind, EventKind::Missed { .. });
         let of_server = self.0.iter().filter(is_of_server).count();
         let of_clients = self.0.iter().filter(|entry| !is_of_server(entry) && !is_missed(entry)).count();
         let mut server_excess = of_server.saturating_sub(SERVER_MAX);
@@ -40,11 +40,11 @@ impl Log {
             return;
         }
         let mut kept = VecDeque::with_capacity(self.0.len());
-        let mut gap: Option<Entry> = None;
+        let mut gap: Option<Event> = None;
         for entry in self.0.drain(..) {
             let excess = if is_of_server(&&entry) { &mut server_excess } else { &mut client_excess };
-            let events = match entry.record {
-                Record::Missed { events } => events,
+            let events = match entry.kind {
+                EventKind::Missed { events } => events,
                 _ if *excess > 0 => {
                     *excess -= 1;
                     1
@@ -55,40 +55,40 @@ impl Log {
                     continue;
                 }
             };
-            let before = match gap.take().map(|gap| gap.record) {
-                Some(Record::Missed { events }) => events,
+            let before = match gap.take().map(|gap| gap.kind) {
+                Some(EventKind::Missed { events }) => events,
                 _ => 0,
             };
-            gap = Some(Entry { record: Record::Missed { events: before + events }, ..entry });
+            gap = Some(Event { kind: EventKind::Missed { events: before + events }, ..entry });
         }
         kept.extend(gap);
         self.0 = kept;
     }
 
-    /// The sequence number of the newest record; 0 without any.
+    /// The sequence number of the newest event; 0 without any.
     pub(crate) fn last_seq(&self) -> u64 {
         self.0.back().map_or(0, |entry| entry.seq)
     }
 
-    /// The records, the newest last.
-    pub(crate) fn entries(&self) -> impl DoubleEndedIterator<Item = &Entry> {
+    /// The events, the newest last.
+    pub(crate) fn entries(&self) -> impl DoubleEndedIterator<Item = &Event> {
         self.0.iter()
     }
 
-    /// The name that a connection had when a record was made, from the records before it.
+    /// The name that a connection had when an event was made, from the events before it.
     pub(crate) fn nick_before(&self, seq: u64, id: ConnId) -> Option<Nick> {
         let before = self.0.partition_point(|entry| entry.seq < seq);
-        let mut about = self.0.range(..before).rev().filter(|entry| entry.record.subject() == Some(id));
-        about.find_map(|entry| entry.record.nick())
+        let mut about = self.0.range(..before).rev().filter(|entry| entry.kind.subject() == Some(id));
+        about.find_map(|entry| entry.kind.nick())
     }
 
-    fn get(&self, seq: u64) -> Option<&Entry> {
+    fn get(&self, seq: u64) -> Option<&Event> {
         let at = self.0.binary_search_by_key(&seq, |entry| entry.seq).ok()?;
         self.0.get(at)
     }
 }
 
-/// Which records are shown, and the one that is looked at.
+/// Which events are shown, and the one that is looked at.
 #[derive(Debug, Default)]
 pub(crate) struct EventPane {
     /// Only these, if any.
@@ -100,12 +100,12 @@ pub(crate) struct EventPane {
 }
 
 impl EventPane {
-    /// Whether the newest record is always the one in sight.
+    /// Whether the newest event is always the one in sight.
     pub(crate) const fn follows(&self) -> bool {
         self.cursor.is_none()
     }
 
-    /// Follows the newest record, or stops at the one that is the newest now.
+    /// Follows the newest event, or stops at the one that is the newest now.
     pub(crate) fn toggle_follow(&mut self) {
         self.cursor = if self.follows() { self.shown.last().copied() } else { None };
     }
@@ -121,7 +121,7 @@ impl EventPane {
         };
     }
 
-    /// Chooses anew which records are shown. To be called whenever log, category or filter changed.
+    /// Chooses anew which events are shown. To be called whenever log, category or filter changed.
     pub(crate) fn rebuild(&mut self, log: &Log) {
         let (category, filter) = (self.category, &self.filter);
         self.shown.clear();
@@ -129,8 +129,8 @@ impl EventPane {
             log.entries()
                 .filter(|entry| {
                     // Whether any of what is missing would be shown is not known.
-                    matches!(entry.record, Record::Missed { .. })
-                        || category.is_none_or(|category| entry.record.category() == category)
+                    matches!(entry.kind, EventKind::Missed { .. })
+                        || category.is_none_or(|category| entry.kind.category() == category)
                             && filter.accepts_entry(entry)
                 })
                 .map(|entry| entry.seq),
@@ -145,44 +145,46 @@ impl EventPane {
         self.shown.len()
     }
 
-    /// The place of the record that is looked at among those shown: the newest when following.
+    /// The place of the event that is looked at among those shown: the newest when following.
     pub(crate) fn position(&self) -> usize {
         let last = self.shown.len().saturating_sub(1);
         self.cursor.map_or(last, |cursor| self.shown.partition_point(|seq| *seq < cursor).min(last))
     }
 
-    /// Looks at the record so many places further down; at the last one it follows again.
+    /// Looks at the event so many places further down; at the last one it follows again.
     pub(crate) fn move_by(&mut self, rows: isize) {
         let last = self.shown.len().saturating_sub(1);
         let to = self.position().saturating_add_signed(rows).min(last);
         self.cursor = if to == last { None } else { self.shown.get(to).copied() };
     }
 
-    /// The records shown in a window of so many rows that holds the one looked at: the number of the first, and
+    /// The events shown in a window of so many rows that holds the one looked at: the number of the first, and
     /// all of them.
-    pub(crate) fn window<'a>(&self, log: &'a Log, rows: usize) -> (usize, Vec<&'a Entry>) {
+    pub(crate) fn window<'a>(&self, log: &'a Log, rows: usize) -> (usize, Vec<&'a Event>) {
         let end = (self.position() + 1).max(rows).min(self.shown.len());
         let start = end.saturating_sub(rows);
         (start, self.shown[start..end].iter().filter_map(|seq| log.get(*seq)).collect())
     }
 
-    /// The connection that the record looked at is about.
+    /// The connection that the event looked at is about.
     pub(crate) fn subject(&self, log: &Log) -> Option<ConnId> {
-        log.get(*self.shown.get(self.position())?)?.record.subject()
+        log.get(*self.shown.get(self.position())?)?.kind.subject()
     }
 }
 
-/// What a record says, with byte counts as people read them.
-pub(crate) fn wording(record: &Record, raw: bool) -> String {
+/// What an event says, with byte counts as people read them.
+pub(crate) fn wording(record: &EventKind, raw: bool) -> String {
     let size = |count: u64| units::bytes(count, raw);
     match record {
-        Record::Closed { reason, unsent, .. } if *unsent > 0 => format!("{reason}; {} unsent", size(*unsent)),
-        Record::Eof { unsent, .. } if *unsent > 0 => format!("sent FIN; {} still to flush", size(*unsent)),
-        Record::Missed { events } => {
+        EventKind::Closed { reason, unsent, .. } if *unsent > 0 => {
+            format!("{reason}; {} unsent", size(*unsent))
+        }
+        EventKind::Eof { unsent, .. } if *unsent > 0 => format!("sent FIN; {} still to flush", size(*unsent)),
+        EventKind::Missed { events } => {
             format!("{} not shown: too many at once", units::counted(*events, "event", "events"))
         }
-        Record::Slow { outbox, limit, .. } => format!("outbox {} of {}", size(*outbox), size(*limit)),
-        Record::Operator { id: Some(id), verb, outcome } => operator_wording(*id, verb, outcome),
+        EventKind::Slow { outbox, limit, .. } => format!("outbox {} of {}", size(*outbox), size(*limit)),
+        EventKind::Operator { id: Some(id), verb, outcome } => operator_wording(*id, verb, outcome),
         other => other.to_string(),
     }
 }
@@ -213,11 +215,11 @@ mod tests {
     use crate::engine::snapshot::Peer;
     use crate::time::Now;
 
-    fn entry(seq: u64, level: LogLevel) -> Entry {
-        Entry {
+    fn entry(seq: u64, level: LogLevel) -> Event {
+        Event {
             seq,
             at: Now::default(),
-            record: Record::Server { level, text: format!("entry {seq}"), by_clients: false },
+            kind: EventKind::Server { level, text: format!("entry {seq}"), by_clients: false },
         }
     }
 
@@ -247,10 +249,10 @@ mod tests {
         assert_eq!(log.last_seq(), 6_000);
     }
 
-    /// A record's sequence number, and how many it stands for.
+    /// An event's sequence number, and how many it stands for.
     fn shape(log: &Log) -> Vec<(u64, u64)> {
-        let events = |entry: &Entry| match entry.record {
-            Record::Missed { events } => events,
+        let events = |entry: &Event| match entry.kind {
+            EventKind::Missed { events } => events,
             _ => 1,
         };
         log.entries().map(|entry| (entry.seq, events(entry))).collect()
@@ -258,18 +260,18 @@ mod tests {
 
     #[test]
     fn clients_never_push_out_warnings_errors_and_operator_acts() {
-        let arrival = |seq| Entry {
-            record: Record::Accepted { id: ConnId::new(seq).unwrap(), peer: Peer::Unix },
+        let arrival = |seq| Event {
+            kind: EventKind::Accepted { id: ConnId::new(seq).unwrap(), peer: Peer::Unix },
             ..entry(seq, LogLevel::Info)
         };
-        let by_client = |seq| Entry {
-            record: Record::Server { level: LogLevel::Warn, text: String::new(), by_clients: true },
+        let by_client = |seq| Event {
+            kind: EventKind::Server { level: LogLevel::Warn, text: String::new(), by_clients: true },
             ..entry(seq, LogLevel::Info)
         };
-        let act = Record::Operator { id: None, verb: "pause".to_owned(), outcome: "done".to_owned() };
+        let act = EventKind::Operator { id: None, verb: "pause".to_owned(), outcome: "done".to_owned() };
         let mut log = Log::default();
         log.append(vec![arrival(1), entry(2, LogLevel::Warn), by_client(3), entry(4, LogLevel::Error)]);
-        log.append(vec![Entry { record: act, ..arrival(5) }]);
+        log.append(vec![Event { kind: act, ..arrival(5) }]);
         let mut seq = 5;
         for _ in 0..3 * CLIENTS_MAX / 100 {
             log.append(
@@ -282,14 +284,14 @@ mod tests {
         let dropped = 3 * CLIENTS_MAX as u64 - CLIENTS_MAX as u64;
         let shape = shape(&log);
         assert_eq!(shape[..5], [(2, 1), (3, 1), (4, 1), (5, 1), (5 + dropped, dropped)]);
-        assert!(matches!(log.entries().nth(1).unwrap().record, Record::Missed { events: 1 }));
+        assert!(matches!(log.entries().nth(1).unwrap().kind, EventKind::Missed { events: 1 }));
         assert_eq!(
             shape.iter().map(|(_, events)| events).sum::<u64>() + 1,
             seq,
             "each but the first is there or counted"
         );
         assert_eq!(
-            log.entries().filter(|entry| !matches!(entry.record, Record::Missed { .. })).count(),
+            log.entries().filter(|entry| !matches!(entry.kind, EventKind::Missed { .. })).count(),
             CLIENTS_MAX + 3
         );
     }
@@ -304,7 +306,7 @@ mod tests {
 
     #[test]
     fn gaps_that_meet_are_one() {
-        let missed = |seq, events| Entry { record: Record::Missed { events }, ..entry(seq, LogLevel::Info) };
+        let missed = |seq, events| Event { kind: EventKind::Missed { events }, ..entry(seq, LogLevel::Info) };
         let mut log = Log::default();
         let many = CLIENTS_MAX as u64;
         log.append(vec![
@@ -341,7 +343,7 @@ mod tests {
     fn a_verb_is_told_once_and_with_its_reason() {
         let told = |verb: &str, outcome: &str| {
             let (verb, outcome) = (verb.to_owned(), outcome.to_owned());
-            wording(&Record::Operator { id: ConnId::new(6), verb, outcome }, false)
+            wording(&EventKind::Operator { id: ConnId::new(6), verb, outcome }, false)
         };
         assert_eq!(told("kick #6 far too loud", "kicked #6 flooder"), "kick: far too loud");
         assert_eq!(told("kick flooder", "kicked #6 flooder"), "kick");

@@ -11,7 +11,7 @@ use std::path::{Component, Path};
 use super::events;
 use super::picture::{Picture, send_q};
 use super::units;
-use crate::engine::record::Entry;
+use crate::engine::event::Event;
 use crate::engine::snapshot::{Flags, Row, Terminal};
 
 /// Names tried for one file.
@@ -78,8 +78,8 @@ pub(crate) fn one_line(picture: &Picture, index: usize) -> String {
 }
 
 /// An event as a line, for pasting into a report.
-pub(crate) fn event_line(entry: &Entry) -> String {
-    let record = &entry.record;
+pub(crate) fn event_line(entry: &Event) -> String {
+    let record = &entry.kind;
     let id = record.subject().map(|id| format!(" {id}")).unwrap_or_default();
     let nick = record.nick().map(|nick| format!(" {nick}")).unwrap_or_default();
     format!("{} {}{id}{nick} {}", units::time_of_day(entry.at), record.word(), events::wording(record, true))

@@ -14,7 +14,7 @@ use regex::Regex;
 use super::cells::idle;
 use super::events;
 use super::picture::{Picture, send_q};
-use crate::engine::record::Entry;
+use crate::engine::event::Event;
 use crate::engine::snapshot::{ConnId, Peer, Phase, Row};
 use crate::network::Network;
 
@@ -100,8 +100,8 @@ impl Filter {
         is_known.then_some(true)
     }
 
-    /// Whether a record passes.
-    pub(crate) fn accepts_entry(&self, entry: &Entry) -> bool {
+    /// Whether an event passes.
+    pub(crate) fn accepts_entry(&self, entry: &Event) -> bool {
         self.0.iter().all(|term| term.test.holds_for(entry) != term.negated)
     }
 }
@@ -124,10 +124,10 @@ impl Test {
         })
     }
 
-    fn holds_for(&self, entry: &Entry) -> bool {
+    fn holds_for(&self, entry: &Event) -> bool {
         match self {
-            Self::Id(id) => entry.record.subject() == Some(*id),
-            Self::Nick(word) => entry.record.nick().is_some_and(|nick| contains(nick.as_str(), word)),
+            Self::Id(id) => entry.kind.subject() == Some(*id),
+            Self::Nick(word) => entry.kind.nick().is_some_and(|nick| contains(nick.as_str(), word)),
             Self::Pattern(regex) => regex.is_match(&whole_entry(entry)),
             Self::Word(word) => contains(&whole_entry(entry), word),
             Self::Flag(_) | Self::Ip(_) | Self::Number(..) | Self::State(_) => false,
@@ -212,8 +212,8 @@ fn write_row(row: &Row, text: &mut String) {
     }
 }
 
-fn whole_entry(entry: &Entry) -> String {
-    let record = &entry.record;
+fn whole_entry(entry: &Event) -> String {
+    let record = &entry.kind;
     let id = record.subject().map(|id| id.to_string()).unwrap_or_default();
     let nick = record.nick().map(|nick| nick.to_string()).unwrap_or_default();
     format!("{} {id} {nick} {}", record.word(), events::wording(record, false))

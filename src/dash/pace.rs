@@ -48,7 +48,7 @@ enum Asking {
     Waiting,
 }
 
-/// What of a query is worth asking anew at once. That newer records are wanted each time is not.
+/// What of a query is worth asking anew at once. That newer events are wanted each time is not.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Wanted {
     visible: Vec<ConnId>,
@@ -107,7 +107,7 @@ impl Pace {
     /// A snapshot came.
     pub(super) fn answered(&mut self, snapshot: &Snapshot) {
         let activity = Activity::of(snapshot);
-        let quiet = activity == self.seen && snapshot.records.is_empty();
+        let quiet = activity == self.seen && snapshot.events.is_empty();
         self.seen = activity;
         self.asking = Asking::Answered;
         self.ask_from = match (self.hurried, quiet) {
@@ -220,7 +220,7 @@ mod tests {
     fn a_new_wish_or_a_verb_done_is_asked_for_at_once_but_new_records_are_not() {
         let (mut pace, query) = (Pace::default(), Query::default());
         round(&mut pace, 0, &query, &moved(1));
-        assert!(!pace.may_ask(at(1), &Query { records_after: 9, ..Query::default() }));
+        assert!(!pace.may_ask(at(1), &Query { events_after: 9, ..Query::default() }));
         let scrolled = Query { visible: vec![ConnId::FIRST], ..Query::default() };
         assert!(pace.may_ask(at(1), &scrolled));
         round(&mut pace, 1, &scrolled, &moved(1));

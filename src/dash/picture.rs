@@ -29,7 +29,7 @@ impl Picture {
         let (old, new) = (&self.snapshot, &snapshot);
         self.rates = self.rates.next((&old.rows, old.taken.moment), (&new.rows, new.taken.moment));
         self.history.observe(&snapshot);
-        self.log.append(std::mem::take(&mut snapshot.records));
+        self.log.append(std::mem::take(&mut snapshot.events));
         self.fullest = super::rates::fullest(&snapshot.rows);
         self.send_q = snapshot.rows.iter().map(send_q).sum();
         self.told = self.times(&snapshot);

@@ -36,7 +36,7 @@ pub(crate) struct Remark {
 
 impl Remark {
     /// The remark where one line is all there is.
-    pub(crate) fn brief(&self) -> String {
+    pub(crate) fn summary(&self) -> String {
         let forecast = self.text.strip_prefix(FORECAST.0).and_then(|rest| rest.strip_suffix(FORECAST.1));
         forecast.map_or_else(|| self.text.clone(), |time| format!("full in {time}"))
     }

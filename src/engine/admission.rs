@@ -3,9 +3,9 @@
 
 use std::io;
 
-use super::entry::{Entry, Role};
+use super::connection::{Connection, Role};
+use super::event::EventKind;
 use super::ledger::{HalfClosed, Ledger};
-use super::record::Record;
 use super::server::Engine;
 use super::snapshot::Peer;
 use super::sockets::Sockets;
@@ -107,21 +107,21 @@ impl Admission {
         self.ledger.full(self.ledger.address(peer)?)
     }
 
-    fn take_place(&mut self, entry: &mut Entry) {
-        entry.has_place = true;
+    fn take_place(&mut self, conn: &mut Connection) {
+        conn.has_place = true;
         self.clients += 1;
-        if let Some(address) = self.ledger.address(entry.peer()) {
+        if let Some(address) = self.ledger.address(conn.peer()) {
             self.ledger.connected(address);
         }
     }
 
     /// The place of a client is free again, if it had one still.
-    pub(super) fn give_place_back(&mut self, entry: &mut Entry, now: Moment) {
-        if !std::mem::take(&mut entry.has_place) {
+    pub(super) fn give_place_back(&mut self, conn: &mut Connection, now: Moment) {
+        if !std::mem::take(&mut conn.has_place) {
             return;
         }
         self.clients -= 1;
-        if let Some(address) = self.ledger.address(entry.peer()) {
+        if let Some(address) = self.ledger.address(conn.peer()) {
             self.ledger.disconnected(address, now);
         }
     }
@@ -151,26 +151,27 @@ impl Admission {
 impl Engine {
     /// A connection from `peer` was accepted on the listener with this number: its place in `[[listen]]`.
     pub fn accepted(&mut self, listener: u16, peer: Peer) -> Accepted {
-        let now = self.board.now;
-        self.board.totals.accepted += 1;
+        let now = self.conns.now;
+        self.conns.totals.accepted += 1;
         let refusal = self.refusal(peer);
         if let Some(Refusal { why, .. }) = refusal {
-            self.board.totals.refused += 1;
+            self.conns.totals.refused += 1;
             if self.admission.lingering >= LINGERING_MAX || self.is_stopping() {
                 return Accepted::Away;
             }
-            self.board.journal.add(now, Record::Refused { peer, why: why.into() });
+            self.conns.journal.add(now, EventKind::Refused { peer, why: why.into() });
         }
         let id = self.admission.take_id();
         let role = if refusal.is_some() { Role::TurnedAway } else { Role::Client };
-        let mut entry = Entry::new(id, role, peer, listener, self.admission.framing(listener), now.moment);
+        let mut conn =
+            Connection::new(id, role, peer, listener, self.admission.framing(listener), now.moment);
         if role == Role::Client {
-            self.admission.take_place(&mut entry);
+            self.admission.take_place(&mut conn);
         }
-        let slot = Slot::at(self.board.entries.insert(entry));
+        let slot = Slot::at(self.conns.slab.insert(conn));
         match refusal {
             None => {
-                self.board.journal.add(now, Record::Accepted { id, peer });
+                self.conns.journal.add(now, EventKind::Accepted { id, peer });
                 self.enter_or_wait(slot, peer);
             }
             Some(refusal) => self.turn_away(slot, &refusal),
@@ -179,15 +180,15 @@ impl Engine {
     }
 
     fn enter_or_wait(&mut self, slot: Slot, peer: Peer) {
-        let now = self.board.now.moment;
+        let now = self.conns.now.moment;
         let ledger = &mut self.admission.ledger;
         if ledger.address(peer).is_none_or(|address| ledger.lets_in(address, slot, now)) {
             return self.enter(slot);
         }
-        if let Some(entry) = self.board.entry_mut(slot) {
-            entry.session.wait();
+        if let Some(conn) = self.conns.get_mut(slot) {
+            conn.session.wait();
         }
-        self.board.touch(slot);
+        self.conns.touch(slot);
     }
 
     /// A connection is let in: named, greeted, in the lobby, and it has to pay what one before it owed.
@@ -196,42 +197,42 @@ impl Engine {
     fn enter(&mut self, slot: Slot) {
         if let Some(orphan) = self.orphan_like(slot) {
             let reason = CloseReason::ResetByPeer;
-            self.depart(orphan, &reason);
-            if let Some(entry) = self.board.entry_mut(orphan) {
-                entry.session.reset(reason);
+            self.leave(orphan, &reason);
+            if let Some(conn) = self.conns.get_mut(orphan) {
+                conn.session.reset(reason);
             }
-            self.board.touch(orphan);
+            self.conns.touch(orphan);
         }
         let ledger = &mut self.admission.ledger;
-        let Some(entry) = self.board.entries.get_mut(slot.index()) else { return };
-        let address = ledger.address(entry.peer());
+        let Some(conn) = self.conns.slab.get_mut(slot.index()) else { return };
+        let address = ledger.address(conn.peer());
         if let Some(debt) = address.and_then(|address| ledger.take_debt(address)) {
-            entry.session.inherit(debt, &self.board.limits);
+            conn.session.inherit(debt, &self.conns.limits);
         }
-        let id = entry.id;
-        self.hub.enter(slot, id, self.board.now, &mut self.board);
+        let id = conn.id;
+        self.hub.enter(slot, id, self.conns.now, &mut self.conns);
         if let Some(address) = address {
-            self.hub.mute_by_address(slot, address, self.board.now.moment);
+            self.hub.mute_by_address(slot, address, self.conns.now.moment);
         }
         self.note_answer(slot);
-        self.board.touch(slot);
+        self.conns.touch(slot);
     }
 
     /// Lets in those that have waited for their turn. One that has ended meanwhile and sent nothing is dropped, and
     /// costs nobody a turn.
     pub(super) fn let_in_waiting(&mut self, sockets: &impl Sockets) {
-        let now = self.board.now.moment;
+        let now = self.conns.now.moment;
         for _ in 0..LET_IN_MAX {
             let Some(slot) = self.admission.ledger.due(now) else { return };
-            let Some(entry) = self.board.entries.get_mut(slot.index()) else { return };
-            let peer = entry.peer();
+            let Some(conn) = self.conns.slab.get_mut(slot.index()) else { return };
+            let peer = conn.peer();
             if sockets.has_ended(slot) {
-                entry.session.close(CloseReason::Eof);
+                conn.session.close(CloseReason::Eof);
                 self.release_place(slot);
-                self.board.touch(slot);
+                self.conns.touch(slot);
                 continue;
             }
-            entry.session.let_in();
+            conn.session.let_in();
             self.admission.ledger.let_in(peer, slot, now);
             self.enter(slot);
         }
@@ -239,16 +240,16 @@ impl Engine {
 
     /// What a connection owes moves to its address; from there the next connection takes it.
     pub(super) fn settle_debt(&mut self, slot: Slot) {
-        let now = self.board.now.moment;
-        let Some(entry) = self.board.entry(slot) else { return };
-        if let Some(address) = self.admission.ledger.address(entry.peer()) {
-            self.admission.ledger.owes(address, entry.session.debt(now), now);
+        let now = self.conns.now.moment;
+        let Some(conn) = self.conns.get(slot) else { return };
+        if let Some(address) = self.admission.ledger.address(conn.peer()) {
+            self.admission.ledger.owes(address, conn.session.debt(now), now);
         }
     }
 
     /// A connection from the address of `slot` whose socket has failed and that has something to say still.
     fn orphan_like(&self, slot: Slot) -> Option<Slot> {
-        let address_of = |slot: Slot| self.admission.ledger.address(self.board.entry(slot)?.peer());
+        let address_of = |slot: Slot| self.admission.ledger.address(self.conns.get(slot)?.peer());
         let address = address_of(slot)?;
         self.admission.orphans.iter().copied().find(|orphan| address_of(*orphan) == Some(address))
     }
@@ -256,16 +257,16 @@ impl Engine {
     /// Whether what a connection whose socket has failed has not said yet may still be said. If not, it is counted as
     /// dropped.
     pub(super) fn adopts_orphan(&mut self, slot: Slot) -> bool {
-        let Some(entry) = self.board.entry(slot).filter(|entry| entry.session.has_unparsed()) else {
+        let Some(conn) = self.conns.get(slot).filter(|conn| conn.session.has_unparsed()) else {
             return false;
         };
         let ledger = &self.admission.ledger;
-        let (bytes, address) = (entry.session.inbox_bytes(), ledger.address(entry.peer()));
-        let orphans = || self.admission.orphans.iter().filter_map(|slot| self.board.entry(*slot));
+        let (bytes, address) = (conn.session.inbox_bytes(), ledger.address(conn.peer()));
+        let orphans = || self.admission.orphans.iter().filter_map(|slot| self.conns.get(*slot));
         let held: usize = orphans().map(|orphan| orphan.session.inbox_bytes()).sum();
         let has_one = address.is_some() && orphans().any(|orphan| ledger.address(orphan.peer()) == address);
         if has_one || self.admission.orphans.len() >= ORPHANS_MAX || held + bytes > ORPHAN_BYTES_MAX {
-            self.board.totals.dropped_bytes += bytes as u64;
+            self.conns.totals.dropped_bytes += bytes as u64;
             return false;
         }
         self.admission.orphans.push(slot);
@@ -274,21 +275,21 @@ impl Engine {
 
     /// The end of a client's input, after which it stays to listen. Too many of these leave no place for others.
     pub(super) fn stay_half_closed(&mut self, slot: Slot) {
-        let Some(entry) = self.board.entry(slot) else { return };
-        let address = self.admission.ledger.address(entry.peer());
-        self.admission.half_closed.insert(address, entry.id, slot);
+        let Some(conn) = self.conns.get(slot) else { return };
+        let address = self.admission.ledger.address(conn.peer());
+        self.admission.half_closed.insert(address, conn.id, slot);
         while let Some(oldest) = self.admission.half_closed.excess(self.admission.half_closed_max) {
             let message =
                 "too many half-closed connections listen, and yours is the oldest of its address: goodbye";
-            self.part_with(oldest, message, CloseReason::HalfCloseLimit);
+            self.close_with(oldest, message, CloseReason::HalfCloseLimit);
         }
     }
 
     /// `slot` is over: it neither waits nor listens.
     pub(super) fn release_place(&mut self, slot: Slot) {
-        let Some(entry) = self.board.entry(slot) else { return };
-        let peer = entry.peer();
-        self.admission.half_closed.remove(self.admission.ledger.address(peer), entry.id, slot);
+        let Some(conn) = self.conns.get(slot) else { return };
+        let peer = conn.peer();
+        self.admission.half_closed.remove(self.admission.ledger.address(peer), conn.id, slot);
         self.admission.ledger.stop_waiting(peer, slot);
     }
 
@@ -298,22 +299,22 @@ impl Engine {
         self.admission.half_closed_max = config.limits.half_closed_max();
         self.admission.ledger.reconfigure(&config.limits);
         self.admission.half_closed.clear();
-        let Self { board, admission, .. } = self;
-        for (slot, entry) in board.clients().filter(|(_, entry)| entry.has_place) {
-            let address = admission.ledger.address(entry.peer());
+        let Self { conns, admission, .. } = self;
+        for (slot, conn) in conns.clients().filter(|(_, conn)| conn.has_place) {
+            let address = admission.ledger.address(conn.peer());
             if let Some(address) = address {
                 admission.ledger.connected(address);
             }
-            if entry.session.stays_half_closed() {
-                admission.half_closed.insert(address, entry.id, slot);
+            if conn.session.stays_half_closed() {
+                admission.half_closed.insert(address, conn.id, slot);
             }
         }
     }
 
     /// accept(2) failed. It is counted, and told at a limited rate.
     pub fn accept_failed(&mut self, failure: AcceptFailure, error: &io::Error) {
-        self.board.totals.accept_failures += 1;
-        let Some(others) = self.admission.failures[failure as usize].happened(self.board.now.moment) else {
+        self.conns.totals.accept_failures += 1;
+        let Some(others) = self.admission.failures[failure as usize].happened(self.conns.now.moment) else {
             return;
         };
         let since = since_last_told(others);
@@ -332,8 +333,8 @@ impl Engine {
     /// `slot` speaks another protocol. Its end is counted and recorded as any other; this is the warning, at a
     /// limited rate, for who wants to know of nothing less.
     pub(super) fn warn_of_foreign(&mut self, slot: Slot, protocol: Foreign) {
-        let Some(others) = self.admission.foreign.happened(self.board.now.moment) else { return };
-        let Some((id, peer)) = self.board.entry(slot).map(|entry| (entry.id, entry.peer())) else { return };
+        let Some(others) = self.admission.foreign.happened(self.conns.now.moment) else { return };
+        let Some((id, peer)) = self.conns.get(slot).map(|conn| (conn.id, conn.peer())) else { return };
         let since = since_last_told(others);
         self.note_caused_by_clients(format!("{id} from {peer} speaks {protocol}, not chat: closed{since}"));
     }
@@ -352,7 +353,7 @@ impl Engine {
 
     /// What keeps a newcomer out, if anything does.
     fn refusal(&mut self, peer: Peer) -> Option<Refusal> {
-        if let Some(message) = self.bans.keep_out(peer, self.board.now.moment) {
+        if let Some(message) = self.bans.keep_out(peer, self.conns.now.moment) {
             return Some(Refusal { why: "banned", message });
         }
         self.admission.full(peer).map(|why| Refusal { why, message: format!("{why}; try again later") })
@@ -360,8 +361,8 @@ impl Engine {
 
     fn turn_away(&mut self, slot: Slot, refusal: &Refusal) {
         self.admission.lingering += 1;
-        self.board.answer(slot, &Line::Refused(&refusal.message));
-        self.part(slot, CloseReason::Refused(refusal.why.into()), Linger::FAREWELL);
+        self.conns.answer(slot, &Line::Refused(&refusal.message));
+        self.close(slot, CloseReason::Refused(refusal.why.into()), Linger::FAREWELL);
     }
 }
 

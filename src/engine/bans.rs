@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
-use super::briefs::{in_words, named};
+use super::event::EventKind;
 use super::operator::{BanMask, BanOrder};
-use super::record::Record;
 use super::server::Engine;
 use super::snapshot::Peer;
+use super::summaries::{in_words, named};
 use super::verbs::Done;
 use crate::count::counted;
 use crate::id::{ConnId, Slot};
@@ -150,11 +150,11 @@ impl Engine {
         let whom = self.labels(&hits);
         let reason = scrub(reason.as_bytes()).text.into_owned();
         let span = time.map(|time| format!(" for {}", write_span(time))).unwrap_or_default();
-        self.bans.add(*mask, reason.clone(), self.board.now.moment, *time);
+        self.bans.add(*mask, reason.clone(), self.conns.now.moment, *time);
         self.bar_name(mask, true);
         let told = with_reason(format!("banned by the operator{span}"), &reason);
         for (_, slot) in &hits {
-            self.part_with(*slot, &told, CloseReason::Banned(reason.clone()));
+            self.close_with(*slot, &told, CloseReason::Banned(reason.clone()));
         }
         let message = format!("banned {mask}{span}, ended {whom}");
         Ok(Done { message, hits: Some(hits.into_iter().map(|(id, _)| id).collect()) })
@@ -171,12 +171,12 @@ impl Engine {
 
     /// The bans whose time is over end.
     pub(super) fn end_bans(&mut self) {
-        let now = self.board.now;
+        let now = self.conns.now;
         while let Some(mask) = self.bans.take_due(now.moment) {
             self.bar_name(&mask, false);
-            let record =
-                Record::Operator { id: None, verb: format!("ban {mask}"), outcome: "over".to_owned() };
-            self.board.journal.add(now, record);
+            let event =
+                EventKind::Operator { id: None, verb: format!("ban {mask}"), outcome: "over".to_owned() };
+            self.conns.journal.add(now, event);
         }
     }
 
@@ -192,13 +192,13 @@ impl Engine {
             BanMask::Network(_) => None,
             BanMask::Nick(nick) => self.hub.by_nick(nick),
         };
-        let clients = self.board.clients().filter(|(slot, entry)| match (mask, entry.peer()) {
+        let clients = self.conns.clients().filter(|(slot, conn)| match (mask, conn.peer()) {
             (BanMask::Nick(_), _) => named == Some(*slot),
             (BanMask::Network(network), Peer::Tcp(address)) => network.holds(address.ip()),
             (BanMask::Network(_), Peer::Unix) => false,
         });
         let hit = clients.filter(|(slot, _)| !self.is_leaving(*slot));
-        let mut hits: Vec<_> = hit.map(|(slot, entry)| (entry.id, slot)).collect();
+        let mut hits: Vec<_> = hit.map(|(slot, conn)| (conn.id, slot)).collect();
         hits.sort_unstable();
         hits
     }

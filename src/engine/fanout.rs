@@ -11,8 +11,8 @@
 
 use slab::Slab;
 
+use super::connection::{Connection, LogCursor};
 use super::encoding::Encoding;
-use super::entry::{Entry, Seat};
 use crate::chat::{Line, RoomId};
 use crate::id::Slot;
 use crate::time::WallTime;
@@ -149,13 +149,13 @@ impl RoomLog {
 }
 
 impl Fanout {
-    /// Says a line to a room at `wall`: encoded once for each encoding in which it is read. Those in the seats `deaf`,
+    /// Says a line to a room at `wall`: encoded once for each encoding in which it is read. Those in the cursors `deaf`,
     /// the speaker for one, get what came before and not this line. What becomes due by it is given to `deliver`.
     pub(super) fn say(
         &mut self,
         chunks: &mut Chunks,
         room: RoomId,
-        deaf: &[Seat],
+        deaf: &[LogCursor],
         line: &Line<'_>,
         wall: WallTime,
         deliver: &mut impl FnMut(&mut Chunks, Pending),
@@ -177,7 +177,8 @@ impl Fanout {
                 log.settle(chunks, deliver);
                 log.take_leave(chunks);
             }
-            let deaf = deaf.iter().filter(|seat| seat.log as usize == index).map(|seat| seat.place as usize);
+            let deaf =
+                deaf.iter().filter(|cursor| cursor.log as usize == index).map(|cursor| cursor.place as usize);
             for place in deaf.clone() {
                 if let Some(due) = log.take(place) {
                     deliver(chunks, due);
@@ -214,13 +215,13 @@ impl Fanout {
     }
 
     /// What one member of the open room has not had yet: to be delivered before anything else is said to it.
-    pub(super) fn settle_member(&mut self, entry: &Entry) -> Option<Pending> {
-        let seat = entry.seat(self.open?)?;
-        self.log_of(seat).take(seat.place as usize)
+    pub(super) fn settle_member(&mut self, conn: &Connection) -> Option<Pending> {
+        let cursor = conn.cursor(self.open?)?;
+        self.log_of(cursor).take(cursor.place as usize)
     }
 
     /// `slot` reads `room` in `encoding` from now on.
-    pub(super) fn join(&mut self, room: RoomId, slot: Slot, encoding: Encoding) -> Seat {
+    pub(super) fn join(&mut self, room: RoomId, slot: Slot, encoding: Encoding) -> LogCursor {
         let index = room.0 as usize;
         if self.rooms.len() <= index {
             self.rooms.resize_with(index + 1, RoomLogs::default);
@@ -233,17 +234,17 @@ impl Fanout {
         let seated = &mut logs[log];
         seated.members.push(Member { slot, round: seated.round, start: seated.end });
         let place = small(seated.members.len() - 1);
-        Seat { room, log: small(log), place }
+        LogCursor { room, log: small(log), place }
     }
 
-    /// Whoever has `seat` leaves it. Returns who sits there now and has to be told, if anybody does.
-    pub(super) fn leave(&mut self, seat: Seat, chunks: &mut Chunks) -> Option<Slot> {
-        let log = self.log_of(seat);
-        let place = seat.place as usize;
+    /// Whoever has `cursor` leaves it. Returns who sits there now and has to be told, if anybody does.
+    pub(super) fn leave(&mut self, cursor: LogCursor, chunks: &mut Chunks) -> Option<Slot> {
+        let log = self.log_of(cursor);
+        let place = cursor.place as usize;
         log.members.swap_remove(place);
         let moved = log.members.get(place).map(|member| member.slot);
-        if self.rooms[seat.room.0 as usize].logs.iter().all(|log| log.members.is_empty()) {
-            self.close(seat.room, chunks);
+        if self.rooms[cursor.room.0 as usize].logs.iter().all(|log| log.members.is_empty()) {
+            self.close(cursor.room, chunks);
         }
         moved
     }
@@ -272,17 +273,18 @@ impl Fanout {
         }
     }
 
-    fn log_of(&mut self, seat: Seat) -> &mut RoomLog {
-        &mut self.rooms[seat.room.0 as usize].logs[seat.log as usize]
+    fn log_of(&mut self, cursor: LogCursor) -> &mut RoomLog {
+        &mut self.rooms[cursor.room.0 as usize].logs[cursor.log as usize]
     }
 }
 
-/// Puts the seat of whoever was moved right.
-pub(super) fn reseat(entries: &mut Slab<Entry>, moved: Slot, seat: Seat) {
-    if let Some(entry) = entries.get_mut(moved.index())
-        && let Some(own) = entry.seats.iter_mut().find(|own| (own.room, own.log) == (seat.room, seat.log))
+/// Puts the cursor of whoever was moved right.
+pub(super) fn moved_cursor(slab: &mut Slab<Connection>, moved: Slot, cursor: LogCursor) {
+    if let Some(conn) = slab.get_mut(moved.index())
+        && let Some(own) =
+            conn.cursors.iter_mut().find(|own| (own.room, own.log) == (cursor.room, cursor.log))
     {
-        own.place = seat.place;
+        own.place = cursor.place;
     }
 }
 

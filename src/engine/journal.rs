@@ -1,21 +1,21 @@
-//! The last records, numbered: for the event pane and the log.
+//! The last events, numbered: for the event pane and the log.
 //!
-//! Records that clients cause go into one ring, those about the server and the operator into another: whatever clients
-//! do, they push out records of their own kind only.
+//! Events that clients cause go into one ring, those about the server and the operator into another: whatever clients
+//! do, they push out events of their own kind only.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use super::record::{Entry, Record};
+use super::event::{Event, EventKind};
 use crate::time::Now;
 
-/// Records kept of what clients cause; the oldest go first.
+/// Events kept of what clients cause; the oldest go first.
 const CLIENTS_MAX: usize = 2_048;
-/// Records kept of warnings and errors of the server and of the operator's acts; the oldest go first.
+/// Events kept of warnings and errors of the server and of the operator's acts; the oldest go first.
 const SERVER_MAX: usize = 2_048;
-/// Records kept.
+/// Events kept.
 pub(super) const JOURNAL_MAX: usize = CLIENTS_MAX + SERVER_MAX;
-/// Bytes of the records of either kind, texts included; the oldest go first.
+/// Bytes of the events of either kind, texts included; the oldest go first.
 const RING_BYTES_MAX: usize = 1024 * 1024;
 
 #[derive(Debug, Default)]
@@ -25,15 +25,15 @@ pub(super) struct Journal {
     last: u64,
 }
 
-/// Records by rising sequence number.
+/// Events by rising sequence number.
 #[derive(Debug, Default)]
 struct Ring {
-    entries: VecDeque<Entry>,
+    entries: VecDeque<Event>,
     bytes: usize,
 }
 
 impl Ring {
-    fn push(&mut self, entry: Entry, most: usize) {
+    fn push(&mut self, entry: Event, most: usize) {
         self.bytes += bytes_of(&entry);
         self.entries.push_back(entry);
         while self.entries.len() > most || self.bytes > RING_BYTES_MAX {
@@ -43,19 +43,19 @@ impl Ring {
     }
 }
 
-fn bytes_of(entry: &Entry) -> usize {
-    size_of::<Entry>() + entry.record.text_bytes()
+fn bytes_of(entry: &Event) -> usize {
+    size_of::<Event>() + entry.kind.text_bytes()
 }
 
 impl Journal {
-    pub(super) fn add(&mut self, at: Now, record: Record) {
-        let (ring, max) = if record.is_of_server() {
+    pub(super) fn add(&mut self, at: Now, kind: EventKind) {
+        let (ring, max) = if kind.is_of_server() {
             (&mut self.server, SERVER_MAX)
         } else {
             (&mut self.clients, CLIENTS_MAX)
         };
         self.last += 1;
-        ring.push(Entry { seq: self.last, at, record: record.shortened() }, max);
+        ring.push(Event { seq: self.last, at, kind: kind.shortened() }, max);
     }
 
     /// The sequence number of the last one; 0 before the first.
@@ -65,9 +65,9 @@ impl Journal {
 
     /// Those after sequence number `seq`, oldest first, at most the last `most` of them; of either ring at least half as
     /// many, if it has them. In the place of those left out stands one that says how many.
-    pub(super) fn after(&self, seq: u64, most: usize) -> impl Iterator<Item = Cow<'_, Entry>> {
+    pub(super) fn after(&self, seq: u64, most: usize) -> impl Iterator<Item = Cow<'_, Event>> {
         let (server, clients) = (&self.server.entries, &self.clients.entries);
-        let newer = |ring: &VecDeque<Entry>| ring.len() - ring.partition_point(|entry| entry.seq <= seq);
+        let newer = |ring: &VecDeque<Event>| ring.len() - ring.partition_point(|entry| entry.seq <= seq);
         let (newer_server, newer_clients) = (newer(server), newer(clients));
         let of_server = newer_server.min((most / 2).max(most.saturating_sub(newer_clients)));
         let of_clients = newer_clients.min(most - of_server);
@@ -84,8 +84,8 @@ impl Journal {
             let missed = entry.seq - previous - 1;
             if missed > 0 {
                 previous = entry.seq - 1;
-                let record = Record::Missed { events: missed };
-                return Some(Cow::Owned(Entry { seq: previous, at: entry.at, record }));
+                let kind = EventKind::Missed { events: missed };
+                return Some(Cow::Owned(Event { seq: previous, at: entry.at, kind }));
             }
             previous = entry.seq;
             next.next().map(Cow::Borrowed)
@@ -106,7 +106,7 @@ mod tests {
         let mut journal = Journal::default();
         for number in 1..=CLIENTS_MAX + 10 {
             let text = number.to_string();
-            journal.add(Now::default(), Record::Server { level: LogLevel::Info, text, by_clients: false });
+            journal.add(Now::default(), EventKind::Server { level: LogLevel::Info, text, by_clients: false });
         }
         let last = (CLIENTS_MAX + 10) as u64;
         let seqs = |after: u64, most| journal.after(after, most).map(|entry| entry.seq).collect::<Vec<_>>();
@@ -119,33 +119,33 @@ mod tests {
     #[test]
     fn clients_never_push_out_warnings_errors_and_operator_acts() {
         let mut journal = Journal::default();
-        let record = |level, by_clients| Record::Server { level, text: String::new(), by_clients };
-        let act = Record::Operator { id: None, verb: "pause".to_owned(), outcome: "done".to_owned() };
-        journal.add(Now::default(), record(LogLevel::Warn, false));
-        journal.add(Now::default(), record(LogLevel::Warn, true));
-        journal.add(Now::default(), record(LogLevel::Error, false));
+        let kind = |level, by_clients| EventKind::Server { level, text: String::new(), by_clients };
+        let act = EventKind::Operator { id: None, verb: "pause".to_owned(), outcome: "done".to_owned() };
+        journal.add(Now::default(), kind(LogLevel::Warn, false));
+        journal.add(Now::default(), kind(LogLevel::Warn, true));
+        journal.add(Now::default(), kind(LogLevel::Error, false));
         journal.add(Now::default(), act);
         for _ in 0..3 * CLIENTS_MAX {
-            journal.add(Now::default(), record(LogLevel::Error, true));
-            journal.add(Now::default(), Record::Refused { peer: Peer::Unix, why: "full".into() });
+            journal.add(Now::default(), kind(LogLevel::Error, true));
+            journal.add(Now::default(), EventKind::Refused { peer: Peer::Unix, why: "full".into() });
         }
         for most in [100, JOURNAL_MAX] {
             let given: Vec<_> = journal.after(0, most).collect();
             let seqs: Vec<u64> = given.iter().map(|entry| entry.seq).collect();
             assert_eq!(seqs[..4], [1, 2, 3, 4], "the one that clients caused is counted in its place");
-            assert_eq!(given[1].record, Record::Missed { events: 1 });
+            assert_eq!(given[1].kind, EventKind::Missed { events: 1 });
             assert_eq!(seqs.last(), Some(&journal.last()), "the newest is there too");
             let told: u64 = given
                 .iter()
-                .map(|entry| match entry.record {
-                    Record::Missed { events } => events,
+                .map(|entry| match entry.kind {
+                    EventKind::Missed { events } => events,
                     _ => 1,
                 })
                 .sum();
             assert_eq!(told, journal.last(), "each is there or counted");
         }
         assert_eq!(
-            journal.after(0, 2).filter(|entry| !matches!(entry.record, Record::Missed { .. })).count(),
+            journal.after(0, 2).filter(|entry| !matches!(entry.kind, EventKind::Missed { .. })).count(),
             2
         );
     }
@@ -153,9 +153,9 @@ mod tests {
     #[test]
     fn an_operator_pushes_out_nothing_that_clients_caused() {
         let mut journal = Journal::default();
-        journal.add(Now::default(), Record::Refused { peer: Peer::Unix, why: "full".into() });
+        journal.add(Now::default(), EventKind::Refused { peer: Peer::Unix, why: "full".into() });
         for _ in 0..2 * SERVER_MAX {
-            let act = Record::Operator { id: None, verb: "say x".to_owned(), outcome: "done".to_owned() };
+            let act = EventKind::Operator { id: None, verb: "say x".to_owned(), outcome: "done".to_owned() };
             journal.add(Now::default(), act);
         }
         assert_eq!(journal.after(0, JOURNAL_MAX).next().map(|first| first.seq), Some(1));
@@ -168,14 +168,14 @@ mod tests {
         for _ in 0..CLIENTS_MAX + 10 {
             journal.add(
                 Now::default(),
-                Record::Server { level: LogLevel::Info, text: String::new(), by_clients: false },
+                EventKind::Server { level: LogLevel::Info, text: String::new(), by_clients: false },
             );
         }
         let last = (CLIENTS_MAX + 10) as u64;
         let begin = |after: u64, most| {
             let given: Vec<_> = journal.after(after, most).collect();
-            let missed = match given[0].record {
-                Record::Missed { events } => events,
+            let missed = match given[0].kind {
+                EventKind::Missed { events } => events,
                 _ => 0,
             };
             (missed, given[0].seq, given.len(), given.last().unwrap().seq)
@@ -193,15 +193,15 @@ mod tests {
         for number in 0..CLIENTS_MAX {
             let reason = CloseReason::Quit(format!("{number}{}", "␀".repeat(20_000)));
             let id = ConnId::new(number as u64 + 1).unwrap();
-            journal.add(Now::default(), Record::Closed { id, nick: None, reason, unsent: 0 });
+            journal.add(Now::default(), EventKind::Closed { id, nick: None, reason, unsent: 0 });
             let verb = format!("say {number}{}", "x".repeat(8_000));
-            journal.add(Now::default(), Record::Operator { id: None, verb, outcome: "y".repeat(9_000) });
+            journal.add(Now::default(), EventKind::Operator { id: None, verb, outcome: "y".repeat(9_000) });
         }
-        let kept = || journal.after(0, JOURNAL_MAX).filter(|entry| entry.record.word() != "missed");
+        let kept = || journal.after(0, JOURNAL_MAX).filter(|entry| entry.kind.word() != "missed");
         let bytes: usize = kept().map(|entry| bytes_of(&entry)).sum();
         assert!((RING_BYTES_MAX..=2 * RING_BYTES_MAX).contains(&bytes), "{bytes}");
         for entry in kept() {
-            assert!(entry.record.text_bytes() <= 2 * 3 * REMEMBERED_CHARS_MAX, "{:?}", entry.record);
+            assert!(entry.kind.text_bytes() <= 2 * 3 * REMEMBERED_CHARS_MAX, "{:?}", entry.kind);
         }
         assert_eq!(journal.clients.entries.back().unwrap().seq + 1, journal.last());
     }

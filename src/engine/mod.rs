@@ -4,39 +4,39 @@
 //! reactor, under the tests' virtual clock and under the fault simulator.
 //!
 //! Invariants: nobody is freed but by [`Engine::ended`], when the socket is closed; a session that has said
-//! farewell is never in the hub; each accepted id ends in exactly one record.
+//! farewell is never in the hub; each accepted id ends in exactly one event.
 
 mod admission;
+mod audit;
 mod bans;
-mod books;
-mod briefs;
+mod budget;
+mod close;
+mod connection;
+mod connections;
 pub mod control;
 mod deadlines;
+mod delayed;
 mod desk;
 mod encoding;
-mod entry;
+pub mod event;
 mod fanout;
-mod inbound;
+mod input;
 mod journal;
 mod ledger;
 pub mod operator;
-mod outbound;
-mod parting;
+mod output;
 mod picture;
-pub mod record;
 pub mod reload;
 mod server;
 pub mod snapshot;
 mod sockets;
 mod status;
-mod switchboard;
+mod summaries;
 mod throttle;
-mod unhurried;
 mod verbs;
-mod volume;
 
 pub use crate::session::{CloseMode, Wants};
 pub use admission::{AcceptFailure, Accepted};
-pub use books::Books;
+pub use audit::AuditCounts;
 pub use server::Engine;
 pub use sockets::{READ_BUDGET, Sockets, WriteError};

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::entry::{Entry, Role};
+use super::connection::{Connection, Role};
 use super::server::{Engine, Gone};
 use super::snapshot::{
     CloseReason, Detail, Flags, HalfState, Kernel, Milestone, Phase, Query, Row, Snapshot, Status, Terminal,
@@ -20,17 +20,17 @@ impl Engine {
     /// otherwise, and it is much. What only the process knows ([`Status::fds`] and the like) is left at its default.
     #[must_use]
     pub fn snapshot(&self, query: &Query, mut kernel: impl FnMut(Slot) -> Option<Kernel>) -> Snapshot {
-        let now = self.board.now;
+        let now = self.conns.now;
         let mut rows: Vec<Row> = self.recently_gone().cloned().collect();
-        rows.reserve(self.board.entries.len());
+        rows.reserve(self.conns.slab.len());
         let mut visible: Vec<_> = query.visible.iter().take(Query::VISIBLE_MAX).copied().collect();
         visible.extend(query.detail);
         visible.sort_unstable();
         let mut held = 0;
-        for (slot, entry) in self.board.clients() {
-            let mut row = self.row(slot, entry);
+        for (slot, conn) in self.conns.clients() {
+            let mut row = self.row(slot, conn);
             let is_held = row.flow_since.is_some()
-                || (entry.session.input() != Input::Ended && !entry.session.wants().read);
+                || (conn.session.input() != Input::Ended && !conn.session.wants().read);
             held += usize::from(is_held);
             if visible.binary_search(&row.id).is_ok() || (is_held && held <= HELD_MAX) {
                 row.kernel = kernel(slot);
@@ -38,30 +38,30 @@ impl Engine {
             rows.push(row);
         }
         rows.sort_unstable_by_key(|row| row.id);
-        let records = self.board.journal.after(query.records_after, Query::RECORDS_MAX);
+        let events = self.conns.journal.after(query.events_after, Query::EVENTS_MAX);
         Snapshot {
             taken: now,
             status: self.status(),
             detail: query.detail.and_then(|id| self.detail(id)),
-            records: records.map(Cow::into_owned).collect(),
+            events: events.map(Cow::into_owned).collect(),
             rows,
         }
     }
 
     /// Those that ended within [`Query::GONE_FOR`], the last one first.
     pub(super) fn recently_gone(&self) -> impl Iterator<Item = &Row> {
-        let now = self.board.now.moment;
+        let now = self.conns.now.moment;
         let is_recent = move |row: &&Row| row.gone_at.is_some_and(|at| now.since(at) < Query::GONE_FOR);
         self.closed.iter().rev().map(|gone| &gone.row).take_while(is_recent)
     }
 
     /// The server as a whole. Looks at every connection.
     pub(super) fn status(&self) -> Status {
-        let totals = &self.board.totals;
-        let limits = &self.board.limits;
-        let now = self.board.now.moment;
+        let totals = &self.conns.totals;
+        let limits = &self.conns.limits;
+        let now = self.conns.now.moment;
         let counted = |is: fn(&Session, &Limits, Moment) -> bool| {
-            count(self.board.clients().filter(|(_, entry)| is(&entry.session, limits, now)).count())
+            count(self.conns.clients().filter(|(_, conn)| is(&conn.session, limits, now)).count())
         };
         Status {
             name: self.name.clone(),
@@ -81,10 +81,10 @@ impl Engine {
             dropped_bytes: totals.dropped_bytes,
             deliveries: totals.deliveries,
             lines_skipped: totals.lines_skipped,
-            inbox_bytes: self.board.inbox_bytes() as u64,
-            outbox_bytes: (self.board.chunks.queued() - self.operators_unsent()) as u64,
-            outbox_total_limit: self.board.outbox_total as u64,
-            outbox_limit: self.board.limits.outbox_bytes as u64,
+            inbox_bytes: self.conns.inbox_bytes() as u64,
+            outbox_bytes: (self.conns.chunks.queued() - self.operators_unsent()) as u64,
+            outbox_total_limit: self.conns.outbox_total as u64,
+            outbox_limit: self.conns.limits.outbox_bytes as u64,
             rooms: self::count(self.hub.room_count()),
             bans: self::count(self.bans.len()),
             paused: self.admission.paused,
@@ -95,57 +95,57 @@ impl Engine {
 
     /// Unsent bytes of operators, which are not of the chat.
     fn operators_unsent(&self) -> usize {
-        let operators = self.board.entries.iter().filter(|(_, entry)| entry.role == Role::Operator);
-        operators.map(|(_, entry)| entry.session.outbox().bytes()).sum()
+        let operators = self.conns.slab.iter().filter(|(_, conn)| conn.role == Role::Operator);
+        operators.map(|(_, conn)| conn.session.outbox().bytes()).sum()
     }
 
     /// More about a connection that is here, or of one that is gone what is still known.
     pub(super) fn detail(&self, id: crate::id::ConnId) -> Option<Detail> {
-        match self.board.clients().find(|(_, entry)| entry.id == id) {
-            Some((slot, entry)) => Some(self.life(slot, entry)),
+        match self.conns.clients().find(|(_, conn)| conn.id == id) {
+            Some((slot, conn)) => Some(self.life(slot, conn)),
             None => self.closed.iter().find(|gone| gone.row.id == id).map(|gone| gone.detail.clone()),
         }
     }
 
-    fn life(&self, slot: Slot, entry: &Entry) -> Detail {
-        let now = self.board.now;
-        let mut timeline = vec![(now.earlier(entry.session.since()), Milestone::Connected)];
-        timeline.extend(entry.session.milestones().map(|(at, what)| (now.earlier(*at), what.clone())));
+    fn life(&self, slot: Slot, conn: &Connection) -> Detail {
+        let now = self.conns.now;
+        let mut timeline = vec![(now.earlier(conn.session.since()), Milestone::Connected)];
+        timeline.extend(conn.session.milestones().map(|(at, what)| (now.earlier(*at), what.clone())));
         Detail {
-            id: entry.id,
+            id: conn.id,
             rooms: self.hub.person(slot).into_iter().flat_map(|person| person.rooms().copied()).collect(),
             timeline,
-            outbox_limit: self.board.limits.outbox_bytes as u64,
+            outbox_limit: self.conns.limits.outbox_bytes as u64,
         }
     }
 
     /// A connection whose socket is closed, for the last time.
     pub(super) fn gone(&self, slot: Slot, reason: &CloseReason) -> Option<Gone> {
-        let entry = self.board.entry(slot)?;
+        let conn = self.conns.get(slot)?;
         let row = Row {
             state: Phase::Gone,
             reason: Some(reason.clone()),
-            gone_at: Some(self.board.now.moment),
+            gone_at: Some(self.conns.now.moment),
             stuck_since: None,
             flow_since: None,
-            ..self.row(slot, entry)
+            ..self.row(slot, conn)
         };
-        let mut detail = self.life(slot, entry);
+        let mut detail = self.life(slot, conn);
         detail.timeline.shrink_to_fit();
         Some(Gone { row, detail })
     }
 
-    pub(super) fn row(&self, slot: Slot, entry: &Entry) -> Row {
-        let now = self.board.now.moment;
-        let session = &entry.session;
+    pub(super) fn row(&self, slot: Slot, conn: &Connection) -> Row {
+        let now = self.conns.now.moment;
+        let session = &conn.session;
         let counters = session.counters();
         let person = self.hub.person(slot);
         let ended = session.input() == Input::Ended;
         Row {
-            id: entry.id,
+            id: conn.id,
             nick: self.nick(slot),
-            peer: entry.peer(),
-            listener: entry.listener,
+            peer: conn.peer(),
+            listener: conn.listener,
             state: session.phase(),
             read: match session.input() {
                 Input::Open => HalfState::Open,
@@ -173,16 +173,16 @@ impl Engine {
             kernel: None,
             stuck_since: session.stuck_since(),
             flow_since: session.flow_since(),
-            flags: self.flags(slot, entry),
+            flags: self.flags(slot, conn),
             terminal: terminal(session),
             reason: session.reason().cloned(),
             gone_at: None,
         }
     }
 
-    fn flags(&self, slot: Slot, entry: &Entry) -> Flags {
-        let (now, limits) = (self.board.now.moment, &self.board.limits);
-        let session = &entry.session;
+    fn flags(&self, slot: Slot, conn: &Connection) -> Flags {
+        let (now, limits) = (self.conns.now.moment, &self.conns.limits);
+        let session = &conn.session;
         Flags::default()
             .with(Flags::FLOW, session.flow_since().is_some())
             .with(Flags::SLOW, session.is_slow(limits))

@@ -3,9 +3,9 @@
 //! Who reads it is not the engine's business: it says that somebody on the control socket has asked, and is told what
 //! came of it.
 
+use super::connection::{Connection, Role};
 use super::control::json;
-use super::entry::{Entry, Role};
-use super::record::Record;
+use super::event::EventKind;
 use super::server::{Engine, rules};
 use crate::config::settings::{Config, LogLevel};
 use crate::id::{ConnId, Slot};
@@ -67,12 +67,12 @@ impl Engine {
                 Err(why)
             }
         };
-        self.record_reload(&told);
+        self.note_reload(&told);
         for Asker { slot, id } in askers {
             // Another connection may have the slot by now.
-            let is_here = |entry: &Entry| entry.role == Role::Operator && entry.id == *id;
-            if self.board.entry(*slot).is_some_and(is_here) {
-                self.board.answer_raw(*slot, &answer);
+            let is_here = |conn: &Connection| conn.role == Role::Operator && conn.id == *id;
+            if self.conns.get(*slot).is_some_and(is_here) {
+                self.conns.answer_raw(*slot, &answer);
                 self.answered(*slot);
             }
         }
@@ -81,30 +81,30 @@ impl Engine {
 
     /// `slot` on the control socket asks for it; its next request waits for the answer.
     pub(super) fn ask_to_reload(&mut self, slot: Slot) {
-        if let Some(entry) = self.board.entry_mut(slot) {
-            entry.session.set_answering(true);
-            let id = entry.id;
+        if let Some(conn) = self.conns.get_mut(slot) {
+            conn.session.set_answering(true);
+            let id = conn.id;
             self.reload_askers.push(Asker { slot, id });
         }
-        self.board.touch(slot);
+        self.conns.touch(slot);
     }
 
-    fn record_reload(&mut self, told: &Result<String, String>) {
+    fn note_reload(&mut self, told: &Result<String, String>) {
         let outcome = match told {
             Ok(done) => done.clone(),
             Err(why) => format!("refused: {why}"),
         };
-        let record = Record::Operator { id: None, verb: "reload".to_owned(), outcome };
-        self.board.journal.add(self.board.now, record);
+        let event = EventKind::Operator { id: None, verb: "reload".to_owned(), outcome };
+        self.conns.journal.add(self.conns.now, event);
     }
 
     /// Everything that the engine takes from a configuration, but for its listeners. Nobody is thrown out: who is over a
     /// limit only gets no further.
     fn reconfigure(&mut self, config: &Config) {
-        let flood = self.board.limits.flood;
+        let flood = self.conns.limits.flood;
         self.hub.set_rules(rules(config));
-        self.board.reconfigure(config);
-        if self.board.limits.flood != flood {
+        self.conns.reconfigure(config);
+        if self.conns.limits.flood != flood {
             self.forgive_floods();
         }
         self.reconfigure_admission(config);
@@ -114,14 +114,14 @@ impl Engine {
 
     /// The rates are others: nobody has to wait for what it owed under the old ones.
     fn forgive_floods(&mut self) {
-        let now = self.board.now.moment;
+        let now = self.conns.now.moment;
         self.admission.ledger.forgive_floods();
-        for slot in self.board.clients().map(|(slot, _)| slot).collect::<Vec<_>>() {
-            if let Some(entry) = self.board.entry_mut(slot) {
-                entry.session.forgive_flood(now);
+        for slot in self.conns.clients().map(|(slot, _)| slot).collect::<Vec<_>>() {
+            if let Some(conn) = self.conns.get_mut(slot) {
+                conn.session.forgive_flood(now);
             }
             self.parse(slot, &[]);
-            self.board.touch(slot);
+            self.conns.touch(slot);
         }
     }
 }

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use super::admission::{Admission, since_last_told};
 use super::bans::Bans;
+use super::budget::Claim;
+use super::connections::Connections;
 use super::control::Operators;
 use super::deadlines::Deadlines;
+use super::event::{self, EventKind};
 use super::journal::JOURNAL_MAX;
-use super::record::{self, Record};
 use super::reload::Asker;
 use super::snapshot::{Detail, Row};
-use super::switchboard::Switchboard;
 use super::throttle::Throttle;
-use super::volume::Claim;
 use crate::chat::{Hub, Nick, RoomName, Rules};
 use crate::config::settings::{Config, LogLevel};
 use crate::id::Slot;
@@ -53,7 +53,7 @@ impl Gone {
 #[derive(Debug)]
 pub struct Engine {
     pub(super) hub: Hub,
-    pub(super) board: Switchboard,
+    pub(super) conns: Connections,
     pub(super) admission: Admission,
     pub(super) bans: Bans,
     pub(super) deadlines: Deadlines,
@@ -94,7 +94,7 @@ impl Engine {
     pub fn new(config: &Config, now: Now) -> Self {
         let mut engine = Self {
             hub: Hub::new(rules(config)),
-            board: Switchboard::new(config, now),
+            conns: Connections::new(config, now),
             admission: Admission::new(config),
             bans: Bans::new(config.limits.bans as usize),
             deadlines: Deadlines::default(),
@@ -137,41 +137,41 @@ impl Engine {
     /// one are first in the next. While the loop is behind with its writes, what is said counts on and no client is
     /// parsed: no outbox fills up because the server is slow.
     pub fn begin_turn(&mut self, now: Now) {
-        self.board.now = now;
-        self.board.begin_turn(self.is_behind);
-        let mut waiting = std::mem::take(&mut self.board.deferred);
-        waiting.retain(|conn| self.board.is_deferred(*conn));
+        self.conns.now = now;
+        self.conns.begin_turn(self.is_behind);
+        let mut waiting = std::mem::take(&mut self.conns.deferred);
+        waiting.retain(|conn| self.conns.is_deferred(*conn));
         let mut still_waiting = Vec::new();
         for (slot, id) in waiting {
             if self.is_behind && !self.operators.has(slot) {
                 still_waiting.push((slot, id));
                 continue;
             }
-            let before = self.board.work;
-            if let Some(entry) = self.board.entry_mut(slot) {
-                entry.deferred = false;
+            let before = self.conns.work;
+            if let Some(conn) = self.conns.get_mut(slot) {
+                conn.deferred = false;
             }
             self.parse(slot, &[]);
-            self.board.touch(slot);
-            if self.board.work == before {
-                still_waiting.extend(self.board.deferred.pop_if(|last| *last == (slot, id)));
+            self.conns.touch(slot);
+            if self.conns.work == before {
+                still_waiting.extend(self.conns.deferred.pop_if(|last| *last == (slot, id)));
             }
         }
-        still_waiting.append(&mut self.board.deferred);
-        self.board.deferred = still_waiting;
+        still_waiting.append(&mut self.conns.deferred);
+        self.conns.deferred = still_waiting;
     }
 
     /// Whether this turn has work left for an operator's request.
     #[must_use]
     pub fn takes_requests(&self) -> bool {
-        !self.board.is_used_up(Claim::Operator)
+        !self.conns.is_used_up(Claim::Operator)
     }
 
     /// When [`Engine::handle_timeout`] is wanted next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Moment> {
         let lists =
-            [self.deadlines.next(), self.hub.next_mute_end(), self.bans.next(), self.board.unhurried.next()];
+            [self.deadlines.next(), self.hub.next_mute_end(), self.bans.next(), self.conns.delayed.next()];
         lists
             .into_iter()
             .chain([self.operators.next(), self.stopping])
@@ -182,27 +182,27 @@ impl Engine {
 
     /// The turn's work on `slot` is done: its next deadline is noted.
     pub(super) fn arm(&mut self, slot: Slot) {
-        if let Some(entry) = self.board.entries.get_mut(slot.index()) {
-            let wanted = entry.session.poll_timeout();
-            self.deadlines.arm(slot, &mut entry.armed, wanted);
+        if let Some(conn) = self.conns.slab.get_mut(slot.index()) {
+            let wanted = conn.session.poll_timeout();
+            self.deadlines.arm(slot, &mut conn.armed, wanted);
         }
     }
 
-    /// Records after sequence number `seq`, oldest first. For those that are there no longer a
-    /// [`Record::Missed`] stands before the rest.
-    pub fn records_after(&self, seq: u64) -> impl Iterator<Item = Cow<'_, record::Entry>> {
-        self.board.journal.after(seq, JOURNAL_MAX)
+    /// Events after sequence number `seq`, oldest first. For those that are there no longer a
+    /// [`EventKind::Missed`] stands before the rest.
+    pub fn events_after(&self, seq: u64) -> impl Iterator<Item = Cow<'_, event::Event>> {
+        self.conns.journal.after(seq, JOURNAL_MAX)
     }
 
     /// Notes something about the server as a whole.
     pub fn note(&mut self, level: LogLevel, text: String) {
-        self.board.journal.add(self.board.now, Record::Server { level, text, by_clients: false });
+        self.conns.journal.add(self.conns.now, EventKind::Server { level, text, by_clients: false });
     }
 
     /// Notes a warning that clients can cause as often as they like.
     pub(super) fn note_caused_by_clients(&mut self, text: String) {
-        let record = Record::Server { level: LogLevel::Warn, text, by_clients: true };
-        self.board.journal.add(self.board.now, record);
+        let event = EventKind::Server { level: LogLevel::Warn, text, by_clients: true };
+        self.conns.journal.add(self.conns.now, event);
     }
 
     /// The loop stood still for so long; it is noted above `LATE_NOTED`, at a limited rate.
@@ -210,7 +210,7 @@ impl Engine {
         if time < LATE_NOTED {
             return;
         }
-        if let Some(others) = self.standstills.happened(self.board.now.moment) {
+        if let Some(others) = self.standstills.happened(self.conns.now.moment) {
             let since = since_last_told(others);
             let seconds = time.as_secs_f64();
             let text = format!(
@@ -223,18 +223,18 @@ impl Engine {
     /// Clients let in and messages received so far.
     #[must_use]
     pub const fn served(&self) -> (u64, u64) {
-        (self.board.totals.accepted - self.board.totals.refused, self.board.totals.lines_in)
+        (self.conns.totals.accepted - self.conns.totals.refused, self.conns.totals.lines_in)
     }
 
     /// The slots of all connections.
     pub fn slots(&self) -> impl Iterator<Item = Slot> {
-        self.board.entries.iter().map(|(index, _)| Slot::at(index))
+        self.conns.slab.iter().map(|(index, _)| Slot::at(index))
     }
 
     /// The name of a connection, or the one under which it has left.
     pub(super) fn nick(&self, slot: Slot) -> Option<Nick> {
-        let parted = || self.board.entry(slot)?.parted.as_deref().copied();
-        self.hub.person(slot).map(|person| *person.nick()).or_else(parted)
+        let left_as = || self.conns.get(slot)?.left_as.as_deref().copied();
+        self.hub.person(slot).map(|person| *person.nick()).or_else(left_as)
     }
 }
 

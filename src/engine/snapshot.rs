@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::record::Entry;
+use super::event::Event;
 pub use crate::chat::{Nick, RoomName};
 pub use crate::id::ConnId;
 pub use crate::session::{CloseReason, Half, Milestone, Phase};
@@ -348,16 +348,16 @@ pub struct Query {
     pub visible: Vec<ConnId>,
     /// The connection whose detail is wanted.
     pub detail: Option<ConnId>,
-    /// Records after this sequence number are wanted.
-    pub records_after: u64,
+    /// Events after this sequence number are wanted.
+    pub events_after: u64,
 }
 
 impl Query {
     /// The most rows whose kernel queues are read for one snapshot.
     pub const VISIBLE_MAX: usize = 256;
-    /// The most records in one snapshot; older ones are left out, and counted in a
-    /// [`Record::Missed`](super::record::Record::Missed) before the others.
-    pub const RECORDS_MAX: usize = 1_000;
+    /// The most events in one snapshot; older ones are left out, and counted in a
+    /// [`EventKind::Missed`](super::event::EventKind::Missed) before the others.
+    pub const EVENTS_MAX: usize = 1_000;
     /// How long a row stays in snapshots after its end.
     pub const GONE_FOR: Duration = Duration::from_secs(5);
 }
@@ -373,6 +373,6 @@ pub struct Snapshot {
     pub rows: Vec<Row>,
     /// What was asked for with [`Query::detail`], if it is there.
     pub detail: Option<Detail>,
-    /// What was asked for with [`Query::records_after`], oldest first.
-    pub records: Vec<Entry>,
+    /// What was asked for with [`Query::events_after`], oldest first.
+    pub events: Vec<Event>,
 }

@@ -5,7 +5,7 @@
 
 use std::io::{self, IoSlice};
 
-use super::outbound::Flushed;
+use super::output::Flushed;
 use super::server::Engine;
 use crate::id::Slot;
 use crate::session::{CloseMode, Wants};
@@ -75,7 +75,7 @@ pub trait Sockets {
     fn probe_peer_sooner(&mut self, slot: Slot);
 
     /// Closes the socket; the slot is free then.
-    fn close(&mut self, slot: Slot, fate: CloseMode);
+    fn close(&mut self, slot: Slot, close_mode: CloseMode);
 
     /// Whether the turn has gone on for long enough, so that what is left to do is the next turn's. Asked after each
     /// connection that was served.
@@ -150,8 +150,8 @@ impl Engine {
             self.serve(dirty[at], sockets);
             if sockets.is_late() && at + 1 < dirty.len() {
                 dirty.drain(..=at);
-                self.board.touch_first(dirty);
-                return !self.board.dirty.is_empty();
+                self.conns.touch_first(dirty);
+                return !self.conns.dirty.is_empty();
             }
         }
         false
@@ -161,13 +161,13 @@ impl Engine {
     /// for an end or an error.
     pub fn receive(&mut self, slot: Slot, is_broken: bool, sockets: &mut impl Sockets) -> usize {
         // Asked before the output is given up. A hang-up says that both FINs are there; the peer's is read below.
-        let has_sent_fin = self.board.entry(slot).is_none_or(|entry| entry.session.has_sent_fin());
+        let has_sent_fin = self.conns.get(slot).is_none_or(|conn| conn.session.has_sent_fin());
         if is_broken && self.is_waiting(slot) {
             self.fail_broken(slot, has_sent_fin, false, sockets);
             return 1;
         }
-        if is_broken && let Some(entry) = self.board.entry_mut(slot) {
-            entry.session.lose_output();
+        if is_broken && let Some(conn) = self.conns.get_mut(slot) {
+            conn.session.lose_output();
         }
         let heard = self.hear(slot, if is_broken { ReadTo::TheEnd } else { ReadTo::Once }, sockets);
         if is_broken && heard.is_exhausted {
@@ -215,7 +215,7 @@ impl Engine {
 
     /// How much is read from `slot` at once.
     fn read_budget(&mut self, slot: Slot) -> usize {
-        let Some(ahead) = self.board.read_ahead(slot) else { return READ_BUDGET };
+        let Some(ahead) = self.conns.read_ahead(slot) else { return READ_BUDGET };
         self.warn_of_full_inboxes();
         ahead.min(READ_BUDGET)
     }
@@ -240,8 +240,8 @@ impl Engine {
     fn close_finished(&mut self, dirty: &[Slot], sockets: &mut impl Sockets) {
         for slot in dirty {
             let Some(wants) = self.wants(*slot) else { continue };
-            if let Some(fate) = wants.fate {
-                sockets.close(*slot, fate);
+            if let Some(close_mode) = wants.close_mode {
+                sockets.close(*slot, close_mode);
                 self.ended(*slot);
             } else if wants.release {
                 sockets.close(*slot, CloseMode::Reset);
@@ -258,7 +258,7 @@ impl Engine {
     /// Writes, FIN, interest, deadline.
     fn serve(&mut self, slot: Slot, sockets: &mut impl Sockets) {
         let Some(wants) = self.wants(slot) else { return };
-        if wants.fate.is_some() || wants.release {
+        if wants.close_mode.is_some() || wants.release {
             return self.touch(slot);
         }
         if wants.write && !sockets.is_blocked(slot, wants) {
@@ -267,12 +267,12 @@ impl Engine {
                 Flushed::More => self.touch(slot),
                 Flushed::Blocked => sockets.set_blocked(slot),
                 Flushed::Failed(error) => {
-                    if let Some(entry) = self.board.entry_mut(slot) {
-                        entry.session.lose_output();
+                    if let Some(conn) = self.conns.get_mut(slot) {
+                        conn.session.lose_output();
                     }
                     // What it sent before it failed is heard; the 0 that follows is no end of input.
                     self.hear(slot, ReadTo::TheEnd, sockets);
-                    if self.wants(slot).is_some_and(|wants| wants.fate.is_none()) {
+                    if self.wants(slot).is_some_and(|wants| wants.close_mode.is_none()) {
                         self.handle_error(slot, &error);
                     }
                     return;
@@ -281,7 +281,7 @@ impl Engine {
         }
         self.finish(slot, sockets);
         self.probe(slot, sockets);
-        if self.wants(slot).is_some_and(|wants| wants.fate.is_none()) {
+        if self.wants(slot).is_some_and(|wants| wants.close_mode.is_none()) {
             self.register(slot, sockets);
             self.arm(slot);
         }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::briefs::named;
-use super::entry::Entry;
+use super::budget::work;
+use super::connection::Connection;
+use super::event::EventKind;
 use super::operator::{OperatorCommand, Who};
-use super::record::Record;
 use super::server::Engine;
-use super::volume::work;
+use super::summaries::named;
 use crate::chat::Nick;
 use crate::count::counted;
 use crate::id::{ConnId, Slot};
@@ -34,36 +34,36 @@ impl From<String> for Done {
 }
 
 impl Engine {
-    /// Carries out one verb, and records it. A question is answered in one line, and not recorded.
+    /// Carries out one verb and records it. A question is answered in one line, and not recorded.
     ///
     /// # Errors
     ///
     /// Why nothing was done, in words for the operator.
     pub fn handle_operator(&mut self, command: &OperatorCommand) -> Result<String, String> {
-        let before = self.board.work;
+        let before = self.conns.work;
         let outcome = match command {
-            OperatorCommand::Ask(question) => self.brief(*question),
+            OperatorCommand::Ask(question) => self.summary(*question),
             order => self.order(order).1.map(|done| done.message),
         };
-        self.board.budget.charge_operators(work::MESSAGE + self.board.work - before);
+        self.conns.budget.charge_operators(work::MESSAGE + self.conns.work - before);
         outcome
     }
 
     /// The same for an order, with the connection that it was about.
     pub(super) fn order(&mut self, command: &OperatorCommand) -> (Option<ConnId>, Outcome) {
         // A target, and what a ban hits, is looked for among all connections.
-        self.board.charge_rows(self.board.entries.len());
+        self.conns.charge_rows(self.conns.slab.len());
         let (slot, outcome) = match self.target(command) {
             Ok(slot) => (slot, self.carry_out(command, slot)),
             Err(why) => (None, Err(why)),
         };
-        let id = slot.and_then(|slot| self.board.entry(slot)).map(|entry| entry.id);
+        let id = slot.and_then(|slot| self.conns.get(slot)).map(|conn| conn.id);
         let told = match &outcome {
             Ok(done) => done.message.clone(),
             Err(why) => format!("refused: {why}"),
         };
         let verb = scrub(command.to_string().as_bytes()).text.into_owned();
-        self.board.journal.add(self.board.now, Record::Operator { id, verb, outcome: told });
+        self.conns.journal.add(self.conns.now, EventKind::Operator { id, verb, outcome: told });
         (id, outcome)
     }
 
@@ -92,7 +92,7 @@ impl Engine {
 
     pub(super) fn find(&self, who: Who) -> Result<Slot, String> {
         let found = match who {
-            Who::Id(id) => self.board.clients().find(|(_, entry)| entry.id == id).map(|(slot, _)| slot),
+            Who::Id(id) => self.conns.clients().find(|(_, conn)| conn.id == id).map(|(slot, _)| slot),
             Who::Nick(nick) => self.hub.by_nick(&nick).or_else(|| self.last_called(&nick)),
         };
         found.ok_or_else(|| match who {
@@ -105,15 +105,16 @@ impl Engine {
 
     /// Who had this name when it left the hub, and is not gone yet; of several the last one to come.
     fn last_called(&self, nick: &Nick) -> Option<Slot> {
-        let had =
-            |entry: &Entry| entry.parted.as_ref().is_some_and(|parted| parted.folded() == nick.folded());
-        let leaving = self.board.clients().filter(|(_, entry)| had(entry));
-        leaving.max_by_key(|(_, entry)| entry.id).map(|(slot, _)| slot)
+        let had = |conn: &Connection| {
+            conn.left_as.as_ref().is_some_and(|left_as| left_as.folded() == nick.folded())
+        };
+        let leaving = self.conns.clients().filter(|(_, conn)| had(conn));
+        leaving.max_by_key(|(_, conn)| conn.id).map(|(slot, _)| slot)
     }
 
     fn carry_out(&mut self, command: &OperatorCommand, slot: Option<Slot>) -> Outcome {
         match (command, slot) {
-            (OperatorCommand::Ask(question), _) => self.brief(*question).map(Done::from),
+            (OperatorCommand::Ask(question), _) => self.summary(*question).map(Done::from),
             (OperatorCommand::Ban(order), _) => self.ban(order),
             (OperatorCommand::Unban(mask), _) => self.unban(mask),
             (OperatorCommand::Disconnect(number), _) => self.disconnect_operator(*number),
@@ -144,49 +145,49 @@ impl Engine {
         } else {
             format!("kicked by the operator: {reason}")
         };
-        self.part_with(slot, &told, CloseReason::Kicked(reason));
+        self.close_with(slot, &told, CloseReason::Kicked(reason));
         Ok(format!("kicked {name}").into())
     }
 
     fn reset(&mut self, slot: Slot) -> String {
         let name = self.label(slot);
-        if let Some(entry) = self.board.entry_mut(slot) {
-            entry.session.reset(CloseReason::ResetByOperator);
+        if let Some(conn) = self.conns.get_mut(slot) {
+            conn.session.reset(CloseReason::ResetByOperator);
         }
-        self.board.touch(slot);
+        self.conns.touch(slot);
         format!("reset {name}")
     }
 
     fn shutdown(&mut self, slot: Slot, half: Half) -> Outcome {
         let name = self.label(slot);
-        let now = self.board.now.moment;
-        let timeout = self.board.limits.half_close_timeout;
+        let now = self.conns.now.moment;
+        let timeout = self.conns.limits.half_close_timeout;
         if half != Half::Both && self.is_waiting(slot) {
             return Err(format!("{name} waits to be let in: kick or reset it"));
         }
         // What was said until now is still sent.
         self.settle();
-        let is_done = self.board.change_input(slot, |session| match half {
+        let is_done = self.conns.change_input(slot, |session| match half {
             Half::Read => session.shut_read(now),
             Half::Write => session.shut_write(now),
             Half::Both => session.shut_both(now),
         });
-        let Some(entry) = self.board.entry(slot) else { return Err(format!("{name} is gone")) };
+        let Some(conn) = self.conns.get(slot) else { return Err(format!("{name} is gone")) };
         if is_done != Some(true) {
-            let state = entry.session.phase();
+            let state = conn.session.phase();
             return Err(format!("{name} is {state}: that direction has ended"));
         }
-        let is_over = half == Half::Both || entry.session.phase() == Phase::Draining;
+        let is_over = half == Half::Both || conn.session.phase() == Phase::Draining;
         if half == Half::Write {
-            self.board.unseat(slot);
+            self.conns.leave_logs(slot);
         }
         if is_over {
-            self.part(slot, CloseReason::Shutdown, Linger::for_peer(timeout));
+            self.close(slot, CloseReason::Shutdown, Linger::for_peer(timeout));
         } else {
             // Lines may have waited for answers to be read: there are none any more.
             self.parse(slot, &[]);
         }
-        self.board.touch(slot);
+        self.conns.touch(slot);
         Ok(format!("shut down {half} of {name}").into())
     }
 
@@ -203,8 +204,8 @@ impl Engine {
         if time.is_none() && mute == Some(None) {
             return Err(format!("{name} is muted already"));
         }
-        let now = self.board.now.moment;
-        let address = self.board.entry(slot).and_then(|entry| self.admission.ledger.address(entry.peer()));
+        let now = self.conns.now.moment;
+        let address = self.conns.get(slot).and_then(|conn| self.admission.ledger.address(conn.peer()));
         if let Err(count) = self.hub.mute(slot, address, time.map(|time| now + time), now) {
             return Err(format!("there are {count} mutes already (limits.mutes); unmute one first"));
         }
@@ -238,19 +239,19 @@ impl Engine {
 
     /// The mutes whose time is over end.
     pub(super) fn end_mutes(&mut self) {
-        let now = self.board.now;
+        let now = self.conns.now;
         while let Some(nick) = self.hub.take_due_mute(now.moment) {
-            let member = self.hub.by_nick(&nick).and_then(|slot| self.board.entry(slot));
-            let id = member.map(|entry| entry.id);
+            let member = self.hub.by_nick(&nick).and_then(|slot| self.conns.get(slot));
+            let id = member.map(|conn| conn.id);
             let whom = id.map_or_else(|| nick.to_string(), |id| id.to_string());
-            let record = Record::Operator { id, verb: format!("mute {whom}"), outcome: "over".to_owned() };
-            self.board.journal.add(now, record);
+            let event = EventKind::Operator { id, verb: format!("mute {whom}"), outcome: "over".to_owned() };
+            self.conns.journal.add(now, event);
         }
     }
 
     fn say(&mut self, text: &str) -> String {
         let text = scrub(text.as_bytes()).text;
-        self.hub.operator_says(&text, self.board.now, &mut self.board);
+        self.hub.operator_says(&text, self.conns.now, &mut self.conns);
         format!("told {}", counted(self.hub.people_count() as u64, "person", "people"))
     }
 
@@ -271,13 +272,13 @@ impl Engine {
 
     /// Whether nobody hears its word any more.
     pub(super) fn is_leaving(&self, slot: Slot) -> bool {
-        self.board.entry(slot).is_none_or(|entry| entry.session.is_over() && !entry.session.is_broken())
+        self.conns.get(slot).is_none_or(|conn| conn.session.is_over() && !conn.session.is_broken())
     }
 
     /// `#7 alice`
     #[must_use]
     pub fn label(&self, slot: Slot) -> String {
-        let id = self.board.entry(slot).map(|entry| entry.id.to_string()).unwrap_or_default();
+        let id = self.conns.get(slot).map(|conn| conn.id.to_string()).unwrap_or_default();
         match self.nick(slot) {
             Some(nick) => format!("{id} {nick}"),
             None => id,

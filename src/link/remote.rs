@@ -45,7 +45,7 @@ pub fn attach(
     wake_onlooker: impl Fn() + Send + Sync + 'static,
 ) -> Result<LocalLink, AttachError> {
     let mut control = Control::connect(path, patience).map_err(AttachError::Unreachable)?;
-    let nothing_old = Query { records_after: u64::MAX, ..Query::default() };
+    let nothing_old = Query { events_after: u64::MAX, ..Query::default() };
     read_picture(&control.ask(&picture_request(&nothing_old))?).map_err(AttachError::Refused)?;
     control.wait_for_ever()?;
     let (bell, woken) = sync_channel(1);
@@ -130,9 +130,9 @@ mod tests {
     }
 
     fn picture() -> String {
-        let Snapshot { taken, status, detail, records, rows } = Snapshot::default();
+        let Snapshot { taken, status, detail, events, rows } = Snapshot::default();
         serde_json::json!({
-            "ok": true, "taken": taken, "status": status, "detail": detail, "records": records, "rows": rows,
+            "ok": true, "taken": taken, "status": status, "detail": detail, "events": events, "rows": rows,
         })
         .to_string()
     }

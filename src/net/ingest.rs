@@ -104,7 +104,7 @@ impl Reactor {
     fn handle_ready(&mut self, ready: Readiness) -> usize {
         let Some((slot, conn)) = self.sockets.find(ready.key) else { return 0 };
         let Some(wants) = self.engine.wants(slot) else { return 0 };
-        if wants.fate.is_some() {
+        if wants.close_mode.is_some() {
             // It is closed at the end of this turn.
             return 0;
         }

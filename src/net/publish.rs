@@ -1,4 +1,4 @@
-//! What a turn tells: pictures to the onlooker, records to the log.
+//! What a turn tells: pictures to the onlooker, events to the log.
 
 use super::gauge::Gauge;
 use super::listener::Listener;
@@ -13,7 +13,7 @@ use crate::poller::Watched;
 use crate::time::Moment;
 
 impl Reactor {
-    /// Gives the onlooker the pictures it asked for, and the log its records.
+    /// Gives the onlooker the pictures it asked for, and the log its events.
     pub(super) fn publish(&mut self) {
         for query in std::mem::take(&mut self.queries) {
             let (sockets, listeners, gauge) = (&self.sockets, &self.listeners, &self.gauge);
@@ -25,7 +25,7 @@ impl Reactor {
                 mailbox.answer(Response::Snapshot(snapshot));
             }
         }
-        for entry in self.engine.records_after(self.logged) {
+        for entry in self.engine.events_after(self.logged) {
             (self.sink)(&entry);
             self.logged = entry.seq;
         }

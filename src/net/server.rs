@@ -12,7 +12,7 @@ use super::reactor::{Reactor, Stop};
 use crate::clock::Clock;
 use crate::config::settings::{Config, ListenAddr, LogLevel};
 use crate::engine::Engine;
-use crate::engine::record::Entry;
+use crate::engine::event::Event;
 use crate::engine::reload::Reloaded;
 use crate::link::LinkError;
 use crate::link::local::{LocalLink, local};
@@ -20,7 +20,7 @@ use crate::poller::Poller;
 use crate::time::Moment;
 
 /// Takes each record as it happens; it must not block.
-pub(super) type Sink = Box<dyn FnMut(&Entry) + Send>;
+pub(super) type Sink = Box<dyn FnMut(&Event) + Send>;
 
 /// A server whose listeners are bound and which is not running yet.
 pub struct Server {
@@ -95,7 +95,7 @@ impl Server {
     }
 
     /// Gives every record to `sink` as it happens. It is called in the loop and must not block.
-    pub fn set_sink(&mut self, sink: impl FnMut(&Entry) + Send + 'static) {
+    pub fn set_sink(&mut self, sink: impl FnMut(&Event) + Send + 'static) {
         self.reactor.set_sink(Box::new(sink));
     }
 

@@ -262,9 +262,9 @@ impl Sockets for Table {
         self.time.is_over()
     }
 
-    fn close(&mut self, slot: Slot, fate: CloseMode) {
+    fn close(&mut self, slot: Slot, close_mode: CloseMode) {
         let Some(conn) = self.places.get_mut(slot.index()).and_then(Option::take) else { return };
-        if fate == CloseMode::Reset {
+        if close_mode == CloseMode::Reset {
             conn.socket.socket().reset_when_closed();
         }
         conn.socket.close();
@@ -337,7 +337,7 @@ mod tests {
             events: false,
             probe: true,
             release: false,
-            fate: None,
+            close_mode: None,
         };
         table.watch(Slot(0), wants).unwrap();
         assert_eq!(poller.wait(&mut events, Some(Duration::ZERO)).unwrap(), 0, "and is not watched any more");

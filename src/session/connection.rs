@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::ending::{CloseMode, Ending, LastCall, Linger};
+use super::closing::{CloseMode, Closing, IfUnacked, Linger};
 use super::flood::{Bucket, Debt};
 use super::phase::{Half, Phase, Transition};
 use super::timeline::{Milestone, Timeline};
@@ -55,7 +55,7 @@ pub struct Wants {
     /// The socket has failed: it is closed now, and the session goes on without it.
     pub release: bool,
     /// The end.
-    pub fate: Option<CloseMode>,
+    pub close_mode: Option<CloseMode>,
 }
 
 /// What was counted.
@@ -152,8 +152,8 @@ pub struct Session {
     pub(super) progress: Moment,
     /// Time until the next look at Send-Q.
     pub(super) probe_after_ms: u32,
-    pub(super) ending: Option<Box<Ending>>,
-    pub(super) fate: Option<CloseMode>,
+    pub(super) closing: Option<Box<Closing>>,
+    pub(super) close_mode: Option<CloseMode>,
     pub(super) since: Moment,
     pub(super) heard: Deciseconds,
     pub(super) eof_at: Deciseconds,
@@ -201,8 +201,8 @@ impl Session {
             acked: 0,
             progress: now,
             probe_after_ms: 0,
-            ending: None,
-            fate: None,
+            closing: None,
+            close_mode: None,
             since: now,
             heard: now.into(),
             eof_at: now.into(),
@@ -216,13 +216,17 @@ impl Session {
         let ended = self.input == Input::Ended;
         let finned = self.output == Output::Finned;
         Wants {
-            read: !ended && !self.flow && !self.gated && self.fate.is_none() && self.phase != Phase::Waiting,
+            read: !ended
+                && !self.flow
+                && !self.gated
+                && self.close_mode.is_none()
+                && self.phase != Phase::Waiting,
             write: !finned && !self.outbox.is_empty(),
             fin: self.output == Output::Flushing && self.outbox.is_empty(),
             events: !(ended && finned),
             probe: self.probe,
             release: self.broken == Broken::Yes,
-            fate: self.fate,
+            close_mode: self.close_mode,
         }
     }
 
@@ -244,8 +248,8 @@ impl Session {
 
     /// The connection is to be closed, for this reason: nothing is under way in either direction.
     pub fn close(&mut self, reason: CloseReason) {
-        self.ending.get_or_insert_with(|| Box::new(Ending::new(reason)));
-        self.fate = Some(CloseMode::Close);
+        self.closing.get_or_insert_with(|| Box::new(Closing::new(reason)));
+        self.close_mode = Some(CloseMode::Close);
     }
 
     /// Another connection from its address has left it this to pay, which takes nothing of its patience.
@@ -322,7 +326,7 @@ impl Session {
     /// Whether it is known why it ends: nobody's word is taken any more.
     #[must_use]
     pub const fn is_over(&self) -> bool {
-        self.ending.is_some()
+        self.closing.is_some()
     }
 
     /// Both directions end: what is queued is flushed, FIN sent, what comes in dropped until the peer's FIN, and all of
@@ -338,7 +342,7 @@ impl Session {
             self.reset(reason);
             return true;
         }
-        self.ending.get_or_insert_with(|| Box::new(Ending::new(reason))).linger_idle = linger.idle;
+        self.closing.get_or_insert_with(|| Box::new(Closing::new(reason))).linger_idle = linger.idle;
         self.paced = linger.paced;
         if self.input == Input::Open {
             self.input = Input::Discarded;
@@ -391,7 +395,7 @@ impl Session {
         if let Some(opening) = &mut self.opening {
             opening.end();
         }
-        self.ending = Some(Box::new(Ending::new(reason)));
+        self.closing = Some(Box::new(Closing::new(reason)));
         for transition in [Transition::PeerEof, Transition::ShutWrite] {
             self.step(transition);
         }
@@ -426,8 +430,8 @@ impl Session {
 
     /// The connection is to be reset, for this reason if none is known.
     pub fn reset(&mut self, reason: CloseReason) {
-        self.ending.get_or_insert_with(|| Box::new(Ending::new(reason)));
-        self.fate = Some(CloseMode::Reset);
+        self.closing.get_or_insert_with(|| Box::new(Closing::new(reason)));
+        self.close_mode = Some(CloseMode::Reset);
     }
 
     /// The socket is closed: everything queued is given back. Gives the number of bytes that were never sent.
@@ -463,18 +467,18 @@ impl Session {
                     self.end_flood(now);
                 }
                 Timer::HalfClose | Timer::Patience => return Some(timer),
-                Timer::Linger if self.is_broken() => self.fate = Some(CloseMode::Reset),
-                Timer::Linger => self.call(LastCall::Final),
-                Timer::LingerIdle => self.call(LastCall::Patient),
+                Timer::Linger if self.is_broken() => self.close_mode = Some(CloseMode::Reset),
+                Timer::Linger => self.probe_finally(IfUnacked::Reset),
+                Timer::LingerIdle => self.probe_finally(IfUnacked::Wait),
                 Timer::Probe => self.probe = true,
             }
         }
         None
     }
 
-    fn call(&mut self, call: LastCall) {
-        if let Some(ending) = &mut self.ending {
-            ending.last_call = Some(call);
+    fn probe_finally(&mut self, if_unacked: IfUnacked) {
+        if let Some(closing) = &mut self.closing {
+            closing.final_probe = Some(if_unacked);
         }
         self.probe = true;
     }

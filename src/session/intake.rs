@@ -182,7 +182,7 @@ impl Session {
     }
 
     /// Keeps `input` unparsed: enough was said in this turn. `true` if there is anything to parse later.
-    pub fn hold_back(&mut self, input: &mut &[u8]) -> bool {
+    pub fn defer(&mut self, input: &mut &[u8]) -> bool {
         self.keep(input);
         let is_left = self.framer.held_bytes() > 0;
         self.gated = is_left || self.answering;

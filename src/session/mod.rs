@@ -3,8 +3,8 @@
 //! Pure: no socket, file, thread or clock. Bytes, ends and time are handed in (`handle_*`); what the socket should
 //! do is asked (`wants_*`, `poll_*`). A session knows nobody's nick and no room.
 
+mod closing;
 mod connection;
-mod ending;
 pub mod flood;
 mod intake;
 mod limits;
@@ -15,8 +15,8 @@ pub mod timeline;
 pub mod timers;
 mod view;
 
+pub use closing::{CloseMode, Linger};
 pub use connection::{Counters, Input, Output, Session, Wants};
-pub use ending::{CloseMode, Linger};
 pub use intake::Incoming;
 pub use limits::{FloodLimits, Limits};
 pub use outflow::Overflow;

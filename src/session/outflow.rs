@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::closing::{CloseMode, IfUnacked};
 use super::connection::{Input, Output, Session, millis};
-use super::ending::{CloseMode, LastCall};
 use super::timeline::Milestone;
 use super::timers::Timer;
 use super::{CloseReason, Limits};
@@ -239,7 +239,7 @@ impl Session {
 
     /// How long it may be silent after our FIN.
     pub(super) fn linger_idle(&self) -> Duration {
-        self.ending.as_ref().map_or(Duration::ZERO, |ending| ending.linger_idle)
+        self.closing.as_ref().map_or(Duration::ZERO, |closing| closing.linger_idle)
     }
 
     /// Whether only acknowledgements are missing: both FINs are sent, and all that was received is parsed.
@@ -249,13 +249,13 @@ impl Session {
 
     /// Closes or resets where a look at Send-Q was the last thing missing.
     fn decide_end(&mut self, waiting: bool) -> bool {
-        let last_call = self.ending.as_ref().and_then(|ending| ending.last_call);
-        if !waiting && (self.is_settling() || last_call.is_some()) {
-            self.fate = Some(CloseMode::Close);
-        } else if last_call == Some(LastCall::Final) {
-            self.fate = Some(CloseMode::Reset);
+        let final_probe = self.closing.as_ref().and_then(|closing| closing.final_probe);
+        if !waiting && (self.is_settling() || final_probe.is_some()) {
+            self.close_mode = Some(CloseMode::Close);
+        } else if final_probe == Some(IfUnacked::Reset) {
+            self.close_mode = Some(CloseMode::Reset);
         }
-        self.fate.is_some()
+        self.close_mode.is_some()
     }
 
     /// Bytes are under way: Send-Q is looked at until it is empty.

@@ -119,7 +119,7 @@ impl Session {
     /// Why it ends, once that is known.
     #[must_use]
     pub fn reason(&self) -> Option<&CloseReason> {
-        self.ending.as_ref().map(|ending| &ending.reason)
+        self.closing.as_ref().map(|closing| &closing.reason)
     }
 
     /// Whether its input has ended and it stays to receive.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use chatops::config::settings::{Dashboard, LogLevel, ThemeName};
 use chatops::dash::input::Typed;
 use chatops::dash::{Access, App, Effect};
+use chatops::engine::event::{Event, EventKind};
 use chatops::engine::operator::Half;
-use chatops::engine::record::{Entry, Record};
 use chatops::engine::snapshot::{
     self, AcceptLosses, AcceptQueue, CloseReason, ConnId, Detail, Flags, HalfState, Kernel, Milestone, Nick,
     Peer, Phase, RoomName, Row, Snapshot, Status, TcpInfo, TurnStats,
@@ -228,41 +228,41 @@ pub(crate) fn status() -> Status {
     }
 }
 
-fn record(seq: u64, seconds_ago: u64, record: Record) -> Entry {
-    Entry { seq, at: at(UPTIME_S - seconds_ago), record }
+fn record(seq: u64, seconds_ago: u64, kind: EventKind) -> Event {
+    Event { seq, at: at(UPTIME_S - seconds_ago), kind }
 }
 
-pub(crate) fn records() -> Vec<Entry> {
+pub(crate) fn event_kinds() -> Vec<Event> {
     let nick = |name: &str| Some(Nick::of_anybody(name).unwrap());
     let text = |text: &str| text.to_owned();
-    let operator = |number: u64, verb: &str, outcome: &str| Record::Operator {
+    let operator = |number: u64, verb: &str, outcome: &str| EventKind::Operator {
         id: Some(id(number)),
         verb: text(verb),
         outcome: text(outcome),
     };
     let peer = |peer: &str| Peer::Tcp(peer.parse().unwrap());
     let bob = Nick::of_anybody("bob").unwrap();
-    let records = [
+    let events = [
         (
             300,
-            Record::Server {
+            EventKind::Server {
                 level: LogLevel::Info,
                 text: text("listening on 127.0.0.1:6677 (lines)"),
                 by_clients: false,
             },
         ),
-        (200, Record::Accepted { id: id(23), peer: peer("198.51.100.7:40112") }),
-        (190, Record::Nick { id: id(23), old: Nick::of_anybody("guest-23").unwrap(), new: bob }),
-        (120, Record::Refused { peer: peer("203.0.113.77:4000"), why: "the server is full".into() }),
-        (60, Record::Flow { id: id(26), nick: nick("spammer") }),
-        (41, Record::Slow { id: id(17), nick: nick("mallory"), outbox: 150_000, limit: 262_144 }),
-        (41, Record::Eof { id: id(23), nick: nick("bob"), unsent: 11_980 }),
-        (30, Record::Skipped { id: id(17), nick: nick("mallory"), lines: 14 }),
+        (200, EventKind::Accepted { id: id(23), peer: peer("198.51.100.7:40112") }),
+        (190, EventKind::Nick { id: id(23), old: Nick::of_anybody("guest-23").unwrap(), new: bob }),
+        (120, EventKind::Refused { peer: peer("203.0.113.77:4000"), why: "the server is full".into() }),
+        (60, EventKind::Flow { id: id(26), nick: nick("spammer") }),
+        (41, EventKind::Slow { id: id(17), nick: nick("mallory"), outbox: 150_000, limit: 262_144 }),
+        (41, EventKind::Eof { id: id(23), nick: nick("bob"), unsent: 11_980 }),
+        (30, EventKind::Skipped { id: id(17), nick: nick("mallory"), lines: 14 }),
         (25, operator(31, "shutdown #31 write", "flushed, FIN sent")),
         (20, operator(38, "kick #38 too loud", "draining")),
         (
             3,
-            Record::Closed {
+            EventKind::Closed {
                 id: id(12),
                 nick: nick("dave"),
                 reason: CloseReason::ResetByPeer,
@@ -271,7 +271,7 @@ pub(crate) fn records() -> Vec<Entry> {
         ),
         (
             2,
-            Record::Closed {
+            EventKind::Closed {
                 id: id(3),
                 nick: nick("guest-3"),
                 reason: CloseReason::Error("broken pipe".to_owned()),
@@ -279,7 +279,7 @@ pub(crate) fn records() -> Vec<Entry> {
             },
         ),
     ];
-    (1..).zip(records).map(|(seq, (ago, what))| record(seq, ago, what)).collect()
+    (1..).zip(events).map(|(seq, (ago, what))| record(seq, ago, what)).collect()
 }
 
 pub(crate) fn detail(number: u64) -> Detail {
@@ -302,7 +302,7 @@ pub(crate) fn detail(number: u64) -> Detail {
 
 /// The snapshot of the golden screens.
 pub(crate) fn snapshot() -> Snapshot {
-    Snapshot { taken: now(), status: status(), rows: rows(), detail: None, records: Vec::new() }
+    Snapshot { taken: now(), status: status(), rows: rows(), detail: None, events: Vec::new() }
 }
 
 /// What the server answers to this app now.
@@ -310,7 +310,7 @@ pub(crate) fn answer(app: &App, mut snapshot: Snapshot) -> Response {
     let query = app.query();
     let known = |wanted: &ConnId| snapshot.rows.iter().any(|row| row.id == *wanted);
     snapshot.detail = query.detail.filter(known).map(|wanted| detail(wanted.get()));
-    snapshot.records = records().into_iter().filter(|entry| entry.seq > query.records_after).collect();
+    snapshot.events = event_kinds().into_iter().filter(|entry| entry.seq > query.events_after).collect();
     Response::Snapshot(Box::new(snapshot))
 }
 

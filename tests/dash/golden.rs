@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use chatops::config::settings::{ClockFormat, Dashboard};
 use chatops::dash::{Access, App};
-use chatops::engine::record::{Entry, Record};
+use chatops::engine::event::{Event, EventKind};
 use chatops::engine::snapshot::{AcceptQueue, Nick, Snapshot, Status};
 use chatops::link::Response;
 use unicode_width::UnicodeWidthStr;
@@ -153,15 +153,15 @@ fn events_by_age() {
 #[test]
 fn events_that_were_too_many() {
     screen("events-missed", |app| {
-        let missed = |(seq, ago, record)| Entry { seq, at: at(UPTIME_S - ago), record };
+        let missed = |(seq, ago, kind)| Event { seq, at: at(UPTIME_S - ago), kind };
         let nick = |name| Some(Nick::of_anybody(name).unwrap());
-        let records = [
-            (324, 1, Record::Missed { events: 312 }),
-            (325, 1, Record::Eof { id: id(5), nick: nick("zoe"), unsent: 0 }),
-            (326, 0, Record::Skipped { id: id(17), nick: nick("mallory"), lines: 14 }),
+        let events = [
+            (324, 1, EventKind::Missed { events: 312 }),
+            (325, 1, EventKind::Eof { id: id(5), nick: nick("zoe"), unsent: 0 }),
+            (326, 0, EventKind::Skipped { id: id(17), nick: nick("mallory"), lines: 14 }),
         ];
-        let records = records.map(missed).to_vec();
-        app.handle_response(Response::Snapshot(Box::new(Snapshot { records, ..snapshot() })), now());
+        let events = events.map(missed).to_vec();
+        app.handle_response(Response::Snapshot(Box::new(Snapshot { events, ..snapshot() })), now());
         press(app, "3fff");
     });
 }

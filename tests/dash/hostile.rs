@@ -135,7 +135,7 @@ prop_compose! {
             paused,
             ..Status::default()
         };
-        Snapshot { taken: at_ms(taken % 100_000_000), status, rows, detail: None, records: Vec::new() }
+        Snapshot { taken: at_ms(taken % 100_000_000), status, rows, detail: None, events: Vec::new() }
     }
 }
 

@@ -106,7 +106,7 @@ impl Talk {
     }
 
     fn says(&mut self, speaker: Slot, text: &str) {
-        let before = self.books();
+        let before = self.audit_counts();
         self.ears.heard.clear();
         self.now.moment = self.now.moment + Duration::from_secs(1);
         let outcome = self.hub.message(speaker, text, self.now, &mut self.ears);
@@ -116,7 +116,7 @@ impl Talk {
         if refusals > 0 {
             let heard: usize = self.ears.heard.values().map(Vec::len).sum();
             assert_eq!((refusals, heard), (1, 1), "{text:?}: {:?}", self.ears.heard);
-            assert_eq!(self.books(), before, "{text:?} is refused and changes nothing");
+            assert_eq!(self.audit_counts(), before, "{text:?} is refused and changes nothing");
             assert_eq!(outcome, Outcome::Continue);
         }
         let is_command = text.starts_with('/') && !text.starts_with("//");
@@ -129,7 +129,7 @@ impl Talk {
     }
 
     /// Who is called what and is where.
-    fn books(&self) -> Vec<String> {
+    fn audit_counts(&self) -> Vec<String> {
         let mut books: Vec<String> = (0..PEOPLE)
             .filter_map(|number| self.hub.person(Slot(number)))
             .map(|person| {

@@ -5,7 +5,7 @@
 
 use chatops::chat::{Nick, RoomName};
 use chatops::config::settings::{self, ByteSize, Config, Listen, Listeners};
-use chatops::engine::record::Record;
+use chatops::engine::event::EventKind;
 use chatops::wire::foreign::Foreign;
 use serde_json::Value;
 
@@ -234,8 +234,8 @@ fn hear(stranger: Stranger, chunks: &[&[u8]]) -> Heard {
 
 fn end_of(world: &mut World, client: Client) -> Option<&'static str> {
     let id = world.peer(client).id;
-    world.records().iter().find_map(|record| match record {
-        Record::Closed { id: ended, reason, .. } if Some(*ended) == id => Some(reason.word()),
+    world.event_kinds().iter().find_map(|record| match record {
+        EventKind::Closed { id: ended, reason, .. } if Some(*ended) == id => Some(reason.word()),
         _ => None,
     })
 }

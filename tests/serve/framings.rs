@@ -163,7 +163,7 @@ fn a_message_too_long_is_refused_whole_and_the_session_goes_on() {
 }
 
 #[test]
-fn a_long_line_goes_on_in_further_records() {
+fn a_long_line_goes_on_in_further_event_kinds() {
     let server = Server::framed(&["lines", "fixed:64"], &[]);
     let mut alice = Client::named(&server, "alice");
     let mut bob = Client::connect_nth(&server, 1);

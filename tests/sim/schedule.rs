@@ -6,7 +6,7 @@ mod verdict;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chatops::engine::READ_BUDGET;
-use chatops::engine::record::Record;
+use chatops::engine::event::EventKind;
 use chatops::session::CloseReason;
 
 use crate::actor::{Actor, LINE_BYTES, RECORD_BYTES};
@@ -31,7 +31,7 @@ const OPERATORS_MAX: usize = 3;
 /// The longest answer in these schedules: `/help`.
 const ANSWER_MAX: usize = 2_048;
 /// The longest answer where a line takes a record.
-const ANSWER_IN_RECORDS_MAX: usize = 8_192;
+const ANSWER_IN_EVENTS_MAX: usize = 8_192;
 /// Acts that are shown of a schedule that failed.
 const TRACE_MAX: usize = 60;
 
@@ -103,7 +103,7 @@ pub(crate) struct Schedule {
     wall_jumps: bool,
     accepted: BTreeSet<u64>,
     closed: BTreeMap<u64, CloseReason>,
-    /// Lines that the records say were skipped, of each id.
+    /// Lines that the events say were skipped, of each id.
     skipped: BTreeMap<u64, u64>,
     outbox_total: usize,
     inbox_total: usize,
@@ -233,23 +233,23 @@ impl Schedule {
     }
 
     fn check(&mut self) {
-        let books = self.world.books();
+        let books = self.world.audit_counts();
         // What cannot be skipped: answers, and a line for each that was begun. And one that the operator has said since
-        // the last turn, in two records for some.
+        // the last turn, in two events for some.
         let begun = books.connections * (LINE_BYTES + 64 + 2 * RECORD_BYTES as usize);
         assert!(books.queued_bytes <= self.outbox_total + books.kept_bytes + begun, "{books:?}");
         // The read that went beyond the limit, and a message that each has begun since.
         let begun = READ_BUDGET + books.connections * (LINE_BYTES + 8);
         assert!(books.parked_bytes <= self.inbox_total + begun, "{books:?}");
-        for record in self.world.take_records() {
+        for record in self.world.take_events() {
             match record {
-                Record::Accepted { id, .. } => assert!(self.accepted.insert(id.get())),
-                Record::Closed { id, reason, .. } => {
+                EventKind::Accepted { id, .. } => assert!(self.accepted.insert(id.get())),
+                EventKind::Closed { id, reason, .. } => {
                     assert!(self.accepted.contains(&id.get()), "{id} was never accepted");
                     let before = self.closed.insert(id.get(), reason);
                     assert_eq!(before, None, "{id} ends twice");
                 }
-                Record::Skipped { id, lines, .. } => *self.skipped.entry(id.get()).or_default() += lines,
+                EventKind::Skipped { id, lines, .. } => *self.skipped.entry(id.get()).or_default() += lines,
                 _ => {}
             }
         }
@@ -348,7 +348,7 @@ impl Schedule {
         let listener = if self.random.percent(50) { 0 } else { self.random.within(1, FRAMINGS.len() - 1) };
         let framing = FRAMINGS[listener];
         if matches!(framing, Framing::Fixed(_)) {
-            self.world.answer_max = ANSWER_IN_RECORDS_MAX;
+            self.world.answer_max = ANSWER_IN_EVENTS_MAX;
         }
         let address = if is_tcp { "192.0.2.7:1" } else { "unix" };
         let client = self.world.arrive_on(u16::try_from(listener).unwrap(), address);

@@ -24,7 +24,7 @@ fn over_the_limit_one_is_told_and_closed() {
     assert!(world.got_fin(carol));
     world.reads(alice, []);
     world.pass("2s");
-    assert_eq!(world.fate(carol), Some(CloseMode::Close));
+    assert_eq!(world.close_mode(carol), Some(CloseMode::Close));
     world.finishes(bob);
     world.run();
     let dave = world.connect();
@@ -39,11 +39,11 @@ fn at_most_sixteen_are_told_at_a_time() {
     let told = crowd.iter().filter(|client| world.peer(**client).id.is_some()).count();
     assert_eq!(told, 16);
     world.run();
-    assert_eq!(world.books().connections, 17);
+    assert_eq!(world.audit_counts().connections, 17);
     let status = world.snapshot().status;
     assert_eq!((status.clients, status.accepted, status.refused), (1, 101, 100));
     world.pass("5s");
-    assert_eq!(world.books().connections, 1);
+    assert_eq!(world.audit_counts().connections, 1);
     let next = world.connect();
     world.reads(next, [FULL]);
 }
@@ -266,7 +266,7 @@ fn one_that_resets_while_it_waits_goes_at_once() {
     world.everybody_has_read();
     world.says(crowd[5], "unread");
     world.peer(crowd[5]).resets();
-    assert_eq!(world.fate(crowd[5]), Some(CloseMode::Reset));
+    assert_eq!(world.close_mode(crowd[5]), Some(CloseMode::Reset));
     world.pass("50ms");
     assert_eq!(world.state(crowd[6]), "open", "the next one takes its turn");
     world.pass("3s");
@@ -285,7 +285,7 @@ fn one_that_ends_without_a_byte_is_dropped_in_its_turn_and_costs_nobody_else_one
     world.run();
     assert_eq!(world.state(crowd[5]), "waiting");
     world.pass("100ms");
-    assert_eq!(world.fate(crowd[5]), Some(CloseMode::Close));
+    assert_eq!(world.close_mode(crowd[5]), Some(CloseMode::Close));
     world.reads(crowd[5], []);
     let heard = world.lines(alice);
     assert!(heard.contains(&"12:34 #lobby <ci> deploy done".to_owned()), "{heard:?}");
@@ -303,7 +303,7 @@ fn the_operator_may_end_one_that_waits() {
     world.operator("kick 6 no").unwrap();
     world.reads(crowd[5], ["-- kicked by the operator: no"]);
     world.operator("reset 7").unwrap();
-    assert_eq!(world.fate(crowd[6]), Some(CloseMode::Reset));
+    assert_eq!(world.close_mode(crowd[6]), Some(CloseMode::Reset));
     world.pass("100ms");
     assert_eq!(world.state(crowd[7]), "open");
     world.operator("ban 192.0.2.1 force").unwrap();
@@ -359,7 +359,7 @@ fn after_the_burst(end: End) -> f64 {
     let mut conns: std::collections::VecDeque<Client> = std::collections::VecDeque::new();
     let start = world.now().moment;
     for step in 0..300 {
-        conns.retain(|client| world.fate(*client).is_none());
+        conns.retain(|client| world.close_mode(*client).is_none());
         let kept = usize::from(end == End::Overlapping);
         if conns.len() <= kept {
             let next = world.connect_from(&format!("192.0.2.1:{step}"));
@@ -406,7 +406,7 @@ fn sixty_posts_of_a_script_in_a_loop_lose_nothing() {
         let script = world.connect_from(&format!("192.0.2.1:{number}"));
         world.sends(script, format!("/nick ci\npost {number}").as_bytes());
         world.finishes(script);
-        while world.fate(script).is_none() {
+        while world.close_mode(script).is_none() {
             world.pass("50ms");
         }
         assert!(world.got_fin(script), "{number}");
@@ -514,9 +514,9 @@ fn a_reset_gives_the_place_back_and_what_was_not_said_is_bounded() {
         world.run();
     }
     assert_eq!(world.snapshot().status.clients, 1);
-    assert_eq!(world.books().orphans, 100);
+    assert_eq!(world.audit_counts().orphans, 100);
     world.pass("10s");
-    assert_eq!(world.books().orphans, 0);
+    assert_eq!(world.audit_counts().orphans, 0);
     assert_eq!(world.lines(alice).iter().filter(|line| line.contains("> 39")).count(), 100);
     assert_eq!(world.snapshot().status.dropped_bytes, 0);
     for number in 0..400 {
@@ -527,7 +527,7 @@ fn a_reset_gives_the_place_back_and_what_was_not_said_is_bounded() {
         world.peer(client).resets();
         world.run();
     }
-    assert_eq!(world.books().orphans, 256);
+    assert_eq!(world.audit_counts().orphans, 256);
     assert!(world.snapshot().status.dropped_bytes > 144 * 40, "what is dropped is counted");
 }
 
@@ -553,7 +553,10 @@ fn half_closed_listeners_have_a_quarter_of_the_places() {
         stranger.push(client);
         world.pass("10ms");
     }
-    assert!(honest.iter().all(|client| world.fate(*client).is_none()), "no stranger takes their places");
+    assert!(
+        honest.iter().all(|client| world.close_mode(*client).is_none()),
+        "no stranger takes their places"
+    );
     assert!(world.snapshot().status.half_closed <= 25);
     assert!(world.snapshot().status.closed.iter().any(|(reason, _)| reason == "half-close-limit"));
     let last = watch(&mut world, "192.0.2.7:1");
@@ -578,7 +581,7 @@ fn of_listeners_whose_address_does_not_count_the_oldest_goes_with_a_line() {
         "-- too many half-closed connections listen, and yours is the oldest of its address: goodbye";
     assert!(lines.contains(&goodbye.to_owned()), "{lines:?}");
     world.pass("100ms");
-    assert_eq!(world.fate(conns[0]), Some(CloseMode::Close));
+    assert_eq!(world.close_mode(conns[0]), Some(CloseMode::Close));
     assert_eq!(world.snapshot().status.half_closed, 10);
 }
 

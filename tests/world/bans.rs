@@ -37,7 +37,7 @@ fn whom_a_ban_hits_is_told_and_ended_and_stays_out() {
         world.reads(other, ["12:34 #lobby <-- guest-3 (banned: too  loud)"]);
     }
     world.finishes(near);
-    assert_eq!(world.fate(near), Some(CloseMode::Close));
+    assert_eq!(world.close_mode(near), Some(CloseMode::Close));
     assert_eq!(world.snapshot().status.closed, [("banned".into(), 1)]);
     assert_eq!(knock(&mut world, "10.9.9.9:1"), "!! you are banned: too  loud");
     assert_eq!(knock(&mut world, "[::ffff:10.9.9.9]:1"), "!! you are banned: too  loud");

@@ -315,12 +315,12 @@ fn a_room_ends_with_its_last_member_and_begins_anew() {
         world.run();
         let heard = world.lines(bob);
         assert_eq!(heard[heard.len() - 1], format!("12:34 #ops <alice> round {round}"));
-        assert_eq!(world.books().rooms, 2);
+        assert_eq!(world.audit_counts().rooms, 2);
         for client in [alice, bob] {
             world.says(client, "/leave #ops");
         }
         world.run();
-        assert_eq!(world.books().rooms, 1);
+        assert_eq!(world.audit_counts().rooms, 1);
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chatops::engine::CloseMode;
 use chatops::engine::control::OPERATORS_MAX;
-use chatops::engine::record::Record;
+use chatops::engine::event::EventKind;
 use serde_json::{Value, json};
 
 use crate::stage::{Client, Window, World};
@@ -244,7 +244,7 @@ fn half_close_answers_everything_and_ends() {
     assert_eq!(answers[4]["connections"][0]["state"], "draining");
     assert!(world.got_fin(operator));
     world.pass("1s");
-    assert_eq!(world.fate(operator), Some(CloseMode::Close));
+    assert_eq!(world.close_mode(operator), Some(CloseMode::Close));
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn an_order_without_its_line_end_is_not_carried_out() {
         world.pass("1s");
     }
     for client in people {
-        assert_eq!(world.fate(client), None);
+        assert_eq!(world.close_mode(client), None);
         world.reads(client, []);
     }
     let operator = world.connect_operator();
@@ -292,8 +292,8 @@ fn an_operator_is_no_part_of_the_chat() {
     let bob = world.connect();
     world.run();
     assert_eq!(world.row(bob).id.get(), 2, "operators use up no ids");
-    let records = world.records();
-    let arrivals = records.iter().filter(|record| matches!(record, Record::Accepted { .. }));
+    let events = world.event_kinds();
+    let arrivals = events.iter().filter(|record| matches!(record, EventKind::Accepted { .. }));
     assert_eq!(arrivals.count(), 2);
 }
 
@@ -348,7 +348,7 @@ fn a_long_answer_is_made_as_its_reader_takes_it_and_each_row_is_true_then() {
     world.says(operator, "connections");
     world.says(operator, "status");
     world.run();
-    let waiting = world.books().largest_answer;
+    let waiting = world.audit_counts().largest_answer;
     assert!(waiting < 72 * 1024, "{waiting} bytes are made ahead of the reader");
     world.operator("reset 2999").unwrap();
     world.operator("mute 3000").unwrap();
@@ -394,7 +394,7 @@ fn a_reader_that_takes_nothing_is_reset_in_the_end() {
     world.peer(operator).kernel_bytes = 4_096;
     world.says(operator, "connections");
     world.pass("121s");
-    assert_eq!(world.fate(operator), Some(CloseMode::Reset));
+    assert_eq!(world.close_mode(operator), Some(CloseMode::Reset));
     let next = world.connect_operator();
     assert_eq!(ask(&mut world, next, "status")["operators"], json!(1));
 }
@@ -408,8 +408,8 @@ fn an_operator_who_goes_in_the_middle_of_an_answer_leaves_nothing_behind() {
     world.run();
     world.peer(operator).resets();
     world.run();
-    assert_eq!(world.fate(operator), Some(CloseMode::Reset));
-    assert_eq!(world.books().unsent_bytes, 0);
+    assert_eq!(world.close_mode(operator), Some(CloseMode::Reset));
+    assert_eq!(world.audit_counts().unsent_bytes, 0);
 }
 
 #[test]
@@ -616,7 +616,7 @@ fn a_follower_that_reads_nothing_misses_events_and_is_told_how_many() {
             world.run();
         }
     }
-    assert!(world.books().largest_answer <= 192 * 1024);
+    assert!(world.audit_counts().largest_answer <= 192 * 1024);
     world.peer(follower).window = Window::Open;
     world.run();
     let events: Vec<Value> = answers(&mut world, follower)

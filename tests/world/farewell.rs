@@ -16,7 +16,7 @@ fn who_quits_is_answered_and_the_room_reads_its_last_word() {
     assert!(world.got_fin(bob));
     assert_eq!(world.state(bob), "draining");
     world.finishes(bob);
-    assert_eq!(world.fate(bob), Some(CloseMode::Close));
+    assert_eq!(world.close_mode(bob), Some(CloseMode::Close));
 }
 
 #[test]
@@ -30,9 +30,9 @@ fn a_kicked_client_reads_why_last_of_all() {
     world.reads(bob, ["12:34 #lobby <alice> before", "-- kicked by the operator: too loud"]);
     world.reads(alice, ["12:34 #lobby <-- bob (kicked: too loud)"]);
     assert!(world.got_fin(bob));
-    assert_eq!(world.fate(bob), None, "its own FIN is waited for");
+    assert_eq!(world.close_mode(bob), None, "its own FIN is waited for");
     world.finishes(bob);
-    assert_eq!(world.fate(bob), Some(CloseMode::Close));
+    assert_eq!(world.close_mode(bob), Some(CloseMode::Close));
 }
 
 #[test]
@@ -50,9 +50,9 @@ fn a_kicked_client_that_is_silent_is_closed_after_two_seconds() {
     let [_alice, bob] = world.people(["alice", "bob"]);
     world.operator("kick bob").unwrap();
     world.pass("1999ms");
-    assert_eq!(world.fate(bob), None);
+    assert_eq!(world.close_mode(bob), None);
     world.pass("1ms");
-    assert_eq!(world.fate(bob), Some(CloseMode::Close));
+    assert_eq!(world.close_mode(bob), Some(CloseMode::Close));
 }
 
 #[test]
@@ -68,9 +68,9 @@ fn a_kicked_client_that_goes_on_sending_is_read_for_five_seconds() {
         assert!(world.peer(bob).inbound.is_empty(), "what it sends is discarded");
     }
     world.jump_to(kicked + Duration::from_millis(4_999));
-    assert_eq!(world.fate(bob), None);
+    assert_eq!(world.close_mode(bob), None);
     world.jump_to(kicked + Duration::from_secs(5));
-    assert_eq!(world.fate(bob), Some(CloseMode::Close));
+    assert_eq!(world.close_mode(bob), Some(CloseMode::Close));
     world.reads(alice, []);
 }
 
@@ -100,9 +100,9 @@ fn a_kicked_client_that_takes_nothing_is_reset_at_the_deadline() {
     }
     world.operator("kick bob").unwrap();
     world.pass("4999ms");
-    assert_eq!(world.fate(bob), None);
+    assert_eq!(world.close_mode(bob), None);
     world.pass("1ms");
-    assert_eq!(world.fate(bob), Some(CloseMode::Reset));
+    assert_eq!(world.close_mode(bob), Some(CloseMode::Reset));
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn a_kicked_client_that_never_had_the_word_is_reset_at_the_deadline() {
     world.peer(bob).kernel_bytes = 3;
     world.operator("kick bob").unwrap();
     world.pass("5s");
-    assert_eq!(world.fate(bob), Some(CloseMode::Reset));
+    assert_eq!(world.close_mode(bob), Some(CloseMode::Reset));
     let events = world.events();
     assert_eq!(events.last().unwrap(), "#2 bob close: kicked; 24 bytes unsent");
 }
@@ -150,7 +150,7 @@ fn a_reset_is_at_once_and_loses_what_is_unsent() {
     world.says(alice, "hello");
     world.run();
     assert_eq!(world.operator("reset bob").unwrap(), "reset #2 bob");
-    assert_eq!(world.fate(bob), Some(CloseMode::Reset));
+    assert_eq!(world.close_mode(bob), Some(CloseMode::Reset));
     world.reads(bob, []);
     world.reads(alice, ["12:34 #lobby <-- bob (reset by the operator)"]);
 }
@@ -162,7 +162,7 @@ fn a_client_that_resets_has_left() {
     world.says(bob, "last words");
     world.peer(bob).resets();
     world.reads(alice, ["12:34 #lobby <bob> last words", "12:34 #lobby <-- bob (connection reset)"]);
-    assert_eq!(world.fate(bob), Some(CloseMode::Reset));
+    assert_eq!(world.close_mode(bob), Some(CloseMode::Reset));
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn what_a_client_sent_before_it_reset_is_heard_at_its_rate() {
     // A burst has 20 lines.
     assert_eq!(world.lines(alice), said(1..=20));
     assert_eq!(world.state(bob), "draining flow");
-    assert_eq!(world.fate(bob), Some(CloseMode::Reset), "its socket has failed: the place is free");
+    assert_eq!(world.close_mode(bob), Some(CloseMode::Reset), "its socket has failed: the place is free");
     assert_eq!(world.snapshot().status.clients, 1);
     world.pass("3s");
     let mut expected = said(21..=30);
@@ -198,9 +198,9 @@ fn a_flooder_that_resets_is_heard_for_five_seconds_more() {
     }
     world.peer(bob).resets();
     world.pass("4999ms");
-    assert_eq!(world.books().orphans, 1);
+    assert_eq!(world.audit_counts().orphans, 1);
     world.pass("1ms");
-    assert_eq!(world.books().orphans, 0);
+    assert_eq!(world.audit_counts().orphans, 0);
     assert!(world.snapshot().status.dropped_bytes > 3_000, "the rest is counted");
     let lines = world.lines(alice);
     // The rest of the burst, and 5 a second.
@@ -239,7 +239,7 @@ fn who_has_reset_and_is_still_heard_can_be_kicked() {
         world.operator(verb).unwrap();
         let lines = world.lines(alice);
         assert!(lines.len() == 1 && lines[0].contains("<-- bob"), "{lines:?}");
-        assert_eq!(world.fate(bob), Some(CloseMode::Reset));
+        assert_eq!(world.close_mode(bob), Some(CloseMode::Reset));
     }
 }
 
@@ -270,7 +270,7 @@ fn who_is_leaving_is_found_by_the_name_it_had() {
     assert_eq!(world.operator("mute bob").unwrap(), "muted #1 bob", "the name is alice's now");
     assert_eq!(world.operator("reset #2").unwrap(), "reset #2 bob");
     world.run();
-    assert_eq!(world.fate(bob), Some(CloseMode::Reset));
+    assert_eq!(world.close_mode(bob), Some(CloseMode::Reset));
 }
 
 /// A client that reads nothing while a farewell is sent, and ends its input after the server's FIN.
@@ -285,14 +285,14 @@ fn reads_all_after_both_fins(act: impl FnOnce(&mut World, Client), farewell: &st
     world.run();
     world.finishes(alice);
     world.run();
-    assert_eq!(world.fate(alice), None, "Send-Q is not empty: the socket is kept");
+    assert_eq!(world.close_mode(alice), None, "Send-Q is not empty: the socket is kept");
     world.peer(alice).window = Window::Open;
     world.pass("1s");
     let lines = world.lines(alice);
     assert!(lines.iter().any(|line| line.starts_with("-- /quit")), "the answer is whole: {lines:?}");
     assert_eq!(lines.last().map(String::as_str), Some(farewell));
     world.pass("5s");
-    assert_eq!(world.fate(alice), Some(CloseMode::Close));
+    assert_eq!(world.close_mode(alice), Some(CloseMode::Close));
 }
 
 #[test]

@@ -107,7 +107,7 @@ fn a_pause_counts_although_much_comes_at_its_end() {
         world.says(alice, &"x".repeat(20_000).repeat(4));
         world.pass("1s");
     }
-    assert!(world.fate(alice).is_none() && !world.got_fin(alice));
+    assert!(world.close_mode(alice).is_none() && !world.got_fin(alice));
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn all_unparsed_input_together_is_bounded_and_nothing_of_it_is_lost() {
     let most = LIMIT + READ_BUDGET + FLOODERS * MESSAGE;
     for _ in 0..5 {
         world.turn();
-        assert!(world.books().parked_bytes <= most, "{:?}", world.books());
+        assert!(world.audit_counts().parked_bytes <= most, "{:?}", world.audit_counts());
     }
     world.run();
     let parked = world.snapshot().status.inbox_bytes;
@@ -249,7 +249,7 @@ fn of_one_that_is_gone_little_is_read_while_too_much_is_unparsed() {
         assert!(reads <= 4, "{reads} reads of what one has left behind");
     }
     world.pass("5s");
-    assert_eq!(world.books().connections, 0);
+    assert_eq!(world.audit_counts().connections, 0);
 }
 
 /// Whether one that sends a burst and then lines at a steady pace, up to a number, is closed.

@@ -76,13 +76,13 @@ fn everybody_with_the_same_encoding_shares_its_bytes() {
     }
     world.says(alice, "hello");
     world.run();
-    assert_eq!(world.books().chunks, 4, "one chunk for each encoding, however many read it");
+    assert_eq!(world.audit_counts().chunks, 4, "one chunk for each encoding, however many read it");
     world.says(crowd[1], "/set time off");
     for client in &crowd {
         world.peer(*client).kernel_bytes = 1_000;
     }
     world.run();
-    assert_eq!(world.books().unsent_bytes, 0);
+    assert_eq!(world.audit_counts().unsent_bytes, 0);
 }
 
 #[test]

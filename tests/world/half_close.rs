@@ -30,7 +30,7 @@ fn a_script_posts_its_lines_is_answered_and_ends() {
         ["-- chatops: you are guest-2 in #lobby (2 here). /help lists the commands.", "-- you are now ci"],
     );
     assert!(world.got_fin(script));
-    assert_eq!(world.fate(script), Some(CloseMode::Close));
+    assert_eq!(world.close_mode(script), Some(CloseMode::Close));
     world.reads(
         bob,
         ["12:34 #lobby --> ci", "12:34 #lobby <ci> deploy done", "12:34 #lobby <-- ci (end of input)"],
@@ -82,7 +82,7 @@ fn who_reads_late_still_gets_every_answer() {
     assert!(world.got_fin(alice));
     // Only the acknowledgement was missing; it is looked for by timer.
     world.pass("1s");
-    assert_eq!(world.fate(alice), Some(CloseMode::Close));
+    assert_eq!(world.close_mode(alice), Some(CloseMode::Close));
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn under_the_policy_of_listening_everybody_stays_for_a_while() {
     world.reads(alice, ["12:44 #lobby <-- bob (half-closed for too long)"]);
     assert!(world.got_fin(bob));
     world.pass("5ms");
-    assert_eq!(world.fate(bob), Some(CloseMode::Close));
+    assert_eq!(world.close_mode(bob), Some(CloseMode::Close));
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn what_was_sent_before_the_end_is_answered_even_if_its_rate_makes_it_wait() {
     world.pass("4s");
     let late = world.lines(alice);
     assert_eq!(late[late.len() - 2..], ["12:34 #lobby <bob> 40", "12:34 #lobby <-- bob (end of input)"]);
-    assert_eq!(world.fate(bob), Some(CloseMode::Close));
+    assert_eq!(world.close_mode(bob), Some(CloseMode::Close));
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn what_waits_when_both_directions_end_is_heard_before_the_end() {
     world.pass("10s");
     let heard = world.lines(alice);
     assert_eq!(heard[heard.len() - 2..], ["12:34 #lobby <bob> 30", "12:34 #lobby <-- bob (end of input)"]);
-    assert_eq!(world.fate(bob), Some(CloseMode::Close));
+    assert_eq!(world.close_mode(bob), Some(CloseMode::Close));
 }
 
 #[test]
@@ -213,5 +213,5 @@ fn who_reads_slowly_after_its_end_of_input_gets_all_of_its_answers() {
     assert!(world.peer(alice).server_fin, "all was flushed");
     world.peer(alice).window = Window::Open;
     world.run();
-    assert_eq!(world.fate(alice), Some(CloseMode::Close));
+    assert_eq!(world.close_mode(alice), Some(CloseMode::Close));
 }

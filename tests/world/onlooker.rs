@@ -1,8 +1,8 @@
 //! A dashboard in another process: what it asks on the control socket, and that it sees the same as one in this.
 
 use chatops::engine::control::onlooker::{brief_request, picture_request, read_outcome, read_picture};
+use chatops::engine::event::EventKind;
 use chatops::engine::operator::{OperatorCommand, Question};
-use chatops::engine::record::Record;
 use chatops::engine::snapshot::{Kernel, Query, Snapshot};
 use chatops::id::ConnId;
 
@@ -54,7 +54,7 @@ fn crowd(world: &mut World) -> Client {
 fn a_picture_from_afar_is_the_picture_from_within() {
     let mut world = World::new();
     let operator = crowd(&mut world);
-    let query = Query { visible: vec![id(2), id(9)], detail: Some(id(2)), records_after: 3 };
+    let query = Query { visible: vec![id(2), id(9)], detail: Some(id(2)), events_after: 3 };
     let mut seen = look(&mut world, operator, &query);
     let mut here = world.engine.snapshot(&query, |_| None);
     // What only the machine knows is another matter.
@@ -69,7 +69,7 @@ fn a_picture_from_afar_is_the_picture_from_within() {
     assert_eq!(seen, here);
     assert!(here.rows.iter().any(|row| row.gone_at.is_some()), "one is gone");
     assert!(here.detail.is_some_and(|detail| !detail.timeline.is_empty()));
-    assert!(here.records.iter().any(|entry| matches!(entry.record, Record::Operator { .. })));
+    assert!(here.events.iter().any(|entry| matches!(entry.kind, EventKind::Operator { .. })));
 }
 
 #[test]
@@ -77,18 +77,18 @@ fn only_newer_records_come_again() {
     let mut world = World::new();
     let operator = crowd(&mut world);
     let first = look(&mut world, operator, &Query::default());
-    let records_after = first.records.last().unwrap().seq;
-    let query = Query { records_after, ..Query::default() };
-    assert!(look(&mut world, operator, &query).records.is_empty());
+    let events_after = first.events.last().unwrap().seq;
+    let query = Query { events_after, ..Query::default() };
+    assert!(look(&mut world, operator, &query).events.is_empty());
     world.operator("say hello").unwrap();
-    let newer = look(&mut world, operator, &query).records;
-    assert_eq!(newer.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [records_after + 1]);
+    let newer = look(&mut world, operator, &query).events;
+    assert_eq!(newer.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [events_after + 1]);
     for _ in 0..3_000 {
         world.operator("say hello").unwrap();
     }
-    let many = look(&mut world, operator, &query).records;
-    assert_eq!(many.len(), Query::RECORDS_MAX + 1);
-    assert!(matches!(many[0].record, Record::Missed { events: 2_001 }), "{:?}", many[0]);
+    let many = look(&mut world, operator, &query).events;
+    assert_eq!(many.len(), Query::EVENTS_MAX + 1);
+    assert!(matches!(many[0].kind, EventKind::Missed { events: 2_001 }), "{:?}", many[0]);
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn what_is_malformed_is_refused_and_changes_nothing() {
         ("brief sideways", "no such verb: sideways"),
         ("picture", "no such verb: picture"),
         ("picture {}", "picture: missing field"),
-        ("picture {\"visible\":[0],\"detail\":null,\"records_after\":0}", "picture: invalid value"),
+        ("picture {\"visible\":[0],\"detail\":null,\"events_after\":0}", "picture: invalid value"),
         ("picture [", "picture: EOF"),
     ] {
         let answer = ask(&mut world, operator, request);
@@ -156,9 +156,9 @@ fn who_ends_while_a_picture_is_made_is_gone_and_not_missing() {
     let clients: Vec<Client> = (0..600).map(|_| world.connect()).collect();
     world.run();
     let operator = world.connect_operator();
-    let records_after = look(&mut world, operator, &Query::default()).records.last().unwrap().seq;
-    // Without records, the first turns tell the living.
-    world.says(operator, &picture_request(&Query { records_after, ..Query::default() }));
+    let events_after = look(&mut world, operator, &Query::default()).events.last().unwrap().seq;
+    // Without events, the first turns tell the living.
+    world.says(operator, &picture_request(&Query { events_after, ..Query::default() }));
     for chunk in clients.chunks(100) {
         // Each turn makes 128 rows.
         world.turn();

@@ -1,16 +1,16 @@
-//! What onlookers see: records as things happen, and snapshots whose every field is true.
+//! What onlookers see: events as things happen, and snapshots whose every field is true.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chatops::config::settings::ByteSize;
-use chatops::engine::record::Record;
+use chatops::engine::event::EventKind;
 use chatops::engine::snapshot::{HalfState, Kernel, Query};
 
 use crate::stage::{Window, World};
 
 #[test]
-fn a_life_in_records() {
+fn a_life_in_event_kinds() {
     let mut world = World::new();
     let alice = world.connect_from("192.0.2.1:7");
     world.says(alice, "/nick alice");
@@ -51,10 +51,10 @@ fn each_way_to_end_has_its_reason_and_is_recorded_once() {
     world.pass("1s");
     let mut ends = BTreeMap::new();
     let mut accepted = 0;
-    for record in world.records() {
+    for record in world.event_kinds() {
         match record {
-            Record::Accepted { .. } => accepted += 1,
-            Record::Closed { id, nick, reason, .. } => {
+            EventKind::Accepted { .. } => accepted += 1,
+            EventKind::Closed { id, nick, reason, .. } => {
                 let end = format!("{} {}", nick.unwrap(), reason.word());
                 assert_eq!(ends.insert(id, end), None, "{id} ends twice");
             }
@@ -204,18 +204,18 @@ fn the_sums_are_those_of_the_rows() {
 fn records_that_are_too_many_for_one_snapshot_are_counted_in_it() {
     let mut world = World::new();
     let [alice] = world.people(["alice"]);
-    let mut seen = world.snapshot().records.last().unwrap().seq;
+    let mut seen = world.snapshot().events.last().unwrap().seq;
     for number in 0..1_500 {
         world.operator(&format!("say {number}")).unwrap();
     }
     for expected in [1_001, 0] {
-        let query = Query { records_after: seen, ..Query::default() };
-        let records = world.engine.snapshot(&query, |_| None).records;
-        assert_eq!(records.len(), expected);
-        if let Some(first) = records.first() {
-            assert_eq!(first.record, Record::Missed { events: 500 });
-            assert!(records.windows(2).all(|pair| pair[0].seq + 1 == pair[1].seq), "without gaps");
-            seen = records.last().unwrap().seq;
+        let query = Query { events_after: seen, ..Query::default() };
+        let events = world.engine.snapshot(&query, |_| None).events;
+        assert_eq!(events.len(), expected);
+        if let Some(first) = events.first() {
+            assert_eq!(first.kind, EventKind::Missed { events: 500 });
+            assert!(events.windows(2).all(|pair| pair[0].seq + 1 == pair[1].seq), "without gaps");
+            seen = events.last().unwrap().seq;
         }
     }
     world.lines(alice);

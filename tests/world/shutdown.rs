@@ -19,7 +19,7 @@ fn shutdown_read_discards_what_comes_and_delivers_on() {
     assert!(world.peer(bob).inbound.is_empty());
     world.finishes(bob);
     world.reads(alice, ["12:34 #lobby <-- bob (end of input)"]);
-    assert_eq!(world.fate(bob), Some(CloseMode::Close));
+    assert_eq!(world.close_mode(bob), Some(CloseMode::Close));
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn shutdown_read_ends_the_patience_with_a_flood() {
         world.sends(bob, &b"x".repeat(50_000));
         world.pass("1s");
     }
-    assert_eq!(world.fate(bob), None, "what is dropped annoys nobody");
+    assert_eq!(world.close_mode(bob), None, "what is dropped annoys nobody");
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn shutdown_write_flushes_sends_fin_and_goes_on_hearing() {
     world.reads(bob, []);
     world.finishes(bob);
     world.reads(alice, ["13:34 #lobby <-- bob (end of input)"]);
-    assert_eq!(world.fate(bob), Some(CloseMode::Close));
+    assert_eq!(world.close_mode(bob), Some(CloseMode::Close));
 }
 
 #[test]
@@ -118,9 +118,9 @@ fn shutdown_both_drains_until_the_peer_ends_it() {
     assert!(world.got_fin(bob));
     assert_eq!(world.state(bob), "draining op");
     world.pass("9m");
-    assert_eq!(world.fate(bob), None);
+    assert_eq!(world.close_mode(bob), None);
     world.finishes(bob);
-    assert_eq!(world.fate(bob), Some(CloseMode::Close));
+    assert_eq!(world.close_mode(bob), Some(CloseMode::Close));
 }
 
 #[test]
@@ -132,9 +132,9 @@ fn shutdown_both_ends_after_the_timeout_at_the_latest() {
         world.says(bob, "x");
         world.pass("1s");
     }
-    assert_eq!(world.fate(bob), None);
+    assert_eq!(world.close_mode(bob), None);
     world.pass("1s");
-    assert_eq!(world.fate(bob), Some(CloseMode::Close));
+    assert_eq!(world.close_mode(bob), Some(CloseMode::Close));
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn two_halves_are_both() {
         assert!(world.got_fin(bob));
         assert_eq!(world.state(bob), "draining op");
         world.pass("10m");
-        assert_eq!(world.fate(bob), Some(CloseMode::Close));
+        assert_eq!(world.close_mode(bob), Some(CloseMode::Close));
     }
 }
 
@@ -163,7 +163,7 @@ fn after_the_peers_end_shutdown_write_is_the_rest() {
     world.everybody_has_read();
     world.operator("shutdown bob write").unwrap();
     world.reads(alice, ["12:34 #lobby <-- bob (shut down by the operator)"]);
-    assert_eq!(world.fate(bob), Some(CloseMode::Close));
+    assert_eq!(world.close_mode(bob), Some(CloseMode::Close));
 }
 
 #[test]
@@ -258,5 +258,5 @@ fn a_fin_that_finds_nobody_is_a_reset_by_the_peer() {
     assert_eq!(world.operator("shutdown bob write").unwrap(), "shut down write of #2 bob");
     // The line is taken, its RST comes at once, and the FIN behind the line fails (shutdown(2): ENOTCONN).
     world.reads(alice, ["12:34 *** one more", "12:34 #lobby <-- bob (connection reset)"]);
-    assert_eq!(world.fate(bob), Some(CloseMode::Reset));
+    assert_eq!(world.close_mode(bob), Some(CloseMode::Reset));
 }

@@ -88,7 +88,7 @@ fn what_is_said_in_one_turn_may_be_large_and_keeps_hardly_more_memory_than_its_b
         world.says(alice, &format!("line {number:04}"));
     }
     world.run();
-    let books = world.books();
+    let books = world.audit_counts();
     assert!(books.queued_bytes > 1_000_000, "{books:?}");
     assert!(books.chunk_bytes * 10 < books.queued_bytes * 12, "{books:?}");
     reads_again(&mut world, bob);
@@ -110,7 +110,7 @@ fn who_reads_nothing_costs_no_more_memory_than_its_outbox() {
         world.says(alice, &format!("{number:04} {:0400}", 0));
         world.run();
     }
-    let books = world.books();
+    let books = world.audit_counts();
     assert!(books.largest_outbox > 960 * 1024, "{books:?}");
     // The chunk that is written to may be new.
     assert!(books.chunk_bytes <= (1024 + 64) * 1024, "{books:?}");
@@ -133,7 +133,7 @@ fn a_slow_reader_keeps_little_memory_from_being_freed() {
     stops_reading(&mut world, bob, 100);
     talks(&mut world, alice, 0..20_000);
     // What waits for bob is in the last chunk or two, each of 64 KiB and half as full as it may be.
-    let books = world.books();
+    let books = world.audit_counts();
     assert!(books.chunk_bytes <= 2 * 2 * 64 * 1024, "{books:?}");
 }
 
@@ -231,7 +231,7 @@ fn over_the_limit_of_all_the_largest_outbox_is_skipped_first() {
     world.run();
     assert!(world.row(bob).outbox_bytes < large, "bob's lines made room");
     assert_eq!(world.row(carol).lines_skipped, 0);
-    let books = world.books();
+    let books = world.audit_counts();
     assert!(books.queued_bytes <= 300 * 1024 && books.chunk_bytes <= 600 * 1024, "{books:?}");
     reads_again(&mut world, carol);
     assert_eq!(world.lines(carol).len(), 1_500);
@@ -271,7 +271,7 @@ fn who_takes_nothing_for_too_long_is_reset() {
     world.reads(alice, []);
     world.pass("10s");
     world.reads(alice, ["12:36 #lobby <-- bob (takes nothing)"]);
-    assert_eq!(world.fate(bob), Some(CloseMode::Reset));
+    assert_eq!(world.close_mode(bob), Some(CloseMode::Reset));
 }
 
 #[test]
@@ -289,9 +289,9 @@ fn who_takes_a_little_each_time_is_not_reset() {
         world.pass("110s");
         world.says(bob, "");
     }
-    assert_eq!(world.fate(bob), None);
+    assert_eq!(world.close_mode(bob), None);
     world.pass("125s");
-    assert_eq!(world.fate(bob), Some(CloseMode::Reset));
+    assert_eq!(world.close_mode(bob), Some(CloseMode::Reset));
 }
 
 #[test]
@@ -377,7 +377,7 @@ fn a_turn_closes_no_more_sockets_than_it_has_the_time_for() {
     }
     world.served_a_turn = 2;
     world.turn();
-    let closed = others.iter().filter(|other| world.peers[other.0].fate.is_some()).count();
+    let closed = others.iter().filter(|other| world.peers[other.0].close_mode.is_some()).count();
     assert_eq!(closed, 2);
     assert_eq!(world.lines(alice).len(), others.len(), "and none is forgotten");
 }

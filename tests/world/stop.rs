@@ -17,10 +17,10 @@ fn everybody_is_told_and_closed() {
     assert!(world.got_fin(alice) && world.got_fin(bob));
     assert!(!world.engine.is_stopped());
     world.finishes(alice);
-    assert_eq!(world.fate(alice), Some(CloseMode::Close));
+    assert_eq!(world.close_mode(alice), Some(CloseMode::Close));
     // Bob has everything; he is not waited for much longer.
     world.pass("250ms");
-    assert_eq!(world.fate(bob), Some(CloseMode::Close));
+    assert_eq!(world.close_mode(bob), Some(CloseMode::Close));
     assert!(world.engine.is_stopped());
 }
 
@@ -42,7 +42,7 @@ fn who_takes_nothing_is_waited_for_until_the_end_of_the_drain() {
     world.operator("drain 3s").unwrap();
     world.pass("2999ms");
     assert!(!world.engine.is_stopped());
-    assert_eq!(world.fate(alice), None);
+    assert_eq!(world.close_mode(alice), None);
     world.pass("1ms");
     assert!(world.engine.is_stopped());
 }
@@ -60,9 +60,9 @@ fn a_stop_under_way_can_be_hurried_and_not_delayed() {
     assert_eq!(world.operator("stop").unwrap(), "draining 1 client");
     world.pass("4999ms");
     assert!(!world.engine.is_stopped());
-    assert_eq!(world.fate(alice), None);
+    assert_eq!(world.close_mode(alice), None);
     world.pass("1ms");
-    assert_eq!(world.fate(alice), Some(CloseMode::Reset));
+    assert_eq!(world.close_mode(alice), Some(CloseMode::Reset));
     assert!(world.engine.is_stopped());
 }
 

@@ -98,7 +98,7 @@ fn a_question_of_a_connection_that_was_reset_costs_no_answer() {
         world.peer(*client).rst = true;
     }
     world.run();
-    assert!(people.iter().all(|client| world.peers[client.0].fate == Some(CloseMode::Reset)));
+    assert!(people.iter().all(|client| world.peers[client.0].close_mode == Some(CloseMode::Reset)));
     let made = deliveries(&world) - before;
     // The first read of some comes before the reset is known: a step of one answer each.
     assert!(made <= 50 * 25, "{made} lines for nobody");
@@ -169,7 +169,7 @@ fn answers_that_nobody_reads_stay_within_the_limit_of_all_outboxes() {
         for _ in 0..10 {
             world.turn();
             world.peers_read();
-            let books = world.books();
+            let books = world.audit_counts();
             assert!(books.queued_bytes <= 1024 * 1024, "{books:?}");
         }
         heard.extend(world.lines(bob));
@@ -189,7 +189,7 @@ fn a_long_answer_goes_on_as_its_reader_takes_it() {
     peer.kernel_bytes = 0;
     world.sends(reader, &[record("/who"), record("/ping")].concat());
     world.run();
-    let books = world.books();
+    let books = world.audit_counts();
     assert!(books.kept_bytes <= 3 * 4_096, "few lines are made ahead: {books:?}");
     world.peer(reader).window = Window::Open;
     world.peer(reader).kernel_bytes = 10_000;
@@ -217,7 +217,7 @@ fn what_is_dropped_is_read_while_an_answer_is_under_way() {
     assert!(world.peer(reader).inbound.is_empty(), "it is read");
     world.finishes(reader);
     world.run();
-    assert_eq!(world.fate(reader), Some(CloseMode::Close), "its end is seen");
+    assert_eq!(world.close_mode(reader), Some(CloseMode::Close), "its end is seen");
 }
 
 /// A record of 4,096 bytes.
@@ -230,7 +230,7 @@ fn an_order_is_charged_for_a_quarter_of_the_rows_that_it_looks_at() {
     let mut world = World::with(unhindered);
     crowd_and_bystander(&mut world, 399);
     world.operator("mute 400").unwrap();
-    let alone = world.books().turn_work;
+    let alone = world.audit_counts().turn_work;
     assert!((100..200).contains(&alone), "400 rows and a request cost {alone} units");
 }
 
@@ -254,8 +254,8 @@ fn short_answers_that_nobody_reads_stay_within_the_limit_of_all_outboxes() {
     }
     for _ in 0..100 {
         world.turn();
-        let queued = world.books().queued_bytes as u64;
+        let queued = world.audit_counts().queued_bytes as u64;
         assert!(queued <= limit, "{queued} bytes");
     }
-    assert!(world.books().unparsed_bytes > 0, "the next questions wait");
+    assert!(world.audit_counts().unparsed_bytes > 0, "the next questions wait");
 }

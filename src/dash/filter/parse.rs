@@ -208,7 +208,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::engine::record::{Entry, Record};
+    use crate::engine::event::{Event, EventKind};
     use crate::time::Now;
 
     fn error(text: &str) -> String {
@@ -299,10 +299,10 @@ mod tests {
     /// The longest error, beside the text that it repeats.
     const ERROR_BYTES_MAX: usize = 200;
 
-    fn joined(nick: &str) -> Entry {
+    fn joined(nick: &str) -> Event {
         let nick = crate::engine::snapshot::Nick::parse(nick).ok();
-        let record = Record::Flow { id: "7".parse().unwrap(), nick };
-        Entry { seq: 1, at: Now::default(), record }
+        let kind = EventKind::Flow { id: "7".parse().unwrap(), nick };
+        Event { seq: 1, at: Now::default(), kind }
     }
 
     proptest! {

@@ -13,7 +13,7 @@ use crate::dash::columns::COMPACT_BELOW;
 use crate::dash::theme::Theme;
 use crate::dash::why::{self, Weight};
 use crate::dash::{measure, units};
-use crate::engine::record::Entry;
+use crate::engine::event::Event;
 use crate::engine::snapshot::{Detail, Milestone, Row};
 use crate::time::{Moment, Now};
 
@@ -77,7 +77,7 @@ fn one_line(app: &App) -> Spans {
     for (at, remark) in why::remarks(app.picture(), index, app.raw).into_iter().enumerate() {
         let gap = if at == 0 { " ".to_owned() } else { format!(" {} ", app.glyphs.dot) };
         spans.push(span(gap, app.theme.dim));
-        spans.push(span(remark.brief(), weight_style(remark.weight, &app.theme)));
+        spans.push(span(remark.summary(), weight_style(remark.weight, &app.theme)));
     }
     spans.push(span(format!("  {}", row.peer), app.theme.dim));
     spans
@@ -210,8 +210,8 @@ fn draw_happened(buffer: &mut Buffer, area: Rect, app: &App) {
     let Some(id) = app.table.selected().filter(|_| area.height > 1) else { return };
     paint::line(buffer, area, 0, &[span(format!("events of {id}"), app.theme.title)], app);
     let area = paint::below(area, 1);
-    let about = app.picture().log.entries().rev().filter(|entry| entry.record.subject() == Some(id));
-    let mut entries: Vec<&Entry> = about.take(usize::from(area.height)).collect();
+    let about = app.picture().log.entries().rev().filter(|entry| entry.kind.subject() == Some(id));
+    let mut entries: Vec<&Event> = about.take(usize::from(area.height)).collect();
     entries.reverse();
     for (row, entry) in (0..).zip(entries) {
         paint::line(buffer, area, row, &super::events::short_event(app, entry), app);

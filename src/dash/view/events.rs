@@ -11,7 +11,7 @@ use crate::dash::events::wording;
 use crate::dash::layout::View;
 use crate::dash::theme::Theme;
 use crate::dash::{measure, units};
-use crate::engine::record::{Category, Entry, Record};
+use crate::engine::event::{Category, Event, EventKind};
 use crate::engine::snapshot::Nick;
 
 /// Cells for the word of an event.
@@ -72,8 +72,8 @@ fn categories(app: &App, width: u16) -> Spans {
     spans
 }
 
-fn event(app: &App, entry: &Entry, width: u16) -> Spans {
-    let record = &entry.record;
+fn event(app: &App, entry: &Event, width: u16) -> Spans {
+    let record = &entry.kind;
     let style = category_style(record.category(), &app.theme);
     let id = record.subject().map(|id| id.to_string());
     let nick = nick(app, entry).map(|nick| nick.to_string());
@@ -93,24 +93,24 @@ fn event(app: &App, entry: &Entry, width: u16) -> Spans {
 }
 
 /// The name of an event's subject; where a verb does not tell it, the one it had or has.
-fn nick(app: &App, entry: &Entry) -> Option<Nick> {
-    let Record::Operator { id: Some(id), .. } = entry.record else { return entry.record.nick() };
+fn nick(app: &App, entry: &Event) -> Option<Nick> {
+    let EventKind::Operator { id: Some(id), .. } = entry.kind else { return entry.kind.nick() };
     let picture = app.picture();
     let in_row = || picture.row(id).and_then(|row| row.nick);
     picture.log.nick_before(entry.seq, id).or_else(in_row)
 }
 
 /// An event whose subject is known: its time, its word and what happened.
-pub(super) fn short_event(app: &App, entry: &Entry) -> Spans {
-    let style = category_style(entry.record.category(), &app.theme);
+pub(super) fn short_event(app: &App, entry: &Event) -> Spans {
+    let style = category_style(entry.kind.category(), &app.theme);
     vec![
         span(format!("{} ", time(app, entry)), app.theme.dim),
-        span(format!("{} ", measure::left(entry.record.word(), WORD, "")), style),
-        span(wording(&entry.record, app.raw), style),
+        span(format!("{} ", measure::left(entry.kind.word(), WORD, "")), style),
+        span(wording(&entry.kind, app.raw), style),
     ]
 }
 
-fn time(app: &App, entry: &Entry) -> String {
+fn time(app: &App, entry: &Event) -> String {
     match app.clock {
         ClockFormat::Time => units::time_of_day(entry.at),
         ClockFormat::Age => {

@@ -20,7 +20,7 @@ const TERM: usize = 14;
 /// A line of help: a heading, or a term and what it means.
 enum Item {
     Heading(&'static str),
-    Entry(String, String),
+    Event(String, String),
     Space,
 }
 
@@ -75,7 +75,7 @@ fn lines(app: &App, width: u16) -> Vec<Spans> {
         match item {
             Item::Space => lines.push(Vec::new()),
             Item::Heading(title) => lines.push(vec![span(title, app.theme.title)]),
-            Item::Entry(term, meaning) => lines.extend(entry(app, &term, &meaning, cells)),
+            Item::Event(term, meaning) => lines.extend(entry(app, &term, &meaning, cells)),
         }
     }
     lines
@@ -104,7 +104,7 @@ fn items(app: &App) -> Vec<Item> {
         items.extend(bindings(app, group));
         items.push(Item::Space);
     }
-    let entry = |(term, meaning): (&str, &str)| Item::Entry(term.to_owned(), meaning.to_owned());
+    let entry = |(term, meaning): (&str, &str)| Item::Event(term.to_owned(), meaning.to_owned());
     items.push(Item::Heading("Columns"));
     items.extend(Column::SORTABLE.map(|column| entry((column.title(), column.meaning()))));
     items.push(entry((Column::Flags.title(), Column::Flags.meaning())));
@@ -114,7 +114,7 @@ fn items(app: &App) -> Vec<Item> {
     items.push(Item::Space);
     items.push(Item::Heading("States"));
     items.extend(
-        Phase::ALL.map(|phase| Item::Entry(format!("{} {phase}", phase.arrow()), state(phase).to_owned())),
+        Phase::ALL.map(|phase| Item::Event(format!("{} {phase}", phase.arrow()), state(phase).to_owned())),
     );
     items.push(Item::Space);
     items.push(Item::Heading("Filter"));
@@ -122,7 +122,7 @@ fn items(app: &App) -> Vec<Item> {
     items.push(Item::Space);
     items.push(Item::Heading("Verbs"));
     items.extend(VERBS.map(|(verb, arguments, meaning)| {
-        Item::Entry(format!("{verb} {arguments}").trim_end().to_owned(), meaning.to_owned())
+        Item::Event(format!("{verb} {arguments}").trim_end().to_owned(), meaning.to_owned())
     }));
     items
 }
@@ -131,7 +131,7 @@ fn bindings(app: &App, group: Group) -> impl Iterator<Item = Item> {
     ACTIONS.iter().filter(move |spec| spec.group == group).map(|spec| {
         let keys: Vec<String> = app.keymap.keys(spec.action).map(|key| key.to_string()).collect();
         let keys = if keys.is_empty() { "(no key)".to_owned() } else { keys.join(" ") };
-        Item::Entry(keys, spec.help.to_owned())
+        Item::Event(keys, spec.help.to_owned())
     })
 }
 

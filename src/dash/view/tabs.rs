@@ -8,7 +8,7 @@ use super::traffic::accept_queue;
 use crate::dash::App;
 use crate::dash::layout::View;
 use crate::dash::units;
-use crate::engine::record::Category;
+use crate::engine::event::Category;
 use crate::engine::snapshot::AcceptQueue;
 
 /// Draws the tabs.

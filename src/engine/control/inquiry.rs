@@ -53,7 +53,7 @@ enum Walk {
         through: u64,
         batch: VecDeque<(ConnId, Slot)>,
     },
-    /// Records behind `after`, up to `through`.
+    /// Events behind `after`, up to `through`.
     Events {
         after: u64,
         through: u64,
@@ -107,9 +107,9 @@ impl Engine {
         Inquiry { walk, rows: None }
     }
 
-    /// Begins to tell what happened behind the record `after`.
+    /// Begins to tell what happened behind the event `after`.
     pub(super) fn inquire_events(&self, after: u64) -> Inquiry {
-        Inquiry { walk: Walk::Events { after, through: self.board.journal.last() }, rows: None }
+        Inquiry { walk: Walk::Events { after, through: self.conns.journal.last() }, rows: None }
     }
 
     /// Begins to tell everything.
@@ -184,7 +184,7 @@ impl Engine {
         match walk {
             Walk::Bans { after } => {
                 let Some(ban) = self.bans.after(*after) else { return false };
-                json::write(line, &json::Ban::of(ban, self.board.now));
+                json::write(line, &json::Ban::of(ban, self.conns.now));
                 *after = ban.number;
                 true
             }
@@ -196,7 +196,7 @@ impl Engine {
                 true
             }
             Walk::Events { after, through } => {
-                let mut newer = self.board.journal.after(*after, JOURNAL_MAX);
+                let mut newer = self.conns.journal.after(*after, JOURNAL_MAX);
                 let Some(entry) = newer.next().filter(|entry| entry.seq <= *through) else { return false };
                 *after = entry.seq;
                 json::write(line, &json::Event::of(&entry));
@@ -210,7 +210,7 @@ impl Engine {
             Walk::Operators { after } => {
                 let Some(operator) = self.operator_after(*after) else { return false };
                 *after = operator.number;
-                json::write(line, &json::Operator::of(operator, self.board.now));
+                json::write(line, &json::Operator::of(operator, self.conns.now));
                 true
             }
             Walk::Rooms { after } => {
@@ -242,7 +242,7 @@ impl Engine {
             }
             let (id, slot) = batch.pop_front()?;
             *after = id.get();
-            if self.board.entry(slot).is_some_and(|entry| entry.id == id && entry.is_client()) {
+            if self.conns.get(slot).is_some_and(|entry| entry.id == id && entry.is_client()) {
                 return Some(slot);
             }
         }
@@ -250,7 +250,7 @@ impl Engine {
 
     /// The first connections by rising id behind `after`, none beyond `through`.
     fn connections_between(&self, after: u64, through: u64) -> VecDeque<(ConnId, Slot)> {
-        let ids = self.board.clients().map(|(slot, entry)| (entry.id, slot));
+        let ids = self.conns.clients().map(|(slot, entry)| (entry.id, slot));
         let mut batch: Vec<_> = ids.filter(|(id, _)| (after + 1..=through).contains(&id.get())).collect();
         if batch.len() > BATCH_MAX {
             batch.select_nth_unstable(BATCH_MAX);
@@ -268,7 +268,7 @@ impl Engine {
         };
         match (self.find(who), gone) {
             (Ok(slot), _) => {
-                let detail = self.board.entry(slot).and_then(|entry| self.detail(entry.id));
+                let detail = self.conns.get(slot).and_then(|entry| self.detail(entry.id));
                 self.with_live(slot, machine, |row| {
                     json::success(line, &json::Life::of(row, detail.as_ref()));
                 });
@@ -283,7 +283,7 @@ impl Engine {
 
     /// Hands over the row of a connection as it is now.
     fn with_live(&self, slot: Slot, machine: &impl Machine, tell: impl FnOnce(&json::Connection<'_>)) {
-        let Some(entry) = self.board.entry(slot) else { return };
+        let Some(entry) = self.conns.get(slot) else { return };
         let row = Row { kernel: machine.kernel(slot), ..self.row(slot, entry) };
         let person = self.hub.person(slot);
         let rooms = person.into_iter().flat_map(Profile::rooms).map(RoomName::as_str).collect();
@@ -292,6 +292,6 @@ impl Engine {
 
     fn connection<'a>(&'a self, row: &'a Row, rooms: Vec<&'a str>) -> json::Connection<'a> {
         let listener = self.listeners.get(usize::from(row.listener)).map_or("", String::as_str);
-        json::Connection::of(row, listener, rooms, self.board.now)
+        json::Connection::of(row, listener, rooms, self.conns.now)
     }
 }

@@ -14,7 +14,7 @@ pub(super) use status::Status;
 
 use crate::chat::RoomSummary;
 use crate::engine::bans;
-use crate::engine::record::Entry;
+use crate::engine::event;
 use crate::engine::reload::Reloaded;
 use crate::engine::snapshot::{self, Detail, Row};
 use crate::engine::verbs::{self, Outcome};
@@ -258,16 +258,16 @@ pub(super) struct Event<'a> {
 }
 
 impl<'a> Event<'a> {
-    pub(super) fn of(entry: &'a Entry) -> Self {
-        let record = &entry.record;
+    pub(super) fn of(event: &'a event::Event) -> Self {
+        let kind = &event.kind;
         Self {
-            seq: entry.seq,
-            unix_ms: entry.at.wall.unix_ms,
-            kind: record.word(),
-            category: record.category().word(),
-            id: record.subject().map(ConnId::get),
-            nick: record.nick().map(|nick| nick.to_string()),
-            text: record.to_string(),
+            seq: event.seq,
+            unix_ms: event.at.wall.unix_ms,
+            kind: kind.word(),
+            category: kind.category().word(),
+            id: kind.subject().map(ConnId::get),
+            nick: kind.nick().map(|nick| nick.to_string()),
+            text: kind.to_string(),
         }
     }
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 use inquiry::{Inquiry, Progress};
 use onlooker::{Asked, Picture};
 
-use super::entry::{Entry, Role};
+use super::connection::{Connection, Role};
 use super::operator::{Follow, OperatorCommand, Question};
 use super::server::Engine;
 use super::snapshot::{Kernel, Peer, Status};
@@ -91,7 +91,7 @@ struct Operator {
 /// What somebody follows, and when its next answer begins.
 #[derive(Clone, Copy, Debug)]
 enum Followed {
-    /// Once there is a record behind this one.
+    /// Once there is an event behind this one.
     Events { after: u64 },
     /// At this moment.
     Snapshot { at: Moment },
@@ -151,21 +151,21 @@ impl Engine {
         self.operators.accepted += 1;
         // Numbered apart: clients' ids are not used up by whoever asks about them.
         let id = ConnId::new(self.operators.accepted).unwrap_or(ConnId::FIRST);
-        let entry =
-            Entry::new(id, Role::Operator, Peer::Unix, u16::MAX, Framing::Lines, self.board.now.moment);
-        let slot = Slot::at(self.board.entries.insert(entry));
-        let (number, since) = (self.operators.accepted, self.board.now.moment);
+        let conn =
+            Connection::new(id, Role::Operator, Peer::Unix, u16::MAX, Framing::Lines, self.conns.now.moment);
+        let slot = Slot::at(self.conns.slab.insert(conn));
+        let (number, since) = (self.operators.accepted, self.conns.now.moment);
         let operator = Operator { slot, number, uid, pid, since, asked: None, inquiry: None, followed: None };
         self.operators.here.push(operator);
-        self.board.touch(slot);
+        self.conns.touch(slot);
         Some(slot)
     }
 
     /// Whether one more operator has a place; the one that is idle for longest loses its own if there is no other.
     fn make_room_for_operator(&mut self) -> bool {
-        let now = self.board.now.moment;
+        let now = self.conns.now.moment;
         let is_leaving = |operator: &&Operator| {
-            self.board.entry(operator.slot).is_some_and(|entry| entry.session.phase() == Phase::Draining)
+            self.conns.get(operator.slot).is_some_and(|conn| conn.session.phase() == Phase::Draining)
         };
         let here = &self.operators.here;
         if here.len() - here.iter().filter(is_leaving).count() < OPERATORS_MAX {
@@ -183,7 +183,7 @@ impl Engine {
 
     fn end_operator(&mut self, slot: Slot, why: &str) {
         self.refuse(slot, &format!("this connection ends: {why}"));
-        self.part(slot, CloseReason::Kicked(why.to_owned()), Linger::FAREWELL);
+        self.close(slot, CloseReason::Kicked(why.to_owned()), Linger::FAREWELL);
     }
 
     /// Ends the connection of the operator with this number in `operators`.
@@ -202,7 +202,7 @@ impl Engine {
         later.min_by_key(|operator| operator.number)
     }
 
-    pub(super) fn operators_in_brief(&self) -> String {
+    pub(super) fn operators_summary(&self) -> String {
         let numbers: Vec<String> =
             self.operators.here.iter().map(|operator| operator.number.to_string()).collect();
         match numbers.as_slice() {
@@ -237,8 +237,8 @@ impl Engine {
     fn is_due(&self, operator: &Operator) -> bool {
         operator.inquiry.is_none()
             && operator.followed.is_some_and(|followed| match followed {
-                Followed::Events { after } => self.board.journal.last() > after,
-                Followed::Snapshot { at } => at <= self.board.now.moment,
+                Followed::Events { after } => self.conns.journal.last() > after,
+                Followed::Snapshot { at } => at <= self.conns.now.moment,
             })
     }
 
@@ -249,9 +249,9 @@ impl Engine {
         }
         let (inquiry, followed) = match self.operators.here[at].followed {
             Some(Followed::Events { after }) => {
-                (self.inquire_events(after), Followed::Events { after: self.board.journal.last() })
+                (self.inquire_events(after), Followed::Events { after: self.conns.journal.last() })
             }
-            _ => (self.inquire_snapshot(), Followed::Snapshot { at: self.board.now.moment + SNAPSHOT_EVERY }),
+            _ => (self.inquire_snapshot(), Followed::Snapshot { at: self.conns.now.moment + SNAPSHOT_EVERY }),
         };
         let operator = &mut self.operators.here[at];
         (operator.inquiry, operator.followed) = (Some(inquiry), Some(followed));
@@ -259,7 +259,7 @@ impl Engine {
 
     /// Writes as much of an answer as there is room for. `true` if it is complete, or nobody can read it any more.
     fn go_on(&mut self, slot: Slot, inquiry: &mut Inquiry, rows: &mut usize, machine: &impl Machine) -> bool {
-        let Some(session) = self.board.entry(slot).map(|entry| &entry.session) else { return true };
+        let Some(session) = self.conns.get(slot).map(|conn| &conn.session) else { return true };
         if session.output() != Output::Open {
             return true;
         }
@@ -267,10 +267,10 @@ impl Engine {
         let mut line = std::mem::take(&mut self.operators.line);
         let mut progress = Progress::Going;
         while progress == Progress::Going && line.len() < room && *rows > 0 {
-            *rows = rows.saturating_sub(inquiry.cost(self.board.entries.len()));
+            *rows = rows.saturating_sub(inquiry.cost(self.conns.slab.len()));
             progress = self.advance(inquiry, &mut line, machine);
         }
-        self.board.answer_raw(slot, &line);
+        self.conns.answer_raw(slot, &line);
         line.clear();
         self.operators.line = line;
         progress == Progress::Complete
@@ -278,9 +278,9 @@ impl Engine {
 
     /// An answer is complete: requests that waited for it are taken.
     pub(super) fn answered(&mut self, slot: Slot) {
-        if let Some(entry) = self.board.entry_mut(slot) {
-            entry.session.set_answering(false);
-            self.board.touch(slot);
+        if let Some(conn) = self.conns.get_mut(slot) {
+            conn.session.set_answering(false);
+            self.conns.touch(slot);
             self.parse(slot, &[]);
         }
     }
@@ -295,14 +295,14 @@ impl Engine {
                     slot,
                     &format!("this is a control socket and no {protocol}: send one verb a line"),
                 );
-                self.part(slot, CloseReason::Foreign(protocol), Linger::FAREWELL);
+                self.close(slot, CloseReason::Foreign(protocol), Linger::FAREWELL);
             }
             Incoming::TooLong => {
-                let limit = self.board.limits_of(slot).line_bytes;
+                let limit = self.conns.limits_of(slot).line_bytes;
                 self.refuse(slot, &format!("a request has at most {limit} bytes"));
             }
             Incoming::Message => {
-                let now = self.board.now.moment;
+                let now = self.conns.now.moment;
                 if let Some(operator) = self.operators.here.iter_mut().find(|operator| operator.slot == slot)
                 {
                     operator.asked = Some(now);
@@ -315,8 +315,8 @@ impl Engine {
     fn answer_request(&mut self, slot: Slot, text: &str) {
         match Asked::parse(text) {
             Some(Ok(Asked::Brief(question))) => {
-                self.board.charge_rows(self.board.entries.len());
-                let outcome = self.brief(question).map(Done::from);
+                self.conns.charge_rows(self.conns.slab.len());
+                let outcome = self.summary(question).map(Done::from);
                 self.answer_outcome(slot, None, &outcome);
             }
             Some(Ok(Asked::Picture(query))) => self.begin(slot, Picture::new(query).into()),
@@ -343,29 +343,29 @@ impl Engine {
     }
 
     fn was_cut_off(&self, slot: Slot) -> bool {
-        self.board.entry(slot).is_some_and(|entry| entry.session.was_cut_off())
+        self.conns.get(slot).is_some_and(|conn| conn.session.was_cut_off())
     }
 
     fn answer_outcome(&mut self, slot: Slot, id: Option<ConnId>, outcome: &Outcome) {
         let mut line = Vec::new();
         json::outcome(&mut line, id, outcome);
-        self.board.answer_raw(slot, &line);
+        self.conns.answer_raw(slot, &line);
     }
 
     fn begin(&mut self, slot: Slot, inquiry: Inquiry) {
         self.operators.begin(slot, inquiry);
-        if let Some(entry) = self.board.entry_mut(slot) {
-            entry.session.set_answering(true);
+        if let Some(conn) = self.conns.get_mut(slot) {
+            conn.session.set_answering(true);
         }
-        self.board.touch(slot);
+        self.conns.touch(slot);
     }
 
     /// What is to be answered again and again is noted; the operator's next request waits for ever.
     fn follow(&mut self, slot: Slot, question: Question) {
         let followed = match question {
-            Question::Events(Follow::On) => Followed::Events { after: self.board.journal.last() },
+            Question::Events(Follow::On) => Followed::Events { after: self.conns.journal.last() },
             Question::Snapshot(Follow::On) => {
-                Followed::Snapshot { at: self.board.now.moment + SNAPSHOT_EVERY }
+                Followed::Snapshot { at: self.conns.now.moment + SNAPSHOT_EVERY }
             }
             _ => return,
         };
@@ -373,31 +373,31 @@ impl Engine {
     }
 
     fn refuse(&mut self, slot: Slot, why: &str) {
-        self.board.answer_raw(slot, &refusal(why));
+        self.conns.answer_raw(slot, &refusal(why));
     }
 
     /// At the end of a turn: answers that can go on have another turn at once, and operators whose server has
     /// nobody left go last.
     pub(super) fn see_to_operators(&mut self) {
-        let is_over = self.is_stopping() && self.board.entries.len() == self.operators.count();
-        let now = self.board.now.moment;
+        let is_over = self.is_stopping() && self.conns.slab.len() == self.operators.count();
+        let now = self.conns.now.moment;
         for at in 0..self.operators.here.len() {
             let operator = &self.operators.here[at];
             let (slot, is_due, is_answering) =
                 (operator.slot, self.is_due(operator), operator.inquiry.is_some());
-            let Some(entry) = self.board.entry(slot) else { continue };
-            let phase = entry.session.phase();
+            let Some(conn) = self.conns.get(slot) else { continue };
+            let phase = conn.session.phase();
             if operator.idle(now).is_some_and(|idle| idle >= IDLE_MAX) && phase != Phase::Draining {
                 self.end_operator(slot, "it was idle for an hour");
                 continue;
             }
             // What is followed has no end of its own, and an answer that is not read is not waited for.
-            let is_unread = entry.session.outbox_age(now).is_some_and(|age| age >= UNREAD_MAX);
+            let is_unread = conn.session.outbox_age(now).is_some_and(|age| age >= UNREAD_MAX);
             let is_ended = !is_answering || operator.followed.is_some() || is_unread;
-            if is_over && is_ended && entry.session.phase() != Phase::Draining {
-                self.part(slot, CloseReason::ServerStop, Linger::server_stop(self.drain.min(UNREAD_MAX)));
-            } else if (is_answering || is_due) && entry.session.outbox().bytes() < ANSWER_AHEAD_BYTES {
-                self.board.touch(slot);
+            if is_over && is_ended && conn.session.phase() != Phase::Draining {
+                self.close(slot, CloseReason::ServerStop, Linger::server_stop(self.drain.min(UNREAD_MAX)));
+            } else if (is_answering || is_due) && conn.session.outbox().bytes() < ANSWER_AHEAD_BYTES {
+                self.conns.touch(slot);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What a dashboard in another process asks on the control socket: the whole picture, and answers in one line.
 //!
-//! `picture {"visible":[3],"detail":3,"records_after":12}` is answered with a [`Snapshot`], field by field as the engine
+//! `picture {"visible":[3],"detail":3,"events_after":12}` is answered with a [`Snapshot`], field by field as the engine
 //! has it; `brief QUESTION` with the words of the `:` line. Both are between two programs of the same version: scripts
 //! have the verbs. A picture is made part by part like every long answer, so its rows are each true when they are
 //! written, and not all at one moment: the living first, then those that are gone, so that nobody is missed in between.
@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::inquiry::Progress;
 use super::{Machine, json};
+use crate::engine::event::Event;
 use crate::engine::operator::{OperatorCommand, Question, VerbError};
-use crate::engine::record::Entry;
 use crate::engine::server::Engine;
 use crate::engine::snapshot::{Detail, Query, Row, Snapshot, Status};
 use crate::id::{ConnId, Slot};
@@ -49,16 +49,16 @@ pub fn read_picture(answer: &str) -> Result<Snapshot, String> {
         taken: Now,
         status: Status,
         detail: Option<Detail>,
-        records: Vec<Entry>,
+        events: Vec<Event>,
         rows: Vec<Row>,
     }
     match serde_json::from_str(answer) {
-        Ok(Answer { taken, status, detail, records, mut rows }) => {
+        Ok(Answer { taken, status, detail, events, mut rows }) => {
             // Who ended while it was made is in it twice, at last as one that is gone.
             rows.reverse();
             rows.sort_by_key(|row| row.id);
             rows.dedup_by_key(|row| row.id);
-            Ok(Snapshot { taken, status, rows, detail, records })
+            Ok(Snapshot { taken, status, rows, detail, events })
         }
         Err(why) => {
             Err(refused(answer).unwrap_or_else(|| format!("the server's picture cannot be read: {why}")))
@@ -134,8 +134,8 @@ pub(super) struct Picture {
 #[derive(Debug)]
 enum Stage {
     Head,
-    /// Records behind `after`, up to `through`.
-    Records {
+    /// Events behind `after`, up to `through`.
+    Events {
         after: u64,
         through: u64,
     },
@@ -184,11 +184,11 @@ impl Engine {
             Stage::Head => {
                 self.write_head(&picture.query, line, machine);
                 picture.gone_from = self.closed_count - self.recently_gone().count() as u64;
-                let after = picture.query.records_after;
-                picture.begin(Stage::Records { after, through: self.board.journal.last() });
+                let after = picture.query.events_after;
+                picture.begin(Stage::Events { after, through: self.conns.journal.last() });
             }
-            Stage::Records { after, through } => {
-                let mut newer = self.board.journal.after(*after, Query::RECORDS_MAX);
+            Stage::Events { after, through } => {
+                let mut newer = self.conns.journal.after(*after, Query::EVENTS_MAX);
                 if let Some(entry) = newer.next().filter(|entry| entry.seq <= *through) {
                     *after = entry.seq;
                     picture.write(line, &*entry);
@@ -220,7 +220,7 @@ impl Engine {
     }
 
     fn write_living(&self, slot: Slot, picture: &mut Picture, line: &mut Vec<u8>, machine: &impl Machine) {
-        let Some(row) = self.board.entry(slot).map(|entry| self.row(slot, entry)) else { return };
+        let Some(row) = self.conns.get(slot).map(|entry| self.row(slot, entry)) else { return };
         let is_visible = picture.query.visible.binary_search(&row.id).is_ok();
         let kernel = if is_visible { machine.kernel(slot) } else { None };
         picture.write(line, &Row { kernel, ..row });
@@ -238,8 +238,8 @@ impl Engine {
         let mut status = self.status();
         machine.complete(&mut status);
         let detail = query.detail.and_then(|id| self.detail(id));
-        json::write(line, &Head { ok: true, version: VERSION, taken: self.board.now, status, detail });
+        json::write(line, &Head { ok: true, version: VERSION, taken: self.conns.now, status, detail });
         line.pop();
-        line.extend_from_slice(b",\"records\":[");
+        line.extend_from_slice(b",\"events\":[");
     }
 }

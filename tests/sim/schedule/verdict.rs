@@ -22,7 +22,7 @@ impl Schedule {
             self.tally.add_stream(transcript);
             self.judge_stream(number, transcript, order);
         }
-        self.judge_records();
+        self.judge_events();
         self.tally.incomplete += self.world.snapshot().status.lines_incomplete;
     }
 
@@ -72,7 +72,7 @@ impl Schedule {
         }
     }
 
-    fn judge_records(&mut self) {
+    fn judge_events(&mut self) {
         let ended: BTreeSet<u64> = self.closed.keys().copied().collect();
         assert_eq!(ended, self.accepted, "each accepted id ends in one record");
         for reason in self.closed.values() {
@@ -80,7 +80,9 @@ impl Schedule {
         }
         for peer in &self.world.peers {
             assert!(peer.slot.is_none());
-            assert!(peer.id.is_none() || matches!(peer.fate, Some(CloseMode::Close | CloseMode::Reset)));
+            assert!(
+                peer.id.is_none() || matches!(peer.close_mode, Some(CloseMode::Close | CloseMode::Reset))
+            );
         }
         assert_eq!(self.world.engine.slots().count(), 0);
     }

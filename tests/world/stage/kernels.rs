@@ -102,10 +102,10 @@ impl Sockets for Kernels<'_> {
         self.peer_mut(slot).is_probed_sooner = true;
     }
 
-    fn close(&mut self, slot: Slot, fate: CloseMode) {
+    fn close(&mut self, slot: Slot, close_mode: CloseMode) {
         *self.moved = true;
         if let Some(number) = self.by_slot.remove(&slot) {
-            self.peers[number].close(fate);
+            self.peers[number].close(close_mode);
         }
     }
 

@@ -27,9 +27,9 @@ use std::time::Duration;
 
 use chatops::config::settings::Config;
 use chatops::engine::control::Machine;
-use chatops::engine::record::Record;
+use chatops::engine::event::EventKind;
 use chatops::engine::snapshot::{self, AcceptQueue, Flags, Kernel, Query, Row, Snapshot, Status};
-use chatops::engine::{Accepted, Books, CloseMode, Engine};
+use chatops::engine::{Accepted, AuditCounts, CloseMode, Engine};
 use chatops::id::{ConnId, Slot};
 use chatops::time::{Moment, Now, WallTime, parse_span};
 
@@ -86,9 +86,9 @@ pub(crate) struct World {
     moment: Moment,
     /// By how much somebody has put the wall clock forward; back, if it is negative.
     pub(crate) wall_ahead_s: i64,
-    /// The number of the last record taken over, and the records that nobody has taken yet.
-    told: u64,
-    records: Vec<Record>,
+    /// The number of the last record taken over, and the events that nobody has taken yet.
+    seen: u64,
+    events: Vec<EventKind>,
     outbox_limit: Option<usize>,
     /// The most that an answer to one line takes, and a line of the room that was begun: by so much an outbox may
     /// be over its limit.
@@ -122,8 +122,8 @@ impl World {
             next_id: ConnId::FIRST,
             moment,
             wall_ahead_s: 0,
-            told: 0,
-            records: Vec::new(),
+            seen: 0,
+            events: Vec::new(),
             answer_max: ANSWER_MAX,
             outbox_limit: skips.then(|| config.limits.outbox_bytes.bytes()),
             moved: false,
@@ -268,7 +268,7 @@ impl World {
         self.engine.begin_turn(self.now());
         let outcome = self.engine.handle_operator(&verb.parse().unwrap());
         self.reconcile();
-        self.note_records();
+        self.note_events();
         outcome
     }
 
@@ -309,7 +309,7 @@ impl World {
     /// waited for.
     pub(crate) fn run(&mut self) {
         self.run_now();
-        while let Some(due) = self.next_deadline().filter(|_| self.books().unhurried > 0) {
+        while let Some(due) = self.next_deadline().filter(|_| self.audit_counts().delayed > 0) {
             self.jump_to(due);
             self.run_now();
         }
@@ -371,7 +371,7 @@ impl World {
         self.engine.handle_timeout(&kernels);
         self.engine.answer(&FakeMachine);
         self.reconcile();
-        self.note_records();
+        self.note_events();
         self.check_turn();
     }
 
@@ -398,7 +398,7 @@ impl World {
     }
 
     fn check_turn(&mut self) {
-        let books = self.books();
+        let books = self.audit_counts();
         assert_eq!(books.queued_bytes, books.unsent_bytes, "the outboxes' bytes are counted right");
         assert_eq!(books.parked_bytes, books.unparsed_bytes, "the inboxes' bytes are counted right");
         if let Some(limit) = self.outbox_limit {
@@ -435,28 +435,31 @@ impl World {
             let Some(slot) = peer.slot else { continue };
             let wants = self.engine.wants(slot).expect("a socket that is open is somebody's");
             assert!(!wants.write || peer.blocked, "{number} is not written to");
-            assert!(!wants.fin && !wants.probe && wants.fate.is_none(), "{number} is forgotten: {wants:?}");
+            assert!(
+                !wants.fin && !wants.probe && wants.close_mode.is_none(),
+                "{number} is forgotten: {wants:?}"
+            );
             assert_eq!(peer.is_read, wants.read, "{number} is watched as it wants");
         }
         let due = self.next_deadline();
         assert!(due.is_none_or(|due| due > self.moment), "a deadline that has passed stands");
-        let books = self.books();
+        let books = self.audit_counts();
         assert_eq!(books.misarmed, 0, "every deadline is armed");
         assert_eq!(books.connections, self.by_slot.len() + books.orphans);
         if books.connections == 0 {
-            let left = Books { turn_work: books.turn_work, ..Books::default() };
+            let left = AuditCounts { turn_work: books.turn_work, ..AuditCounts::default() };
             assert_eq!(books, left, "with everybody gone nothing is left");
         }
     }
 
-    pub(crate) fn books(&self) -> Books {
-        self.engine.books()
+    pub(crate) fn audit_counts(&self) -> AuditCounts {
+        self.engine.audit_counts()
     }
 
     /// How the server closed a client's socket, if it has.
-    pub(crate) fn fate(&mut self, client: Client) -> Option<CloseMode> {
+    pub(crate) fn close_mode(&mut self, client: Client) -> Option<CloseMode> {
         self.run();
-        self.peer(client).fate
+        self.peer(client).close_mode
     }
 
     /// Whether a client has got the server's FIN, behind everything else.
@@ -491,33 +494,33 @@ impl World {
     }
 
     /// What was recorded since this was last asked.
-    pub(crate) fn records(&mut self) -> Vec<Record> {
+    pub(crate) fn event_kinds(&mut self) -> Vec<EventKind> {
         self.run();
-        self.take_records()
+        self.take_events()
     }
 
     /// What was recorded since this was last asked, with nothing run before.
-    pub(crate) fn take_records(&mut self) -> Vec<Record> {
-        self.note_records();
-        std::mem::take(&mut self.records)
+    pub(crate) fn take_events(&mut self) -> Vec<EventKind> {
+        self.note_events();
+        std::mem::take(&mut self.events)
     }
 
     /// Takes over what was recorded, before the journal is full.
-    fn note_records(&mut self) {
-        for entry in self.engine.records_after(self.told).map(Cow::into_owned) {
-            self.told = entry.seq;
-            self.records.push(entry.record);
+    fn note_events(&mut self) {
+        for entry in self.engine.events_after(self.seen).map(Cow::into_owned) {
+            self.seen = entry.seq;
+            self.events.push(entry.kind);
         }
     }
 
     /// The same in words: `#1 alice close: quit`.
     pub(crate) fn events(&mut self) -> Vec<String> {
-        let records = self.records();
-        records.iter().map(in_words).collect()
+        let events = self.event_kinds();
+        events.iter().map(in_words).collect()
     }
 }
 
-fn in_words(record: &Record) -> String {
+fn in_words(record: &EventKind) -> String {
     let subject = record.subject().map(|id| format!("{id} ")).unwrap_or_default();
     let nick = record.nick().map(|nick| format!("{nick} ")).unwrap_or_default();
     format!("{subject}{nick}{}: {record}", record.word())

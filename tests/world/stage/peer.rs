@@ -51,7 +51,7 @@ pub(crate) struct Peer {
     /// The server has sent FIN, behind `outbound`.
     pub(crate) server_fin: bool,
     /// How the server closed the socket.
-    pub(crate) fate: Option<CloseMode>,
+    pub(crate) close_mode: Option<CloseMode>,
     /// The server knows that the kernel takes no more.
     pub(crate) blocked: bool,
     /// The poller reports anything at all of it.
@@ -85,7 +85,7 @@ impl Peer {
             window: Window::Open,
             received: Vec::new(),
             server_fin: false,
-            fate: None,
+            close_mode: None,
             blocked: false,
             is_watched: false,
             is_read: false,
@@ -202,10 +202,10 @@ impl Peer {
     }
 
     /// The server closes the socket.
-    pub(crate) fn close(&mut self, fate: CloseMode) {
+    pub(crate) fn close(&mut self, close_mode: CloseMode) {
         self.slot = None;
-        self.fate = Some(fate);
-        if fate == CloseMode::Reset {
+        self.close_mode = Some(close_mode);
+        if close_mode == CloseMode::Reset {
             self.outbound.clear();
         } else {
             assert!(self.outbound.is_empty() || self.rst, "an orderly close loses nothing");
@@ -214,7 +214,7 @@ impl Peer {
 
     /// Whether the program has read the server's FIN.
     pub(crate) fn got_fin(&self) -> bool {
-        self.server_fin && self.outbound.is_empty() && self.fate != Some(CloseMode::Reset)
+        self.server_fin && self.outbound.is_empty() && self.close_mode != Some(CloseMode::Reset)
     }
 
     /// The lines read, each of which has to be whole and end as it should.

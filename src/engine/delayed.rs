@@ -13,13 +13,13 @@ const PRESENCE_WAIT: Duration = Duration::from_millis(10);
 
 /// Connections with lines that wait. Whoever left or was written to since is in it still, until the wait is over.
 #[derive(Debug, Default)]
-pub(super) struct Unhurried {
+pub(super) struct DelayedWrites {
     slots: Vec<Slot>,
     /// When the wait of all of them is over.
     due: Option<Moment>,
 }
 
-impl Unhurried {
+impl DelayedWrites {
     /// Lines for `slot` begin to wait, if those of others do not already.
     pub(super) fn add(&mut self, slot: Slot, now: Moment) {
         self.slots.push(slot);
@@ -49,15 +49,15 @@ mod tests {
     #[test]
     fn all_wait_until_the_first_has_waited_long_enough() {
         let at = |ms| Moment::START + Duration::from_millis(ms);
-        let mut unhurried = Unhurried::default();
-        assert_eq!(unhurried.next(), None);
-        unhurried.add(Slot(1), at(5));
-        unhurried.add(Slot(2), at(12));
-        assert_eq!(unhurried.next(), Some(at(15)));
-        assert_eq!(unhurried.take_due(at(14)).count(), 0);
-        assert_eq!(unhurried.take_due(at(15)).collect::<Vec<_>>(), [Slot(1), Slot(2)]);
-        assert_eq!(unhurried.next(), None);
-        unhurried.add(Slot(2), at(20));
-        assert_eq!(unhurried.next(), Some(at(30)));
+        let mut delayed = DelayedWrites::default();
+        assert_eq!(delayed.next(), None);
+        delayed.add(Slot(1), at(5));
+        delayed.add(Slot(2), at(12));
+        assert_eq!(delayed.next(), Some(at(15)));
+        assert_eq!(delayed.take_due(at(14)).count(), 0);
+        assert_eq!(delayed.take_due(at(15)).collect::<Vec<_>>(), [Slot(1), Slot(2)]);
+        assert_eq!(delayed.next(), None);
+        delayed.add(Slot(2), at(20));
+        assert_eq!(delayed.next(), Some(at(30)));
     }
 }

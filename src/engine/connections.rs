@@ -6,14 +6,14 @@
 use slab::Slab;
 use smallvec::SmallVec;
 
+use super::budget::{Claim, TurnBudget, Usage, work};
+use super::connection::{Connection, LogCursor, Role};
+use super::delayed::DelayedWrites;
 use super::desk::{Desk, mark_dirty};
 use super::encoding::Encoding;
-use super::entry::{Entry, Role, Seat};
 use super::fanout::{self, Fanout, Pending};
 use super::journal::Journal;
 use super::status::Totals;
-use super::unhurried::Unhurried;
-use super::volume::{Claim, TurnBudget, Volume, work};
 use crate::chat::{Delivery, Line, RoomId, Style};
 use crate::config::settings::Config;
 use crate::id::{ConnId, Slot};
@@ -24,8 +24,8 @@ use crate::wire::framer::DELIMITER_MAX;
 use crate::wire::outbox::{Keep, Outbox};
 
 #[derive(Debug)]
-pub(super) struct Switchboard {
-    pub(super) entries: Slab<Entry>,
+pub(super) struct Connections {
+    pub(super) slab: Slab<Connection>,
     pub(super) chunks: Chunks,
     /// Of clients.
     pub(super) limits: Limits,
@@ -41,7 +41,7 @@ pub(super) struct Switchboard {
     pub(super) now: Now,
     /// Sessions whose socket may have to do something.
     pub(super) dirty: Vec<Slot>,
-    pub(super) unhurried: Unhurried,
+    pub(super) delayed: DelayedWrites,
     /// Those whose outbox was more than half full in this turn: bound when its writes are done, and not in the middle
     /// of a broadcast.
     pub(super) over_half: Vec<Slot>,
@@ -54,11 +54,11 @@ pub(super) struct Switchboard {
     fanout: Fanout,
 }
 
-impl Switchboard {
+impl Connections {
     pub(super) fn new(config: &Config, now: Now) -> Self {
         let limits = Limits::from(config);
         Self {
-            entries: Slab::new(),
+            slab: Slab::new(),
             chunks: Chunks::default(),
             operator_limits: limits.for_operator(),
             limits,
@@ -69,7 +69,7 @@ impl Switchboard {
             totals: Totals::default(),
             now,
             dirty: Vec::new(),
-            unhurried: Unhurried::default(),
+            delayed: DelayedWrites::default(),
             over_half: Vec::new(),
             deferred: Vec::new(),
             budget: TurnBudget::new(&config.limits),
@@ -87,23 +87,23 @@ impl Switchboard {
         self.budget.reconfigure(&config.limits);
     }
 
-    pub(super) fn entry(&self, slot: Slot) -> Option<&Entry> {
-        self.entries.get(slot.index())
+    pub(super) fn get(&self, slot: Slot) -> Option<&Connection> {
+        self.slab.get(slot.index())
     }
 
-    pub(super) fn entry_mut(&mut self, slot: Slot) -> Option<&mut Entry> {
-        self.entries.get_mut(slot.index())
+    pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut Connection> {
+        self.slab.get_mut(slot.index())
     }
 
     /// The connections that take part in chat.
-    pub(super) fn clients(&self) -> impl Iterator<Item = (Slot, &Entry)> {
-        let clients = self.entries.iter().filter(|(_, entry)| entry.is_client());
-        clients.map(|(index, entry)| (Slot::at(index), entry))
+    pub(super) fn clients(&self) -> impl Iterator<Item = (Slot, &Connection)> {
+        let clients = self.slab.iter().filter(|(_, conn)| conn.is_client());
+        clients.map(|(index, conn)| (Slot::at(index), conn))
     }
 
     /// The limits of a connection, by its role.
     pub(super) fn limits_of(&self, slot: Slot) -> Limits {
-        match self.entry(slot).map(|entry| entry.role) {
+        match self.get(slot).map(|conn| conn.role) {
             Some(Role::Operator) => self.operator_limits,
             _ => self.limits,
         }
@@ -111,8 +111,8 @@ impl Switchboard {
 
     /// The socket of `slot` may have something to do.
     pub(super) fn touch(&mut self, slot: Slot) {
-        if let Some(entry) = self.entries.get_mut(slot.index()) {
-            mark_dirty(entry, slot, &mut self.dirty);
+        if let Some(conn) = self.slab.get_mut(slot.index()) {
+            mark_dirty(conn, slot, &mut self.dirty);
         }
     }
 
@@ -127,10 +127,10 @@ impl Switchboard {
 
     /// Whoever's lines have waited long enough is written to in this turn.
     pub(super) fn hurry(&mut self) {
-        for slot in self.unhurried.take_due(self.now.moment) {
-            if let Some(entry) = self.entries.get_mut(slot.index()) {
-                entry.unhurried = false;
-                mark_dirty(entry, slot, &mut self.dirty);
+        for slot in self.delayed.take_due(self.now.moment) {
+            if let Some(conn) = self.slab.get_mut(slot.index()) {
+                conn.delayed = false;
+                mark_dirty(conn, slot, &mut self.dirty);
             }
         }
     }
@@ -148,10 +148,10 @@ impl Switchboard {
         let limits = self.limits_of(slot);
         let is_crowded = self.is_crowded();
         let now = self.now.moment;
-        let is_operator = self.entry(slot)?.role == Role::Operator;
+        let is_operator = self.get(slot)?.role == Role::Operator;
         if self.is_used_up(claim) || TurnBudget::is_session_share_used_up(self.work - begun) {
-            if self.change_input(slot, |session| session.hold_back(input))? {
-                self.hold_back(slot);
+            if self.change_input(slot, |session| session.defer(input))? {
+                self.defer(slot);
             }
             return None;
         }
@@ -171,17 +171,17 @@ impl Switchboard {
     }
 
     /// What is left for `slot` to do waits for the next turn.
-    pub(super) fn hold_back(&mut self, slot: Slot) {
-        if let Some(entry) = self.entries.get_mut(slot.index())
-            && !std::mem::replace(&mut entry.deferred, true)
+    pub(super) fn defer(&mut self, slot: Slot) {
+        if let Some(conn) = self.slab.get_mut(slot.index())
+            && !std::mem::replace(&mut conn.deferred, true)
         {
-            self.deferred.push((slot, entry.id));
+            self.deferred.push((slot, conn.id));
         }
     }
 
     /// Whether this connection is still there, and held back.
     pub(super) fn is_deferred(&self, (slot, id): (Slot, ConnId)) -> bool {
-        self.entry(slot).is_some_and(|entry| entry.id == id && entry.deferred)
+        self.get(slot).is_some_and(|conn| conn.id == id && conn.deferred)
     }
 
     /// A turn begins; `is_behind` says that not everybody was written to in the last one.
@@ -203,8 +203,8 @@ impl Switchboard {
         self.work += rows as u64 / work::ROWS_A_UNIT;
     }
 
-    fn volume(&self) -> Volume {
-        Volume { said: self.chunks.said(), due: self.fanout.due_bytes(), work: self.work }
+    fn volume(&self) -> Usage {
+        Usage { said: self.chunks.said(), due: self.fanout.due_bytes(), work: self.work }
     }
 
     /// Whatever may change how much input of a session is unparsed is done through here, and so the sum is known.
@@ -213,18 +213,18 @@ impl Switchboard {
         slot: Slot,
         change: impl FnOnce(&mut Session) -> R,
     ) -> Option<R> {
-        let entry = self.entries.get_mut(slot.index())?;
-        let before = entry.inbox_bytes();
-        let changed = change(&mut entry.session);
-        self.inbox_bytes = self.inbox_bytes + entry.inbox_bytes() - before;
+        let conn = self.slab.get_mut(slot.index())?;
+        let before = conn.inbox_bytes();
+        let changed = change(&mut conn.session);
+        self.inbox_bytes = self.inbox_bytes + conn.inbox_bytes() - before;
         Some(changed)
     }
 
     /// `slot` is free from now on.
-    pub(super) fn remove(&mut self, slot: Slot) -> Option<Entry> {
-        let entry = self.entries.try_remove(slot.index())?;
-        self.inbox_bytes -= entry.inbox_bytes();
-        Some(entry)
+    pub(super) fn remove(&mut self, slot: Slot) -> Option<Connection> {
+        let conn = self.slab.try_remove(slot.index())?;
+        self.inbox_bytes -= conn.inbox_bytes();
+        Some(conn)
     }
 
     /// Received from clients and not yet parsed.
@@ -238,11 +238,11 @@ impl Switchboard {
         if self.inbox_bytes <= self.inbox_total {
             return None;
         }
-        let entry = self.entry(slot)?;
+        let conn = self.get(slot)?;
         // What is dropped takes no room, however fast it is read.
-        let is_kept = entry.role != Role::Operator && entry.session.input() == Input::Open;
+        let is_kept = conn.role != Role::Operator && conn.session.input() == Input::Open;
         let ahead = self.limits.line_bytes + DELIMITER_MAX;
-        is_kept.then(|| ahead.saturating_sub(entry.session.inbox_bytes()).max(1))
+        is_kept.then(|| ahead.saturating_sub(conn.session.inbox_bytes()).max(1))
     }
 
     /// Bytes for `slot` alone as they are: of the telnet protocol, between its lines, or of an answer to an operator.
@@ -252,8 +252,8 @@ impl Switchboard {
         }
         self.settle_member(slot);
         let (now, limits) = (self.now.moment, self.limits_of(slot));
-        let Some(entry) = self.entries.get_mut(slot.index()) else { return };
-        entry.session.queue_own(&mut self.chunks, Keep::Always, now, &limits, |out| {
+        let Some(conn) = self.slab.get_mut(slot.index()) else { return };
+        conn.session.queue_own(&mut self.chunks, Keep::Always, now, &limits, |out| {
             out.extend_from_slice(bytes);
             0
         });
@@ -277,18 +277,18 @@ impl Switchboard {
     }
 
     /// `slot` gets nothing more that is told to rooms.
-    pub(super) fn unseat(&mut self, slot: Slot) {
-        let Some(entry) = self.entries.get(slot.index()) else { return };
-        for room in entry.seats.iter().map(|seat| seat.room).collect::<Vec<_>>() {
+    pub(super) fn leave_logs(&mut self, slot: Slot) {
+        let Some(conn) = self.slab.get(slot.index()) else { return };
+        for room in conn.cursors.iter().map(|cursor| cursor.room).collect::<Vec<_>>() {
             self.left(room, slot);
         }
     }
 
     /// Holds the outbox of `slot` to its limit.
     pub(super) fn bound(&mut self, slot: Slot) -> Option<Overflow> {
-        let entry = self.entries.get_mut(slot.index())?;
-        debug_assert!(entry.role != Role::Operator, "an operator's answers are made as they are taken");
-        let overflow = entry.session.bound(&mut self.chunks, self.now.moment, &self.limits);
+        let conn = self.slab.get_mut(slot.index())?;
+        debug_assert!(conn.role != Role::Operator, "an operator's answers are made as they are taken");
+        let overflow = conn.session.bound(&mut self.chunks, self.now.moment, &self.limits);
         self.totals.lines_skipped += u64::from(overflow.skipped);
         Some(overflow)
     }
@@ -311,7 +311,7 @@ impl Switchboard {
 
     /// Connections by what `measure` says of their outboxes, the largest first.
     fn largest(&self, measure: fn(&Outbox) -> usize) -> Vec<(usize, Slot)> {
-        let sizes = self.entries.iter().map(|(at, entry)| (measure(entry.session.outbox()), Slot::at(at)));
+        let sizes = self.slab.iter().map(|(at, conn)| (measure(conn.session.outbox()), Slot::at(at)));
         let mut largest: Vec<_> = sizes.filter(|(bytes, _)| *bytes > 0).collect();
         largest.sort_unstable_by(|a, b| b.cmp(a));
         largest
@@ -324,9 +324,9 @@ impl Switchboard {
                 break;
             }
             kept -= bytes;
-            if let Some(entry) = self.entries.get_mut(slot.index()) {
-                entry.session.reset(CloseReason::OutboxFull);
-                mark_dirty(entry, slot, &mut self.dirty);
+            if let Some(conn) = self.slab.get_mut(slot.index()) {
+                conn.session.reset(CloseReason::OutboxFull);
+                mark_dirty(conn, slot, &mut self.dirty);
             }
         }
     }
@@ -336,8 +336,8 @@ impl Switchboard {
             if self.held_by_outboxes() <= target {
                 break;
             }
-            let Some(entry) = self.entries.get_mut(slot.index()) else { continue };
-            let skipped = entry.session.skip(&mut self.chunks, bytes, self.now.moment);
+            let Some(conn) = self.slab.get_mut(slot.index()) else { continue };
+            let skipped = conn.session.skip(&mut self.chunks, bytes, self.now.moment);
             self.totals.lines_skipped += u64::from(skipped);
             self.release_chunks();
         }
@@ -357,9 +357,8 @@ impl Switchboard {
 
     /// What delivers, apart from what is delivered from.
     fn desk(&mut self) -> (&mut Fanout, &mut Chunks, Desk<'_>) {
-        let Self { entries, chunks, limits, totals, now, dirty, unhurried, over_half, fanout, work, .. } =
-            self;
-        (fanout, chunks, Desk { entries, limits, totals, now: *now, dirty, unhurried, over_half, work })
+        let Self { slab, chunks, limits, totals, now, dirty, delayed, over_half, fanout, work, .. } = self;
+        (fanout, chunks, Desk { slab, limits, totals, now: *now, dirty, delayed, over_half, work })
     }
 
     fn queue_own(&mut self, slot: Slot, line: &Line<'_>, keep: Keep) {
@@ -370,14 +369,14 @@ impl Switchboard {
 
     fn settle_member(&mut self, slot: Slot) {
         let (fanout, chunks, mut desk) = self.desk();
-        let due = desk.entries.get(slot.index()).and_then(|entry| fanout.settle_member(entry));
+        let due = desk.slab.get(slot.index()).and_then(|conn| fanout.settle_member(conn));
         if let Some(due) = due {
             desk.deliver(chunks, due);
         }
     }
 }
 
-impl Delivery for Switchboard {
+impl Delivery for Connections {
     fn answer(&mut self, member: Slot, line: &Line<'_>) {
         self.queue_own(member, line, Keep::Always);
     }
@@ -392,7 +391,7 @@ impl Delivery for Switchboard {
         let mut encoded: SmallVec<[(Encoding, Span); 4]> = SmallVec::new();
         for member in members {
             self.settle_member(*member);
-            let Some(encoding) = self.entry(*member).map(Entry::encoding) else { continue };
+            let Some(encoding) = self.get(*member).map(Connection::encoding) else { continue };
             let (_, chunks, mut desk) = self.desk();
             let known = encoded.iter().find(|(other, _)| *other == encoding).map(|(_, span)| *span);
             let span = known.unwrap_or_else(|| {
@@ -409,9 +408,9 @@ impl Delivery for Switchboard {
 
     fn tell_room(&mut self, room: RoomId, except: &[Slot], line: &Line<'_>) {
         let wall = self.now.wall;
-        let mut deaf: SmallVec<[Seat; 4]> = SmallVec::new();
-        for seat in except.iter().filter_map(|slot| self.entry(*slot)?.seat(room)) {
-            deaf.push(seat);
+        let mut deaf: SmallVec<[LogCursor; 4]> = SmallVec::new();
+        for cursor in except.iter().filter_map(|slot| self.get(*slot)?.cursor(room)) {
+            deaf.push(cursor);
         }
         // For each of them the others' lines are cut in two.
         self.work += deaf.len() as u64 * work::PIECE;
@@ -420,39 +419,39 @@ impl Delivery for Switchboard {
     }
 
     fn joined(&mut self, room: RoomId, member: Slot) {
-        let Some(entry) = self.entries.get_mut(member.index()) else { return };
-        if entry.session.output() == Output::Open {
-            let seat = self.fanout.join(room, member, entry.encoding());
-            entry.seats.push(seat);
+        let Some(conn) = self.slab.get_mut(member.index()) else { return };
+        if conn.session.output() == Output::Open {
+            let cursor = self.fanout.join(room, member, conn.encoding());
+            conn.cursors.push(cursor);
         }
     }
 
     fn left(&mut self, room: RoomId, member: Slot) {
         self.settle_member(member);
-        let Some(entry) = self.entries.get_mut(member.index()) else { return };
-        let Some(at) = entry.seats.iter().position(|seat| seat.room == room) else { return };
-        let seat = entry.seats.remove(at);
-        if let Some(moved) = self.fanout.leave(seat, &mut self.chunks) {
-            fanout::reseat(&mut self.entries, moved, seat);
+        let Some(conn) = self.slab.get_mut(member.index()) else { return };
+        let Some(at) = conn.cursors.iter().position(|cursor| cursor.room == room) else { return };
+        let cursor = conn.cursors.remove(at);
+        if let Some(moved) = self.fanout.leave(cursor, &mut self.chunks) {
+            fanout::moved_cursor(&mut self.slab, moved, cursor);
         }
     }
 
     fn is_reachable(&self, member: Slot) -> bool {
-        self.entry(member).is_some_and(|entry| entry.session.output() == Output::Open)
+        self.get(member).is_some_and(|conn| conn.session.output() == Output::Open)
     }
 
     fn takes_more(&self, member: Slot) -> bool {
         let is_crowded = self.is_crowded();
         !self.is_used_up(Claim::LONG_ANSWER)
-            && self.entry(member).is_some_and(|entry| entry.session.takes_more_of_an_answer(is_crowded))
+            && self.get(member).is_some_and(|conn| conn.session.takes_more_of_an_answer(is_crowded))
     }
 
     fn restyle(&mut self, member: Slot, style: Style) {
-        let Some(entry) = self.entries.get_mut(member.index()) else { return };
+        let Some(conn) = self.slab.get_mut(member.index()) else { return };
         // An object has its time whatever is set: who reads objects reads the same bytes.
-        entry.style = Style { time: style.time || style.json, ..style };
-        entry.session.take_objects(style.json);
-        for room in entry.seats.iter().map(|seat| seat.room).collect::<Vec<_>>() {
+        conn.style = Style { time: style.time || style.json, ..style };
+        conn.session.take_objects(style.json);
+        for room in conn.cursors.iter().map(|cursor| cursor.room).collect::<Vec<_>>() {
             self.left(room, member);
             self.joined(room, member);
         }

@@ -1,4 +1,4 @@
-//! One connection as the engine knows it: its session, its ids, its seats in the fanout.
+//! One connection as the engine knows it: its session, its ids, its cursors in the fanout.
 
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 
@@ -15,7 +15,7 @@ use super::snapshot::Peer;
 
 /// A place in a room's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Seat {
+pub(super) struct LogCursor {
     pub(super) room: RoomId,
     pub(super) log: u32,
     pub(super) place: u32,
@@ -53,7 +53,7 @@ pub(super) enum Role {
 /// What the slab of connections holds.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, not the states of one machine")]
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct Connection {
     pub(super) id: ConnId,
     pub(super) session: Session,
     origin: Origin,
@@ -61,21 +61,21 @@ pub(super) struct Entry {
     /// In the dirty list.
     pub(super) dirty: bool,
     /// Among those whose lines wait for company.
-    pub(super) unhurried: bool,
+    pub(super) delayed: bool,
     /// Among those whose next message waits for the next turn.
     pub(super) deferred: bool,
     pub(super) role: Role,
     /// Counts against `limits.clients` and for its address: until its socket is closed or has failed.
     pub(super) has_place: bool,
     pub(super) style: Style,
-    pub(super) seats: SmallVec<[Seat; 2]>,
+    pub(super) cursors: SmallVec<[LogCursor; 2]>,
     /// The deadline under which it stands in the engine's set.
     pub(super) armed: Option<Moment>,
     /// The name of one who has left the hub.
-    pub(super) parted: Option<Box<Nick>>,
+    pub(super) left_as: Option<Box<Nick>>,
 }
 
-impl Entry {
+impl Connection {
     pub(super) fn new(
         id: ConnId,
         role: Role,
@@ -92,13 +92,13 @@ impl Entry {
             origin: peer.into(),
             listener,
             dirty: false,
-            unhurried: false,
+            delayed: false,
             deferred: false,
             has_place: false,
             style: Style::default(),
-            seats: SmallVec::new(),
+            cursors: SmallVec::new(),
             armed: None,
-            parted: None,
+            left_as: None,
         }
     }
 
@@ -127,7 +127,7 @@ impl Entry {
         Encoding { style: self.style, framing: self.session.framing() }
     }
 
-    pub(super) fn seat(&self, room: RoomId) -> Option<Seat> {
-        self.seats.iter().find(|seat| seat.room == room).copied()
+    pub(super) fn cursor(&self, room: RoomId) -> Option<LogCursor> {
+        self.cursors.iter().find(|cursor| cursor.room == room).copied()
     }
 }

@@ -2,9 +2,9 @@
 
 use std::io::{self, IoSlice};
 
+use super::connection::Role;
 use super::encoding::Encoding;
-use super::entry::Role;
-use super::record::Record;
+use super::event::EventKind;
 use super::server::Engine;
 use super::sockets::WriteError;
 use crate::chat::Line;
@@ -29,23 +29,23 @@ pub(super) enum Flushed {
 impl Engine {
     /// Delivers what was said since the last call.
     pub(super) fn settle(&mut self) {
-        self.hub.announce_departures(self.board.now, &mut self.board);
-        self.board.settle();
+        self.hub.announce_departures(self.conns.now, &mut self.conns);
+        self.conns.settle();
     }
 
     /// How many connections are to get lines that were said to a room and are not delivered yet.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.board.waiting()
+        self.conns.waiting()
     }
 
     /// Takes the connections whose socket may have something to do.
     pub(super) fn take_dirty(&mut self, out: &mut Vec<Slot>) {
         out.clear();
-        std::mem::swap(out, &mut self.board.dirty);
+        std::mem::swap(out, &mut self.conns.dirty);
         for slot in out.iter() {
-            if let Some(entry) = self.board.entries.get_mut(slot.index()) {
-                entry.dirty = false;
+            if let Some(conn) = self.conns.slab.get_mut(slot.index()) {
+                conn.dirty = false;
             }
         }
     }
@@ -53,19 +53,19 @@ impl Engine {
     /// Whether some connection waits for [`Engine::reconcile`]: the next turn is to begin at once.
     #[must_use]
     pub fn has_dirty(&self) -> bool {
-        !self.board.dirty.is_empty() || !self.board.deferred.is_empty()
+        !self.conns.dirty.is_empty() || !self.conns.deferred.is_empty()
     }
 
     /// What the socket of `slot` should do now; `None` if it is gone.
     #[must_use]
     pub fn wants(&self, slot: Slot) -> Option<Wants> {
-        self.board.entry(slot).map(|entry| entry.session.wants())
+        self.conns.get(slot).map(|conn| conn.session.wants())
     }
 
     /// The socket of `slot` may have something to do: it is looked at by the next [`Engine::reconcile`], or by the one
     /// under way.
     pub fn touch(&mut self, slot: Slot) {
-        self.board.touch(slot);
+        self.conns.touch(slot);
     }
 
     /// Writes what is queued for `slot` with one call of `write`, at most about `budget` bytes.
@@ -75,43 +75,42 @@ impl Engine {
         budget: usize,
         write: impl FnOnce(&[IoSlice<'_>]) -> Result<usize, WriteError>,
     ) -> Flushed {
-        let (now, limits) = (self.board.now, self.board.limits_of(slot));
-        let Some(entry) = self.board.entries.get_mut(slot.index()) else { return Flushed::All };
-        let encoding = entry.encoding();
+        let (now, limits) = (self.conns.now, self.conns.limits_of(slot));
+        let Some(conn) = self.conns.slab.get_mut(slot.index()) else { return Flushed::All };
+        let encoding = conn.encoding();
         let mut told = 0;
         let (offered, written) = {
             let mut slices = Slices::new();
-            let offered =
-                entry.session.gather(&mut self.board.chunks, budget, &mut slices, |lines, bytes| {
-                    told = lines;
-                    tell_of_gap(lines, encoding, now, bytes)
-                });
+            let offered = conn.session.gather(&mut self.conns.chunks, budget, &mut slices, |lines, bytes| {
+                told = lines;
+                tell_of_gap(lines, encoding, now, bytes)
+            });
             (offered, write(&slices))
         };
-        let id = entry.id;
+        let id = conn.id;
         let flushed = self.take_written(slot, written, offered, now.moment, &limits);
         if told > 0 {
-            let record = Record::Skipped { id, nick: self.nick(slot), lines: told.into() };
-            self.board.journal.add(now, record);
+            let event = EventKind::Skipped { id, nick: self.nick(slot), lines: told.into() };
+            self.conns.journal.add(now, event);
         }
         flushed
     }
 
     /// FIN was sent on the socket of `slot`.
     pub(super) fn fin_sent(&mut self, slot: Slot) {
-        let (now, limits) = (self.board.now.moment, self.board.limits_of(slot));
-        if let Some(entry) = self.board.entry_mut(slot) {
-            entry.session.fin_sent(now, &limits);
-            self.board.touch(slot);
+        let (now, limits) = (self.conns.now.moment, self.conns.limits_of(slot));
+        if let Some(conn) = self.conns.get_mut(slot) {
+            conn.session.fin_sent(now, &limits);
+            self.conns.touch(slot);
         }
     }
 
     /// Send-Q of `slot` stands at `send_q` bytes; asked for by [`Wants::probe`].
     pub(super) fn handle_send_q(&mut self, slot: Slot, send_q: u32) {
-        let (now, limits) = (self.board.now.moment, self.board.limits_of(slot));
-        if let Some(entry) = self.board.entry_mut(slot) {
-            entry.session.handle_send_q(send_q, now, &limits);
-            self.board.touch(slot);
+        let (now, limits) = (self.conns.now.moment, self.conns.limits_of(slot));
+        if let Some(conn) = self.conns.get_mut(slot) {
+            conn.session.handle_send_q(send_q, now, &limits);
+            self.conns.touch(slot);
         }
     }
 
@@ -119,36 +118,36 @@ impl Engine {
     pub(super) fn end_turn(&mut self) {
         // A write may have set free lines that waited to be parsed: what they said is written in the next turn.
         self.settle();
-        while let Some(slot) = self.board.over_half.pop() {
+        while let Some(slot) = self.conns.over_half.pop() {
             self.bound(slot);
         }
-        self.board.bound_total();
+        self.conns.bound_total();
         // Whoever was closed for its outbox has left its rooms.
         self.settle();
-        self.board.release_chunks();
+        self.conns.release_chunks();
         self.see_to_operators();
     }
 
     /// Holds the outbox of `slot` to its limit, by the rule of `limits.on_full`.
     fn bound(&mut self, slot: Slot) {
-        let Some(overflow) = self.board.bound(slot) else { return };
-        let Some(entry) = self.board.entry(slot) else { return };
+        let Some(overflow) = self.conns.bound(slot) else { return };
+        let Some(conn) = self.conns.get(slot) else { return };
         // The first loss is news at once; how many lines it came to is told when the reader learns it.
-        let is_first = overflow.skipped > 0 && entry.session.counters().lines_skipped == overflow.skipped;
-        let id = entry.id;
+        let is_first = overflow.skipped > 0 && conn.session.counters().lines_skipped == overflow.skipped;
+        let id = conn.id;
         if is_first {
-            let record = Record::Full { id, nick: self.nick(slot) };
-            self.board.journal.add(self.board.now, record);
+            let event = EventKind::Full { id, nick: self.nick(slot) };
+            self.conns.journal.add(self.conns.now, event);
         }
-        let Some(entry) = self.board.entry(slot) else { return };
-        if overflow.disconnect && !entry.session.is_over() {
-            self.part_with(slot, "you read too slowly: goodbye", CloseReason::OutboxFull);
+        let Some(conn) = self.conns.get(slot) else { return };
+        if overflow.disconnect && !conn.session.is_over() {
+            self.close_with(slot, "you read too slowly: goodbye", CloseReason::OutboxFull);
             self.settle();
         } else if overflow.slow {
-            let outbox = entry.session.outbox().bytes() as u64;
-            let limit = self.board.limits.outbox_bytes as u64;
-            let record = Record::Slow { id, nick: self.nick(slot), outbox, limit };
-            self.board.journal.add(self.board.now, record);
+            let outbox = conn.session.outbox().bytes() as u64;
+            let limit = self.conns.limits.outbox_bytes as u64;
+            let event = EventKind::Slow { id, nick: self.nick(slot), outbox, limit };
+            self.conns.journal.add(self.conns.now, event);
         }
     }
 
@@ -165,12 +164,12 @@ impl Engine {
             Err(WriteError::Blocked) => 0,
             Err(WriteError::Failed(error)) => return Flushed::Failed(error),
         };
-        let Some(entry) = self.board.entries.get_mut(slot.index()) else { return Flushed::All };
-        if entry.role != Role::Operator {
-            self.board.totals.bytes_out += taken as u64;
+        let Some(conn) = self.conns.slab.get_mut(slot.index()) else { return Flushed::All };
+        if conn.role != Role::Operator {
+            self.conns.totals.bytes_out += taken as u64;
         }
-        let resumes = entry.session.wrote(&mut self.board.chunks, taken, offered, now, limits);
-        let is_empty = entry.session.outbox().is_empty();
+        let resumes = conn.session.wrote(&mut self.conns.chunks, taken, offered, now, limits);
+        let is_empty = conn.session.outbox().is_empty();
         if resumes {
             self.parse(slot, &[]);
         }

@@ -35,7 +35,7 @@ pub(super) mod work {
 
 /// How much was done and said so far.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Volume {
+pub(super) struct Usage {
     /// Bytes, in all encodings together.
     pub(super) said: u64,
     /// The same, once for each reader that was to get it.
@@ -69,8 +69,8 @@ impl Claim {
 #[derive(Debug)]
 pub(super) struct TurnBudget {
     /// When the turn began, or the first of those in a row that had no time for some connections.
-    before: Volume,
-    most: Volume,
+    before: Usage,
+    most: Usage,
     /// The work done when this turn began.
     turn_began_at: u64,
     /// Work that operators have had done in this turn.
@@ -80,12 +80,12 @@ pub(super) struct TurnBudget {
 impl TurnBudget {
     /// No more than half of one outbox, nor half of what all outboxes together may hold.
     pub(super) fn new(limits: &Limits) -> Self {
-        let most = Volume {
+        let most = Usage {
             said: SAID_MAX.min(limits.outbox_bytes.bytes() as u64 / 2),
             due: limits.outbox_total.bytes() as u64 / 2,
             work: WORK_MAX,
         };
-        Self { before: Volume::default(), most, turn_began_at: 0, by_operators: 0 }
+        Self { before: Usage::default(), most, turn_began_at: 0, by_operators: 0 }
     }
 
     /// Other limits from now on; what was done in this turn counts.
@@ -95,7 +95,7 @@ impl TurnBudget {
     }
 
     /// A turn begins.
-    pub(super) const fn begin(&mut self, now: Volume) {
+    pub(super) const fn begin(&mut self, now: Usage) {
         self.turn_began_at = now.work;
         self.by_operators = 0;
     }
@@ -106,7 +106,7 @@ impl TurnBudget {
     }
 
     /// Everybody was written to: what is said is counted from here.
-    pub(super) const fn restart(&mut self, now: Volume) {
+    pub(super) const fn restart(&mut self, now: Usage) {
         self.before = now;
     }
 
@@ -118,7 +118,7 @@ impl TurnBudget {
     }
 
     /// Whether this turn has nothing left for `claim`.
-    pub(super) const fn is_used_up(&self, now: Volume, claim: Claim) -> bool {
+    pub(super) const fn is_used_up(&self, now: Usage, claim: Claim) -> bool {
         const fn is_over(spent: u64, most: u64, claim: Claim) -> bool {
             spent >= if matches!(claim, Claim::Crowd) { most - most / 4 } else { most }
         }

@@ -11,21 +11,21 @@ use crate::count::counted;
 const NAMED_MAX: usize = 5;
 
 impl Engine {
-    pub(super) fn brief(&self, question: Question) -> Result<String, String> {
+    pub(super) fn summary(&self, question: Question) -> Result<String, String> {
         match question {
-            Question::Bans => Ok(self.bans_in_brief()),
-            Question::Closed => Ok(self.closed_in_brief()),
-            Question::Connection(who) => self.connection_in_brief(who),
+            Question::Bans => Ok(self.bans_summary()),
+            Question::Closed => Ok(self.closed_summary()),
+            Question::Connection(who) => self.connection_summary(who),
             Question::Connections => {
                 let status = self.status();
                 let (clients, half, slow) = (status.clients, status.half_closed, status.slow);
                 let connections = counted(clients.into(), "connection", "connections");
                 Ok(format!("{connections}, {half} half-closed, {slow} slow"))
             }
-            Question::Events(_) => Ok(self.events_in_brief()),
+            Question::Events(_) => Ok(self.events_summary()),
             Question::Preview(mask) => Ok(self.preview(&mask).message),
-            Question::Operators => Ok(self.operators_in_brief()),
-            Question::Rooms => Ok(self.rooms_in_brief()),
+            Question::Operators => Ok(self.operators_summary()),
+            Question::Rooms => Ok(self.rooms_summary()),
             Question::Snapshot(_) | Question::Status => {
                 let status = self.status();
                 let up = in_words(status.uptime);
@@ -42,35 +42,35 @@ impl Engine {
         }
     }
 
-    fn bans_in_brief(&self) -> String {
+    fn bans_summary(&self) -> String {
         match self.bans.len() {
             0 => "nobody is banned".to_owned(),
             _ => named(self.bans.iter().map(|ban| ban.mask.to_string())),
         }
     }
 
-    fn closed_in_brief(&self) -> String {
+    fn closed_summary(&self) -> String {
         match self.closed.back() {
             None => "nobody has left yet".to_owned(),
             Some(last) => format!("{} known, the last {}", self.closed.len(), gone_in_words(&last.row)),
         }
     }
 
-    fn events_in_brief(&self) -> String {
-        let last = self.board.journal.last();
-        let newest = self.board.journal.after(last.saturating_sub(1), 1).last();
+    fn events_summary(&self) -> String {
+        let last = self.conns.journal.last();
+        let newest = self.conns.journal.after(last.saturating_sub(1), 1).last();
         newest.map_or_else(
             || "nothing has happened yet".to_owned(),
-            |entry| format!("{last} so far, the last: {} {}", entry.record.word(), entry.record),
+            |event| format!("{last} so far, the last: {} {}", event.kind.word(), event.kind),
         )
     }
 
-    fn connection_in_brief(&self, who: Who) -> Result<String, String> {
-        let now = self.board.now.moment;
+    fn connection_summary(&self, who: Who) -> Result<String, String> {
+        let now = self.conns.now.moment;
         match self.find(who) {
             Ok(slot) => {
-                let entry = self.board.entry(slot).ok_or_else(|| format!("{who} is gone"))?;
-                let row = self.row(slot, entry);
+                let conn = self.conns.get(slot).ok_or_else(|| format!("{who} is gone"))?;
+                let row = self.row(slot, conn);
                 let idle = in_words(now.since(row.heard));
                 Ok(format!(
                     "{} {} {}, idle {idle}, {} bytes in, {} out, outbox {}",
@@ -89,7 +89,7 @@ impl Engine {
         }
     }
 
-    fn rooms_in_brief(&self) -> String {
+    fn rooms_summary(&self) -> String {
         match self.hub.room_count() {
             0 => "no rooms".to_owned(),
             _ => named(self.hub.rooms().map(|room| format!("{} {}", room.name, room.members))),

@@ -1,11 +1,11 @@
 //! The engine's books, counted anew: tests compare them with what is kept from day to day.
 
-use super::entry::Role;
+use super::connection::Role;
 use super::server::Engine;
 
 /// Sums over everything that the engine holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Books {
+pub struct AuditCounts {
     /// Connections, those turned away included.
     pub connections: usize,
     /// Clients let in, as counted against `limits.clients`.
@@ -41,7 +41,7 @@ pub struct Books {
     /// The memory they take, in bytes.
     pub chunk_bytes: usize,
     /// Connections whose lines wait for company before they are written.
-    pub unhurried: usize,
+    pub delayed: usize,
     /// Connections that stand under a deadline.
     pub deadlines: usize,
     /// Connections whose deadline is not the one under which they stand; none after a whole turn.
@@ -51,35 +51,35 @@ pub struct Books {
 impl Engine {
     /// The books of this moment. Looks at every connection.
     #[must_use]
-    pub fn books(&self) -> Books {
-        let mut books = Books {
-            connections: self.board.entries.len(),
+    pub fn audit_counts(&self) -> AuditCounts {
+        let mut books = AuditCounts {
+            connections: self.conns.slab.len(),
             counted_clients: self.admission.clients() as usize,
-            clients: self.board.clients().filter(|(_, entry)| entry.has_place).count(),
-            orphans: self.board.clients().filter(|(_, entry)| entry.session.is_released()).count(),
+            clients: self.conns.clients().filter(|(_, conn)| conn.has_place).count(),
+            orphans: self.conns.clients().filter(|(_, conn)| conn.session.is_released()).count(),
             people: self.hub.people_count(),
             rooms: self.hub.room_count(),
-            deferred: self.board.deferred.iter().filter(|conn| self.board.is_deferred(**conn)).count(),
-            turn_work: self.board.work - self.board.budget.turn_began_at(),
-            queued_bytes: self.board.chunks.queued(),
-            parked_bytes: self.board.inbox_bytes(),
-            chunks: self.board.chunks.in_use(),
-            chunk_bytes: self.board.chunks.allocated(),
+            deferred: self.conns.deferred.iter().filter(|conn| self.conns.is_deferred(**conn)).count(),
+            turn_work: self.conns.work - self.conns.budget.turn_began_at(),
+            queued_bytes: self.conns.chunks.queued(),
+            parked_bytes: self.conns.inbox_bytes(),
+            chunks: self.conns.chunks.in_use(),
+            chunk_bytes: self.conns.chunks.allocated(),
             deadlines: self.deadlines.len(),
-            ..Books::default()
+            ..AuditCounts::default()
         };
-        for (_, entry) in &self.board.entries {
-            let outbox = entry.session.outbox();
+        for (_, conn) in &self.conns.slab {
+            let outbox = conn.session.outbox();
             books.unsent_bytes += outbox.bytes();
-            books.unparsed_bytes += entry.inbox_bytes();
+            books.unparsed_bytes += conn.inbox_bytes();
             books.kept_bytes += outbox.kept_bytes();
-            let largest = match entry.role {
+            let largest = match conn.role {
                 Role::Operator => &mut books.largest_answer,
                 Role::Client | Role::TurnedAway => &mut books.largest_outbox,
             };
             *largest = outbox.bytes().max(*largest);
-            books.unhurried += usize::from(entry.unhurried);
-            books.misarmed += usize::from(entry.armed != entry.session.poll_timeout());
+            books.delayed += usize::from(conn.delayed);
+            books.misarmed += usize::from(conn.armed != conn.session.poll_timeout());
         }
         books
     }

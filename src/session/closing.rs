@@ -48,26 +48,26 @@ impl Linger {
 
 /// What is known of a connection that ends.
 #[derive(Debug)]
-pub(super) struct Ending {
+pub(super) struct Closing {
     pub(super) reason: CloseReason,
     /// How long it may be silent after our FIN.
     pub(super) linger_idle: Duration,
     /// A deadline has passed: with all sent and acknowledged it is closed at the next look at Send-Q.
-    pub(super) last_call: Option<LastCall>,
+    pub(super) final_probe: Option<IfUnacked>,
 }
 
-impl Ending {
+impl Closing {
     pub(super) fn new(reason: CloseReason) -> Self {
         let reason = reason.shortened();
-        Self { reason, linger_idle: Duration::ZERO, last_call: None }
+        Self { reason, linger_idle: Duration::ZERO, final_probe: None }
     }
 }
 
 /// What happens when a last look at Send-Q finds something unacknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LastCall {
-    /// It may go on until the farewell's end.
-    Patient,
-    /// It is reset.
-    Final,
+pub(super) enum IfUnacked {
+    /// The connection stays until the end of its farewell.
+    Wait,
+    /// The connection is reset.
+    Reset,
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::entry::Role;
-use super::record::Record;
+use super::connection::Role;
+use super::event::EventKind;
 use super::server::{CLOSED_BYTES_MAX, CLOSED_MAX, Engine, Gone};
 use crate::chat::{Delivery, Line};
 use crate::id::Slot;
@@ -11,65 +11,65 @@ use crate::session::{CloseReason, Linger};
 
 impl Engine {
     /// The session ends with a farewell: out of the hub, then flush, FIN, and what `linger` says.
-    pub(super) fn part(&mut self, slot: Slot, reason: CloseReason, linger: Linger) -> bool {
-        self.depart(slot, &reason);
-        let now = self.board.now.moment;
-        let parted = self.board.change_input(slot, |session| session.farewell(reason, linger, now));
-        self.board.touch(slot);
-        parted.unwrap_or(false)
+    pub(super) fn close(&mut self, slot: Slot, reason: CloseReason, linger: Linger) -> bool {
+        self.leave(slot, &reason);
+        let now = self.conns.now.moment;
+        let left_as = self.conns.change_input(slot, |session| session.farewell(reason, linger, now));
+        self.conns.touch(slot);
+        left_as.unwrap_or(false)
     }
 
     /// A last line to somebody whose session then ends.
-    pub(super) fn part_with(&mut self, slot: Slot, text: &str, reason: CloseReason) -> bool {
-        self.board.answer(slot, &Line::Notice(text));
-        self.part(slot, reason, Linger::FAREWELL)
+    pub(super) fn close_with(&mut self, slot: Slot, text: &str, reason: CloseReason) -> bool {
+        self.conns.answer(slot, &Line::Notice(text));
+        self.close(slot, reason, Linger::FAREWELL)
     }
 
-    /// Out of the hub and the fanout; the name stays known for the records.
-    pub(super) fn depart(&mut self, slot: Slot, reason: &CloseReason) {
+    /// Out of the hub and the fanout; the name stays known for the events.
+    pub(super) fn leave(&mut self, slot: Slot, reason: &CloseReason) {
         self.release_place(slot);
         let nick = self.hub.leave(
             slot,
             reason.to_string(),
             reason.without_words(),
-            self.board.now.moment,
-            &mut self.board,
+            self.conns.now.moment,
+            &mut self.conns,
         );
-        self.board.unseat(slot);
+        self.conns.leave_logs(slot);
         let Some(nick) = nick else { return };
-        let Some(entry) = self.board.entry_mut(slot) else { return };
-        entry.parted = Some(Box::new(nick));
+        let Some(conn) = self.conns.get_mut(slot) else { return };
+        conn.left_as = Some(Box::new(nick));
         self.settle_debt(slot);
     }
 
     /// The socket of `slot` is closed: whoever it was leaves, if that has not happened yet, and the slot is free.
     pub fn ended(&mut self, slot: Slot) {
-        let now = self.board.now;
-        let Some(entry) = self.board.entry(slot) else { return };
-        let reason = entry.session.reason().cloned().unwrap_or(CloseReason::Eof);
-        self.depart(slot, &reason);
+        let now = self.conns.now;
+        let Some(conn) = self.conns.get(slot) else { return };
+        let reason = conn.session.reason().cloned().unwrap_or(CloseReason::Eof);
+        self.leave(slot, &reason);
         let gone = self.gone(slot, &reason);
-        let Some(mut entry) = self.board.remove(slot) else { return };
-        if entry.session.is_broken() {
-            self.board.totals.dropped_bytes += entry.session.inbox_bytes() as u64;
+        let Some(mut conn) = self.conns.remove(slot) else { return };
+        if conn.session.is_broken() {
+            self.conns.totals.dropped_bytes += conn.session.inbox_bytes() as u64;
         }
-        self.deadlines.arm(slot, &mut entry.armed, None);
-        let unsent = entry.session.end(&mut self.board.chunks) as u64;
-        match entry.role {
+        self.deadlines.arm(slot, &mut conn.armed, None);
+        let unsent = conn.session.end(&mut self.conns.chunks) as u64;
+        match conn.role {
             Role::Operator => {
                 self.reload_askers.retain(|asker| asker.slot != slot);
                 return self.operators.left(slot);
             }
             Role::TurnedAway => self.admission.refused_left(),
             Role::Client => {
-                self.admission.give_place_back(&mut entry, now.moment);
+                self.admission.give_place_back(&mut conn, now.moment);
                 self.admission.orphans.retain(|orphan| *orphan != slot);
             }
         }
-        *self.board.totals.closed.entry(reason.word()).or_default() += 1;
-        if entry.is_client() {
-            let nick = entry.parted.map(|nick| *nick);
-            self.board.journal.add(now, Record::Closed { id: entry.id, nick, reason, unsent });
+        *self.conns.totals.closed.entry(reason.word()).or_default() += 1;
+        if conn.is_client() {
+            let nick = conn.left_as.map(|nick| *nick);
+            self.conns.journal.add(now, EventKind::Closed { id: conn.id, nick, reason, unsent });
             self.closed_bytes += gone.as_ref().map_or(0, Gone::bytes);
             self.closed.extend(gone);
             self.closed_count += 1;
@@ -82,8 +82,8 @@ impl Engine {
 
     /// The socket of `slot`, which had failed, is closed; what it sent before is still worked off.
     pub(super) fn released(&mut self, slot: Slot) {
-        if let Some(entry) = self.board.entry_mut(slot) {
-            entry.session.released();
+        if let Some(conn) = self.conns.get_mut(slot) {
+            conn.session.released();
             self.arm(slot);
         }
     }
@@ -92,19 +92,19 @@ impl Engine {
     /// may watch until nobody else is left. One that is under way can only become shorter: `false` if it does not.
     pub fn stop(&mut self, within: Option<Duration>) -> bool {
         let within = within.unwrap_or(self.drain);
-        let end = self.board.now.moment + within;
+        let end = self.conns.now.moment + within;
         if self.stopping.is_some_and(|at| at <= end) {
             return false;
         }
         if self.stopping.replace(end).is_none() {
-            self.hub.operator_says(&format!("{} is stopping", self.name), self.board.now, &mut self.board);
+            self.hub.operator_says(&format!("{} is stopping", self.name), self.conns.now, &mut self.conns);
         }
         let slots: Vec<Slot> = self.slots().filter(|slot| !self.operators.has(*slot)).collect();
         // Nobody is told of anybody's leaving: all leave together.
         for slot in slots {
             // Who was on the way out already goes for the reason it has.
-            let reason = self.board.entry(slot).and_then(|entry| entry.session.reason().cloned());
-            self.part(slot, reason.unwrap_or(CloseReason::ServerStop), Linger::server_stop(within));
+            let reason = self.conns.get(slot).and_then(|conn| conn.session.reason().cloned());
+            self.close(slot, reason.unwrap_or(CloseReason::ServerStop), Linger::server_stop(within));
         }
         true
     }
@@ -118,6 +118,6 @@ impl Engine {
     /// Whether the stop is over: nobody is left, or its time is up.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
-        self.stopping.is_some_and(|at| self.board.entries.is_empty() || at <= self.board.now.moment)
+        self.stopping.is_some_and(|at| self.conns.slab.is_empty() || at <= self.conns.now.moment)
     }
 }

@@ -13,20 +13,20 @@ use crate::session::{CloseReason, REMEMBERED_CHARS_MAX};
 use crate::time::Now;
 use crate::wire::text::shorten;
 
-/// A [`Record`] with its place in the run and its time.
+/// A [`EventKind`] with its place in the run and its time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct Event {
     /// Counted from 1, without gaps.
     pub seq: u64,
     /// When it happened.
     pub at: Now,
     /// What happened.
-    pub record: Record,
+    pub kind: EventKind,
 }
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Record {
+pub enum EventKind {
     /// A connection was accepted.
     Accepted {
         /// Its id.
@@ -68,7 +68,7 @@ pub enum Record {
         /// Its name.
         nick: Option<Nick>,
     },
-    /// Records that are not here, because too many came at once: it stands in their place.
+    /// Events that are not here, because too many came at once: it stands in their place.
     Missed {
         /// How many.
         events: u64,
@@ -161,7 +161,7 @@ impl Category {
     }
 }
 
-impl Record {
+impl EventKind {
     /// The same with texts of at most [`REMEMBERED_CHARS_MAX`] characters.
     #[must_use]
     pub(super) fn shortened(self) -> Self {
@@ -190,7 +190,7 @@ impl Record {
     }
 
     /// Whether it is a warning or an error of the server or an act of the operator. Lists with a limit keep a part for
-    /// these that all other records, of which clients can cause any number, never push out.
+    /// these that all other events, of which clients can cause any number, never push out.
     #[must_use]
     pub(crate) const fn is_of_server(&self) -> bool {
         match self {
@@ -290,7 +290,7 @@ impl Record {
     }
 }
 
-impl fmt::Display for Record {
+impl fmt::Display for EventKind {
     /// What happened, without word, id and nick, which stand in columns of their own.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
