@@ -5,8 +5,8 @@ use std::hint::black_box;
 
 use chatops::config::settings::Dashboard;
 use chatops::dash::{Access, App, view};
-use chatops::engine::snapshot::Query;
 use chatops::link::Response;
+use chatops::model::snapshot::Query;
 use chatops::time::Now;
 use chatops::wire::framer::Framer;
 use chatops::wire::framing::Framing;

@@ -3,14 +3,14 @@
 //! Read it from the inside out; arrows go down only:
 //!
 //! ```text
-//! cli ──► dash ──► link ──► engine ──► chat, session ──► wire
+//! cli ──► dash ──► link ──► engine ──► model ──► chat, session ──► wire
 //!  ├────► net ─────────────►─┘
 //!  └────► bench
 //! ```
 //!
-//! [`wire`], [`session`], [`chat`] and [`engine`] are pure: no socket, file, thread or clock. [`net`] is the one
-//! loop that owns every socket, [`dash`] the operator's terminal, [`link`] the only way between the two. [`mod@bench`] is
-//! a client, many times over: it knows the server by its socket only.
+//! [`wire`], [`session`], [`chat`], [`model`] and [`engine`] are pure: no socket, file, thread or clock. [`net`] is the
+//! one loop that owns every socket, [`dash`] the operator's terminal, [`link`] the only way between the two.
+//! [`mod@bench`] is a load generator that knows a server by its socket only.
 //! [`config`]'s settings, [`id`], [`network`] and [`time`] are plain data for all.
 
 #[cfg(not(target_os = "linux"))]
@@ -27,6 +27,7 @@ pub mod engine;
 pub mod id;
 pub mod link;
 pub mod log;
+pub mod model;
 pub mod net;
 pub mod network;
 pub mod poller;

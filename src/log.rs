@@ -15,7 +15,7 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat};
 
 use crate::config::settings::LogLevel;
-use crate::engine::event::Event;
+use crate::model::event::Event;
 use crate::time::Now;
 use crate::wire::text::scrub;
 
@@ -292,9 +292,9 @@ impl Stamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::event::EventKind;
-    use crate::engine::snapshot::Peer;
     use crate::id::ConnId;
+    use crate::model::event::EventKind;
+    use crate::model::snapshot::Peer;
     use crate::time::WallTime;
     use std::io::{Read, pipe};
 

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use chatops::chat::command_table_markdown;
 use chatops::config::{DEFAULT_TOML, Sources, load};
-use chatops::engine::operator::VERBS;
+use chatops::model::verbs::VERBS;
 use toml::{Table, Value};
 
 /// Every document, by its path in the repository.

@@ -18,7 +18,7 @@ const TOO_LONG_STILL: [&str; 0] = [];
 
 /// Which part of the crate may name which others: arrows go down only. `config::settings` is plain data;
 /// `config` alone stands for the rest of that module, which reads files.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     ("count", &[]),
     ("id", &[]),
     ("network", &[]),
@@ -28,14 +28,18 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("config", &["chat", "network", "time"]),
     ("session", &["wire", "time", "config::settings"]),
     ("chat", &["wire", "id", "network", "time"]),
-    ("engine", &["chat", "session", "wire", "count", "id", "network", "time", "config::settings"]),
+    ("model", &["chat", "session", "wire", "id", "network", "time", "config::settings"]),
+    ("engine", &["model", "chat", "session", "wire", "count", "id", "network", "time", "config::settings"]),
     ("clock", &["time"]),
     ("poller", &[]),
     ("bench", &["clock", "count", "time", "poller"]),
-    ("link", &["engine", "config::settings"]),
-    ("log", &["engine", "wire", "time", "config::settings"]),
-    ("net", &["engine", "link", "wire", "id", "time", "config::settings", "clock", "poller"]),
-    ("dash", &["link", "engine", "count", "id", "network", "time", "config::settings", "clock", "poller"]),
+    ("link", &["engine", "model", "config::settings"]),
+    ("log", &["model", "wire", "time", "config::settings"]),
+    ("net", &["engine", "model", "link", "wire", "id", "time", "config::settings", "clock", "poller"]),
+    (
+        "dash",
+        &["link", "engine", "model", "count", "id", "network", "time", "config::settings", "clock", "poller"],
+    ),
     (
         "cli",
         &[
@@ -45,6 +49,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
             "log",
             "link",
             "engine",
+            "model",
             "config",
             "config::settings",
             "count",
@@ -56,8 +61,8 @@ const ARROWS: [(&str, &[&str]); 18] = [
 ];
 
 /// The layers without I/O, threads and clocks.
-const PURE: [&str; 9] =
-    ["wire", "session", "chat", "engine", "count", "id", "network", "time", "config::settings"];
+const PURE: [&str; 10] =
+    ["wire", "session", "chat", "model", "engine", "count", "id", "network", "time", "config::settings"];
 
 /// Words that a pure layer never contains.
 const IMPURE_WORDS: [&str; 15] = [

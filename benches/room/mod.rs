@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use chatops::config::settings::Config;
-use chatops::engine::snapshot::Peer;
 use chatops::engine::{Accepted, CloseMode, Engine, Sockets, Wants, WriteError};
 use chatops::id::Slot;
+use chatops::model::snapshot::Peer;
 use chatops::time::Now;
 
 /// Kernels without a limit. What they take is counted.

@@ -6,7 +6,7 @@ use super::columns::{Column, Placed};
 use super::glyphs::Glyphs;
 use super::picture::{Picture, send_q};
 use super::{measure, units};
-use crate::engine::snapshot::{Flags, Peer, Phase, Row};
+use crate::model::snapshot::{Flags, Peer, Phase, Row};
 use crate::time::Moment;
 
 /// The text of one cell, not yet padded and not wider than the column.

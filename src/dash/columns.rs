@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::engine::snapshot::{Peer, Row};
+use crate::model::snapshot::{Peer, Row};
 use crate::time::Moment;
 
 /// Below this width PEER loses its port and RX and TX share a cell.

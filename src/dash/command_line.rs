@@ -4,8 +4,8 @@ use crossterm::event::{KeyCode, KeyEvent};
 
 use super::picture::Picture;
 use super::text_input::TextInput;
-use crate::engine::operator::VERBS;
-use crate::engine::snapshot::{ConnId, Phase};
+use crate::model::snapshot::{ConnId, Phase};
+use crate::model::verbs::VERBS;
 
 /// Lines remembered.
 const HISTORY_MAX: usize = 100;

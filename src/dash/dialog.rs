@@ -11,8 +11,8 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::picture::{Picture, unsent};
 use super::units;
-use crate::engine::operator::{Half, OperatorCommand, Who};
-use crate::engine::snapshot::{ConnId, Flags, HalfState, Nick, Peer, Row};
+use crate::model::snapshot::{ConnId, Flags, HalfState, Nick, Peer, Row};
+use crate::model::verbs::{Half, OperatorCommand, Who};
 use crate::time::write_span;
 
 pub(crate) use ban::Ban;

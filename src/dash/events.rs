@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use super::filter::Filter;
 use super::units;
-use crate::engine::event::{Category, Event, EventKind};
-use crate::engine::snapshot::{ConnId, Nick};
+use crate::model::event::{Category, Event, EventKind};
+use crate::model::snapshot::{ConnId, Nick};
 
 /// Events kept of what clients cause; the oldest go first.
 const CLIENTS_MAX: usize = 5_000;
@@ -212,7 +212,7 @@ fn operator_wording(id: ConnId, verb: &str, outcome: &str) -> String {
 mod tests {
     use super::*;
     use crate::config::settings::LogLevel;
-    use crate::engine::snapshot::Peer;
+    use crate::model::snapshot::Peer;
     use crate::time::Now;
 
     fn entry(seq: u64, level: LogLevel) -> Event {

@@ -11,8 +11,8 @@ use std::path::{Component, Path};
 use super::events;
 use super::picture::{Picture, send_q};
 use super::units;
-use crate::engine::event::Event;
-use crate::engine::snapshot::{Flags, Row, Terminal};
+use crate::model::event::Event;
+use crate::model::snapshot::{Flags, Row, Terminal};
 
 /// Names tried for one file.
 const SAME_NAME_MAX: usize = 100;

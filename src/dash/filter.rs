@@ -14,8 +14,8 @@ use regex::Regex;
 use super::cells::idle;
 use super::events;
 use super::picture::{Picture, send_q};
-use crate::engine::event::Event;
-use crate::engine::snapshot::{ConnId, Peer, Phase, Row};
+use crate::model::event::Event;
+use crate::model::snapshot::{ConnId, Peer, Phase, Row};
 use crate::network::Network;
 
 pub(crate) use parse::FilterError;

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use super::rates::per_second;
-use crate::engine::snapshot::{Snapshot, Status};
+use crate::model::snapshot::{Snapshot, Status};
 use crate::time::Moment;
 
 /// Samples kept: ten minutes.

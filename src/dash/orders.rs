@@ -4,8 +4,8 @@
 
 use std::collections::VecDeque;
 
-use crate::engine::operator::OperatorCommand;
 use crate::link::Request;
+use crate::model::verbs::OperatorCommand;
 
 /// Verbs with the server at a time.
 const IN_FLIGHT_MAX: usize = 16;

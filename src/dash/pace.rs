@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use crate::engine::snapshot::{Query, Snapshot};
 use crate::id::ConnId;
+use crate::model::snapshot::{Query, Snapshot};
 use crate::time::Moment;
 
 /// At most 20 frames a second.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::events::Log;
 use super::history::History;
 use super::rates::{Rates, RowRate};
-use crate::engine::snapshot::{ConnId, Detail, Phase, Row, Snapshot, Status};
+use crate::model::snapshot::{ConnId, Detail, Phase, Row, Snapshot, Status};
 use crate::time::{Moment, Now};
 
 /// What is shown. Frozen by cloning it.

@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use super::picture::send_q;
-use crate::engine::snapshot::{ConnId, Phase, Row};
+use crate::model::snapshot::{ConnId, Phase, Row};
 use crate::time::Moment;
 
 /// A rate of change falls to a third of itself in this time while its counter stands still.

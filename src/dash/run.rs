@@ -23,9 +23,9 @@ use super::tty::Tty;
 use super::units;
 use super::{Access, App, Effect, QuitChoice, export, view};
 use crate::clock::Clock;
-use crate::engine::operator::OperatorCommand;
 use crate::link::local::OUTSTANDING_MAX;
 use crate::link::{Link, LinkError, Request, Response};
+use crate::model::verbs::OperatorCommand;
 use crate::poller::{Events, Interest, Poller, Watched};
 use crate::time::{Moment, Now};
 
@@ -423,8 +423,8 @@ mod tests {
     use crate::config::settings::Dashboard;
     use crate::dash::pty::{DEADLINE, Pty};
     use crate::dash::tty::LEAVE;
-    use crate::engine::snapshot::Snapshot;
     use crate::link::local::{LocalLink, Mailbox, local};
+    use crate::model::snapshot::Snapshot;
 
     fn app() -> App {
         App::new(&Dashboard::default(), true, Access::Own).expect("the default keys exist")

@@ -9,7 +9,7 @@ use super::cells::idle;
 use super::columns::{Column, Wants};
 use super::filter::Filter;
 use super::picture::{Picture, send_q};
-use crate::engine::snapshot::{ConnId, Peer, Row};
+use crate::model::snapshot::{ConnId, Peer, Row};
 
 /// By what rows are sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

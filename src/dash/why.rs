@@ -4,7 +4,7 @@ use super::picture::{Picture, send_q};
 use super::rates::GIVE_UP;
 use super::units::{brief_span, bytes, counted, grouped, span, time_of_day};
 use crate::config::settings::Limits;
-use crate::engine::snapshot::{Flags, Phase, Row, TcpInfo};
+use crate::model::snapshot::{Flags, Phase, Row, TcpInfo};
 
 /// Farther away than this the time at which an outbox is full is not worth telling, in seconds.
 const FORECAST_MAX_S: u64 = 3_600;

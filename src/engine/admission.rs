@@ -4,15 +4,15 @@
 use std::io;
 
 use super::connection::{Connection, Role};
-use super::event::EventKind;
 use super::ledger::{HalfClosed, Ledger};
 use super::server::Engine;
-use super::snapshot::Peer;
 use super::sockets::Sockets;
 use super::throttle::Throttle;
 use crate::chat::{Delivery, Line};
 use crate::config::settings::{Config, LogLevel};
 use crate::id::{ConnId, Slot};
+use crate::model::event::EventKind;
+use crate::model::snapshot::Peer;
 use crate::session::{CloseReason, Linger};
 use crate::time::Moment;
 use crate::wire::foreign::Foreign;

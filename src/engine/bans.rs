@@ -4,14 +4,14 @@
 
 use std::time::Duration;
 
-use super::event::EventKind;
-use super::operator::{BanMask, BanOrder};
 use super::server::Engine;
-use super::snapshot::Peer;
 use super::summaries::{in_words, named};
 use super::verbs::Done;
 use crate::count::counted;
 use crate::id::{ConnId, Slot};
+use crate::model::event::EventKind;
+use crate::model::snapshot::Peer;
+use crate::model::verbs::{BanMask, BanOrder};
 use crate::session::CloseReason;
 use crate::time::{Moment, write_span};
 use crate::wire::text::scrub;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::connection::Role;
-use super::event::EventKind;
 use super::server::{CLOSED_BYTES_MAX, CLOSED_MAX, Engine, Gone};
 use crate::chat::{Delivery, Line};
 use crate::id::Slot;
+use crate::model::event::EventKind;
 use crate::session::{CloseReason, Linger};
 
 impl Engine {

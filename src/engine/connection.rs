@@ -11,7 +11,7 @@ use crate::time::Moment;
 use crate::wire::framing::Framing;
 
 use super::encoding::Encoding;
-use super::snapshot::Peer;
+use crate::model::snapshot::Peer;
 
 /// A place in a room's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

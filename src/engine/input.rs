@@ -5,12 +5,12 @@ use std::io;
 
 use super::budget::{Claim, work};
 use super::connection::{Connection, Role};
-use super::event::EventKind;
 use super::server::Engine;
 use super::sockets::Sockets;
 use crate::chat::{Delivery, Line, Outcome};
 use crate::config::settings::HalfClosePolicy;
 use crate::id::Slot;
+use crate::model::event::EventKind;
 use crate::session::timers::Timer;
 use crate::session::{CloseReason, Incoming, Linger, Milestone, Phase};
 use crate::wire::framing::Framing;

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use super::event::{Event, EventKind};
+use crate::model::event::{Event, EventKind};
 use crate::time::Now;
 
 /// Events kept of what clients cause; the oldest go first.
@@ -97,8 +97,8 @@ impl Journal {
 mod tests {
     use super::*;
     use crate::config::settings::LogLevel;
-    use crate::engine::snapshot::Peer;
     use crate::id::ConnId;
+    use crate::model::snapshot::Peer;
     use crate::session::{CloseReason, REMEMBERED_CHARS_MAX};
 
     #[test]

@@ -7,9 +7,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-use super::snapshot::Peer;
 use crate::config::settings::Limits;
 use crate::id::{ConnId, Slot};
+use crate::model::snapshot::Peer;
 use crate::network::Network;
 use crate::session::flood::{Bucket, Debt, Rate};
 use crate::time::Moment;

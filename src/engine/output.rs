@@ -4,11 +4,11 @@ use std::io::{self, IoSlice};
 
 use super::connection::Role;
 use super::encoding::Encoding;
-use super::event::EventKind;
 use super::server::Engine;
 use super::sockets::WriteError;
 use crate::chat::Line;
 use crate::id::Slot;
+use crate::model::event::EventKind;
 use crate::session::{CloseReason, Limits, Wants};
 use crate::time::{Moment, Now};
 use crate::wire::outbox::Slices;

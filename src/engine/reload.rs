@@ -5,10 +5,10 @@
 
 use super::connection::{Connection, Role};
 use super::control::json;
-use super::event::EventKind;
 use super::server::{Engine, rules};
 use crate::config::settings::{Config, LogLevel};
 use crate::id::{ConnId, Slot};
+use crate::model::event::EventKind;
 use crate::wire::text::scrub;
 
 /// A configuration that was read, and what is different.

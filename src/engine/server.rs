@@ -9,14 +9,14 @@ use super::budget::Claim;
 use super::connections::Connections;
 use super::control::Operators;
 use super::deadlines::Deadlines;
-use super::event::{self, EventKind};
 use super::journal::JOURNAL_MAX;
 use super::reload::Asker;
-use super::snapshot::{Detail, Row};
 use super::throttle::Throttle;
 use crate::chat::{Hub, Nick, RoomName, Rules};
 use crate::config::settings::{Config, LogLevel};
 use crate::id::Slot;
+use crate::model::event::{self, EventKind};
+use crate::model::snapshot::{Detail, Row};
 use crate::time::{Moment, Now};
 use crate::wire::text::scrub;
 

@@ -1,378 +1,211 @@
-//! What an onlooker sees: the server and each connection at one moment, as plain data.
+//! Snapshots: the server's state copied out for an onlooker.
 
 use std::borrow::Cow;
-use std::fmt;
-use std::net::SocketAddr;
-use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use super::connection::{Connection, Role};
+use super::server::{Engine, Gone};
+use crate::id::Slot;
+use crate::model::snapshot::{
+    CloseReason, Detail, Flags, HalfState, Kernel, Milestone, Phase, Query, Row, Snapshot, Status, Terminal,
+};
+use crate::session::{Input, Limits, Output, Session};
+use crate::time::Moment;
 
-use super::event::Event;
-pub use crate::chat::{Nick, RoomName};
-pub use crate::id::ConnId;
-pub use crate::session::{CloseReason, Half, Milestone, Phase};
-use crate::time::{Moment, Now};
+/// Connections out of sight whose kernel queues one picture reads: three system calls each.
+const HELD_MAX: usize = 256;
 
-/// Where a connection comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Peer {
-    /// A TCP address, IPv4 ones never in their IPv6 form.
-    Tcp(SocketAddr),
-    /// A Unix socket: peers have no address.
-    Unix,
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => address.fmt(f),
-            Self::Unix => f.write_str("unix"),
+impl Engine {
+    /// A picture of the server. `kernel` reads the kernel's queues of one connection; it is asked for the rows in
+    /// [`Query::visible`], and for `HELD_MAX` of those whose input is held back: what waits there is not known
+    /// otherwise, and it is much. What only the process knows ([`Status::fds`] and the like) is left at its default.
+    #[must_use]
+    pub fn snapshot(&self, query: &Query, mut kernel: impl FnMut(Slot) -> Option<Kernel>) -> Snapshot {
+        let now = self.conns.now;
+        let mut rows: Vec<Row> = self.recently_gone().cloned().collect();
+        rows.reserve(self.conns.slab.len());
+        let mut visible: Vec<_> = query.visible.iter().take(Query::VISIBLE_MAX).copied().collect();
+        visible.extend(query.detail);
+        visible.sort_unstable();
+        let mut held = 0;
+        for (slot, conn) in self.conns.clients() {
+            let mut row = self.row(slot, conn);
+            let is_held = row.flow_since.is_some()
+                || (conn.session.input() != Input::Ended && !conn.session.wants().read);
+            held += usize::from(is_held);
+            if visible.binary_search(&row.id).is_ok() || (is_held && held <= HELD_MAX) {
+                row.kernel = kernel(slot);
+            }
+            rows.push(row);
+        }
+        rows.sort_unstable_by_key(|row| row.id);
+        let events = self.conns.journal.after(query.events_after, Query::EVENTS_MAX);
+        Snapshot {
+            taken: now,
+            status: self.status(),
+            detail: query.detail.and_then(|id| self.detail(id)),
+            events: events.map(Cow::into_owned).collect(),
+            rows,
         }
     }
-}
 
-/// One direction of a connection: the `read` and `write` fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum HalfState {
-    /// Bytes may flow.
-    Open,
-    /// The peer ended it (read side only).
-    Eof,
-    /// We ended it.
-    Shut,
-}
-
-impl fmt::Display for HalfState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Open => "open",
-            Self::Eof => "eof",
-            Self::Shut => "shut",
-        })
-    }
-}
-
-/// What is remarkable about a connection, as a set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Flags(u16);
-
-impl Flags {
-    /// Not read because it floods.
-    pub const FLOW: Self = Self(1);
-    /// Its outbox is more than half full.
-    pub const SLOW: Self = Self(1 << 1);
-    /// It takes nothing although bytes wait.
-    pub const STALLED: Self = Self(1 << 2);
-    /// The operator refuses its lines.
-    pub const MUTED: Self = Self(1 << 3);
-    /// It has sent a telnet command.
-    pub const TELNET: Self = Self(1 << 4);
-    /// It stays after half-close.
-    pub const LISTEN: Self = Self(1 << 5);
-    /// The operator shut a direction of it.
-    pub const OP: Self = Self(1 << 6);
-    /// The peer ended its input, we may still send.
-    pub const HALF: Self = Self(1 << 7);
-
-    const NAMED: [(Self, &'static str); 8] = [
-        (Self::STALLED, "stalled"),
-        (Self::SLOW, "slow"),
-        (Self::FLOW, "flow"),
-        (Self::HALF, "half"),
-        (Self::OP, "op"),
-        (Self::MUTED, "muted"),
-        (Self::LISTEN, "listen"),
-        (Self::TELNET, "telnet"),
-    ];
-
-    /// Whether all of `other` are in the set.
-    #[must_use]
-    pub const fn has(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
+    /// Those that ended within [`Query::GONE_FOR`], the last one first.
+    pub(super) fn recently_gone(&self) -> impl Iterator<Item = &Row> {
+        let now = self.conns.now.moment;
+        let is_recent = move |row: &&Row| row.gone_at.is_some_and(|at| now.since(at) < Query::GONE_FOR);
+        self.closed.iter().rev().map(|gone| &gone.row).take_while(is_recent)
     }
 
-    /// The set with `other` in it if `on`, unchanged otherwise.
-    #[must_use]
-    pub const fn with(self, other: Self, on: bool) -> Self {
-        if on { Self(self.0 | other.0) } else { self }
-    }
-
-    /// All words there are, the most urgent first.
-    pub fn all_words() -> impl Iterator<Item = &'static str> {
-        Self::NAMED.into_iter().map(|(_, word)| word)
-    }
-
-    /// The words of the set, the most urgent first.
-    pub fn words(self) -> impl Iterator<Item = &'static str> {
-        Self::NAMED.into_iter().filter(move |(flag, _)| self.has(*flag)).map(|(_, word)| word)
-    }
-}
-
-/// The kernel's side of a connection, read only for rows that somebody looks at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kernel {
-    /// Received, not yet read by us (`FIONREAD`).
-    pub recv_q: u32,
-    /// Sent by us, not yet acknowledged (`SIOCOUTQ`).
-    pub send_q: u32,
-    /// More of TCP, where the system tells it.
-    pub tcp: Option<TcpInfo>,
-}
-
-/// The part of `TCP_INFO` (tcp(7)) that explains a stuck connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TcpInfo {
-    /// Smoothed round-trip time in microseconds.
-    pub rtt_us: u32,
-    /// The peer's advertised window in bytes; 0 means that it does not read.
-    pub peer_window: u32,
-    /// Segments sent and not acknowledged.
-    pub unacked: u32,
-    /// Retransmissions of the segment under way.
-    pub retransmits: u32,
-    /// Bytes in Send-Q that were never sent.
-    pub notsent: u32,
-}
-
-/// The terminal at the other end, as far as a telnet client told of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Terminal {
-    /// Its name (RFC 1091), scrubbed.
-    pub name: Option<Box<str>>,
-    /// Columns of its window; 0 is "unknown" (RFC 1073).
-    pub columns: u16,
-    /// Rows of its window; 0 is "unknown".
-    pub rows: u16,
-}
-
-impl fmt::Display for Terminal {
-    /// `xterm-256color 80x24`, with `?` for what is not known.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let told = |cells: u16| if cells == 0 { "?".to_owned() } else { cells.to_string() };
-        let window = format!("{}x{}", told(self.columns), told(self.rows));
-        match &self.name {
-            Some(name) if (self.columns, self.rows) == (0, 0) => f.write_str(name),
-            Some(name) => write!(f, "{name} {window}"),
-            None => f.write_str(&window),
+    /// The server as a whole. Looks at every connection.
+    pub(super) fn status(&self) -> Status {
+        let totals = &self.conns.totals;
+        let limits = &self.conns.limits;
+        let now = self.conns.now.moment;
+        let counted = |is: fn(&Session, &Limits, Moment) -> bool| {
+            count(self.conns.clients().filter(|(_, conn)| is(&conn.session, limits, now)).count())
+        };
+        Status {
+            name: self.name.clone(),
+            uptime: now.since(Moment::START),
+            listeners: self.listeners.clone(),
+            clients: self.admission.clients(),
+            half_closed: counted(|session, _, _| session.phase() == Phase::Eof),
+            slow: counted(|session, limits, now| session.is_slow(limits) || session.is_stalled(now, limits)),
+            accepted: totals.accepted,
+            refused: totals.refused,
+            accept_failures: totals.accept_failures,
+            closed: totals.closed.iter().map(|(word, count)| (Cow::Borrowed(*word), *count)).collect(),
+            bytes_in: totals.bytes_in,
+            bytes_out: totals.bytes_out,
+            lines_in: totals.lines_in,
+            lines_incomplete: totals.lines_incomplete,
+            dropped_bytes: totals.dropped_bytes,
+            deliveries: totals.deliveries,
+            lines_skipped: totals.lines_skipped,
+            inbox_bytes: self.conns.inbox_bytes() as u64,
+            outbox_bytes: (self.conns.chunks.queued() - self.operators_unsent()) as u64,
+            outbox_total_limit: self.conns.outbox_total as u64,
+            outbox_limit: self.conns.limits.outbox_bytes as u64,
+            rooms: self::count(self.hub.room_count()),
+            bans: self::count(self.bans.len()),
+            paused: self.admission.paused,
+            draining: self.is_stopping(),
+            ..Status::default()
         }
     }
+
+    /// Unsent bytes of operators, which are not of the chat.
+    fn operators_unsent(&self) -> usize {
+        let operators = self.conns.slab.iter().filter(|(_, conn)| conn.role == Role::Operator);
+        operators.map(|(_, conn)| conn.session.outbox().bytes()).sum()
+    }
+
+    /// More about a connection that is here, or of one that is gone what is still known.
+    pub(super) fn detail(&self, id: crate::id::ConnId) -> Option<Detail> {
+        match self.conns.clients().find(|(_, conn)| conn.id == id) {
+            Some((slot, conn)) => Some(self.life(slot, conn)),
+            None => self.closed.iter().find(|gone| gone.row.id == id).map(|gone| gone.detail.clone()),
+        }
+    }
+
+    fn life(&self, slot: Slot, conn: &Connection) -> Detail {
+        let now = self.conns.now;
+        let mut timeline = vec![(now.earlier(conn.session.since()), Milestone::Connected)];
+        timeline.extend(conn.session.milestones().map(|(at, what)| (now.earlier(*at), what.clone())));
+        Detail {
+            id: conn.id,
+            rooms: self.hub.person(slot).into_iter().flat_map(|person| person.rooms().copied()).collect(),
+            timeline,
+            outbox_limit: self.conns.limits.outbox_bytes as u64,
+        }
+    }
+
+    /// A connection whose socket is closed, for the last time.
+    pub(super) fn gone(&self, slot: Slot, reason: &CloseReason) -> Option<Gone> {
+        let conn = self.conns.get(slot)?;
+        let row = Row {
+            state: Phase::Gone,
+            reason: Some(reason.clone()),
+            gone_at: Some(self.conns.now.moment),
+            stuck_since: None,
+            flow_since: None,
+            ..self.row(slot, conn)
+        };
+        let mut detail = self.life(slot, conn);
+        detail.timeline.shrink_to_fit();
+        Some(Gone { row, detail })
+    }
+
+    pub(super) fn row(&self, slot: Slot, conn: &Connection) -> Row {
+        let now = self.conns.now.moment;
+        let session = &conn.session;
+        let counters = session.counters();
+        let person = self.hub.person(slot);
+        let ended = session.input() == Input::Ended;
+        Row {
+            id: conn.id,
+            nick: self.nick(slot),
+            peer: conn.peer(),
+            listener: conn.listener,
+            state: session.phase(),
+            read: match session.input() {
+                Input::Open => HalfState::Open,
+                Input::Discarded => HalfState::Shut,
+                Input::Ended => HalfState::Eof,
+            },
+            write: if session.output() == Output::Open { HalfState::Open } else { HalfState::Shut },
+            since: session.since(),
+            // Kept in tenths of a second: whoever was heard at once was not heard before it came.
+            heard: session.heard().max(session.since()),
+            eof_at: ended.then_some(session.eof_at()),
+            rooms: person.map_or(0, |person| count(person.room_count())),
+            bytes_in: counters.bytes_in,
+            bytes_out: counters.bytes_out,
+            lines_in: counters.lines_in.into(),
+            lines_incomplete: session.ended_incomplete().into(),
+            lines_out: counters.lines_out,
+            lines_skipped: counters.lines_skipped.into(),
+            scrubbed: counters.scrubbed.into(),
+            inbox_bytes: session.inbox_bytes() as u64,
+            outbox_bytes: session.outbox().bytes() as u64,
+            outbox_age: session.outbox_age(now),
+            outbox_max: counters.outbox_max.into(),
+            send_q_seen: session.send_q(),
+            kernel: None,
+            stuck_since: session.stuck_since(),
+            flow_since: session.flow_since(),
+            flags: self.flags(slot, conn),
+            terminal: terminal(session),
+            reason: session.reason().cloned(),
+            gone_at: None,
+        }
+    }
+
+    fn flags(&self, slot: Slot, conn: &Connection) -> Flags {
+        let (now, limits) = (self.conns.now.moment, &self.conns.limits);
+        let session = &conn.session;
+        Flags::default()
+            .with(Flags::FLOW, session.flow_since().is_some())
+            .with(Flags::SLOW, session.is_slow(limits))
+            .with(Flags::STALLED, session.is_stalled(now, limits))
+            .with(Flags::MUTED, self.hub.is_muted(slot))
+            .with(Flags::TELNET, session.speaks_telnet())
+            .with(Flags::LISTEN, session.listens())
+            .with(Flags::OP, session.is_shut_by_operator())
+            .with(Flags::HALF, session.phase() == Phase::Eof)
+    }
 }
 
-/// One connection.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Row {
-    /// Its number.
-    pub id: ConnId,
-    /// Its name; none for one that was refused at the door.
-    pub nick: Option<Nick>,
-    /// Where it comes from.
-    pub peer: Peer,
-    /// Which of [`Status::listeners`] took it.
-    pub listener: u16,
-    /// Where it stands.
-    pub state: Phase,
-    /// The direction from the peer.
-    pub read: HalfState,
-    /// The direction to the peer.
-    pub write: HalfState,
-    /// When it was accepted.
-    pub since: Moment,
-    /// When it last sent something.
-    pub heard: Moment,
-    /// When its input ended, if it has.
-    pub eof_at: Option<Moment>,
-    /// How many rooms it is in.
-    pub rooms: u32,
-    /// Bytes received.
-    pub bytes_in: u64,
-    /// Bytes given to the kernel.
-    pub bytes_out: u64,
-    /// Messages received.
-    pub lines_in: u64,
-    /// Messages dropped because the input ended inside them: none or one.
-    pub lines_incomplete: u64,
-    /// Lines put into its outbox.
-    pub lines_out: u64,
-    /// Lines dropped because its outbox was full.
-    pub lines_skipped: u64,
-    /// Characters replaced by scrubbing in what it sent.
-    pub scrubbed: u64,
-    /// Received and not yet parsed.
-    pub inbox_bytes: u64,
-    /// Ours, unsent.
-    pub outbox_bytes: u64,
-    /// Age of the oldest unsent byte; `None` when the outbox is empty.
-    pub outbox_age: Option<Duration>,
-    /// The most the outbox has held.
-    pub outbox_max: u64,
-    /// The last Send-Q known, for rows whose [`Row::kernel`] was not read.
-    pub send_q_seen: u32,
-    /// The kernel's queues, for rows asked for.
-    pub kernel: Option<Kernel>,
-    /// Since when it takes nothing although bytes wait.
-    pub stuck_since: Option<Moment>,
-    /// Since when it is not read because it floods.
-    pub flow_since: Option<Moment>,
-    /// What is remarkable.
-    pub flags: Flags,
-    /// Its terminal, if it told of it.
-    pub terminal: Option<Box<Terminal>>,
-    /// Why it ended, for those gone or going.
-    pub reason: Option<CloseReason>,
-    /// When it ended, for those gone.
-    pub gone_at: Option<Moment>,
+/// What a telnet client told of its terminal, if it told anything.
+fn terminal(session: &Session) -> Option<Box<Terminal>> {
+    let (name, window) = (session.terminal(), session.window());
+    if name.is_none() && window.is_none_or(|window| window == (0, 0)) {
+        return None;
+    }
+    let (columns, rows) = window.unwrap_or_default();
+    Some(Box::new(Terminal { name: name.map(Box::from), columns, rows }))
 }
 
-/// More about the one connection that is looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Detail {
-    /// Which.
-    pub id: ConnId,
-    /// Its rooms, the active one last.
-    pub rooms: Vec<RoomName>,
-    /// Its life, oldest first.
-    pub timeline: Vec<(Now, Milestone)>,
-    /// The limit of its outbox.
-    pub outbox_limit: u64,
-}
-
-/// Connections that the kernel has completed and nobody has accepted, on one listener.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AcceptQueue {
-    /// How many wait.
-    pub length: u32,
-    /// How many may: the listener's accept backlog, cut by the system (listen(2)).
-    pub limit: u32,
-}
-
-/// What accept queues lost, counted by the kernel since its start for all listeners of the machine (more exactly, of
-/// the process's network namespace), whoever has them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AcceptLosses {
-    /// Connections that found an accept queue full (`ListenOverflows`).
-    pub overflows: u64,
-    /// Connections that were dropped before they were accepted, overflows included (`ListenDrops`).
-    pub drops: u64,
-}
-
-/// The server as a whole.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Status {
-    /// `server.name`.
-    pub name: String,
-    /// The process.
-    pub pid: u32,
-    /// Since the start.
-    pub uptime: Duration,
-    /// The listeners as printed at the start: `127.0.0.1:6677 (lines)`.
-    pub listeners: Vec<String>,
-    /// Their accept queues, in the same order; `None` where the system does not tell. Empty once they are closed.
-    pub accept_queues: Vec<Option<AcceptQueue>>,
-    /// What accept queues of the whole machine lost, where the system tells it.
-    pub accept_losses: Option<AcceptLosses>,
-    /// Connections now, draining ones included.
-    pub clients: u32,
-    /// Of them, those whose peer sent FIN.
-    pub half_closed: u32,
-    /// Of them, those whose outbox is more than half full, or who take nothing.
-    pub slow: u32,
-    /// Connections accepted so far.
-    pub accepted: u64,
-    /// Connections turned away so far.
-    pub refused: u64,
-    /// Calls of accept(2) that failed so far.
-    pub accept_failures: u64,
-    /// Connections that ended, by [`CloseReason::word`], in alphabetical order.
-    pub closed: Vec<(Cow<'static, str>, u64)>,
-    /// Bytes received.
-    pub bytes_in: u64,
-    /// Bytes given to the kernel.
-    pub bytes_out: u64,
-    /// Messages received.
-    pub lines_in: u64,
-    /// Messages dropped because the input ended inside them.
-    pub lines_incomplete: u64,
-    /// Bytes received from connections that failed, dropped before they were parsed.
-    pub dropped_bytes: u64,
-    /// Lines put into outboxes.
-    pub deliveries: u64,
-    /// Lines dropped because an outbox was full.
-    pub lines_skipped: u64,
-    /// Received from clients and not yet parsed.
-    pub inbox_bytes: u64,
-    /// Unsent bytes of all clients.
-    pub outbox_bytes: u64,
-    /// Of how many.
-    pub outbox_total_limit: u64,
-    /// Of how many for each.
-    pub outbox_limit: u64,
-    /// Rooms now.
-    pub rooms: u32,
-    /// Bans in force.
-    pub bans: u32,
-    /// Accepting is paused by the operator.
-    pub paused: bool,
-    /// The server is ending.
-    pub draining: bool,
-    /// How the loop does.
-    pub turns: TurnStats,
-    /// Open file descriptors, where the system tells it.
-    pub fds: Option<u32>,
-    /// How many there may be; `None` without a limit.
-    pub fds_limit: Option<u32>,
-    /// Resident memory of the process, where the system tells it.
-    pub rss_bytes: Option<u64>,
-}
-
-/// How long the turns of the loop take.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TurnStats {
-    /// Turns so far.
-    pub turns: u64,
-    /// Median of the recent ones, in microseconds.
-    pub p50_us: u32,
-    /// 99th percentile of the recent ones, in microseconds.
-    pub p99_us: u32,
-    /// The longest of the recent ones, in microseconds.
-    pub max_us: u32,
-    /// How late the latest turn of the last minute began, in microseconds after its wait should have ended.
-    pub late_max_us: u32,
-    /// The same of the last two seconds.
-    pub late_us: u32,
-}
-
-/// What an onlooker asks for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Query {
-    /// Rows whose kernel queues are wanted: the visible ones. At most [`Query::VISIBLE_MAX`] are read.
-    pub visible: Vec<ConnId>,
-    /// The connection whose detail is wanted.
-    pub detail: Option<ConnId>,
-    /// Events after this sequence number are wanted.
-    pub events_after: u64,
-}
-
-impl Query {
-    /// The most rows whose kernel queues are read for one snapshot.
-    pub const VISIBLE_MAX: usize = 256;
-    /// The most events in one snapshot; older ones are left out, and counted in a
-    /// [`EventKind::Missed`](super::event::EventKind::Missed) before the others.
-    pub const EVENTS_MAX: usize = 1_000;
-    /// How long a row stays in snapshots after its end.
-    pub const GONE_FOR: Duration = Duration::from_secs(5);
-}
-
-/// Everything an onlooker sees at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Snapshot {
-    /// When it was taken.
-    pub taken: Now,
-    /// The server as a whole.
-    pub status: Status,
-    /// The connections by rising id; those gone within [`Query::GONE_FOR`] included.
-    pub rows: Vec<Row>,
-    /// What was asked for with [`Query::detail`], if it is there.
-    pub detail: Option<Detail>,
-    /// What was asked for with [`Query::events_after`], oldest first.
-    pub events: Vec<Event>,
+/// Counts of connections and rooms fit in 32 bits: their limits do.
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::operator::{Question, Who};
 use super::server::Engine;
-use super::snapshot::Row;
 use crate::count::counted;
+use crate::model::snapshot::Row;
+use crate::model::verbs::{Question, Who};
 
 /// How many of many are named in one line.
 const NAMED_MAX: usize = 5;

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::budget::work;
 use super::connection::Connection;
-use super::event::EventKind;
-use super::operator::{OperatorCommand, Who};
 use super::server::Engine;
 use super::summaries::named;
 use crate::chat::Nick;
 use crate::count::counted;
 use crate::id::{ConnId, Slot};
+use crate::model::event::EventKind;
+use crate::model::verbs::{OperatorCommand, Who};
 use crate::session::{CloseReason, Half, Linger, Phase};
 use crate::time::write_span;
 use crate::wire::text::scrub;

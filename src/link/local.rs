@@ -162,7 +162,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::engine::operator::OperatorCommand;
+    use crate::model::verbs::OperatorCommand;
 
     /// A link whose bells are counted.
     struct Counted {

@@ -7,8 +7,8 @@ pub mod control;
 pub mod local;
 pub mod remote;
 
-use crate::engine::operator::OperatorCommand;
-use crate::engine::snapshot::{Query, Snapshot};
+use crate::model::snapshot::{Query, Snapshot};
+use crate::model::verbs::OperatorCommand;
 
 /// What an onlooker asks.
 #[derive(Clone, Debug)]

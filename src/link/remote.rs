@@ -16,8 +16,8 @@ use super::control::Control;
 use super::local::{LocalLink, Mailbox, local};
 use super::{LinkError, Request, Response};
 use crate::engine::control::onlooker::{brief_request, picture_request, read_outcome, read_picture};
-use crate::engine::operator::OperatorCommand;
-use crate::engine::snapshot::Query;
+use crate::model::snapshot::Query;
+use crate::model::verbs::OperatorCommand;
 
 /// Why there is no link to a server.
 #[derive(Debug, thiserror::Error)]
@@ -101,8 +101,8 @@ mod tests {
     use std::sync::mpsc::channel;
 
     use super::*;
-    use crate::engine::snapshot::Snapshot;
     use crate::link::Link;
+    use crate::model::snapshot::Snapshot;
 
     const DEADLINE: Duration = Duration::from_secs(10);
 

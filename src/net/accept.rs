@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::reactor::{Reactor, open_reserve};
 use super::socket::Socket;
 use crate::config::settings::LogLevel;
-use crate::engine::snapshot::Peer;
 use crate::engine::{AcceptFailure, Accepted};
 use crate::id::Slot;
+use crate::model::snapshot::Peer;
 use crate::poller::Interest;
 use crate::time::Moment;
 

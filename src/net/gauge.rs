@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::engine::snapshot::TurnStats;
+use crate::model::snapshot::TurnStats;
 use crate::time::Moment;
 
 /// Turns in the window.

@@ -4,7 +4,7 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use crate::engine::snapshot::{AcceptQueue, Kernel, TcpInfo};
+use crate::model::snapshot::{AcceptQueue, Kernel, TcpInfo};
 
 /// Bytes sent and not acknowledged (`SIOCOUTQ`, tcp(7), unix(7)).
 pub(super) fn send_q(fd: BorrowedFd<'_>) -> Option<u32> {

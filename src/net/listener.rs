@@ -14,8 +14,8 @@ use super::kernel;
 use super::socket::{Socket, set_buffers, set_tcp_options};
 use super::socket_file::{Obstacle, Patience, SocketFile, make_directory};
 use crate::config::settings::{self, Config, Listen, ListenAddr};
-use crate::engine::snapshot::{AcceptQueue, Peer};
 use crate::link::control::{connect, serving};
+use crate::model::snapshot::{AcceptQueue, Peer};
 use crate::wire::framing::Framing;
 
 /// Access to a directory that is made for a listener: its mode, not the directory, keeps people out.

@@ -4,7 +4,7 @@ use std::fs;
 
 use rustix::process::{Resource, getrlimit};
 
-use crate::engine::snapshot::AcceptLosses;
+use crate::model::snapshot::AcceptLosses;
 
 /// How many descriptors there may be; `None` without a limit.
 pub(super) fn descriptor_limit() -> Option<u32> {

@@ -6,9 +6,9 @@ use super::process;
 use super::reactor::Reactor;
 use super::table::Table;
 use crate::engine::control::Machine;
-use crate::engine::snapshot::{Kernel, Status};
 use crate::id::Slot;
 use crate::link::Response;
+use crate::model::snapshot::{Kernel, Status};
 use crate::poller::Watched;
 use crate::time::Moment;
 

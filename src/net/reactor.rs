@@ -19,11 +19,11 @@ use super::signals::{SignalPipe, Signals};
 use super::table::Table;
 use crate::clock::Clock;
 use crate::config::settings::Config;
-use crate::engine::operator::OperatorCommand;
-use crate::engine::snapshot::Query;
 use crate::engine::{CloseMode, Engine, Sockets};
 use crate::link::local::Mailbox;
 use crate::link::{Request, Response};
+use crate::model::snapshot::Query;
+use crate::model::verbs::OperatorCommand;
 use crate::poller::{Events, Interest, Poller, Watched};
 use crate::time::{Moment, Now};
 

@@ -12,10 +12,10 @@ use super::reactor::{Reactor, Stop};
 use crate::clock::Clock;
 use crate::config::settings::{Config, ListenAddr, LogLevel};
 use crate::engine::Engine;
-use crate::engine::event::Event;
 use crate::engine::reload::Reloaded;
 use crate::link::LinkError;
 use crate::link::local::{LocalLink, local};
+use crate::model::event::Event;
 use crate::poller::Poller;
 use crate::time::Moment;
 
@@ -158,8 +158,8 @@ mod tests {
 
     use super::*;
     use crate::config::settings::ControlPath;
-    use crate::engine::operator::OperatorCommand;
     use crate::link::{Link, Request};
+    use crate::model::verbs::OperatorCommand;
 
     /// The bell of a request rings once: whatever the loop does when it comes, it must not sleep upon it.
     #[test]

@@ -12,7 +12,7 @@ use socket2::TcpKeepalive;
 use super::kernel;
 use crate::config::settings::Config;
 use crate::engine::WriteError;
-use crate::engine::snapshot::Kernel;
+use crate::model::snapshot::Kernel;
 
 /// A connected socket.
 #[derive(Debug)]

@@ -9,9 +9,9 @@ use super::socket::Socket;
 use super::turn_time::TurnTime;
 use crate::clock::Clock;
 use crate::config::settings::Keepalive;
-use crate::engine::snapshot::Kernel;
 use crate::engine::{CloseMode, READ_BUDGET, Sockets, Wants, WriteError};
 use crate::id::Slot;
+use crate::model::snapshot::Kernel;
 use crate::poller::{Interest, Poller, Watched};
 
 /// All connected sockets.

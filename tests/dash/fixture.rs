@@ -5,13 +5,13 @@ use std::time::Duration;
 use chatops::config::settings::{Dashboard, LogLevel, ThemeName};
 use chatops::dash::input::Typed;
 use chatops::dash::{Access, App, Effect};
-use chatops::engine::event::{Event, EventKind};
-use chatops::engine::operator::Half;
-use chatops::engine::snapshot::{
+use chatops::link::{Request, Response};
+use chatops::model::event::{Event, EventKind};
+use chatops::model::snapshot::{
     self, AcceptLosses, AcceptQueue, CloseReason, ConnId, Detail, Flags, HalfState, Kernel, Milestone, Nick,
     Peer, Phase, RoomName, Row, Snapshot, Status, TcpInfo, TurnStats,
 };
-use chatops::link::{Request, Response};
+use chatops::model::verbs::Half;
 use chatops::time::{Moment, Now, WallTime};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Terminal;

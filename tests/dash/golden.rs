@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use chatops::config::settings::{ClockFormat, Dashboard};
 use chatops::dash::{Access, App};
-use chatops::engine::event::{Event, EventKind};
-use chatops::engine::snapshot::{AcceptQueue, Nick, Snapshot, Status};
 use chatops::link::Response;
+use chatops::model::event::{Event, EventKind};
+use chatops::model::snapshot::{AcceptQueue, Nick, Snapshot, Status};
 use unicode_width::UnicodeWidthStr;
 
 use crate::fixture::{UPTIME_S, answer, at, id, lines, mono, now, press, row, snapshot, status, watching_at};

@@ -5,12 +5,12 @@ use std::time::Duration;
 use chatops::config::settings::{Dashboard, ThemeName};
 use chatops::dash::input::{Decoder, Input};
 use chatops::dash::{Access, App, Effect};
-use chatops::engine::operator::{OperatorCommand, Who};
-use chatops::engine::snapshot::{
+use chatops::link::{Request, Response};
+use chatops::model::snapshot::{
     CloseReason, ConnId, Flags, HalfState, Kernel, Peer, Phase, Query, Row, Snapshot, Status, TcpInfo,
     Terminal,
 };
-use chatops::link::{Request, Response};
+use chatops::model::verbs::{OperatorCommand, Who};
 use chatops::time::Moment;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use proptest::prelude::*;

@@ -3,8 +3,8 @@
 use chatops::config::settings::Dashboard;
 use chatops::dash::input::{Decoder, Input};
 use chatops::dash::{Access, App, Effect};
-use chatops::engine::snapshot::{CloseReason, ConnId, Phase, Row, Snapshot};
 use chatops::link::{LinkError, Request, Response};
+use chatops::model::snapshot::{CloseReason, ConnId, Phase, Row, Snapshot};
 use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 use crate::fixture::{

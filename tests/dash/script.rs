@@ -1,7 +1,7 @@
 //! What a script may rely on, and that nothing is told by colour alone.
 
 use chatops::dash::{Access, App, Effect, QuitChoice};
-use chatops::engine::snapshot::{Flags, Phase, Row, Snapshot, Status};
+use chatops::model::snapshot::{Flags, Phase, Row, Snapshot, Status};
 use ratatui::style::Color;
 
 use crate::fixture::{answer, draw, id, lines, mono, now, press, row, snapshot, status, verbs, watching_at};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chatops::config::settings::Dashboard;
 use chatops::dash::{Access, App};
-use chatops::engine::snapshot::{
+use chatops::model::snapshot::{
     CloseReason, ConnId, Flags, HalfState, Kernel, Phase, Row, Snapshot, TcpInfo,
 };
 

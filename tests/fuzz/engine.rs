@@ -5,7 +5,7 @@
 
 use chatops::chat::{Nick, RoomName};
 use chatops::config::settings::{self, ByteSize, Config, Listen, Listeners};
-use chatops::engine::event::EventKind;
+use chatops::model::event::EventKind;
 use chatops::wire::foreign::Foreign;
 use serde_json::Value;
 

@@ -1,6 +1,6 @@
 //! The operator's verbs, as lines that anybody may type.
 
-use chatops::engine::operator::{OperatorCommand, VERBS};
+use chatops::model::verbs::{OperatorCommand, VERBS};
 use chatops::wire::text::scrub;
 
 use crate::recipe::Recipe;

@@ -6,7 +6,7 @@ mod verdict;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chatops::engine::READ_BUDGET;
-use chatops::engine::event::EventKind;
+use chatops::model::event::EventKind;
 use chatops::session::CloseReason;
 
 use crate::actor::{Actor, LINE_BYTES, RECORD_BYTES};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chatops::engine::CloseMode;
 use chatops::engine::control::OPERATORS_MAX;
-use chatops::engine::event::EventKind;
+use chatops::model::event::EventKind;
 use serde_json::{Value, json};
 
 use crate::stage::{Client, Window, World};

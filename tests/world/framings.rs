@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use chatops::config::settings::{Config, Framing, HalfClosePolicy, Listen, Listeners};
-use chatops::engine::snapshot::{Milestone, Query};
+use chatops::model::snapshot::{Milestone, Query};
 
 use crate::stage::{Client, World};
 

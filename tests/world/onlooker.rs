@@ -1,10 +1,10 @@
 //! A dashboard in another process: what it asks on the control socket, and that it sees the same as one in this.
 
 use chatops::engine::control::onlooker::{brief_request, picture_request, read_outcome, read_picture};
-use chatops::engine::event::EventKind;
-use chatops::engine::operator::{OperatorCommand, Question};
-use chatops::engine::snapshot::{Kernel, Query, Snapshot};
 use chatops::id::ConnId;
+use chatops::model::event::EventKind;
+use chatops::model::snapshot::{Kernel, Query, Snapshot};
+use chatops::model::verbs::{OperatorCommand, Question};
 
 use crate::stage::{Client, Window, World};
 
@@ -58,7 +58,7 @@ fn a_picture_from_afar_is_the_picture_from_within() {
     let mut seen = look(&mut world, operator, &query);
     let mut here = world.engine.snapshot(&query, |_| None);
     // What only the machine knows is another matter.
-    let known = |row: &chatops::engine::snapshot::Row| (row.kernel.is_some(), row.id == id(2));
+    let known = |row: &chatops::model::snapshot::Row| (row.kernel.is_some(), row.id == id(2));
     assert!(seen.rows.iter().map(known).all(|(is_known, is_asked)| is_known == is_asked), "{seen:?}");
     for row in &mut seen.rows {
         row.kernel = None;
@@ -122,7 +122,7 @@ fn questions_are_answered_in_the_words_of_the_command_line() {
         let told = read_outcome(&ask(&mut world, operator, &brief_request(&question)));
         assert_eq!(told, world.operator(&question.to_string()), "{question}");
     }
-    let nobody = Question::Connection("99".parse().map(chatops::engine::operator::Who::Id).unwrap());
+    let nobody = Question::Connection("99".parse().map(chatops::model::verbs::Who::Id).unwrap());
     let told = read_outcome(&ask(&mut world, operator, &brief_request(&nobody)));
     assert_eq!(told.unwrap_err(), "nobody here is #99");
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chatops::config::settings::ByteSize;
-use chatops::engine::event::EventKind;
-use chatops::engine::snapshot::{HalfState, Kernel, Query};
+use chatops::model::event::EventKind;
+use chatops::model::snapshot::{HalfState, Kernel, Query};
 
 use crate::stage::{Window, World};
 
@@ -186,8 +186,7 @@ fn the_sums_are_those_of_the_rows() {
     }
     world.pass("2s");
     let snapshot = world.snapshot();
-    let sum =
-        |field: fn(&chatops::engine::snapshot::Row) -> u64| snapshot.rows.iter().map(field).sum::<u64>();
+    let sum = |field: fn(&chatops::model::snapshot::Row) -> u64| snapshot.rows.iter().map(field).sum::<u64>();
     let status = &snapshot.status;
     assert_eq!(status.bytes_in, sum(|row| row.bytes_in));
     assert_eq!(status.bytes_out, sum(|row| row.bytes_out));

@@ -3,7 +3,7 @@
 
 use chatops::config::settings::{ByteSize, Config, OnFull};
 use chatops::engine::CloseMode;
-use chatops::engine::snapshot::Query;
+use chatops::model::snapshot::Query;
 
 use crate::stage::{Client, Window, World};
 

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use chatops::config::settings::{ByteSize, Config, Framing, Listen, Listeners};
 use chatops::engine::CloseMode;
-use chatops::engine::snapshot::Query;
+use chatops::model::snapshot::Query;
 
 use crate::stage::{Client, Window, World};
 

@@ -9,8 +9,8 @@ use super::table::Align::{self, Left, Right};
 use super::table::{pairs, table};
 use crate::clock;
 use crate::dash::units;
-use crate::engine::operator::{OperatorCommand, Question};
-use crate::engine::snapshot::Phase;
+use crate::model::snapshot::Phase;
+use crate::model::verbs::{OperatorCommand, Question};
 
 /// The fields of a connection that come first when one is shown alone, in this order.
 const FIRST_FIELDS: [&str; 31] = [

@@ -11,7 +11,7 @@ use crate::dash::export::Format;
 use crate::dash::input::Typed;
 use crate::dash::key_codes::latin_key;
 use crate::dash::text_input::TextInput;
-use crate::engine::operator::OperatorCommand;
+use crate::model::verbs::OperatorCommand;
 use crate::time::Now;
 
 impl App {

@@ -2,7 +2,7 @@
 //! knows them, the next picture shows them and the verb goes on; if not, its answer is shown.
 
 use super::{App, Mode};
-use crate::engine::operator::{OperatorCommand, Question, Who};
+use crate::model::verbs::{OperatorCommand, Question, Who};
 use crate::time::Now;
 
 /// A verb that waits for what the server says. Another one takes its place.

@@ -5,9 +5,9 @@ use crate::dash::command_line::CommandLine;
 use crate::dash::dialog::{Ban, Dialog, Target, Verb, gone};
 use crate::dash::effect::{Effect, QuitChoice};
 use crate::dash::text_input::TextInput;
-use crate::engine::operator::{OperatorCommand, Who};
-use crate::engine::snapshot::Flags;
 use crate::id::ConnId;
+use crate::model::snapshot::Flags;
+use crate::model::verbs::{OperatorCommand, Who};
 use crate::time::Now;
 
 impl App {
@@ -227,7 +227,7 @@ impl App {
         match who {
             Who::Id(id) => self.live.living(*id).map(Target::from).ok_or_else(|| gone(*id, &self.live)),
             Who::Nick(nick) => {
-                let named = |row: &&crate::engine::snapshot::Row| {
+                let named = |row: &&crate::model::snapshot::Row| {
                     row.nick.is_some_and(|other| other.folded() == nick.folded())
                 };
                 let row =

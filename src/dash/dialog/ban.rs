@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::{Target, Verb, loss};
 use crate::dash::picture::Picture;
 use crate::dash::units;
-use crate::engine::operator::{BanMask, BanOrder, OperatorCommand};
-use crate::engine::snapshot::{Nick, Peer, Phase, Row};
+use crate::model::snapshot::{Nick, Peer, Phase, Row};
+use crate::model::verbs::{BanMask, BanOrder, OperatorCommand};
 use crate::network::Network;
 use crate::time::write_span;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use regex::RegexBuilder;
 
 use super::{Filter, Quantity, Relation, Term, Test, contains, whole_micros};
-use crate::engine::snapshot::{Flags, Phase};
+use crate::model::snapshot::{Flags, Phase};
 use crate::time::parse_span;
 
 /// The most memory a regular expression may take once compiled.
@@ -208,7 +208,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::engine::event::{Event, EventKind};
+    use crate::model::event::{Event, EventKind};
     use crate::time::Now;
 
     fn error(text: &str) -> String {
@@ -300,7 +300,7 @@ mod tests {
     const ERROR_BYTES_MAX: usize = 200;
 
     fn joined(nick: &str) -> Event {
-        let nick = crate::engine::snapshot::Nick::parse(nick).ok();
+        let nick = crate::model::snapshot::Nick::parse(nick).ok();
         let kind = EventKind::Flow { id: "7".parse().unwrap(), nick };
         Event { seq: 1, at: Now::default(), kind }
     }

@@ -13,8 +13,8 @@ use crate::dash::columns::COMPACT_BELOW;
 use crate::dash::theme::Theme;
 use crate::dash::why::{self, Weight};
 use crate::dash::{measure, units};
-use crate::engine::event::Event;
-use crate::engine::snapshot::{Detail, Milestone, Row};
+use crate::model::event::Event;
+use crate::model::snapshot::{Detail, Milestone, Row};
 use crate::time::{Moment, Now};
 
 /// Rows from which the timeline has a title of its own.

@@ -11,8 +11,8 @@ use crate::dash::events::wording;
 use crate::dash::layout::View;
 use crate::dash::theme::Theme;
 use crate::dash::{measure, units};
-use crate::engine::event::{Category, Event, EventKind};
-use crate::engine::snapshot::Nick;
+use crate::model::event::{Category, Event, EventKind};
+use crate::model::snapshot::Nick;
 
 /// Cells for the word of an event.
 const WORD: usize = 6;

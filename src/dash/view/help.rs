@@ -9,8 +9,8 @@ use crate::dash::action::{ACTIONS, Group};
 use crate::dash::columns::Column;
 use crate::dash::filter;
 use crate::dash::measure;
-use crate::engine::operator::VERBS;
-use crate::engine::snapshot::Phase;
+use crate::model::snapshot::Phase;
+use crate::model::verbs::VERBS;
 
 /// Cells of a column of help.
 const COLUMN: u16 = 48;

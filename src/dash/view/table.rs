@@ -14,7 +14,7 @@ use crate::dash::cells::{self, Concern};
 use crate::dash::columns::{self, Column, Placed};
 use crate::dash::measure;
 use crate::dash::theme::Theme;
-use crate::engine::snapshot::{ConnId, Phase, Row};
+use crate::model::snapshot::{ConnId, Phase, Row};
 
 /// Draws the head and the rows in sight.
 pub(super) fn draw(buffer: &mut Buffer, area: Rect, app: &App) {

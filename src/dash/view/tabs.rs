@@ -8,8 +8,8 @@ use super::traffic::accept_queue;
 use crate::dash::App;
 use crate::dash::layout::View;
 use crate::dash::units;
-use crate::engine::event::Category;
-use crate::engine::snapshot::AcceptQueue;
+use crate::model::event::Category;
+use crate::model::snapshot::AcceptQueue;
 
 /// Draws the tabs.
 pub(super) fn draw(buffer: &mut Buffer, area: Rect, app: &App) {

@@ -8,7 +8,7 @@ use super::paint::{self, Spans, span};
 use crate::dash::App;
 use crate::dash::history::Sample;
 use crate::dash::units;
-use crate::engine::snapshot::{AcceptQueue, Status};
+use crate::model::snapshot::{AcceptQueue, Status};
 
 /// Cells before a sparkline.
 const LABEL: u16 = 5;

@@ -9,10 +9,10 @@ use super::onlooker::Picture;
 use super::{Machine, json};
 use crate::chat::{Profile, RoomName};
 use crate::engine::journal::JOURNAL_MAX;
-use crate::engine::operator::{BanMask, Question, Who};
 use crate::engine::server::Engine;
-use crate::engine::snapshot::{Row, Status};
 use crate::id::{ConnId, Slot};
+use crate::model::snapshot::{Row, Status};
+use crate::model::verbs::{BanMask, Question, Who};
 
 /// Connections whose turn to be told is looked up at a time.
 const BATCH_MAX: usize = 4_096;

@@ -14,11 +14,11 @@ pub(super) use status::Status;
 
 use crate::chat::RoomSummary;
 use crate::engine::bans;
-use crate::engine::event;
 use crate::engine::reload::Reloaded;
-use crate::engine::snapshot::{self, Detail, Row};
 use crate::engine::verbs::{self, Outcome};
 use crate::id::ConnId;
+use crate::model::event;
+use crate::model::snapshot::{self, Detail, Row};
 use crate::time::Now;
 
 /// One connection: a row of `connections` and `closed`.

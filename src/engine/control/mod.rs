@@ -19,11 +19,11 @@ use inquiry::{Inquiry, Progress};
 use onlooker::{Asked, Picture};
 
 use super::connection::{Connection, Role};
-use super::operator::{Follow, OperatorCommand, Question};
 use super::server::Engine;
-use super::snapshot::{Kernel, Peer, Status};
 use super::verbs::{Done, Outcome};
 use crate::id::{ConnId, Slot};
+use crate::model::snapshot::{Kernel, Peer, Status};
+use crate::model::verbs::{Follow, OperatorCommand, Question};
 use crate::session::{CloseReason, Incoming, Linger, Output, Phase};
 use crate::time::Moment;
 use crate::wire::framing::Framing;

@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use super::inquiry::Progress;
 use super::{Machine, json};
-use crate::engine::event::Event;
-use crate::engine::operator::{OperatorCommand, Question, VerbError};
 use crate::engine::server::Engine;
-use crate::engine::snapshot::{Detail, Query, Row, Snapshot, Status};
 use crate::id::{ConnId, Slot};
+use crate::model::event::Event;
+use crate::model::snapshot::{Detail, Query, Row, Snapshot, Status};
+use crate::model::verbs::{OperatorCommand, Question, VerbError};
 use crate::time::Now;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use chatops::config::settings::{Config, LogLevel};
-use chatops::engine::snapshot;
+use chatops::model::snapshot;
 use chatops::time::Moment;
 use chatops::wire::framing::Framing;
 

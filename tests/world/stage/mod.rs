@@ -27,10 +27,10 @@ use std::time::Duration;
 
 use chatops::config::settings::Config;
 use chatops::engine::control::Machine;
-use chatops::engine::event::EventKind;
-use chatops::engine::snapshot::{self, AcceptQueue, Flags, Kernel, Query, Row, Snapshot, Status};
 use chatops::engine::{Accepted, AuditCounts, CloseMode, Engine};
 use chatops::id::{ConnId, Slot};
+use chatops::model::event::EventKind;
+use chatops::model::snapshot::{self, AcceptQueue, Flags, Kernel, Query, Row, Snapshot, Status};
 use chatops::time::{Moment, Now, WallTime, parse_span};
 
 use arrivals::Arrivals;

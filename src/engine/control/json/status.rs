@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::seconds;
-use crate::engine::snapshot;
+use crate::model::snapshot;
 
 /// The server as a whole: the answer to `status`.
 #[derive(Debug, Serialize)]

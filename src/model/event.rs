@@ -164,7 +164,7 @@ impl Category {
 impl EventKind {
     /// The same with texts of at most [`REMEMBERED_CHARS_MAX`] characters.
     #[must_use]
-    pub(super) fn shortened(self) -> Self {
+    pub(crate) fn shortened(self) -> Self {
         let cut = |text: String| shorten(&text, REMEMBERED_CHARS_MAX).into_owned();
         match self {
             Self::Closed { id, nick, reason, unsent } => {
@@ -179,7 +179,7 @@ impl EventKind {
     }
 
     /// Bytes of text in it.
-    pub(super) fn text_bytes(&self) -> usize {
+    pub(crate) fn text_bytes(&self) -> usize {
         match self {
             Self::Closed { reason, .. } => reason.detail().map_or(0, str::len),
             Self::Operator { verb, outcome, .. } => verb.len() + outcome.len(),
