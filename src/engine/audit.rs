@@ -65,7 +65,7 @@ impl Engine {
             parked_bytes: self.conns.inbox_bytes(),
             chunks: self.conns.chunks.in_use(),
             chunk_bytes: self.conns.chunks.allocated(),
-            deadlines: self.deadlines.len(),
+            deadlines: self.deadlines.connections(),
             ..AuditCounts::default()
         };
         for (_, conn) in &self.conns.slab {

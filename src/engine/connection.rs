@@ -5,7 +5,7 @@ use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use smallvec::SmallVec;
 
 use crate::chat::{Nick, RoomId, Style};
-use crate::id::ConnId;
+use crate::id::{ConnId, Slot};
 use crate::session::Session;
 use crate::time::Moment;
 use crate::wire::framing::Framing;
@@ -129,5 +129,12 @@ impl Connection {
 
     pub(super) fn cursor(&self, room: RoomId) -> Option<LogCursor> {
         self.cursors.iter().find(|cursor| cursor.room == room).copied()
+    }
+
+    /// Puts this connection, which is `slot`, on the list of those whose socket may have something to do, once.
+    pub(super) fn mark_dirty(&mut self, slot: Slot, dirty: &mut Vec<Slot>) {
+        if !std::mem::replace(&mut self.dirty, true) {
+            dirty.push(slot);
+        }
     }
 }

@@ -3,25 +3,28 @@
 //! It is the engine without the hub, so that the hub can be handed it as its [`Delivery`]. No socket is closed
 //! here, and none written to: whose outbox is too full is put on a list.
 
+use std::time::Duration;
+
 use slab::Slab;
 use smallvec::SmallVec;
 
 use super::budget::{Claim, TurnBudget, Usage, work};
 use super::connection::{Connection, LogCursor, Role};
-use super::delayed::DelayedWrites;
-use super::desk::{Desk, mark_dirty};
 use super::encoding::Encoding;
-use super::fanout::{self, Fanout, Pending};
+use super::fanout::{Fanout, Pending};
 use super::journal::Journal;
 use super::status::Totals;
 use crate::chat::{Delivery, Line, RoomId, Style};
 use crate::config::settings::Config;
 use crate::id::{ConnId, Slot};
 use crate::session::{CloseReason, Incoming, Input, Limits, Output, Overflow, Session};
-use crate::time::Now;
+use crate::time::{Moment, Now};
 use crate::wire::chunks::{Chunks, Span};
 use crate::wire::framer::DELIMITER_MAX;
 use crate::wire::outbox::{Keep, Outbox};
+
+/// How long the write of presence lines is delayed.
+const PRESENCE_WAIT: Duration = Duration::from_millis(10);
 
 #[derive(Debug)]
 pub(super) struct Connections {
@@ -41,7 +44,10 @@ pub(super) struct Connections {
     pub(super) now: Now,
     /// Sessions whose socket may have to do something.
     pub(super) dirty: Vec<Slot>,
-    pub(super) delayed: DelayedWrites,
+    /// Connections whose outbox has only presence lines, which are written at `flush_at`. Those that were written to or
+    /// have left since are among them.
+    delayed: Vec<Slot>,
+    pub(super) flush_at: Option<Moment>,
     /// Those whose outbox was more than half full in this turn: bound when its writes are done, and not in the middle
     /// of a broadcast.
     pub(super) over_half: Vec<Slot>,
@@ -51,7 +57,7 @@ pub(super) struct Connections {
     pub(super) budget: TurnBudget,
     /// Units of work done so far.
     pub(super) work: u64,
-    fanout: Fanout,
+    pub(super) fanout: Fanout,
 }
 
 impl Connections {
@@ -69,7 +75,8 @@ impl Connections {
             totals: Totals::default(),
             now,
             dirty: Vec::new(),
-            delayed: DelayedWrites::default(),
+            delayed: Vec::new(),
+            flush_at: None,
             over_half: Vec::new(),
             deferred: Vec::new(),
             budget: TurnBudget::new(&config.limits),
@@ -112,7 +119,7 @@ impl Connections {
     /// The socket of `slot` may have something to do.
     pub(super) fn touch(&mut self, slot: Slot) {
         if let Some(conn) = self.slab.get_mut(slot.index()) {
-            mark_dirty(conn, slot, &mut self.dirty);
+            conn.mark_dirty(slot, &mut self.dirty);
         }
     }
 
@@ -125,12 +132,20 @@ impl Connections {
         self.dirty.extend(later);
     }
 
-    /// Whoever's lines have waited long enough is written to in this turn.
-    pub(super) fn hurry(&mut self) {
-        for slot in self.delayed.take_due(self.now.moment) {
+    /// Delays the write of presence lines to `slot` by up to 10 ms, so that more lines share it: people come and go in
+    /// crowds, and a room of fifty would be written to fifty times for each of them.
+    pub(super) fn delay_write(&mut self, slot: Slot) {
+        self.delayed.push(slot);
+        self.flush_at.get_or_insert(self.now.moment + PRESENCE_WAIT);
+    }
+
+    /// Delayed writes are done in this turn.
+    pub(super) fn flush_presence(&mut self) {
+        self.flush_at = None;
+        for slot in self.delayed.drain(..) {
             if let Some(conn) = self.slab.get_mut(slot.index()) {
                 conn.delayed = false;
-                mark_dirty(conn, slot, &mut self.dirty);
+                conn.mark_dirty(slot, &mut self.dirty);
             }
         }
     }
@@ -260,12 +275,6 @@ impl Connections {
         self.touch(slot);
     }
 
-    /// Delivers what was said in the open room.
-    pub(super) fn settle(&mut self) {
-        let (fanout, chunks, mut desk) = self.desk();
-        fanout.settle(chunks, &mut |chunks, due| desk.deliver(chunks, due));
-    }
-
     /// How many are to get lines of a room that they have not got yet.
     pub(super) fn waiting(&self) -> usize {
         self.fanout.waiting()
@@ -326,7 +335,7 @@ impl Connections {
             kept -= bytes;
             if let Some(conn) = self.slab.get_mut(slot.index()) {
                 conn.session.reset(CloseReason::OutboxFull);
-                mark_dirty(conn, slot, &mut self.dirty);
+                conn.mark_dirty(slot, &mut self.dirty);
             }
         }
     }
@@ -355,23 +364,27 @@ impl Connections {
         self.chunks.queued().max(self.chunks.allocated() / 2)
     }
 
-    /// What delivers, apart from what is delivered from.
-    fn desk(&mut self) -> (&mut Fanout, &mut Chunks, Desk<'_>) {
-        let Self { slab, chunks, limits, totals, now, dirty, delayed, over_half, fanout, work, .. } = self;
-        (fanout, chunks, Desk { slab, limits, totals, now: *now, dirty, delayed, over_half, work })
-    }
-
+    /// Queues a line for `slot` alone.
     fn queue_own(&mut self, slot: Slot, line: &Line<'_>, keep: Keep) {
         self.settle_member(slot);
-        let (_, chunks, mut desk) = self.desk();
-        desk.queue_own(chunks, slot, line, keep);
+        let Some(conn) = self.slab.get_mut(slot.index()) else { return };
+        let (wall, encoding) = (self.now.wall, conn.encoding());
+        self.totals.deliveries += 1;
+        self.work += work::OWN_LINE + line.text().len() as u64 / work::BYTES_A_UNIT;
+        let now = self.now.moment;
+        let is_over_half = conn
+            .session
+            .queue_own(&mut self.chunks, keep, now, &self.limits, |bytes| encoding.encode(line, wall, bytes));
+        conn.mark_dirty(slot, &mut self.dirty);
+        if is_over_half {
+            self.note_over_half(slot);
+        }
     }
 
-    fn settle_member(&mut self, slot: Slot) {
-        let (fanout, chunks, mut desk) = self.desk();
-        let due = desk.slab.get(slot.index()).and_then(|conn| fanout.settle_member(conn));
-        if let Some(due) = due {
-            desk.deliver(chunks, due);
+    /// The outbox of `slot` is over half of its limit: it is held to the limit at the end of the turn.
+    pub(super) fn note_over_half(&mut self, slot: Slot) {
+        if self.over_half.last() != Some(&slot) {
+            self.over_half.push(slot);
         }
     }
 }
@@ -392,14 +405,13 @@ impl Delivery for Connections {
         for member in members {
             self.settle_member(*member);
             let Some(encoding) = self.get(*member).map(Connection::encoding) else { continue };
-            let (_, chunks, mut desk) = self.desk();
             let known = encoded.iter().find(|(other, _)| *other == encoding).map(|(_, span)| *span);
             let span = known.unwrap_or_else(|| {
-                let span = chunks.open_for_one(|bytes| encoding.encode(line, wall, bytes));
+                let span = self.chunks.open_for_one(|bytes| encoding.encode(line, wall, bytes));
                 encoded.push((encoding, span));
                 span
             });
-            desk.deliver(chunks, Pending { member: *member, span, lines: 1, is_urgent: true });
+            self.deliver(Pending { member: *member, span, lines: 1, is_urgent: true });
         }
         for (_, span) in encoded {
             self.chunks.release(span.chunk);
@@ -407,15 +419,13 @@ impl Delivery for Connections {
     }
 
     fn tell_room(&mut self, room: RoomId, except: &[Slot], line: &Line<'_>) {
-        let wall = self.now.wall;
-        let mut deaf: SmallVec<[LogCursor; 4]> = SmallVec::new();
+        let mut excluded: SmallVec<[LogCursor; 4]> = SmallVec::new();
         for cursor in except.iter().filter_map(|slot| self.get(*slot)?.cursor(room)) {
-            deaf.push(cursor);
+            excluded.push(cursor);
         }
-        // For each of them the others' lines are cut in two.
-        self.work += deaf.len() as u64 * work::PIECE;
-        let (fanout, chunks, mut desk) = self.desk();
-        fanout.say(chunks, room, &deaf, line, wall, &mut |chunks, due| desk.deliver(chunks, due));
+        // Each of them gets one more range: the lines before this one, and those after it.
+        self.work += excluded.len() as u64 * work::PIECE;
+        self.say(room, &excluded, line);
     }
 
     fn joined(&mut self, room: RoomId, member: Slot) {
@@ -431,9 +441,7 @@ impl Delivery for Connections {
         let Some(conn) = self.slab.get_mut(member.index()) else { return };
         let Some(at) = conn.cursors.iter().position(|cursor| cursor.room == room) else { return };
         let cursor = conn.cursors.remove(at);
-        if let Some(moved) = self.fanout.leave(cursor, &mut self.chunks) {
-            fanout::moved_cursor(&mut self.slab, moved, cursor);
-        }
+        self.leave_log(cursor);
     }
 
     fn is_reachable(&self, member: Slot) -> bool {

@@ -9,9 +9,11 @@
 //! A chunk is carried over turns until it is full, so that a slow reader's few lines do not pin a large one each; what
 //! does not fit goes into a fresh one, so that hardly more is pinned than what is unread.
 
-use slab::Slab;
+use std::mem;
 
-use super::connection::{Connection, LogCursor};
+use super::budget::work;
+use super::connection::LogCursor;
+use super::connections::Connections;
 use super::encoding::Encoding;
 use crate::chat::{Line, RoomId};
 use crate::id::Slot;
@@ -111,11 +113,11 @@ impl RoomLog {
         chunks.said() - said
     }
 
-    /// Gives every member what it has not had yet.
-    fn settle(&mut self, chunks: &mut Chunks, deliver: &mut impl FnMut(&mut Chunks, Pending)) {
+    /// Delivers to every member the lines that it has not got yet.
+    fn settle(&mut self, conns: &mut Connections) {
         for place in 0..self.members.len() {
-            if let Some(due) = self.take(place) {
-                deliver(chunks, due);
+            if let Some(pending) = self.take(place) {
+                conns.deliver(pending);
             }
         }
         self.mark = self.end;
@@ -148,48 +150,115 @@ impl RoomLog {
     }
 }
 
-impl Fanout {
-    /// Says a line to a room at `wall`: encoded once for each encoding in which it is read. Those in the cursors `deaf`,
-    /// the speaker for one, get what came before and not this line. What becomes due by it is given to `deliver`.
-    pub(super) fn say(
-        &mut self,
-        chunks: &mut Chunks,
-        room: RoomId,
-        deaf: &[LogCursor],
-        line: &Line<'_>,
-        wall: WallTime,
-        deliver: &mut impl FnMut(&mut Chunks, Pending),
-    ) {
-        if self.open != Some(room) {
-            self.settle(chunks, deliver);
-            self.open = Some(room);
+impl Connections {
+    /// Says a line to a room: encoded once for each encoding among its readers. The members at the cursors `excluded`,
+    /// the speaker for example, get the lines before this one and not this line.
+    pub(super) fn say(&mut self, room: RoomId, excluded: &[LogCursor], line: &Line<'_>) {
+        if self.fanout.open != Some(room) {
+            self.settle();
+            self.fanout.open = Some(room);
         }
-        let Some(in_room) = self.rooms.get_mut(room.0 as usize) else { return };
-        if !std::mem::replace(&mut in_room.is_touched, true) {
-            self.touched.push(room);
-        }
+        let Some(mut logs) = self.fanout.take_logs(room) else { return };
         let is_presence = line.is_presence();
-        for (index, log) in in_room.logs.iter_mut().enumerate() {
+        for (index, log) in logs.iter_mut().enumerate() {
             if log.members.is_empty() || (is_presence && !log.encoding.style.presence) {
                 continue;
             }
-            if log.is_full_for(chunks, line) {
-                log.settle(chunks, deliver);
-                log.take_leave(chunks);
+            if log.is_full_for(&self.chunks, line) {
+                log.settle(self);
+                log.take_leave(&mut self.chunks);
             }
-            let deaf =
-                deaf.iter().filter(|cursor| cursor.log as usize == index).map(|cursor| cursor.place as usize);
-            for place in deaf.clone() {
-                if let Some(due) = log.take(place) {
-                    deliver(chunks, due);
+            let here = excluded.iter().filter(|cursor| cursor.log as usize == index);
+            let excluded = here.map(|cursor| cursor.place as usize);
+            for place in excluded.clone() {
+                if let Some(pending) = log.take(place) {
+                    self.deliver(pending);
                 }
             }
-            let bytes = log.append(chunks, line, wall);
-            self.due_bytes += bytes * log.members.len() as u64;
+            let bytes = log.append(&mut self.chunks, line, self.now.wall);
+            self.fanout.due_bytes += bytes * log.members.len() as u64;
             log.is_urgent |= !line.can_wait();
-            for place in deaf {
+            for place in excluded {
                 log.members[place].start = log.end;
             }
+        }
+        self.fanout.put_back(room, logs);
+    }
+
+    /// Delivers to every member of the open room the lines that it has not got yet.
+    pub(super) fn settle(&mut self) {
+        let Some(room) = self.fanout.open.take() else { return };
+        let Some(mut logs) = self.fanout.take_logs(room) else { return };
+        for log in logs.iter_mut().filter(|log| log.end != log.mark) {
+            log.settle(self);
+        }
+        self.fanout.put_back(room, logs);
+    }
+
+    /// Delivers to one member of the open room the lines that it has not got yet, before anything else is sent to it.
+    pub(super) fn settle_member(&mut self, slot: Slot) {
+        let Some(open) = self.fanout.open else { return };
+        let Some(cursor) = self.get(slot).and_then(|conn| conn.cursor(open)) else { return };
+        if let Some(pending) = self.fanout.log_of(cursor).take(cursor.place as usize) {
+            self.deliver(pending);
+        }
+    }
+
+    /// Queues lines of a room for one member.
+    pub(super) fn deliver(&mut self, pending: Pending) {
+        let Pending { member, span, lines, is_urgent } = pending;
+        let Some(conn) = self.slab.get_mut(member.index()) else { return };
+        self.totals.deliveries += u64::from(lines);
+        self.work += work::PIECE;
+        let now = self.now.moment;
+        let is_over_half = conn.session.queue_shared(&mut self.chunks, span, lines, now, &self.limits);
+        let excess = conn.session.excess_in_turn();
+        if excess > 0 {
+            let skipped = conn.session.skip(&mut self.chunks, excess, now);
+            self.totals.lines_skipped += u64::from(skipped);
+        }
+        if is_urgent || is_over_half {
+            conn.mark_dirty(member, &mut self.dirty);
+        } else if !conn.dirty && !mem::replace(&mut conn.delayed, true) {
+            self.delay_write(member);
+        }
+        if is_over_half {
+            self.note_over_half(member);
+        }
+    }
+
+    /// `slot` leaves the log at `cursor`.
+    pub(super) fn leave_log(&mut self, cursor: LogCursor) {
+        let log = self.fanout.log_of(cursor);
+        let place = cursor.place as usize;
+        log.members.swap_remove(place);
+        let moved = log.members.get(place).map(|member| member.slot);
+        if self.fanout.rooms[cursor.room.0 as usize].logs.iter().all(|log| log.members.is_empty()) {
+            self.fanout.close(cursor.room, &mut self.chunks);
+        }
+        // The last member of the log has taken the place that became free.
+        if let Some(conn) = moved.and_then(|moved| self.slab.get_mut(moved.index()))
+            && let Some(own) =
+                conn.cursors.iter_mut().find(|own| (own.room, own.log) == (cursor.room, cursor.log))
+        {
+            own.place = cursor.place;
+        }
+    }
+}
+
+impl Fanout {
+    /// The logs of `room`, which are put back when its lines are delivered.
+    fn take_logs(&mut self, room: RoomId) -> Option<Vec<RoomLog>> {
+        let in_room = self.rooms.get_mut(room.0 as usize)?;
+        if !mem::replace(&mut in_room.is_touched, true) {
+            self.touched.push(room);
+        }
+        Some(mem::take(&mut in_room.logs))
+    }
+
+    fn put_back(&mut self, room: RoomId, logs: Vec<RoomLog>) {
+        if let Some(in_room) = self.rooms.get_mut(room.0 as usize) {
+            in_room.logs = logs;
         }
     }
 
@@ -203,21 +272,6 @@ impl Fanout {
         let open = self.open.and_then(|room| self.rooms.get(room.0 as usize));
         let unsettled = open.into_iter().flat_map(|open| &open.logs).filter(|log| log.end != log.mark);
         unsettled.map(|log| log.members.len()).sum()
-    }
-
-    /// Gives every member of the open room what it has not had yet.
-    pub(super) fn settle(&mut self, chunks: &mut Chunks, deliver: &mut impl FnMut(&mut Chunks, Pending)) {
-        let Some(room) = self.open.take() else { return };
-        let Some(in_room) = self.rooms.get_mut(room.0 as usize) else { return };
-        for log in in_room.logs.iter_mut().filter(|log| log.end != log.mark) {
-            log.settle(chunks, deliver);
-        }
-    }
-
-    /// What one member of the open room has not had yet: to be delivered before anything else is said to it.
-    pub(super) fn settle_member(&mut self, conn: &Connection) -> Option<Pending> {
-        let cursor = conn.cursor(self.open?)?;
-        self.log_of(cursor).take(cursor.place as usize)
     }
 
     /// `slot` reads `room` in `encoding` from now on.
@@ -235,18 +289,6 @@ impl Fanout {
         seated.members.push(Member { slot, round: seated.round, start: seated.end });
         let place = small(seated.members.len() - 1);
         LogCursor { room, log: small(log), place }
-    }
-
-    /// Whoever has `cursor` leaves it. Returns who sits there now and has to be told, if anybody does.
-    pub(super) fn leave(&mut self, cursor: LogCursor, chunks: &mut Chunks) -> Option<Slot> {
-        let log = self.log_of(cursor);
-        let place = cursor.place as usize;
-        log.members.swap_remove(place);
-        let moved = log.members.get(place).map(|member| member.slot);
-        if self.rooms[cursor.room.0 as usize].logs.iter().all(|log| log.members.is_empty()) {
-            self.close(cursor.room, chunks);
-        }
-        moved
     }
 
     /// Gives back the chunks that everybody has read; called when the turn's writes are done.
@@ -275,16 +317,6 @@ impl Fanout {
 
     fn log_of(&mut self, cursor: LogCursor) -> &mut RoomLog {
         &mut self.rooms[cursor.room.0 as usize].logs[cursor.log as usize]
-    }
-}
-
-/// Puts the cursor of whoever was moved right.
-pub(super) fn moved_cursor(slab: &mut Slab<Connection>, moved: Slot, cursor: LogCursor) {
-    if let Some(conn) = slab.get_mut(moved.index())
-        && let Some(own) =
-            conn.cursors.iter_mut().find(|own| (own.room, own.log) == (cursor.room, cursor.log))
-    {
-        own.place = cursor.place;
     }
 }
 

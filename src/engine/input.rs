@@ -5,6 +5,7 @@ use std::io;
 
 use super::budget::{Claim, work};
 use super::connection::{Connection, Role};
+use super::deadlines::Deadline;
 use super::server::Engine;
 use super::sockets::Sockets;
 use crate::chat::{Delivery, Line, Outcome};
@@ -96,27 +97,33 @@ impl Engine {
         self.conns.touch(slot);
     }
 
-    /// Sees to every deadline that has passed.
+    /// Does what has its deadline at or before now, for at most [`DEADLINES_A_TURN`] of them.
     pub fn handle_timeout(&mut self, sockets: &impl Sockets) {
         let now = self.conns.now;
         for _ in 0..DEADLINES_A_TURN {
-            let Some(slot) = self.deadlines.due(now.moment) else { break };
-            let limits = self.conns.limits_of(slot);
-            while let Some(timer) =
-                self.conns.get_mut(slot).and_then(|conn| conn.session.handle_timeout(now.moment, &limits))
-            {
-                self.timer_ran_out(slot, timer, sockets);
+            let Some(deadline) = self.deadlines.due(now.moment) else { break };
+            match deadline {
+                Deadline::Connection(slot) => self.handle_timers(slot, sockets),
+                Deadline::FlushPresence => self.conns.flush_presence(),
+                // A summary goes to a whole crowd: not before every member has got the last one.
+                Deadline::Summary if !self.is_behind => self.hub.handle_timeout(now, &mut self.conns),
+                Deadline::Unban => self.end_bans(),
+                Deadline::Unmute => self.end_mutes(),
+                // These are looked at in every turn: by `reconcile` and by its caller.
+                Deadline::LetIn | Deadline::Stop | Deadline::Summary => {}
             }
-            self.arm(slot);
-            self.conns.touch(slot);
         }
-        self.conns.hurry();
-        self.end_mutes();
-        self.end_bans();
-        // A summary goes to a whole crowd: not before all have had the last one.
-        if !self.is_behind && self.hub.poll_timeout().is_some_and(|at| at <= now.moment) {
-            self.hub.handle_timeout(now, &mut self.conns);
+    }
+
+    fn handle_timers(&mut self, slot: Slot, sockets: &impl Sockets) {
+        let (now, limits) = (self.conns.now.moment, self.conns.limits_of(slot));
+        while let Some(timer) =
+            self.conns.get_mut(slot).and_then(|conn| conn.session.handle_timeout(now, &limits))
+        {
+            self.timer_ran_out(slot, timer, sockets);
         }
+        self.arm(slot);
+        self.conns.touch(slot);
     }
 
     /// Takes telnet out of what was read, answers it, and parses the rest.

@@ -15,8 +15,6 @@ mod connection;
 mod connections;
 pub mod control;
 mod deadlines;
-mod delayed;
-mod desk;
 mod encoding;
 mod fanout;
 mod input;

@@ -126,6 +126,7 @@ impl Engine {
         self.settle();
         self.conns.release_chunks();
         self.see_to_operators();
+        self.set_deadlines();
     }
 
     /// Holds the outbox of `slot` to its limit, by the rule of `limits.on_full`.

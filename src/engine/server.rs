@@ -8,7 +8,7 @@ use super::bans::Bans;
 use super::budget::Claim;
 use super::connections::Connections;
 use super::control::Operators;
-use super::deadlines::Deadlines;
+use super::deadlines::{Deadline, Deadlines};
 use super::journal::JOURNAL_MAX;
 use super::reload::Asker;
 use super::throttle::Throttle;
@@ -167,17 +167,25 @@ impl Engine {
         !self.conns.is_used_up(Claim::Operator)
     }
 
-    /// When [`Engine::handle_timeout`] is wanted next.
+    /// When [`Engine::handle_timeout`] is wanted next; right after [`Engine::reconcile`].
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Moment> {
-        let lists =
-            [self.deadlines.next(), self.hub.next_mute_end(), self.bans.next(), self.conns.delayed.next()];
-        lists
-            .into_iter()
-            .chain([self.operators.next(), self.stopping])
-            .chain([self.hub.poll_timeout(), self.admission.ledger.next()])
-            .flatten()
-            .min()
+        self.deadlines.next().into_iter().chain(self.operators.next()).min()
+    }
+
+    /// The turn's work is done: the next deadlines of the server as a whole are set.
+    pub(super) fn set_deadlines(&mut self) {
+        let wanted = [
+            (Deadline::FlushPresence, self.conns.flush_at),
+            (Deadline::LetIn, self.admission.ledger.next()),
+            (Deadline::Stop, self.stopping),
+            (Deadline::Summary, self.hub.poll_timeout()),
+            (Deadline::Unban, self.bans.next()),
+            (Deadline::Unmute, self.hub.next_mute_end()),
+        ];
+        for (deadline, at) in wanted {
+            self.deadlines.set(deadline, at);
+        }
     }
 
     /// The turn's work on `slot` is done: its next deadline is noted.
