@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use chatops::config::settings::Config;
-use chatops::engine::{Accepted, CloseMode, Engine, Sockets, Wants, WriteError};
+use chatops::engine::{Accepted, CloseMode, Engine, Wants, WriteError};
 use chatops::id::Slot;
 use chatops::model::snapshot::Peer;
+use chatops::net::drive::{self, Sockets};
 use chatops::time::Now;
 
 /// Kernels without a limit. What they take is counted.
@@ -72,6 +73,7 @@ pub(crate) struct Room {
     pub(crate) engine: Engine,
     pub(crate) kernels: Swallow,
     speaker: Slot,
+    dirty: Vec<Slot>,
     now: Now,
 }
 
@@ -90,9 +92,9 @@ impl Room {
             let Accepted::In(slot) = engine.accepted(0, peer) else { panic!("there is room for all") };
             speaker = Some(slot);
         }
-        let mut room =
-            Self { engine, kernels: Swallow::default(), speaker: speaker.expect("one at least"), now };
-        room.engine.reconcile(&mut room.kernels);
+        let speaker = speaker.expect("one at least");
+        let mut room = Self { engine, kernels: Swallow::default(), speaker, dirty: Vec::new(), now };
+        drive::reconcile(&mut room.engine, &mut room.kernels, &mut room.dirty);
         // Whatever was to be told about their coming is told.
         for _ in 0..100 {
             room.turn(&[]);
@@ -105,8 +107,8 @@ impl Room {
         self.now.moment = self.now.moment + Duration::from_millis(200);
         self.engine.begin_turn(self.now);
         self.engine.handle_bytes(self.speaker, input);
-        self.engine.handle_timeout(&self.kernels);
-        self.engine.reconcile(&mut self.kernels);
+        drive::handle_timeout(&mut self.engine, &self.kernels);
+        drive::reconcile(&mut self.engine, &mut self.kernels, &mut self.dirty);
     }
 }
 

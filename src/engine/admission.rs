@@ -6,7 +6,6 @@ use std::io;
 use super::connection::{Connection, Role};
 use super::ledger::{HalfClosed, Ledger};
 use super::server::Engine;
-use super::sockets::Sockets;
 use super::throttle::Throttle;
 use crate::chat::{Delivery, Line};
 use crate::config::settings::{Config, LogLevel};
@@ -20,8 +19,6 @@ use crate::wire::framing::Framing;
 
 /// Refused connections that are told and waited for at a time; more are closed at once.
 const LINGERING_MAX: u32 = 16;
-/// Connections that are let in after they have waited, in one turn.
-const LET_IN_MAX: usize = 64;
 /// Connections whose socket has failed and whose input is still worked off, of all addresses; of one address there is
 /// one.
 const ORPHANS_MAX: usize = 256;
@@ -218,24 +215,26 @@ impl Engine {
         self.conns.touch(slot);
     }
 
-    /// Lets in those that have waited for their turn. One that has ended meanwhile and sent nothing is dropped, and
-    /// costs nobody a turn.
-    pub(super) fn let_in_waiting(&mut self, sockets: &impl Sockets) {
+    /// The next connection that has waited long enough at the rate of its address: [`Engine::let_in`] comes next.
+    #[must_use]
+    pub fn poll_let_in(&self) -> Option<Slot> {
+        self.admission.ledger.due(self.conns.now.moment)
+    }
+
+    /// Lets in a connection that has waited. One that has ended and sent nothing is closed, and takes nothing of the rate
+    /// of its address.
+    pub fn let_in(&mut self, slot: Slot, has_ended: bool) {
         let now = self.conns.now.moment;
-        for _ in 0..LET_IN_MAX {
-            let Some(slot) = self.admission.ledger.due(now) else { return };
-            let Some(conn) = self.conns.slab.get_mut(slot.index()) else { return };
-            let peer = conn.peer();
-            if sockets.has_ended(slot) {
-                conn.session.close(CloseReason::Eof);
-                self.release_place(slot);
-                self.conns.touch(slot);
-                continue;
-            }
-            conn.session.let_in();
-            self.admission.ledger.let_in(peer, slot, now);
-            self.enter(slot);
+        let Some(conn) = self.conns.slab.get_mut(slot.index()) else { return };
+        let peer = conn.peer();
+        if has_ended {
+            conn.session.close(CloseReason::Eof);
+            self.release_place(slot);
+            return self.conns.touch(slot);
         }
+        conn.session.let_in();
+        self.admission.ledger.let_in(peer, slot, now);
+        self.enter(slot);
     }
 
     /// What a connection owes moves to its address; from there the next connection takes it.

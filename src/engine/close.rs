@@ -43,7 +43,7 @@ impl Engine {
     }
 
     /// The socket of `slot` is closed: whoever it was leaves, if that has not happened yet, and the slot is free.
-    pub fn ended(&mut self, slot: Slot) {
+    pub fn handle_closed(&mut self, slot: Slot) {
         let now = self.conns.now;
         let Some(conn) = self.conns.get(slot) else { return };
         let reason = conn.session.reason().cloned().unwrap_or(CloseReason::Eof);
@@ -81,7 +81,7 @@ impl Engine {
     }
 
     /// The socket of `slot`, which had failed, is closed; what it sent before is still worked off.
-    pub(super) fn released(&mut self, slot: Slot) {
+    pub fn handle_released(&mut self, slot: Slot) {
         if let Some(conn) = self.conns.get_mut(slot) {
             conn.session.released();
             self.arm(slot);

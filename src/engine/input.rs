@@ -7,7 +7,6 @@ use super::budget::{Claim, work};
 use super::connection::{Connection, Role};
 use super::deadlines::Deadline;
 use super::server::Engine;
-use super::sockets::Sockets;
 use crate::chat::{Delivery, Line, Outcome};
 use crate::config::settings::HalfClosePolicy;
 use crate::id::Slot;
@@ -19,9 +18,8 @@ use crate::wire::framing::Framing;
 /// Connections whose deadlines are seen to in one turn; further ones are the next turn's.
 const DEADLINES_A_TURN: usize = 1_024;
 
-/// Bytes in the kernel that are looked at when patience with a sender is judged: more than the default receive buffer
-/// holds, of which Linux makes twice what was asked for (socket(7)).
-const PEEK_MAX: usize = 256 * 1024;
+/// Bytes read from one peer at each look of a turn.
+pub const READ_BUDGET: usize = 64 * 1024;
 
 impl Engine {
     /// Bytes were read from the socket of `slot`.
@@ -57,12 +55,14 @@ impl Engine {
     }
 
     /// Whether the peer of `slot` has ended its input and stays to receive.
-    pub(super) fn is_half_closed(&self, slot: Slot) -> bool {
+    #[must_use]
+    pub fn is_half_closed(&self, slot: Slot) -> bool {
         self.conns.get(slot).is_some_and(|conn| conn.session.phase() == Phase::Eof)
     }
 
     /// Whether it waits to be let in.
-    pub(super) fn is_waiting(&self, slot: Slot) -> bool {
+    #[must_use]
+    pub fn is_waiting(&self, slot: Slot) -> bool {
         self.conns.get(slot).is_some_and(|conn| conn.session.phase() == Phase::Waiting)
     }
 
@@ -98,12 +98,12 @@ impl Engine {
     }
 
     /// Does what has its deadline at or before now, for at most [`DEADLINES_A_TURN`] of them.
-    pub fn handle_timeout(&mut self, sockets: &impl Sockets) {
+    pub fn handle_timeout(&mut self) {
         let now = self.conns.now;
         for _ in 0..DEADLINES_A_TURN {
             let Some(deadline) = self.deadlines.due(now.moment) else { break };
             match deadline {
-                Deadline::Connection(slot) => self.handle_timers(slot, sockets),
+                Deadline::Connection(slot) => self.handle_timers(slot),
                 Deadline::FlushPresence => self.conns.flush_presence(),
                 // A summary goes to a whole crowd: not before every member has got the last one.
                 Deadline::Summary if !self.is_behind => self.hub.handle_timeout(now, &mut self.conns),
@@ -115,12 +115,12 @@ impl Engine {
         }
     }
 
-    fn handle_timers(&mut self, slot: Slot, sockets: &impl Sockets) {
+    fn handle_timers(&mut self, slot: Slot) {
         let (now, limits) = (self.conns.now.moment, self.conns.limits_of(slot));
         while let Some(timer) =
             self.conns.get_mut(slot).and_then(|conn| conn.session.handle_timeout(now, &limits))
         {
-            self.timer_ran_out(slot, timer, sockets);
+            self.timer_ran_out(slot, timer);
         }
         self.arm(slot);
         self.conns.touch(slot);
@@ -278,24 +278,38 @@ impl Engine {
         }
     }
 
-    fn timer_ran_out(&mut self, slot: Slot, timer: Timer, sockets: &impl Sockets) {
+    fn timer_ran_out(&mut self, slot: Slot, timer: Timer) {
         match timer {
             Timer::Flow => self.parse(slot, &[]),
             Timer::HalfClose => {
                 let told = "half-closed for too long: goodbye";
                 self.close_with(slot, told, CloseReason::HalfCloseTimeout);
             }
-            Timer::Patience => {
-                let limits = self.conns.limits_of(slot);
-                let (now, unread) = (self.conns.now.moment, sockets.peek(slot, PEEK_MAX));
-                let is_over = |conn: &mut Connection| conn.session.is_out_of_patience(now, &unread, &limits);
-                if !self.conns.get_mut(slot).is_some_and(is_over) {
-                    return;
-                }
-                let told = "you sent too much for too long without a pause: goodbye";
-                self.close_with(slot, told, CloseReason::Flood);
-            }
+            Timer::Patience => self.impatient.push(slot),
             Timer::Linger | Timer::LingerIdle | Timer::Probe => {}
         }
+    }
+
+    /// A connection whose patience has to be judged.
+    pub fn poll_patience(&mut self) -> Option<Slot> {
+        self.impatient.pop()
+    }
+
+    /// Closes a sender that was over its rate for `flood.patience`. `unread` is what it sent and the server has not read.
+    pub fn judge_patience(&mut self, slot: Slot, unread: &[u8]) {
+        let (now, limits) = (self.conns.now.moment, self.conns.limits_of(slot));
+        let is_over = |conn: &mut Connection| conn.session.is_out_of_patience(now, unread, &limits);
+        if self.conns.get_mut(slot).is_some_and(is_over) {
+            let message = "you sent too much for too long without a pause: goodbye";
+            self.close_with(slot, message, CloseReason::Flood);
+        }
+        self.arm(slot);
+    }
+
+    /// The most bytes to read from `slot` at once.
+    pub fn read_budget(&mut self, slot: Slot) -> usize {
+        let Some(ahead) = self.conns.read_ahead(slot) else { return READ_BUDGET };
+        self.warn_of_full_inboxes();
+        ahead.min(READ_BUDGET)
     }
 }

@@ -3,7 +3,7 @@
 //! Pure: bytes, ends, errors and time come in; what each socket should do comes out. It runs the same under the
 //! reactor, under the tests' virtual clock and under the fault simulator.
 //!
-//! Invariants: nobody is freed but by [`Engine::ended`], when the socket is closed; a session that has said
+//! Invariants: nobody is freed but by [`Engine::handle_closed`], when the socket is closed; a session that has said
 //! farewell is never in the hub; each accepted id ends in exactly one event.
 
 mod admission;
@@ -24,7 +24,6 @@ mod output;
 pub mod reload;
 mod server;
 mod snapshot;
-mod sockets;
 mod status;
 mod summaries;
 mod throttle;
@@ -33,5 +32,6 @@ mod verbs;
 pub use crate::session::{CloseMode, Wants};
 pub use admission::{AcceptFailure, Accepted};
 pub use audit::AuditCounts;
+pub use input::READ_BUDGET;
+pub use output::{Flushed, WriteError};
 pub use server::Engine;
-pub use sockets::{READ_BUDGET, Sockets, WriteError};

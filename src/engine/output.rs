@@ -5,7 +5,6 @@ use std::io::{self, IoSlice};
 use super::connection::Role;
 use super::encoding::Encoding;
 use super::server::Engine;
-use super::sockets::WriteError;
 use crate::chat::Line;
 use crate::id::Slot;
 use crate::model::event::EventKind;
@@ -13,9 +12,18 @@ use crate::session::{CloseReason, Limits, Wants};
 use crate::time::{Moment, Now};
 use crate::wire::outbox::Slices;
 
+/// Why nothing was written.
+#[derive(Debug)]
+pub enum WriteError {
+    /// The kernel takes nothing now; an event says when it does.
+    Blocked,
+    /// The socket has failed for good.
+    Failed(io::Error),
+}
+
 /// What became of a write.
 #[derive(Debug)]
-pub(super) enum Flushed {
+pub enum Flushed {
     /// Everything queued is the kernel's now.
     All,
     /// The budget is used up; more can be written at once.
@@ -28,7 +36,7 @@ pub(super) enum Flushed {
 
 impl Engine {
     /// Delivers what was said since the last call.
-    pub(super) fn settle(&mut self) {
+    pub fn settle(&mut self) {
         self.hub.announce_departures(self.conns.now, &mut self.conns);
         self.conns.settle();
     }
@@ -40,7 +48,7 @@ impl Engine {
     }
 
     /// Takes the connections whose socket may have something to do.
-    pub(super) fn take_dirty(&mut self, out: &mut Vec<Slot>) {
+    pub fn take_dirty(&mut self, out: &mut Vec<Slot>) {
         out.clear();
         std::mem::swap(out, &mut self.conns.dirty);
         for slot in out.iter() {
@@ -50,7 +58,7 @@ impl Engine {
         }
     }
 
-    /// Whether some connection waits for [`Engine::reconcile`]: the next turn is to begin at once.
+    /// Whether some connection waits for [`Engine::end_turn`]: the next turn is to begin at once.
     #[must_use]
     pub fn has_dirty(&self) -> bool {
         !self.conns.dirty.is_empty() || !self.conns.deferred.is_empty()
@@ -62,14 +70,40 @@ impl Engine {
         self.conns.get(slot).map(|conn| conn.session.wants())
     }
 
-    /// The socket of `slot` may have something to do: it is looked at by the next [`Engine::reconcile`], or by the one
+    /// The socket of `slot` may have something to do: it is looked at by the next [`Engine::end_turn`], or by the one
     /// under way.
     pub fn touch(&mut self, slot: Slot) {
         self.conns.touch(slot);
     }
 
+    /// These connections come before all others that are dirty. `true` if one of them is still there.
+    pub fn touch_first(&mut self, slots: &[Slot]) -> bool {
+        self.conns.touch_first(slots);
+        !self.conns.dirty.is_empty()
+    }
+
+    /// Operators wait for no crowd.
+    pub fn sort_dirty(&self, dirty: &mut [Slot]) {
+        if self.operators.count() > 0 {
+            dirty.sort_by_key(|slot| !self.operators.has(*slot));
+        }
+    }
+
+    /// Whether our FIN was sent, or the connection is gone.
+    #[must_use]
+    pub fn has_sent_fin(&self, slot: Slot) -> bool {
+        self.conns.get(slot).is_none_or(|conn| conn.session.has_sent_fin())
+    }
+
+    /// Nothing more can be written to `slot`: what is queued for it is dropped.
+    pub fn lose_output(&mut self, slot: Slot) {
+        if let Some(conn) = self.conns.get_mut(slot) {
+            conn.session.lose_output();
+        }
+    }
+
     /// Writes what is queued for `slot` with one call of `write`, at most about `budget` bytes.
-    pub(super) fn flush(
+    pub fn flush(
         &mut self,
         slot: Slot,
         budget: usize,
@@ -97,7 +131,7 @@ impl Engine {
     }
 
     /// FIN was sent on the socket of `slot`.
-    pub(super) fn fin_sent(&mut self, slot: Slot) {
+    pub fn handle_fin_sent(&mut self, slot: Slot) {
         let (now, limits) = (self.conns.now.moment, self.conns.limits_of(slot));
         if let Some(conn) = self.conns.get_mut(slot) {
             conn.session.fin_sent(now, &limits);
@@ -106,7 +140,7 @@ impl Engine {
     }
 
     /// Send-Q of `slot` stands at `send_q` bytes; asked for by [`Wants::probe`].
-    pub(super) fn handle_send_q(&mut self, slot: Slot, send_q: u32) {
+    pub fn handle_send_q(&mut self, slot: Slot, send_q: u32) {
         let (now, limits) = (self.conns.now.moment, self.conns.limits_of(slot));
         if let Some(conn) = self.conns.get_mut(slot) {
             conn.session.handle_send_q(send_q, now, &limits);
@@ -115,7 +149,10 @@ impl Engine {
     }
 
     /// The turn's writes are done: what is left waits, and is held to the limits.
-    pub(super) fn end_turn(&mut self) {
+    ///
+    /// `is_behind` says that the turn had no time for some connections.
+    pub fn end_turn(&mut self, is_behind: bool) {
+        self.is_behind = is_behind;
         // A write may have set free lines that waited to be parsed: what they said is written in the next turn.
         self.settle();
         while let Some(slot) = self.conns.over_half.pop() {

@@ -80,8 +80,8 @@ pub struct Engine {
     pub(super) standstills: Throttle,
     /// Whether the last turn had no time left for some connections.
     pub(super) is_behind: bool,
-    /// The connections under way in [`Engine::reconcile`]; kept for its memory.
-    pub(super) reconciled: Vec<Slot>,
+    /// Connections whose patience has to be judged.
+    pub(super) impatient: Vec<Slot>,
     /// The message under way; kept for its memory.
     pub(super) text: String,
     /// What a telnet client sent, without its commands; kept for its memory.
@@ -111,7 +111,7 @@ impl Engine {
             full_inboxes: Throttle::default(),
             standstills: Throttle::default(),
             is_behind: false,
-            reconciled: Vec::new(),
+            impatient: Vec::new(),
             text: String::new(),
             telnet_text: Vec::new(),
         };
@@ -167,7 +167,7 @@ impl Engine {
         !self.conns.is_used_up(Claim::Operator)
     }
 
-    /// When [`Engine::handle_timeout`] is wanted next; right after [`Engine::reconcile`].
+    /// When [`Engine::handle_timeout`] is wanted next; right after [`Engine::end_turn`].
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Moment> {
         self.deadlines.next().into_iter().chain(self.operators.next()).min()
@@ -189,7 +189,7 @@ impl Engine {
     }
 
     /// The turn's work on `slot` is done: its next deadline is noted.
-    pub(super) fn arm(&mut self, slot: Slot) {
+    pub fn arm(&mut self, slot: Slot) {
         if let Some(conn) = self.conns.slab.get_mut(slot.index()) {
             let wanted = conn.session.poll_timeout();
             self.deadlines.arm(slot, &mut conn.armed, wanted);

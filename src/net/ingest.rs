@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use super::drive;
 use super::reactor::{KEY_CONTROL, KEY_LISTENERS, KEY_SIGNALS, Reactor, SPECIAL};
 use super::signals::Taken;
 use super::table::IDLE_WAKES_MAX;
@@ -115,7 +116,8 @@ impl Reactor {
         }
         let is_broken = ready.hangup || ready.error;
         let is_read = ready.readable && (wants.read || is_broken);
-        let read = if is_read { self.engine.receive(slot, is_broken, &mut self.sockets) } else { 0 };
+        let read =
+            if is_read { drive::receive(&mut self.engine, slot, is_broken, &mut self.sockets) } else { 0 };
         self.guard_against_spinning(slot, progress + read);
         read
     }

@@ -6,6 +6,7 @@
 
 mod accept;
 mod control;
+pub mod drive;
 mod gauge;
 mod ingest;
 mod kernel;

@@ -9,6 +9,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use super::drive::{self, Sockets};
 use super::gauge::Gauge;
 use super::ingest::ReadingOrder;
 use super::listener::Listener;
@@ -19,7 +20,7 @@ use super::signals::{SignalPipe, Signals};
 use super::table::Table;
 use crate::clock::Clock;
 use crate::config::settings::Config;
-use crate::engine::{CloseMode, Engine, Sockets};
+use crate::engine::{CloseMode, Engine};
 use crate::link::local::Mailbox;
 use crate::link::{Request, Response};
 use crate::model::snapshot::Query;
@@ -76,6 +77,8 @@ pub(super) struct Reactor {
     pub(super) renewal: Renewal,
     pub(super) stop_signals: usize,
     pub(super) sockets: Table,
+    /// Connections whose sockets are looked at in this turn; kept for its memory.
+    dirty: Vec<crate::id::Slot>,
     /// A descriptor held back, to accept and close with when there is no other.
     pub(super) reserve: Option<std::fs::File>,
     pub(super) accept_again: Option<Moment>,
@@ -123,6 +126,7 @@ impl Reactor {
             stop_signals: 0,
             reserve: open_reserve(),
             accept_again: None,
+            dirty: Vec::new(),
             queries: Vec::new(),
             reading: ReadingOrder::default(),
             gauge: Gauge::new(),
@@ -175,11 +179,11 @@ impl Reactor {
         // Behind every wait of this turn, which may have taken in the bell that tells of mail.
         self.read_mail();
         self.see_to_reload(now.moment);
-        self.engine.handle_timeout(&self.sockets);
+        drive::handle_timeout(&mut self.engine, &self.sockets);
         self.reopen(now.moment);
         self.renew_files(now.moment);
         self.answer(now.moment);
-        self.engine.reconcile(&mut self.sockets);
+        drive::reconcile(&mut self.engine, &mut self.sockets, &mut self.dirty);
         self.publish();
         self.last_took = self.clock.moment().since(now.moment);
         self.gauge.record(self.last_took);
@@ -251,7 +255,7 @@ impl Reactor {
         self.engine.begin_turn(now);
         for slot in self.engine.slots().collect::<Vec<_>>() {
             self.sockets.close(slot, CloseMode::Reset);
-            self.engine.ended(slot);
+            self.engine.handle_closed(slot);
         }
         self.publish();
     }

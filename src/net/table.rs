@@ -5,11 +5,12 @@
 use std::io::{self, IoSlice};
 use std::time::Duration;
 
+use super::drive::Sockets;
 use super::socket::Socket;
 use super::turn_time::TurnTime;
 use crate::clock::Clock;
 use crate::config::settings::Keepalive;
-use crate::engine::{CloseMode, READ_BUDGET, Sockets, Wants, WriteError};
+use crate::engine::{CloseMode, READ_BUDGET, Wants, WriteError};
 use crate::id::Slot;
 use crate::model::snapshot::Kernel;
 use crate::poller::{Interest, Poller, Watched};

@@ -212,7 +212,7 @@ impl Engine {
     }
 
     /// Goes on with the answers under way, within the budget of a turn; called once a turn, before
-    /// [`Engine::reconcile`].
+    /// [`Engine::end_turn`].
     pub fn answer(&mut self, machine: &impl Machine) {
         let mut rows = ROWS_A_TURN;
         for at in 0..self.operators.here.len() {

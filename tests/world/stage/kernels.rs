@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 
-use chatops::engine::{CloseMode, Sockets, Wants, WriteError};
+use chatops::engine::{CloseMode, Wants, WriteError};
 use chatops::id::Slot;
+use chatops::net::drive::Sockets;
 
 use super::Peer;
 

@@ -31,6 +31,7 @@ use chatops::engine::{Accepted, AuditCounts, CloseMode, Engine};
 use chatops::id::{ConnId, Slot};
 use chatops::model::event::EventKind;
 use chatops::model::snapshot::{self, AcceptQueue, Flags, Kernel, Query, Row, Snapshot, Status};
+use chatops::net::drive;
 use chatops::time::{Moment, Now, WallTime, parse_span};
 
 use arrivals::Arrivals;
@@ -81,6 +82,7 @@ pub(crate) struct World {
     /// How many one turn has the time to write to.
     pub(crate) served_a_turn: usize,
     by_slot: BTreeMap<Slot, usize>,
+    dirty: Vec<Slot>,
     arrivals: Arrivals,
     next_id: ConnId,
     moment: Moment,
@@ -118,6 +120,7 @@ impl World {
             reading_order: Vec::new(),
             served_a_turn: usize::MAX,
             by_slot: BTreeMap::new(),
+            dirty: Vec::new(),
             arrivals: Arrivals::new(&config),
             next_id: ConnId::FIRST,
             moment,
@@ -353,7 +356,7 @@ impl World {
             if let Some(number) = self.by_slot.remove(&slot) {
                 self.peers[number].close(CloseMode::Reset);
             }
-            self.engine.ended(slot);
+            self.engine.handle_closed(slot);
         }
         self.reconcile();
         self.check_quiet();
@@ -368,7 +371,7 @@ impl World {
             self.handle_ready(number);
         }
         let kernels = Kernels::of(&mut self.peers, &mut self.by_slot, &mut self.moved, self.served_a_turn);
-        self.engine.handle_timeout(&kernels);
+        drive::handle_timeout(&mut self.engine, &kernels);
         self.engine.answer(&FakeMachine);
         self.reconcile();
         self.note_events();
@@ -387,14 +390,14 @@ impl World {
         if wants.read || is_broken {
             let mut kernels =
                 Kernels::of(&mut self.peers, &mut self.by_slot, &mut self.moved, self.served_a_turn);
-            self.engine.receive(slot, is_broken, &mut kernels);
+            drive::receive(&mut self.engine, slot, is_broken, &mut kernels);
         }
     }
 
     fn reconcile(&mut self) {
         let mut kernels =
             Kernels::of(&mut self.peers, &mut self.by_slot, &mut self.moved, self.served_a_turn);
-        self.engine.reconcile(&mut kernels);
+        drive::reconcile(&mut self.engine, &mut kernels, &mut self.dirty);
     }
 
     fn check_turn(&mut self) {
