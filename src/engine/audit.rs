@@ -2,6 +2,7 @@
 
 use super::connection::Role;
 use super::server::Engine;
+use crate::id::Slot;
 
 /// Sums over everything that the engine holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,7 +69,8 @@ impl Engine {
             deadlines: self.deadlines.connections(),
             ..AuditCounts::default()
         };
-        for (_, conn) in &self.conns.slab {
+        for (index, conn) in &self.conns.slab {
+            let slot = Slot::at(index);
             let outbox = conn.session.outbox();
             books.unsent_bytes += outbox.bytes();
             books.unparsed_bytes += conn.inbox_bytes();
@@ -79,7 +81,7 @@ impl Engine {
             };
             *largest = outbox.bytes().max(*largest);
             books.delayed += usize::from(conn.delayed);
-            books.misarmed += usize::from(conn.armed != conn.session.poll_timeout());
+            books.misarmed += usize::from(self.deadlines.of_connection(slot) != conn.session.poll_timeout());
         }
         books
     }

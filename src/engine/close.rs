@@ -42,10 +42,14 @@ impl Engine {
         self.settle_debt(slot);
     }
 
-    /// The socket of `slot` is closed: whoever it was leaves, if that has not happened yet, and the slot is free.
+    /// The socket of `slot` is closed. The client leaves, if that has not happened yet, and the slot is free; if the socket
+    /// had failed and the session has input that is not parsed yet, the session goes on without it.
     pub fn handle_closed(&mut self, slot: Slot) {
         let now = self.conns.now;
-        let Some(conn) = self.conns.get(slot) else { return };
+        let Some(conn) = self.conns.get_mut(slot) else { return };
+        if conn.session.release() {
+            return self.arm(slot);
+        }
         let reason = conn.session.reason().cloned().unwrap_or(CloseReason::Eof);
         self.leave(slot, &reason);
         let gone = self.gone(slot, &reason);
@@ -53,7 +57,7 @@ impl Engine {
         if conn.session.is_broken() {
             self.conns.totals.dropped_bytes += conn.session.inbox_bytes() as u64;
         }
-        self.deadlines.arm(slot, &mut conn.armed, None);
+        self.deadlines.arm(slot, None);
         let unsent = conn.session.end(&mut self.conns.chunks) as u64;
         match conn.role {
             Role::Operator => {
@@ -77,14 +81,6 @@ impl Engine {
                 let Some(oldest) = self.closed.pop_front() else { break };
                 self.closed_bytes -= oldest.bytes();
             }
-        }
-    }
-
-    /// The socket of `slot`, which had failed, is closed; what it sent before is still worked off.
-    pub fn handle_released(&mut self, slot: Slot) {
-        if let Some(conn) = self.conns.get_mut(slot) {
-            conn.session.released();
-            self.arm(slot);
         }
     }
 

@@ -69,8 +69,6 @@ pub(super) struct Connection {
     pub(super) has_place: bool,
     pub(super) style: Style,
     pub(super) cursors: SmallVec<[LogCursor; 2]>,
-    /// The deadline under which it stands in the engine's set.
-    pub(super) armed: Option<Moment>,
     /// The name of one who has left the hub.
     pub(super) left_as: Option<Box<Nick>>,
 }
@@ -97,7 +95,6 @@ impl Connection {
             has_place: false,
             style: Style::default(),
             cursors: SmallVec::new(),
-            armed: None,
             left_as: None,
         }
     }

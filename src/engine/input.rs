@@ -97,11 +97,12 @@ impl Engine {
         self.conns.touch(slot);
     }
 
-    /// Does what has its deadline at or before now, for at most [`DEADLINES_A_TURN`] of them.
+    /// Does what has its deadline at or before now, for at most 1,024 of them.
     pub fn handle_timeout(&mut self) {
         let now = self.conns.now;
+        self.set_deadlines();
         for _ in 0..DEADLINES_A_TURN {
-            let Some(deadline) = self.deadlines.due(now.moment) else { break };
+            let Some(deadline) = self.deadlines.pop_due(now.moment) else { break };
             match deadline {
                 Deadline::Connection(slot) => self.handle_timers(slot),
                 Deadline::FlushPresence => self.conns.flush_presence(),

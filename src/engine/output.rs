@@ -8,7 +8,7 @@ use super::server::Engine;
 use crate::chat::Line;
 use crate::id::Slot;
 use crate::model::event::EventKind;
-use crate::session::{CloseReason, Limits, Wants};
+use crate::session::{CloseMode, CloseReason, Limits, Wants};
 use crate::time::{Moment, Now};
 use crate::wire::outbox::Slices;
 
@@ -68,6 +68,12 @@ impl Engine {
     #[must_use]
     pub fn wants(&self, slot: Slot) -> Option<Wants> {
         self.conns.get(slot).map(|conn| conn.session.wants())
+    }
+
+    /// How the socket of `slot` is to be closed now, if it is: [`Engine::handle_closed`] comes next.
+    #[must_use]
+    pub fn close_mode(&self, slot: Slot) -> Option<CloseMode> {
+        self.conns.get(slot)?.session.close_mode()
     }
 
     /// The socket of `slot` may have something to do: it is looked at by the next [`Engine::end_turn`], or by the one
@@ -163,7 +169,6 @@ impl Engine {
         self.settle();
         self.conns.release_chunks();
         self.see_to_operators();
-        self.set_deadlines();
     }
 
     /// Holds the outbox of `slot` to its limit, by the rule of `limits.on_full`.

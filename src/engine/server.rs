@@ -167,15 +167,15 @@ impl Engine {
         !self.conns.is_used_up(Claim::Operator)
     }
 
-    /// When [`Engine::handle_timeout`] is wanted next; right after [`Engine::end_turn`].
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<Moment> {
+    /// When [`Engine::handle_timeout`] is wanted next.
+    pub fn poll_timeout(&mut self) -> Option<Moment> {
+        self.set_deadlines();
         self.deadlines.next().into_iter().chain(self.operators.next()).min()
     }
 
-    /// The turn's work is done: the next deadlines of the server as a whole are set.
+    /// Sets the deadlines of the server as a whole by what its parts want now.
     pub(super) fn set_deadlines(&mut self) {
-        let wanted = [
+        let of_server = [
             (Deadline::FlushPresence, self.conns.flush_at),
             (Deadline::LetIn, self.admission.ledger.next()),
             (Deadline::Stop, self.stopping),
@@ -183,16 +183,15 @@ impl Engine {
             (Deadline::Unban, self.bans.next()),
             (Deadline::Unmute, self.hub.next_mute_end()),
         ];
-        for (deadline, at) in wanted {
+        for (deadline, at) in of_server {
             self.deadlines.set(deadline, at);
         }
     }
 
     /// The turn's work on `slot` is done: its next deadline is noted.
     pub fn arm(&mut self, slot: Slot) {
-        if let Some(conn) = self.conns.slab.get_mut(slot.index()) {
-            let wanted = conn.session.poll_timeout();
-            self.deadlines.arm(slot, &mut conn.armed, wanted);
+        if let Some(conn) = self.conns.get(slot) {
+            self.deadlines.arm(slot, conn.session.poll_timeout());
         }
     }
 

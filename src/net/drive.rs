@@ -238,16 +238,9 @@ fn fail_broken(
 /// Closes the sockets of sessions that are over, until the turn is late. The rest is closed in the next turn.
 fn close_finished(engine: &mut Engine, dirty: &[Slot], sockets: &mut impl Sockets) {
     for slot in dirty {
-        let Some(wants) = engine.wants(*slot) else { continue };
-        if let Some(close_mode) = wants.close_mode {
-            sockets.close(*slot, close_mode);
-            engine.handle_closed(*slot);
-        } else if wants.release {
-            sockets.close(*slot, CloseMode::Reset);
-            engine.handle_released(*slot);
-        } else {
-            continue;
-        }
+        let Some(close_mode) = engine.close_mode(*slot) else { continue };
+        sockets.close(*slot, close_mode);
+        engine.handle_closed(*slot);
         if sockets.is_late() {
             return;
         }
@@ -257,7 +250,7 @@ fn close_finished(engine: &mut Engine, dirty: &[Slot], sockets: &mut impl Socket
 /// Writes, sends FIN, looks at Send-Q, asks for events, and notes the next deadline.
 fn flush_one(engine: &mut Engine, slot: Slot, sockets: &mut impl Sockets) {
     let Some(wants) = engine.wants(slot) else { return };
-    if wants.close_mode.is_some() || wants.release {
+    if wants.close_mode.is_some() {
         return engine.touch(slot);
     }
     if wants.write && !sockets.is_blocked(slot, wants) {
@@ -269,42 +262,38 @@ fn flush_one(engine: &mut Engine, slot: Slot, sockets: &mut impl Sockets) {
                 engine.lose_output(slot);
                 // What the peer sent before the failure is read; the 0 that follows is no end of input.
                 read(engine, slot, ReadTo::TheEnd, sockets);
-                if engine.wants(slot).is_some_and(|wants| wants.close_mode.is_none()) {
+                if engine.close_mode(slot).is_none() {
                     engine.handle_error(slot, &error);
                 }
                 return;
             }
         }
     }
-    send_fin(engine, slot, sockets);
-    probe(engine, slot, sockets);
-    if let Some(wants) = engine.wants(slot).filter(|wants| wants.close_mode.is_none()) {
-        if let Err(error) = sockets.watch(slot, wants) {
-            engine.handle_error(slot, &error);
-        }
-        engine.arm(slot);
-    }
-}
-
-/// Sends FIN, if it is time.
-fn send_fin(engine: &mut Engine, slot: Slot, sockets: &mut impl Sockets) {
-    if let Some(wants) = engine.wants(slot).filter(|wants| wants.fin) {
+    let Some(mut wants) = engine.wants(slot) else { return };
+    if wants.fin {
         debug_assert!(!wants.write, "FIN follows everything that is unsent");
         match sockets.finish(slot) {
             Ok(()) => engine.handle_fin_sent(slot),
             Err(error) => engine.handle_error(slot, &error),
         }
+        let Some(now_wants) = engine.wants(slot) else { return };
+        wants = now_wants;
     }
-}
-
-/// Looks at Send-Q, if it is time.
-fn probe(engine: &mut Engine, slot: Slot, sockets: &mut impl Sockets) {
-    let Some(wants) = engine.wants(slot).filter(|wants| wants.probe) else { return };
-    // After both FINs the socket is not watched, or not for much longer: no event tells of an error. For all others an
-    // event does, and its handler must find the error: to ask for it is to take it away.
-    let error = if wants.events { None } else { sockets.take_error(slot) };
-    match error {
-        Some(error) => engine.handle_error(slot, &error),
-        None => engine.handle_send_q(slot, sockets.send_q(slot)),
+    if wants.probe {
+        // After both FINs the socket is not watched, or not for much longer: no event tells of an error. For all others
+        // an event does, and its handler must find the error: to ask for it is to take it away.
+        let error = if wants.events { None } else { sockets.take_error(slot) };
+        match error {
+            Some(error) => engine.handle_error(slot, &error),
+            None => engine.handle_send_q(slot, sockets.send_q(slot)),
+        }
+        let Some(now_wants) = engine.wants(slot) else { return };
+        wants = now_wants;
+    }
+    if wants.close_mode.is_none() {
+        if let Err(error) = sockets.watch(slot, wants) {
+            engine.handle_error(slot, &error);
+        }
+        engine.arm(slot);
     }
 }

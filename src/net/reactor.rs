@@ -214,7 +214,7 @@ impl Reactor {
     }
 
     /// When a wait that begins at `asked` has to end, if nothing happens before.
-    fn wait_until(&self, asked: Moment) -> Moment {
+    fn wait_until(&mut self, asked: Moment) -> Moment {
         if self.engine.has_dirty() {
             return asked;
         }

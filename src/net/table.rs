@@ -331,15 +331,8 @@ mod tests {
         table.finish(Slot(0)).unwrap();
         peer.shutdown(std::net::Shutdown::Both).unwrap();
         assert_eq!(poller.wait(&mut events, Some(Duration::from_secs(10))).unwrap(), 1, "it hangs up");
-        let wants = Wants {
-            read: false,
-            write: false,
-            fin: false,
-            events: false,
-            probe: true,
-            release: false,
-            close_mode: None,
-        };
+        let wants =
+            Wants { read: false, write: false, fin: false, events: false, probe: true, close_mode: None };
         table.watch(Slot(0), wants).unwrap();
         assert_eq!(poller.wait(&mut events, Some(Duration::ZERO)).unwrap(), 0, "and is not watched any more");
         assert_eq!(table.send_q(Slot(0)), 0, "it is still there");

@@ -52,9 +52,7 @@ pub struct Wants {
     pub events: bool,
     /// A look at Send-Q, told to [`Session::handle_send_q`].
     pub probe: bool,
-    /// The socket has failed: it is closed now, and the session goes on without it.
-    pub release: bool,
-    /// The end.
+    /// See [`Session::close_mode`].
     pub close_mode: Option<CloseMode>,
 }
 
@@ -225,9 +223,15 @@ impl Session {
             fin: self.output == Output::Flushing && self.outbox.is_empty(),
             events: !(ended && finned),
             probe: self.probe,
-            release: self.broken == Broken::Yes,
-            close_mode: self.close_mode,
+            close_mode: self.close_mode(),
         }
+    }
+
+    /// How the socket is to be closed now: the session is over, or the socket has failed and the session goes on without
+    /// it.
+    #[must_use]
+    pub fn close_mode(&self) -> Option<CloseMode> {
+        self.close_mode.or((self.broken == Broken::Yes).then_some(CloseMode::Reset))
     }
 
     /// The earliest deadline.
@@ -418,8 +422,14 @@ impl Session {
     }
 
     /// Its socket, which had failed, is closed.
-    pub fn released(&mut self) {
-        self.broken = Broken::Released;
+    ///
+    /// `false` if the session is over with its socket.
+    pub fn release(&mut self) -> bool {
+        let goes_on = self.close_mode.is_none() && self.broken == Broken::Yes;
+        if goes_on {
+            self.broken = Broken::Released;
+        }
+        goes_on
     }
 
     /// Whether it has no socket any more.

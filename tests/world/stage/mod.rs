@@ -294,7 +294,7 @@ impl World {
     }
 
     /// When the reactor's wait would end although nothing happened. A server that has stopped waits no more.
-    fn next_deadline(&self) -> Option<Moment> {
+    fn next_deadline(&mut self) -> Option<Moment> {
         let due = [self.engine.poll_timeout(), self.arrivals.again()].into_iter().flatten().min();
         due.filter(|_| !self.engine.is_stopped())
     }
@@ -433,7 +433,7 @@ impl World {
     }
 
     /// With nothing left to happen at this moment, nothing may be left undone either.
-    fn check_quiet(&self) {
+    fn check_quiet(&mut self) {
         for (number, peer) in self.peers.iter().enumerate() {
             let Some(slot) = peer.slot else { continue };
             let wants = self.engine.wants(slot).expect("a socket that is open is somebody's");
