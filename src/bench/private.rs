@@ -11,10 +11,9 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use super::error::BenchError;
 use super::report::ProcessUse;
-use super::run::Ground;
 use super::script::excerpt;
+use super::{BenchError, Ground};
 use crate::poller::{Events, Interest, Poller};
 
 /// How long the server may take to listen.
