@@ -1,7 +1,5 @@
 //! The configuration as data: every key with its type and default. A [`Config`] that exists is legal.
 
-mod dashboard;
-
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -9,8 +7,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-
-pub use dashboard::{ClockFormat, Dashboard, ThemeName};
 
 use crate::network::Network;
 
@@ -441,4 +437,49 @@ pub enum LogLevel {
     Info,
     /// Everything, each half-close and slow reader too.
     Debug,
+}
+
+/// `[dashboard]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dashboard {
+    /// The colours.
+    pub theme: ThemeName,
+    /// No box, block or braille glyphs.
+    pub ascii: bool,
+    /// Times as `HH:MM:SS` of the day, or as an age.
+    pub clock: ClockFormat,
+    /// Key bindings over the built-in ones: `"x" = "kick"`.
+    pub keys: Vec<(String, String)>,
+}
+
+impl Default for Dashboard {
+    fn default() -> Self {
+        Self { theme: ThemeName::Auto, ascii: false, clock: ClockFormat::Time, keys: Vec::new() }
+    }
+}
+
+/// The dashboard's sets of colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThemeName {
+    /// The terminal's own colours; none under `NO_COLOR`.
+    Auto,
+    /// Blue and orange, told apart by people who cannot tell red from green.
+    ColourBlind,
+    /// For dark backgrounds.
+    Dark,
+    /// Black, white and bold.
+    HighContrast,
+    /// For light backgrounds.
+    Light,
+    /// No colour; bold, dim and reverse only.
+    Mono,
+}
+
+/// How the event pane shows a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockFormat {
+    /// How long ago.
+    Age,
+    /// The time of day.
+    Time,
 }
