@@ -7,9 +7,9 @@ use std::time::Duration;
 use clap::Args;
 
 use super::error::{Failure, StartError};
-use super::open_files;
 use super::options::Options;
 use super::output::print;
+use super::start::raise_file_limit;
 use crate::bench::{BenchError, Pace, Plan, Target, run as run_load};
 use crate::time::{NotASpan, parse_span};
 
@@ -98,7 +98,7 @@ fn plan(bench: &Bench) -> Result<Plan, String> {
     let senders = bench.senders.unwrap_or(SENDERS.min(bench.clients));
     let pace = bench.rate.map_or(Pace::Max, Pace::Rate);
     let plan = Plan::new(target, bench.clients, senders, pace, bench.bytes, bench.span)?;
-    match open_files::raise_limit() {
+    match raise_file_limit() {
         Some(files) if files < u64::from(plan.clients()) + FILES_RESERVED => Err(format!(
             "--clients {} does not fit into {files} open files: lower it, or raise the hard limit (ulimit -Hn)",
             plan.clients()

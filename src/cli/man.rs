@@ -3,6 +3,7 @@
 use std::io;
 
 use clap::CommandFactory;
+use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 
@@ -21,7 +22,7 @@ const DOCUMENTS: [(&str, &str); 7] = [
 ];
 
 /// Prints the page as roff.
-pub(super) fn run() -> Result<(), Failure> {
+pub(super) fn page() -> Result<(), Failure> {
     let mut page = Vec::new();
     write_page(&mut page).map_err(Failure::Output)?;
     print(&String::from_utf8_lossy(&page))
@@ -109,4 +110,11 @@ fn entry(roff: &mut Roff, head: impl Into<Vec<Inline>>, body: &str) {
     roff.control("TP", []);
     roff.text(head);
     roff.text([roman(body)]);
+}
+
+/// Prints the completion script for `shell`.
+pub(super) fn completions(shell: Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut super::Cli::command(), "chatops", &mut script);
+    print(&String::from_utf8_lossy(&script))
 }

@@ -5,14 +5,11 @@
 
 mod attach;
 mod bench;
-mod completions;
 mod config;
 mod ctl;
 mod dashboard;
 mod error;
-mod farewell;
 mod man;
-mod open_files;
 mod options;
 mod output;
 mod serve;
@@ -81,8 +78,8 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Ctl(ctl)) => ctl::run(&ctl, options),
         Some(Command::Bench(bench)) => bench::run(&bench, &options),
         Some(Command::Config(command)) => config::run(command, options),
-        Some(Command::Completions { shell }) => completions::run(shell),
-        Some(Command::Man) => man::run(),
+        Some(Command::Completions { shell }) => man::completions(shell),
+        Some(Command::Man) => man::page(),
     }
 }
 
