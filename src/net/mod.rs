@@ -15,13 +15,11 @@ mod process;
 mod publish;
 mod reactor;
 mod reload;
-mod renew;
 mod server;
 mod signals;
 mod socket;
 mod socket_file;
 mod table;
-mod turn_time;
 
 pub use listener::BindError;
 pub use server::{End, Server, Totals};

@@ -6,8 +6,8 @@ use std::io::{self, IoSlice};
 use std::time::Duration;
 
 use super::drive::Sockets;
+use super::gauge::TurnTime;
 use super::socket::Socket;
-use super::turn_time::TurnTime;
 use crate::clock::Clock;
 use crate::config::settings::Keepalive;
 use crate::engine::{CloseMode, READ_BUDGET, Wants, WriteError};
