@@ -1,4 +1,4 @@
-//! Where configuration is looked for, and reading it: built-in ← file ← `-l` ← `-o`.
+//! Finds and reads the configuration (built-in ← file ← `-l` ← `-o`), shows it, and compares it with the running one.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,31 +15,31 @@ use super::keys::{KEYS, LISTEN, LISTEN_KEYS, MOTD_MAX, RawListen, motd};
 use super::settings::{Config, Listen};
 use super::{ConfigError, Origin, Problem, printable};
 
-/// The largest file that is read, in bytes: more than twenty times the one with every key. The place of each mistake is
-/// counted from its start.
+/// The largest configuration file, in bytes: more than twenty times the size of `config.toml`. The limit bounds the work
+/// for finding the line of each mistake.
 const FILE_MAX: usize = 128 * 1024;
 
-/// What a command line says about configuration.
+/// Where a command line says that the configuration comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sources {
-    /// `-c FILE`: this file, which must be there.
+    /// `-c FILE`: this file, which must exist.
     pub file: Option<PathBuf>,
-    /// Where a file is looked for without `-c`; the first that is there is taken.
+    /// The files to try without `-c`; the first that exists is read.
     pub search: Vec<PathBuf>,
     /// `-l ADDR`: these replace the file's listeners.
     pub listen: Vec<String>,
     /// `-o KEY=VALUE`
     pub options: Vec<String>,
-    /// Whether these were read before.
+    /// Whether the configuration is read for the first time.
     pub reading: Reading,
 }
 
-/// A legal configuration, and where each part of it comes from.
+/// A valid configuration, and where each value was set.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// What is in force.
+    /// The configuration, without the text of `server.motd_file`.
     pub config: Config,
-    /// The file that was read, if one was.
+    /// The file that was read, if any.
     pub file: Option<PathBuf>,
     pub(super) origins: BTreeMap<&'static str, Origin>,
     pub(super) listen_origins: Vec<Option<Origin>>,
@@ -58,25 +58,25 @@ impl Loaded {
     }
 }
 
-/// The files in which configuration is looked for, in that order: the user's, then the machine's.
+/// The files to try, in this order: the user's, then the machine's.
 #[must_use]
 pub fn search_path() -> Vec<PathBuf> {
     let user = match directories::ProjectDirs::from("", "", "chatops") {
         Some(directories) => Some(directories.config_dir().to_owned()),
-        // Without a home directory the crate knows none, but the environment may name one.
+        // The crate needs a home directory; the variable is valid without one (XDG Base Directory Specification).
         None => std::env::var_os("XDG_CONFIG_HOME").map(|config| PathBuf::from(config).join("chatops")),
     };
     let user = user.map(|directory| directory.join("config.toml"));
-    // A relative HOME is none: the same file would be another in each directory.
+    // With a relative HOME, the file would depend on the working directory.
     let user = user.filter(|file| file.is_absolute());
     user.into_iter().chain([PathBuf::from("/etc/chatops/config.toml")]).collect()
 }
 
-/// Reads and layers everything; looks up host names and reads `server.motd_file` too.
+/// Reads the file and the options; also looks up host names and reads `server.motd_file`.
 ///
 /// # Errors
 ///
-/// When a file cannot be read or anything in it, in `-l` or in `-o` is not legal.
+/// If a file cannot be read, or if a value in the file, in `-l` or in `-o` is not valid.
 pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let mut draft = Draft::new();
     let file = find(sources)?;
@@ -98,7 +98,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     Ok(Loaded { config, file: file.map(|(path, _)| path), origins, listen_origins, motd })
 }
 
-/// The file to take, with its text.
+/// The file to use, with its text.
 fn find(sources: &Sources) -> Result<Option<(PathBuf, String)>, ConfigError> {
     let read_before = match &sources.reading {
         Reading::Again { file } => file.as_ref(),
@@ -137,12 +137,12 @@ fn find(sources: &Sources) -> Result<Option<(PathBuf, String)>, ConfigError> {
     Ok(None)
 }
 
-/// Whether nothing is there, as opposed to something that cannot be read.
+/// Whether the file does not exist, as opposed to a file that cannot be read.
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// The symbolic link on the way to `path`, itself included, whose target is missing.
+/// The symbolic link whose target is missing: `path` or one of its directories.
 #[must_use]
 pub fn dangling_link(path: &Path) -> Option<PathBuf> {
     let is_dangling = |part: &&Path| {
@@ -178,11 +178,12 @@ fn read_motd(path: &Path, reading: &Reading) -> Result<String, String> {
     motd(text).map_err(|why| format!("{shown} {why}"))
 }
 
-/// Where the comments stand, in characters from the left, unless the value is longer.
+/// The column of the comments of `config show`, unless the value is longer.
 const COMMENT_COLUMN: usize = 40;
 
 impl Loaded {
-    /// What is in force: the keys in the order of `config.toml`, those that were set with a comment that says where.
+    /// The configuration as TOML that reads back to the same. Keys have the order of `config.toml`; a key that was set has
+    /// a comment with the place.
     #[must_use]
     pub fn show(&self) -> String {
         let mut shown = match &self.file {
@@ -223,23 +224,23 @@ fn line(shown: &mut String, name: &str, value: &str, origin: Option<&str>) {
     };
 }
 
-/// Keys that are looked at when the server starts, and not again.
+/// Keys that are read when the server starts, and not later.
 const NEED_RESTART: [&str; 5] = [LISTEN, "server.on_hangup", "control.path", "log.level", "dashboard."];
 
-/// What is different, by key, in the order of `config.toml`.
+/// The keys that a reload changes, in the order of `config.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// In force from now on.
+    /// Keys that are in force from now on.
     pub applied: Vec<&'static str>,
-    /// Not before the next start.
+    /// Keys that are in force after a restart.
     pub needs_restart: Vec<&'static str>,
 }
 
-/// What is in force once `new` is read while the server runs with `running`, and what of it is different.
+/// The configuration after a reload of `new` by a server that runs with `running`, and what it changes.
 ///
 /// # Errors
 ///
-/// When the new limits do not fit the listeners, which stay those that are in force.
+/// If the new limits do not fit the listeners, which stay as they are until a restart.
 pub fn reload(running: &Config, new: Config) -> Result<(Config, Changes), String> {
     for listen in &running.listen.0 {
         check_framing(listen.framing, &new.limits).map_err(|why| {
@@ -263,33 +264,35 @@ pub fn reload(running: &Config, new: Config) -> Result<(Config, Changes), String
     Ok((config, changes))
 }
 
-/// How long a file is waited for: a pipe without a writer, a file server that is gone.
+/// The longest wait for a file, which may be a pipe without a writer or on a file server that does not answer.
 const READ_WITHIN: Duration = Duration::from_secs(5);
-/// The device number of `/dev/null` (null(4)), which gives the same at every reading.
+/// The device number of `/dev/null` (null(4)), which reads as empty every time.
 const DEV_NULL: (u32, u32) = (1, 3);
 
-/// Whether a file has been read before by this process.
+/// Whether this process has read the configuration before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Reading {
-    /// For the first time.
+    /// The first reading.
     #[default]
     First,
-    /// Again: what cannot be read twice, or is gone since, is refused.
+    /// A reload: a file that cannot be read twice, or no longer exists, is refused.
     Again {
-        /// The configuration file that was read before, if one was.
+        /// The configuration file that was read before, if any.
         file: Option<PathBuf>,
     },
 }
 
-/// Why a file is no text.
+/// Why the text of a file cannot be used.
 #[derive(Debug)]
 enum FileError {
-    /// The system says so.
     System(io::Error),
-    /// It has more bytes than there may be.
     TooLarge,
-    /// It is no text, or none that can be read again; at a place, counted from 1, if one is to blame.
-    Content { at: Option<(usize, usize)>, what: String, remedy: &'static str },
+    /// The file is not UTF-8, or cannot be read again. `at` is the line and column of a wrong byte.
+    Content {
+        at: Option<(usize, usize)>,
+        what: String,
+        remedy: &'static str,
+    },
 }
 
 impl From<io::Error> for FileError {
@@ -310,7 +313,7 @@ fn read_text(path: &Path, max: usize, reading: &Reading) -> Result<String, FileE
     text_of(bytes)
 }
 
-/// A pipe or a terminal was emptied by the first reading.
+/// Refuses a file that the first reading has emptied, such as a pipe or a terminal.
 fn check_rereadable(path: &Path) -> Result<(), FileError> {
     let found = fs::metadata(path)?;
     let device = found.rdev();
@@ -324,7 +327,7 @@ fn check_rereadable(path: &Path) -> Result<(), FileError> {
     Err(FileError::Content { at: None, what, remedy: "name a regular file, and restart" })
 }
 
-/// Reads on a thread of its own, for opening and reading may wait for ever.
+/// Reads on a thread of its own, because opening and reading may block for ever.
 fn read_within(path: &Path, max: usize) -> io::Result<Vec<u8>> {
     let (done, read) = channel();
     let path = path.to_owned();
@@ -333,7 +336,7 @@ fn read_within(path: &Path, max: usize) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let result =
             File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)).map(|_| bytes);
-        // Nobody waits for it any more when it took too long.
+        // After a timeout the receiver is gone.
         let _ = done.send(result);
     })?;
     match read.recv_timeout(READ_WITHIN) {
@@ -387,7 +390,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn what_needs_a_restart_is_as_it_was() {
+    fn a_reload_keeps_the_values_that_need_a_restart() {
         let running = Config::default();
         let mut new = Config::default();
         new.server.motd = "hello".to_owned();
@@ -413,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_have_to_fit_the_listeners_in_force_whatever_the_file_says() {
+    fn new_limits_must_fit_the_listeners_in_force() {
         let mut running = Config::default();
         running.listen.0[0].framing = Framing::Fixed(std::num::NonZeroU32::new(65_536).unwrap());
         let mut new = Config::default();
@@ -434,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_utf8_is_named_with_its_place() {
+    fn a_file_that_is_not_utf8_is_refused_with_encoding_and_place() {
         let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
         let utf32 = |text: &str| text.chars().flat_map(|c| u32::from(c).to_le_bytes()).collect::<Vec<u8>>();
         for (bytes, at, what) in [

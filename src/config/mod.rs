@@ -1,8 +1,8 @@
-//! What can be set: the typed configuration, its defaults, where it is read from and how its parts are layered.
+//! The configuration: its keys, types and defaults, and how files and options make a valid [`Config`].
 //!
-//! [`settings`] is plain data that every layer may name; reading files and options is the rest of this module's,
-//! and only the commands call it. The way of a value: [`load`](load()) finds the file, `draft` applies layer over
-//! layer, `keys` knows each key's type and range, `rules` what holds between keys; what comes out is legal.
+//! [`settings`] is plain data that every layer may name. The rest reads files and options, and only the commands call it:
+//! [`load`](load()) finds and reads the file, `draft` puts layer over layer and checks the rules between keys, and `keys`
+//! has the type and range of each key.
 
 mod address;
 mod draft;
@@ -20,12 +20,12 @@ pub use settings::Config;
 /// The annotated file with every key and its default: `config.toml` at the root of the source.
 pub const DEFAULT_TOML: &str = include_str!("../../config.toml");
 
-/// Where the value of a key comes from.
+/// Where a value was set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// A file.
     File {
-        /// Its path as given.
+        /// The path as given.
         path: PathBuf,
         /// Counted from 1.
         line: usize,
@@ -34,7 +34,7 @@ pub enum Origin {
     },
     /// `-l ADDR`
     Listen(String),
-    /// `-o KEY=VALUE`; the key alone.
+    /// The key of `-o KEY=VALUE`.
     Option(String),
 }
 
@@ -50,12 +50,12 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One thing that is wrong: `FILE:LINE:COLUMN: KEY: what is wrong and what to do`.
+/// One mistake: `FILE:LINE:COLUMN: KEY: what is wrong and what to do`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where, unless the file as a whole is meant.
+    /// The place; `None` for the file as a whole.
     pub origin: Option<Origin>,
-    /// The key, or the file; empty where the origin says it all.
+    /// The key, or the file; empty where the place suffices.
     pub key: String,
     /// What is wrong and what to do.
     pub message: String,
@@ -63,7 +63,7 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let says_it_all = match &self.origin {
+        let origin_names_key = match &self.origin {
             Some(Origin::Option(key)) => *key == self.key,
             Some(Origin::Listen(_)) => true,
             Some(Origin::File { .. }) | None => false,
@@ -71,26 +71,26 @@ impl fmt::Display for Problem {
         if let Some(origin) = &self.origin {
             write!(f, "{origin}: ")?;
         }
-        if !says_it_all && !self.key.is_empty() {
+        if !origin_names_key && !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;
         }
         f.write_str(&self.message)
     }
 }
 
-/// Everything that is wrong with a configuration, in the order in which it was found; at least one thing.
+/// The mistakes of a configuration, in the order in which they were found; at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     problems: Vec<Problem>,
 }
 
 impl ConfigError {
-    /// The error of these problems, or `None` if there is none.
+    /// The error for these problems; `None` without any.
     pub(super) fn of(problems: Vec<Problem>) -> Option<Self> {
         if problems.is_empty() { None } else { Some(Self { problems }) }
     }
 
-    /// What is wrong, one line each.
+    /// The mistakes; each is printed as one line.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
@@ -116,7 +116,7 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// What goes into one line on a terminal, or into a comment: without control characters.
+/// `text` with control characters replaced, for one line of a terminal or a comment.
 pub(super) fn printable(text: &str) -> String {
     text.replace(char::is_control, "\u{fffd}")
 }
