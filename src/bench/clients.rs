@@ -1,7 +1,8 @@
-//! The sockets of all clients, behind one poller.
+//! The sockets of all clients with one poller, and the first phase: clients connect, are greeted, take a name and enter
+//! the room.
 //!
-//! Bytes only: what the lines mean is said elsewhere. Each client is read once an event and written once a turn, and
-//! lines are handed out in the buffer that they were read into.
+//! Each client is read once an event and written once a turn. A line is passed on in the buffer into which it was read.
+//! Few clients join at the same time, so that the run does not measure the accept backlog of the server.
 
 use std::io::{self, Read, Write};
 use std::num::NonZeroUsize;
@@ -10,8 +11,8 @@ use std::time::Duration;
 use memchr::memchr;
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::script::{Heard, Script, excerpt};
-use super::{BenchError, Ground, Progress};
+use super::script::{Script, ServerLine, excerpt};
+use super::{BenchError, Context, Progress};
 use crate::poller::{Events, Interest, Poller, Readiness, Watched};
 use crate::time::Moment;
 
@@ -24,30 +25,29 @@ const LINE_BYTES_MAX: usize = 16 * 1024;
 /// How long connecting to a Unix socket may block.
 const UNIX_CONNECT_MAX: Duration = Duration::from_secs(10);
 
-/// All clients that were opened so far, known by their number.
-pub(super) struct Crowd {
+/// All clients that were opened so far, identified by their number.
+pub(super) struct Clients {
     /// The server, for errors.
     target: String,
     poller: Poller,
     events: Events,
     ready: Vec<Readiness>,
-    clients: Vec<Client>,
-    /// One for all: what is left of a client's last line is moved to its start before the client is read.
+    all: Vec<Client>,
+    /// Shared by all clients. Before a read, the kept part of the client's last line is copied to its start.
     buffer: Vec<u8>,
     unsent_bytes: usize,
 }
 
 struct Client {
     socket: Watched<Socket>,
-    /// The start of a line that is not whole yet.
+    /// The start of a line whose end has not been read.
     rest: Vec<u8>,
-    /// What it has said, of which the kernel has taken the first `sent` bytes.
-    said: Vec<u8>,
-    sent: usize,
+    /// Bytes to send, of which the kernel has taken the first `taken`.
+    queued: Vec<u8>,
+    taken: usize,
 }
 
-impl Crowd {
-    /// Nobody yet.
+impl Clients {
     pub(super) fn new(target: &str) -> Result<Self, BenchError> {
         let poller = Poller::new().map_err(|error| BenchError::System("wait for sockets", error))?;
         Ok(Self {
@@ -55,37 +55,36 @@ impl Crowd {
             poller,
             events: Events::with_capacity(NonZeroUsize::new(EVENTS_MAX).expect("it is not 0")),
             ready: Vec::with_capacity(EVENTS_MAX),
-            clients: Vec::new(),
+            all: Vec::new(),
             buffer: vec![0; LINE_BYTES_MAX + READ_BYTES],
             unsent_bytes: 0,
         })
     }
 
-    /// How many there are.
     pub(super) fn len(&self) -> usize {
-        self.clients.len()
+        self.all.len()
     }
 
-    /// The server, as it is called in errors.
+    /// The name of the server in errors.
     pub(super) fn target(&self) -> &str {
         &self.target
     }
 
-    /// Bytes of all clients that the kernel has not taken.
+    /// Queued bytes of all clients that the kernel has not taken.
     pub(super) const fn unsent_bytes(&self) -> usize {
         self.unsent_bytes
     }
 
-    /// Begins one more connection; the client is readable once it is there, or has failed.
+    /// Starts one more connection. The client becomes readable when it is greeted or the connection fails.
     pub(super) fn open(&mut self, address: &SockAddr) -> Result<(), BenchError> {
         let socket = connect(address).map_err(|error| self.no_connection(error))?;
-        let watched = self.poller.watch(socket, self.clients.len(), Interest::READ);
+        let watched = self.poller.watch(socket, self.all.len(), Interest::READ);
         let socket = watched.map_err(|(_, error)| BenchError::System("watch a socket", error))?;
-        self.clients.push(Client { socket, rest: Vec::new(), said: Vec::new(), sent: 0 });
+        self.all.push(Client { socket, rest: Vec::new(), queued: Vec::new(), taken: 0 });
         Ok(())
     }
 
-    /// Waits for events, at most for `timeout`; gives how many clients are ready.
+    /// Waits for events, at most for `timeout`; returns how many clients are ready.
     pub(super) fn wait(&mut self, timeout: Duration) -> Result<usize, BenchError> {
         let waited = self.poller.wait(&mut self.events, Some(timeout));
         waited.map_err(|error| BenchError::System("wait for sockets", error))?;
@@ -94,22 +93,22 @@ impl Crowd {
         Ok(self.ready.len())
     }
 
-    /// The `at`-th of those that are ready after [`Crowd::wait`]; its key is the number of the client.
+    /// The `at`-th ready client after [`Clients::wait`]; the key is the client's number.
     pub(super) fn ready(&self, at: usize) -> Readiness {
         self.ready[at]
     }
 
-    /// Reads a client once and hands out each whole line without its end. Gives false at the end of its input.
+    /// Reads a client once and passes each whole line to `take_line`, without its end. Returns false at the end of input.
     ///
     /// # Errors
     ///
-    /// Those of `read(2)` but would-block, and those of `hear`, outermost.
+    /// The inner result has the errors of read(2) except would-block, the outer one those of `take_line`.
     pub(super) fn read(
         &mut self,
         client: usize,
-        mut hear: impl FnMut(&[u8]) -> Result<(), BenchError>,
+        mut take_line: impl FnMut(&[u8]) -> Result<(), BenchError>,
     ) -> Result<io::Result<bool>, BenchError> {
-        let Client { socket, rest, .. } = &mut self.clients[client];
+        let Client { socket, rest, .. } = &mut self.all[client];
         let kept = rest.len();
         self.buffer[..kept].copy_from_slice(rest);
         let count = match (&**socket).read(&mut self.buffer[kept..kept + READ_BYTES]) {
@@ -119,10 +118,10 @@ impl Crowd {
             Err(error) => return Ok(Err(error)),
         };
         let mut bytes = &self.buffer[..kept + count];
-        // What was kept has no line end in it, but looking again at a part of one line costs little.
+        // The part kept from the last read has no line end; searching it again costs little.
         while let Some(end) = memchr(b'\n', bytes) {
             let line = &bytes[..end];
-            hear(line.strip_suffix(b"\r").unwrap_or(line))?;
+            take_line(line.strip_suffix(b"\r").unwrap_or(line))?;
             bytes = &bytes[end + 1..];
         }
         rest.clear();
@@ -134,45 +133,44 @@ impl Crowd {
         Ok(Ok(true))
     }
 
-    /// Has a client say what `word` appends. It is sent by [`Crowd::flush`].
-    pub(super) fn say(&mut self, client: usize, word: impl FnOnce(&mut Vec<u8>)) {
-        let said = &mut self.clients[client].said;
-        let before = said.len();
-        word(said);
-        self.unsent_bytes += said.len() - before;
+    /// Queues what `append` appends, for [`Clients::flush`] to send.
+    pub(super) fn queue(&mut self, client: usize, append: impl FnOnce(&mut Vec<u8>)) {
+        let queued = &mut self.all[client].queued;
+        let before = queued.len();
+        append(queued);
+        self.unsent_bytes += queued.len() - before;
     }
 
-    /// Whether the kernel has not taken all that a client has said.
+    /// Whether some queued bytes of a client are not with the kernel.
     pub(super) fn has_unsent(&self, client: usize) -> bool {
-        !self.clients[client].said.is_empty()
+        !self.all[client].queued.is_empty()
     }
 
-    /// Sends what a client has said, as far as the kernel takes it; the rest goes when there is room again.
+    /// Writes once. What the kernel does not take is written when the socket is writable again.
     pub(super) fn flush(&mut self, client: usize) -> io::Result<()> {
-        let Client { socket, said, sent, .. } = &mut self.clients[client];
-        if !said.is_empty() {
-            let taken = match (&**socket).write(&said[*sent..]) {
-                Ok(taken) => taken,
+        let Client { socket, queued, taken, .. } = &mut self.all[client];
+        if !queued.is_empty() {
+            let count = match (&**socket).write(&queued[*taken..]) {
+                Ok(count) => count,
                 Err(error) if is_passing(&error) => 0,
                 Err(error) => return Err(error),
             };
-            *sent += taken;
-            self.unsent_bytes -= taken;
+            *taken += count;
+            self.unsent_bytes -= count;
         }
-        // Half of it at a time: what is moved up is never more than what is given back.
-        if *sent * 2 >= said.len() {
-            said.drain(..std::mem::take(sent));
+        // Only when at least half was sent: then the drain never moves more bytes than it frees.
+        if *taken * 2 >= queued.len() {
+            queued.drain(..std::mem::take(taken));
         }
-        socket.set_interest(if said.is_empty() { Interest::READ } else { Interest::BOTH })
+        socket.set_interest(if queued.is_empty() { Interest::READ } else { Interest::BOTH })
     }
 
-    /// No way to the server.
     pub(super) fn no_connection(&self, error: io::Error) -> BenchError {
         BenchError::NoConnection { target: self.target.clone(), error }
     }
 }
 
-/// A connection on its way. A Unix socket is connected or refused at once, TCP later.
+/// A socket that is connecting. A Unix socket connects or is refused at once, a TCP socket later.
 fn connect(address: &SockAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::from(i32::from(address.family())), Type::STREAM, None)?;
     if address.is_unix() {
@@ -194,14 +192,13 @@ fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
-/// Clients on their way at once.
-const UNDER_WAY_MAX: usize = 64;
-/// How long is waited for one more client to come in.
+/// The most clients that join at the same time.
+const JOINING_MAX: usize = 64;
+/// The longest wait for one more client to join.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The longest wait before signals are looked at again.
+/// The longest wait between two checks for signals.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How far a client is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Connecting,
@@ -209,8 +206,8 @@ enum Stage {
     Ready,
 }
 
-/// Who is where.
-struct Arrival<'a> {
+/// The state of the joining phase.
+struct Joining<'a> {
     script: &'a Script,
     /// The server, for errors.
     target: String,
@@ -218,72 +215,73 @@ struct Arrival<'a> {
     ready: usize,
 }
 
-/// Brings `clients` clients in; how long that took.
-pub(super) fn bring_in(
-    ground: &Ground,
-    crowd: &mut Crowd,
+/// Connects `count` clients and waits until all are in the room; returns how long that took.
+pub(super) fn join_all(
+    context: &Context,
+    clients: &mut Clients,
     script: &Script,
     address: &SockAddr,
-    clients: u32,
+    count: u32,
 ) -> Result<Duration, BenchError> {
     let mut progress = Progress::new();
-    let mut arrival = Arrival { script, target: crowd.target().to_owned(), stages: Vec::new(), ready: 0 };
-    let started = ground.clock.moment();
-    let mut last = Last { ready: 0, at: started };
-    while arrival.ready < clients as usize {
-        ground.check_signals()?;
-        while crowd.len() < clients as usize && crowd.len() - arrival.ready < UNDER_WAY_MAX {
-            crowd.open(address)?;
-            arrival.stages.push(Stage::Connecting);
+    let mut joining = Joining { script, target: clients.target().to_owned(), stages: Vec::new(), ready: 0 };
+    let started = context.clock.moment();
+    let mut last_joined = LastJoined { ready: 0, at: started };
+    while joining.ready < count as usize {
+        context.check_signals()?;
+        while clients.len() < count as usize && clients.len() - joining.ready < JOINING_MAX {
+            clients.open(address)?;
+            joining.stages.push(Stage::Connecting);
         }
-        arrival.turn(crowd)?;
-        let now = ground.clock.moment();
-        last.check(arrival.ready, now, || arrival.unanswered(crowd, clients))?;
-        progress.show(now, || format!("{} of {clients} clients are in", arrival.ready));
+        joining.turn(clients)?;
+        let now = context.clock.moment();
+        last_joined.check(joining.ready, now, || joining.unanswered(clients, count))?;
+        progress.show(now, || format!("{} of {count} clients are in", joining.ready));
     }
-    Ok(ground.clock.moment().since(started))
+    Ok(context.clock.moment().since(started))
 }
 
-impl Arrival<'_> {
-    fn turn(&mut self, crowd: &mut Crowd) -> Result<(), BenchError> {
-        for at in 0..crowd.wait(PAUSE)? {
-            let client = crowd.ready(at).key;
-            self.read(crowd, client)?;
-            crowd.flush(client).map_err(|error| self.broken(crowd, client, error))?;
+impl Joining<'_> {
+    fn turn(&mut self, clients: &mut Clients) -> Result<(), BenchError> {
+        for at in 0..clients.wait(PAUSE)? {
+            let client = clients.ready(at).key;
+            self.read(clients, client)?;
+            clients.flush(client).map_err(|error| self.broken(clients, client, error))?;
         }
         Ok(())
     }
 
-    fn read(&mut self, crowd: &mut Crowd, client: usize) -> Result<(), BenchError> {
+    fn read(&mut self, clients: &mut Clients, client: usize) -> Result<(), BenchError> {
         let (script, target, stage) = (self.script, &self.target, &mut self.stages[client]);
         let before = *stage;
-        let read =
-            crowd.read(client, |line| hear(script, stage, line).map_err(|no| no.of(target, client)))?;
+        let read = clients
+            .read(client, |line| advance(script, stage, line).map_err(|error| error.at(target, client)))?;
         match (before, self.stages[client]) {
             (Stage::Connecting, Stage::Joining) => {
-                crowd.say(client, |unsent| unsent.extend_from_slice(self.script.login(client).as_bytes()));
+                clients
+                    .queue(client, |unsent| unsent.extend_from_slice(self.script.login(client).as_bytes()));
             }
             (Stage::Joining, Stage::Ready) => self.ready += 1,
             _ => {}
         }
         match read {
             Ok(true) => Ok(()),
-            Ok(false) => Err(self.ended(crowd, client)),
-            Err(error) => Err(self.broken(crowd, client, error)),
+            Ok(false) => Err(self.ended(clients, client)),
+            Err(error) => Err(self.broken(clients, client, error)),
         }
     }
 
-    fn broken(&self, crowd: &Crowd, client: usize, error: io::Error) -> BenchError {
+    fn broken(&self, clients: &Clients, client: usize, error: io::Error) -> BenchError {
         match self.stages[client] {
-            Stage::Connecting => crowd.no_connection(error),
+            Stage::Connecting => clients.no_connection(error),
             Stage::Joining | Stage::Ready => {
-                BenchError::Dropped { target: crowd.target().to_owned(), client, error: Some(error) }
+                BenchError::Dropped { target: clients.target().to_owned(), client, error: Some(error) }
             }
         }
     }
 
-    fn ended(&self, crowd: &Crowd, client: usize) -> BenchError {
-        let target = crowd.target().to_owned();
+    fn ended(&self, clients: &Clients, client: usize) -> BenchError {
+        let target = clients.target().to_owned();
         match self.stages[client] {
             Stage::Connecting => BenchError::NotChatops {
                 target,
@@ -293,24 +291,24 @@ impl Arrival<'_> {
         }
     }
 
-    fn unanswered(&self, crowd: &Crowd, clients: u32) -> BenchError {
-        let target = crowd.target().to_owned();
+    fn unanswered(&self, clients: &Clients, count: u32) -> BenchError {
+        let target = clients.target().to_owned();
         if self.stages.iter().all(|stage| *stage == Stage::Connecting) {
             let why = format!("it did not greet within {} s (is accepting paused?)", PATIENCE.as_secs());
             return BenchError::NotChatops { target, why };
         }
-        BenchError::Unanswered { target, ready: self.ready, clients, waited_s: PATIENCE.as_secs() }
+        BenchError::Unanswered { target, ready: self.ready, clients: count, waited_s: PATIENCE.as_secs() }
     }
 }
 
-/// When the last client came in.
-struct Last {
+/// When a client last joined.
+struct LastJoined {
     ready: usize,
     at: Moment,
 }
 
-impl Last {
-    /// Fails with `error` when nobody has come in for too long.
+impl LastJoined {
+    /// Fails with `error` if no client has joined for [`PATIENCE`].
     fn check(
         &mut self,
         ready: usize,
@@ -324,33 +322,35 @@ impl Last {
     }
 }
 
-/// Why a client does not come in, in the server's words.
+/// Why a client cannot join, with the line of the server that says so.
 #[derive(Debug, PartialEq, Eq)]
-enum No {
+enum JoinError {
     NoGreeting(String),
     Refused(String),
 }
 
-impl No {
-    fn of(self, target: &str, client: usize) -> BenchError {
+impl JoinError {
+    fn at(self, target: &str, client: usize) -> BenchError {
         let target = target.to_owned();
         match self {
             Self::NoGreeting(line) => {
                 BenchError::NotChatops { target, why: format!("it greets with \"{line}\"") }
             }
-            Self::Refused(said) => BenchError::Refused { target, client, said },
+            Self::Refused(text) => BenchError::Refused { target, client, text },
         }
     }
 }
 
-/// A client hears a line on its way in.
-fn hear(script: &Script, stage: &mut Stage, line: &[u8]) -> Result<(), No> {
-    match (*stage, script.hear(line)) {
-        (_, Heard::Refusal) => return Err(No::Refused(excerpt(line))),
-        (Stage::Connecting, Heard::Greeting) => *stage = Stage::Joining,
-        // The message of the day comes first, a notice as well.
-        (Stage::Connecting, _) if !line.starts_with(b"-- ") => return Err(No::NoGreeting(excerpt(line))),
-        (Stage::Joining, Heard::Joined) => *stage = Stage::Ready,
+/// Moves a joining client to its next stage, if this line from the server says so.
+fn advance(script: &Script, stage: &mut Stage, line: &[u8]) -> Result<(), JoinError> {
+    match (*stage, script.classify(line)) {
+        (_, ServerLine::Refusal) => return Err(JoinError::Refused(excerpt(line))),
+        (Stage::Connecting, ServerLine::Greeting) => *stage = Stage::Joining,
+        // The message of the day comes before the greeting, and each of its lines is a notice.
+        (Stage::Connecting, _) if !line.starts_with(b"-- ") => {
+            return Err(JoinError::NoGreeting(excerpt(line)));
+        }
+        (Stage::Joining, ServerLine::Joined) => *stage = Stage::Ready,
         _ => {}
     }
     Ok(())
@@ -364,19 +364,19 @@ mod tests {
     fn a_client_is_greeted_then_joins() {
         let script = Script::new(7, 64);
         let mut stage = Stage::Connecting;
-        let mut hear = |line: &str| hear(&script, &mut stage, line.as_bytes()).map(|()| stage);
-        assert_eq!(hear("-- the message of the day"), Ok(Stage::Connecting));
-        assert_eq!(hear("-- c: you are guest-1 in #lobby (1 here). /help"), Ok(Stage::Joining));
-        assert_eq!(hear("12:34 #lobby <alice> hello"), Ok(Stage::Joining));
-        assert_eq!(hear("-- you are now bench-7-0"), Ok(Stage::Joining));
-        assert_eq!(hear("-- you are in #bench (1 here)"), Ok(Stage::Ready));
-        assert_eq!(hear("!! full"), Err(No::Refused("!! full".to_owned())));
+        let mut advance = |line: &str| advance(&script, &mut stage, line.as_bytes()).map(|()| stage);
+        assert_eq!(advance("-- the message of the day"), Ok(Stage::Connecting));
+        assert_eq!(advance("-- c: you are guest-1 in #lobby (1 here). /help"), Ok(Stage::Joining));
+        assert_eq!(advance("12:34 #lobby <alice> hello"), Ok(Stage::Joining));
+        assert_eq!(advance("-- you are now bench-7-0"), Ok(Stage::Joining));
+        assert_eq!(advance("-- you are in #bench (1 here)"), Ok(Stage::Ready));
+        assert_eq!(advance("!! full"), Err(JoinError::Refused("!! full".to_owned())));
     }
 
     #[test]
-    fn who_does_not_greet_is_no_chatops_and_its_words_are_harmless() {
+    fn a_server_without_a_greeting_is_no_chatops_and_its_line_is_escaped() {
         let script = Script::new(7, 64);
-        let refused = hear(&script, &mut Stage::Connecting, b"SSH-2.0-\x1b[31m");
-        assert_eq!(refused, Err(No::NoGreeting("SSH-2.0-\\u{1b}[31m".to_owned())));
+        let refused = advance(&script, &mut Stage::Connecting, b"SSH-2.0-\x1b[31m");
+        assert_eq!(refused, Err(JoinError::NoGreeting("SSH-2.0-\\u{1b}[31m".to_owned())));
     }
 }

@@ -1,27 +1,30 @@
-//! The measured phase: senders say lines, and every line is checked at every reader.
+//! The measured phase: senders send lines, and every line is checked at every reader.
+//!
+//! A sender numbers its lines from 0, and each reader must get them in that order, once. Lines of different senders may
+//! arrive in any order. Invariant: a line in order costs one comparison and no memory.
 
 use std::io;
 use std::ops::Range;
 use std::time::Duration;
 
-use super::clients::Crowd;
+use super::clients::Clients;
 use super::plan::{Pacing, Plan};
 use super::report::{Findings, Histogram, Latency};
-use super::script::{Heard, Line, Script, excerpt};
-use super::{BenchError, Ground, Progress};
+use super::script::{Line, Script, ServerLine, excerpt};
+use super::{BenchError, Context, Progress};
 use crate::poller::Readiness;
 use crate::time::Moment;
 
-/// Unsent bytes of all senders above which nothing more is said.
+/// Unsent bytes of all senders above which no more lines are sent.
 const UNSENT_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// After the last line was said: so long without one more delivery, and what is missing is lost.
-const QUIET: Duration = Duration::from_secs(3);
-/// The longest wait before signals are looked at again.
+/// After the last line was sent: lines that are missing after this time without a delivery are lost.
+const SILENCE_MAX: Duration = Duration::from_secs(3);
+/// The longest wait between two checks for signals.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What the measured phase gave.
-pub(super) struct Talked {
-    /// From the first line to the last delivery, and no less than was planned.
+/// The result of the measured phase.
+pub(super) struct Measured {
+    /// From the first line to the last delivery; at least the planned time.
     pub(super) span: Duration,
     pub(super) lines: u64,
     pub(super) deliveries: u64,
@@ -29,8 +32,8 @@ pub(super) struct Talked {
     pub(super) latency: Latency,
 }
 
-/// All that is known while lines are said.
-struct Talk<'a> {
+/// The state of the measured phase.
+struct Measurement<'a> {
     /// The server, for errors.
     target: String,
     script: &'a Script,
@@ -38,54 +41,54 @@ struct Talk<'a> {
     pacing: Pacing,
     histogram: Histogram,
     deliveries: u64,
-    /// Pairs of a line and a reader that are over: delivered, or given up.
-    dealt_with: u64,
-    /// What the server last told a client: why it closes it, perhaps.
+    /// Pairs of a line and a reader that are settled: delivered, or counted as missing.
+    settled: u64,
+    /// The server's last notice and its client. It may say why the server closes that connection.
     notice: Option<(usize, String)>,
 }
 
-/// Says lines for as long as planned and waits until all have come, or nothing comes any more.
-pub(super) fn talk(
-    ground: &Ground,
-    crowd: &mut Crowd,
+/// Sends lines for the planned time, then waits until all are delivered or deliveries stop.
+pub(super) fn measure(
+    context: &Context,
+    clients: &mut Clients,
     script: &Script,
     plan: &Plan,
-) -> Result<Talked, BenchError> {
+) -> Result<Measured, BenchError> {
     let mut progress = Progress::new();
-    let started = ground.clock.moment();
-    let stop_saying = started + plan.span;
-    let mut talk = Talk::new(script, plan, crowd.target(), started);
+    let started = context.clock.moment();
+    let end = started + plan.span;
+    let mut measurement = Measurement::new(script, plan, clients.target(), started);
     let mut last_delivery = started;
     loop {
-        ground.check_signals()?;
-        let now = ground.clock.moment();
-        let is_over = now >= stop_saying;
-        // While too much is unsent, room to write is waited for, and not the next line's time.
-        let may_say = crowd.unsent_bytes() < UNSENT_BYTES_MAX;
-        if !is_over && may_say {
-            talk.say_due(crowd, now)?;
+        context.check_signals()?;
+        let now = context.clock.moment();
+        let is_over = now >= end;
+        // While too much is unsent, the loop waits for writable sockets, not for the time of the next line.
+        let may_send = clients.unsent_bytes() < UNSENT_BYTES_MAX;
+        if !is_over && may_send {
+            measurement.send_due(clients, now)?;
         }
-        let missing = talk.pacing.total() * u64::from(plan.readers()) - talk.dealt_with;
-        let quiet_since = last_delivery.max(stop_saying);
-        if is_over && (missing == 0 || now.since(quiet_since) > QUIET) {
+        let missing = measurement.pacing.total() * u64::from(plan.readers()) - measurement.settled;
+        let quiet_since = last_delivery.max(end);
+        if is_over && (missing == 0 || now.since(quiet_since) > SILENCE_MAX) {
             break;
         }
-        let deliveries = talk.deliveries;
-        let timeout = if may_say { talk.timeout(now, stop_saying) } else { PAUSE };
-        talk.turn(ground, crowd, timeout)?;
-        if talk.deliveries > deliveries {
-            last_delivery = ground.clock.moment();
+        let deliveries = measurement.deliveries;
+        let timeout = if may_send { measurement.timeout(now, end) } else { PAUSE };
+        measurement.turn(context, clients, timeout)?;
+        if measurement.deliveries > deliveries {
+            last_delivery = context.clock.moment();
         }
         progress.show(now, || {
             let (passed, span) = (now.since(started).as_secs_f64(), plan.span.as_secs_f64());
-            format!("{:.1} of {span:.1} s, {} deliveries", passed.min(span), talk.deliveries)
+            format!("{:.1} of {span:.1} s, {} deliveries", passed.min(span), measurement.deliveries)
         });
     }
-    // At a rate the last line is said one interval before the end: the time until then belongs to it.
-    Ok(talk.finish(last_delivery.since(started).max(plan.span)))
+    // At a rate, the last line is sent one interval before the end. That interval belongs to the measured time.
+    Ok(measurement.finish(last_delivery.since(started).max(plan.span)))
 }
 
-impl<'a> Talk<'a> {
+impl<'a> Measurement<'a> {
     fn new(script: &'a Script, plan: &Plan, target: &str, now: Moment) -> Self {
         Self {
             target: target.to_owned(),
@@ -94,37 +97,42 @@ impl<'a> Talk<'a> {
             pacing: Pacing::new(plan, now.micros()),
             histogram: Histogram::new(),
             deliveries: 0,
-            dealt_with: 0,
+            settled: 0,
             notice: None,
         }
     }
 
-    /// Who may say lines says them; what one sender says now goes out in one write.
-    fn say_due(&mut self, crowd: &mut Crowd, now: Moment) -> Result<(), BenchError> {
+    /// Sends the lines that are due; the lines of one sender share a write.
+    fn send_due(&mut self, clients: &mut Clients, now: Moment) -> Result<(), BenchError> {
         let script = self.script;
         self.pacing.take_due(now.micros(), &mut |line| {
-            crowd.say(line.sender as usize, |unsent| script.say(line, unsent));
-            crowd.unsent_bytes() < UNSENT_BYTES_MAX
+            clients.queue(line.sender as usize, |unsent| script.write(line, unsent));
+            clients.unsent_bytes() < UNSENT_BYTES_MAX
         });
-        for sender in 0..self.pacing.said().len() {
-            if crowd.has_unsent(sender) {
-                crowd.flush(sender).map_err(|error| self.gone(sender, Some(error)))?;
+        for sender in 0..self.pacing.sent().len() {
+            if clients.has_unsent(sender) {
+                clients.flush(sender).map_err(|error| self.gone(sender, Some(error)))?;
             }
         }
         Ok(())
     }
 
-    fn turn(&mut self, ground: &Ground, crowd: &mut Crowd, timeout: Duration) -> Result<(), BenchError> {
-        for at in 0..crowd.wait(timeout)? {
-            let Readiness { key: client, readable, writable, .. } = crowd.ready(at);
+    fn turn(
+        &mut self,
+        context: &Context,
+        clients: &mut Clients,
+        timeout: Duration,
+    ) -> Result<(), BenchError> {
+        for at in 0..clients.wait(timeout)? {
+            let Readiness { key: client, readable, writable, .. } = clients.ready(at);
             if writable {
-                crowd.flush(client).map_err(|error| self.gone(client, Some(error)))?;
+                clients.flush(client).map_err(|error| self.gone(client, Some(error)))?;
             }
             if !readable {
                 continue;
             }
-            let now_us = ground.clock.moment().micros();
-            match crowd.read(client, |line| self.hear(client, line, now_us))? {
+            let now_us = context.clock.moment().micros();
+            match clients.read(client, |line| self.read_line(client, line, now_us))? {
                 Ok(true) => {}
                 Ok(false) => return Err(self.gone(client, None)),
                 Err(error) => return Err(self.gone(client, Some(error))),
@@ -133,48 +141,48 @@ impl<'a> Talk<'a> {
         Ok(())
     }
 
-    fn hear(&mut self, reader: usize, line: &[u8], now_us: u64) -> Result<(), BenchError> {
-        match self.script.hear(line) {
-            Heard::Said(line) => self.delivered(reader, line, now_us),
-            Heard::Skipped(lines) => self.checker.skipped(lines),
-            Heard::SlowDown => {
-                let said = excerpt(line);
-                return Err(BenchError::HeldBack { target: self.target.clone(), said });
+    fn read_line(&mut self, reader: usize, line: &[u8], now_us: u64) -> Result<(), BenchError> {
+        match self.script.classify(line) {
+            ServerLine::Load(line) => self.delivered(reader, line, now_us),
+            ServerLine::Skipped(lines) => self.checker.skipped(lines),
+            ServerLine::Throttled => {
+                let text = excerpt(line);
+                return Err(BenchError::Throttled { target: self.target.clone(), text });
             }
-            Heard::Refusal => {
-                let said = excerpt(line);
-                return Err(BenchError::LineRefused { target: self.target.clone(), client: reader, said });
+            ServerLine::Refusal => {
+                let text = excerpt(line);
+                return Err(BenchError::LineRefused { target: self.target.clone(), client: reader, text });
             }
-            Heard::Other if line.starts_with(b"-- ") => self.notice = Some((reader, excerpt(line))),
-            Heard::Greeting | Heard::Joined | Heard::Other => {}
+            ServerLine::Other if line.starts_with(b"-- ") => self.notice = Some((reader, excerpt(line))),
+            ServerLine::Greeting | ServerLine::Joined | ServerLine::Other => {}
         }
         Ok(())
     }
 
     fn delivered(&mut self, reader: usize, line: Line, now_us: u64) {
-        let said = self.pacing.said().get(line.sender as usize).copied().unwrap_or(0);
-        if line.number >= said {
+        let sent = self.pacing.sent().get(line.sender as usize).copied().unwrap_or(0);
+        if line.number >= sent {
             return;
         }
-        match self.checker.heard(reader, line.sender, line.number) {
+        match self.checker.delivered(reader, line.sender, line.number) {
             Verdict::Doubled => return,
             Verdict::Next(numbers) => {
-                self.dealt_with += u64::from(numbers.end - numbers.start);
-                self.pacing.dealt_with(line.sender, numbers);
+                self.settled += u64::from(numbers.end - numbers.start);
+                self.pacing.settled(line.sender, numbers);
             }
             Verdict::Reordered => {}
         }
         self.deliveries += 1;
-        self.histogram.record(now_us.saturating_sub(line.said_us));
+        self.histogram.record(now_us.saturating_sub(line.sent_us));
     }
 
-    /// Until the next line is due, or the end, or signals are to be looked at.
-    fn timeout(&self, now: Moment, stop_saying: Moment) -> Duration {
-        if now >= stop_saying {
+    /// The time until the next line, the end, or the next check for signals.
+    fn timeout(&self, now: Moment, end: Moment) -> Duration {
+        if now >= end {
             return PAUSE;
         }
-        let due = self.pacing.next_due_us().map_or(stop_saying, Moment::from_micros);
-        due.min(stop_saying).since(now).min(PAUSE)
+        let due = self.pacing.next_due_us().map_or(end, Moment::from_micros);
+        due.min(end).since(now).min(PAUSE)
     }
 
     fn gone(&self, client: usize, error: Option<io::Error>) -> BenchError {
@@ -182,28 +190,28 @@ impl<'a> Talk<'a> {
         BenchError::Gone { target: self.target.clone(), client, notice, error }
     }
 
-    fn finish(self, span: Duration) -> Talked {
+    fn finish(self, span: Duration) -> Measured {
         let lines = self.pacing.total();
-        let findings = self.checker.finish(self.pacing.said());
+        let findings = self.checker.finish(self.pacing.sent());
         let latency = Latency::of(&self.histogram);
-        Talked { span, lines, deliveries: self.deliveries, findings, latency }
+        Measured { span, lines, deliveries: self.deliveries, findings, latency }
     }
 }
 
-/// Most gaps that are remembered at once; a line that comes late from one beyond them counts as doubled.
+/// The most gaps kept at once. A late line from a gap that was not kept counts as doubled.
 const GAPS_MAX: usize = 4_096;
 
 /// What has come to all readers so far.
 #[derive(Debug)]
 pub(super) struct Checker {
     senders: usize,
-    /// The number that comes next, for each reader and sender.
+    /// The next expected number, for each reader and sender.
     next: Vec<u32>,
     gaps: Vec<Gap>,
     findings: Findings,
 }
 
-/// Lines that a reader has not had although later ones have come.
+/// Lines that a reader has not received although later ones have arrived.
 #[derive(Debug)]
 struct Gap {
     reader: usize,
@@ -211,26 +219,25 @@ struct Gap {
     numbers: Range<u32>,
 }
 
-/// What a line is to its reader.
+/// What a delivered line means for its reader.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It has come before, or came back to its sender, who had it already.
+    /// The line was delivered before, or came back to its sender.
     Doubled,
-    /// The next of its sender, perhaps after some that are missing; this one included, so many are now dealt with.
+    /// The next line of its sender, perhaps after missing ones. These numbers are settled now, this line's included.
     Next(Range<u32>),
-    /// One that was missing, after later ones.
+    /// A line that was missing arrived after later ones.
     Reordered,
 }
 
 impl Checker {
-    /// Nothing has come yet.
     pub(super) fn new(readers: u32, senders: u32) -> Self {
         let (readers, senders) = (readers as usize, senders as usize);
         Self { senders, next: vec![0; readers * senders], gaps: Vec::new(), findings: Findings::default() }
     }
 
-    /// A reader has heard a line. The sender is one of those there are.
-    pub(super) fn heard(&mut self, reader: usize, sender: u32, number: u32) -> Verdict {
+    /// A line was delivered to `reader`. `sender` must be below the number of senders.
+    pub(super) fn delivered(&mut self, reader: usize, sender: u32, number: u32) -> Verdict {
         if reader == sender as usize {
             self.findings.doubled += 1;
             return Verdict::Doubled;
@@ -239,28 +246,28 @@ impl Checker {
         if number < *next {
             return self.out_of_order(reader, sender, number);
         }
-        let dealt_with = *next..number + 1;
+        let settled = *next..number + 1;
         *next = number + 1;
-        if dealt_with.start != number {
-            let numbers = dealt_with.start..number;
-            self.findings.lost += u64::from(number - dealt_with.start);
+        if settled.start != number {
+            let numbers = settled.start..number;
+            self.findings.lost += u64::from(number - settled.start);
             if self.gaps.len() < GAPS_MAX {
                 self.gaps.push(Gap { reader, sender, numbers });
             }
         }
-        Verdict::Next(dealt_with)
+        Verdict::Next(settled)
     }
 
-    /// The server has told a reader that it skipped lines. They show as gaps, too.
+    /// The server notified a reader of skipped lines. They are also counted as gaps.
     pub(super) fn skipped(&mut self, lines: u64) {
         self.findings.skipped += lines;
     }
 
-    /// What was found, after everything has come that comes: `said` lines of each sender.
-    pub(super) fn finish(mut self, said: &[u32]) -> Findings {
+    /// The findings after the last delivery, when each sender has sent `sent` lines.
+    pub(super) fn finish(mut self, sent: &[u32]) -> Findings {
         for (reader, row) in self.next.chunks_exact(self.senders).enumerate() {
-            let heard = row.iter().zip(said).enumerate().filter(|(sender, _)| *sender != reader);
-            self.findings.lost += heard.map(|(_, (next, said))| u64::from(said - next)).sum::<u64>();
+            let delivered = row.iter().zip(sent).enumerate().filter(|(sender, _)| *sender != reader);
+            self.findings.lost += delivered.map(|(_, (next, sent))| u64::from(sent - next)).sum::<u64>();
         }
         self.findings
     }
@@ -285,21 +292,21 @@ impl Checker {
 mod tests {
     use super::*;
 
-    /// What reader 2 of 3 finds when these lines of sender 1 come, of `said`, and the other readers hear all.
-    fn found(numbers: &[u32], said: u32) -> (u64, u64, u64) {
+    /// Findings if reader 2 of 3 gets these of the `sent` lines of sender 1, and the other readers get all.
+    fn found(numbers: &[u32], sent: u32) -> (u64, u64, u64) {
         let mut checker = Checker::new(3, 2);
-        for number in 0..said {
-            assert_eq!(checker.heard(0, 1, number), Verdict::Next(number..number + 1));
+        for number in 0..sent {
+            assert_eq!(checker.delivered(0, 1, number), Verdict::Next(number..number + 1));
         }
         for &number in numbers {
-            checker.heard(2, 1, number);
+            checker.delivered(2, 1, number);
         }
-        let found = checker.finish(&[0, said]);
+        let found = checker.finish(&[0, sent]);
         (found.lost, found.doubled, found.reordered)
     }
 
     #[test]
-    fn all_in_order_is_nothing_found() {
+    fn lines_in_order_have_no_findings() {
         assert_eq!(found(&[0, 1, 2, 3], 4), (0, 0, 0));
     }
 
@@ -320,8 +327,8 @@ mod tests {
     #[test]
     fn a_line_that_comes_back_to_its_sender_is_doubled() {
         let mut checker = Checker::new(2, 1);
-        assert_eq!(checker.heard(0, 0, 0), Verdict::Doubled);
-        assert_eq!(checker.heard(1, 0, 0), Verdict::Next(0..1));
+        assert_eq!(checker.delivered(0, 0, 0), Verdict::Doubled);
+        assert_eq!(checker.delivered(1, 0, 0), Verdict::Next(0..1));
         assert_eq!(checker.finish(&[1]), Findings { doubled: 1, ..Findings::default() });
     }
 
@@ -333,19 +340,19 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_is_dealt_with_by_the_line_behind_it() {
+    fn a_gap_is_settled_by_the_line_after_it() {
         let mut checker = Checker::new(2, 1);
-        assert_eq!(checker.heard(1, 0, 3), Verdict::Next(0..4));
+        assert_eq!(checker.delivered(1, 0, 3), Verdict::Next(0..4));
         checker.skipped(3);
         assert_eq!(checker.findings, Findings { lost: 3, skipped: 3, ..Findings::default() });
     }
 
     #[test]
-    fn more_gaps_than_are_remembered_still_count() {
+    fn gaps_beyond_the_most_that_are_kept_still_count() {
         let mut checker = Checker::new(2, 1);
         let gaps = u32::try_from(GAPS_MAX).unwrap() + 1;
         for gap in 0..gaps {
-            checker.heard(1, 0, gap * 2 + 1);
+            checker.delivered(1, 0, gap * 2 + 1);
         }
         assert_eq!(checker.gaps.len(), GAPS_MAX);
         assert_eq!(checker.finish(&[gaps * 2]).lost, u64::from(gaps));

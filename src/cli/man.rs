@@ -1,4 +1,4 @@
-//! `chatops man`: one manual page, its options and commands made from the command line's own definition.
+//! `chatops man` and `chatops completions`: both are made from the definition of the command line.
 
 use std::io;
 
@@ -45,7 +45,7 @@ fn write_page(page: &mut Vec<u8>) -> io::Result<()> {
     roff.to_writer(page)
 }
 
-/// The commands that end in an action: of those that have commands of their own only these.
+/// The commands that do something: of a command with subcommands, its subcommands.
 fn commands(roff: &mut Roff, parent: &clap::Command, prefix: &str) {
     for command in parent.get_subcommands() {
         let name = format!("{prefix} {}", command.get_name());
@@ -86,7 +86,7 @@ fn files_signals_and_exit(roff: &mut Roff) {
     entry(roff, [bold("2")], "wrong usage, bad configuration, cannot bind");
 }
 
-/// The documents of the repository, and the programs that people use with chatops.
+/// Programs that are used with chatops, and the documents of the repository.
 fn see_also(roff: &mut Roff) {
     roff.control("SH", ["SEE ALSO"]);
     roff.text([

@@ -1,4 +1,4 @@
-//! The command line: one file for each command. Wires the layers together and owns nothing.
+//! The command line: one file for each command. It connects the layers and owns no state.
 //!
 //! A command returns a [`Failure`] with its exit code; only `main` prints it. Nothing here writes to the terminal
 //! while the dashboard has it.
@@ -68,7 +68,7 @@ enum Command {
 ///
 /// # Errors
 ///
-/// With what to print on stderr and the exit code.
+/// The text for stderr, and the exit code.
 pub fn run(cli: Cli) -> Result<(), Failure> {
     let Cli { options, command } = cli;
     match command {
