@@ -1,4 +1,4 @@
-//! How long the turns take, a window of the recent ones; and how late they begin.
+//! How long turns take, how late they begin, and how long a turn may go on.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use crate::clock::Clock;
 use crate::model::snapshot::TurnStats;
 use crate::time::Moment;
 
-/// Turns in the window.
+/// The number of recent turns that are measured.
 const WINDOW: usize = 512;
-/// Seconds of which it is known how late their turns began.
+/// The seconds for which the latest turn is kept.
 const LATE_SECONDS: usize = 60;
-/// The newest of them that a picture shows as now.
+/// The newest of them, which a snapshot shows as the present.
 const LATE_NOW: u64 = 2;
 
-/// The lengths of the last turns, and how late they began, in microseconds.
+/// The lengths of the last turns and how late they began, in microseconds.
 #[derive(Debug)]
 pub(super) struct Gauge {
     recent_us: Vec<u32>,
@@ -33,7 +33,7 @@ impl Gauge {
         Self { recent_us: Vec::with_capacity(WINDOW), turns: 0, late: [Late::default(); LATE_SECONDS] }
     }
 
-    /// A turn begins at `now`, so long after its wait should have ended.
+    /// A turn begins at `now`, `late` after its wait should have ended.
     pub(super) fn record_late(&mut self, now: Moment, late: Duration) {
         let second = second_of(now);
         let slot = &mut self.late[usize::try_from(second).unwrap_or(0) % LATE_SECONDS];
@@ -50,7 +50,7 @@ impl Gauge {
         recent.map(|late| late.most_us).max().unwrap_or(0)
     }
 
-    /// A turn took so long, from the end of its wait to its end.
+    /// A turn took this time, from the end of its wait to its own end.
     pub(super) fn record(&mut self, took: Duration) {
         let took_us = micros(took);
         if self.recent_us.len() < WINDOW {
@@ -86,12 +86,12 @@ const fn second_of(moment: Moment) -> u64 {
     moment.micros() / 1_000_000
 }
 
-/// Time after which a turn, its reading included, writes to nobody else: then operators are heard, who go first.
+/// The time after which a turn, reading included, writes to no further client. The next turn serves operators first.
 const TURN_TIME_BUDGET: Duration = Duration::from_millis(10);
-/// Questions between two looks at the clock: a look costs a tenth of a short write.
-const LOOK_EVERY: u32 = 32;
+/// Calls between two readings of the clock: a reading costs a tenth of a short write.
+const READ_CLOCK_EVERY: u32 = 32;
 
-/// The time of the turn under way.
+/// The time of the current turn.
 #[derive(Debug)]
 pub(super) struct TurnTime {
     clock: Clock,
@@ -104,16 +104,16 @@ impl TurnTime {
         Self { clock, end: Moment::START, asked: 0 }
     }
 
-    /// The turn has begun at `now`.
+    /// A turn begins at `now`.
     pub(super) fn begin(&mut self, now: Moment) {
         self.end = now + TURN_TIME_BUDGET;
         self.asked = 0;
     }
 
-    /// Whether its time is up. So much is always done that a late turn gets something done as well.
+    /// Whether the turn's time is up. Even a late turn serves [`READ_CLOCK_EVERY`] clients before this is true.
     pub(super) fn is_over(&mut self) -> bool {
         self.asked += 1;
-        self.asked.is_multiple_of(LOOK_EVERY) && self.clock.moment() >= self.end
+        self.asked.is_multiple_of(READ_CLOCK_EVERY) && self.clock.moment() >= self.end
     }
 }
 
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_turn_of_the_last_minute_is_known_and_then_forgotten() {
+    fn the_latest_turn_is_kept_for_a_minute() {
         let mut gauge = Gauge::new();
         let at = |seconds: u64| Moment::START + Duration::from_secs(seconds);
         gauge.record_late(at(100), Duration::from_millis(6_500));
@@ -152,12 +152,12 @@ mod tests {
     }
 
     #[test]
-    fn a_late_turn_gets_something_done_and_then_ends() {
+    fn a_late_turn_serves_some_clients_and_then_ends() {
         let mut time = TurnTime::new(Clock::start());
         time.begin(Moment::START + Duration::from_secs(3_600));
-        assert!((0..10 * LOOK_EVERY).all(|_| !time.is_over()), "there is an hour left");
+        assert!((0..10 * READ_CLOCK_EVERY).all(|_| !time.is_over()), "there is an hour left");
         time.begin(Moment::START);
         time.end = Moment::START;
-        assert_eq!((1..1_000).find(|_| time.is_over()), Some(LOOK_EVERY));
+        assert_eq!((1..1_000).find(|_| time.is_over()), Some(READ_CLOCK_EVERY));
     }
 }
