@@ -1,8 +1,6 @@
-//! Counts as people read them.
-//!
-//! Plain text; every layer may use it.
+//! Formats counts for people. Plain text for every layer.
 
-/// A count with its thousands apart: `9,120`.
+/// A count with thousands separators: `9,120`.
 #[must_use]
 pub(crate) fn grouped(count: u64) -> String {
     let digits = count.to_string();
@@ -40,7 +38,7 @@ mod tests {
     }
 
     #[test]
-    fn one_is_one() {
+    fn one_has_the_singular() {
         assert_eq!(counted(1, "client", "clients"), "1 client");
         assert_eq!(counted(0, "client", "clients"), "0 clients");
         assert_eq!(counted(1_024, "client", "clients"), "1,024 clients");

@@ -98,7 +98,8 @@ impl Clients {
         self.ready[at]
     }
 
-    /// Reads a client once and passes each whole line to `take_line`, without its end. Returns false at the end of input.
+    /// Reads a client once and passes each whole line to `take_line`, without its end. Returns false at the end of
+    /// input.
     ///
     /// # Errors
     ///

@@ -69,8 +69,8 @@ impl Drop for Context {
     }
 }
 
-/// Runs the load and reports its findings; lost lines are findings, not an error. Blocks for the planned time, and shows
-/// its progress if stderr is a terminal. SIGINT, SIGTERM and SIGHUP end the run.
+/// Runs the load and reports its findings; lost lines are findings, not an error. Blocks for the planned time, and
+/// shows its progress if stderr is a terminal. SIGINT, SIGTERM and SIGHUP end the run.
 ///
 /// # Errors
 ///

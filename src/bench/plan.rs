@@ -119,8 +119,8 @@ impl Plan {
     }
 }
 
-/// Undelivered lines of one sender at [`Pace::Max`]: enough to keep the server busy, and few enough that latency does not
-/// measure a queue of the load.
+/// Undelivered lines of one sender at [`Pace::Max`]: enough to keep the server busy, and few enough that latency does
+/// not measure a queue of the load.
 const WINDOW_LINES: u32 = 32;
 
 /// What each sender has sent, and what it may send.

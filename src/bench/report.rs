@@ -1,4 +1,5 @@
-//! The result of a run and its two forms, a table for people and JSON for programs; and the histogram of latencies. PURE.
+//! The result of a run and its two forms, a table for people and JSON for programs; and the histogram of latencies.
+//! PURE.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -266,8 +267,8 @@ const SUB_BITS: u32 = 6;
 const DOUBLINGS: usize = 32;
 const BUCKETS: usize = (DOUBLINGS + 2) << SUB_BITS;
 
-/// Latencies as counts in log-linear buckets, 64 for each doubling. A value that is read is at most 1.6 % above the true
-/// one, from a microsecond to days, in 17 KiB.
+/// Latencies as counts in log-linear buckets, 64 for each doubling. A value that is read is at most 1.6 % above the
+/// true one, from a microsecond to days, in 17 KiB.
 #[derive(Debug)]
 pub(super) struct Histogram {
     counts: Vec<u64>,

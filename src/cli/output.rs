@@ -28,13 +28,14 @@ pub(super) fn offer(text: &str) -> Result<Reader, Failure> {
     }
 }
 
-/// Checks that stdin and stdout are a terminal on which this process may draw. Without one, the error is `missing`; for a
-/// terminal that cannot show a dashboard, `instead` is the remedy.
+/// Checks that stdin and stdout are a terminal on which this process may draw. Without one, the error is `missing`; for
+/// a terminal that cannot show a dashboard, `instead` is the remedy.
 pub(super) fn check_terminal(missing: StartError, instead: &'static str) -> Result<(), StartError> {
     if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
         return Err(missing);
     }
-    // A terminal has one foreground process group; a process of another group is stopped when it uses it (tcsetpgrp(3)).
+    // A terminal has one foreground process group; a process of another group is stopped when it uses it
+    // (tcsetpgrp(3)).
     if !job::is_foreground(io::stdin()) {
         return Err(StartError::Background);
     }
@@ -56,8 +57,8 @@ fn dumb_terminal() -> Option<String> {
     }
 }
 
-/// Whether the locale uses UTF-8. The first of these variables that is set and not empty decides (setlocale(3)). Without
-/// any, the locale is C, which uses ASCII.
+/// Whether the locale uses UTF-8. The first of these variables that is set and not empty decides (setlocale(3)).
+/// Without any, the locale is C, which uses ASCII.
 pub(super) fn is_utf8() -> bool {
     is_utf8_locale(|name| std::env::var(name).ok())
 }

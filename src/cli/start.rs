@@ -182,8 +182,8 @@ pub(super) fn inherited_files() -> u64 {
     inherited.saturating_sub(1)
 }
 
-/// The number of clients that `files` open files allow, if it is smaller than `clients`. Clients get at least half of the
-/// files, at the cost of the reserve, as long as the other half suffices for the server itself.
+/// The number of clients that `files` open files allow, if it is smaller than `clients`. Clients get at least half of
+/// the files, at the cost of the reserve, as long as the other half suffices for the server itself.
 ///
 /// # Errors
 ///

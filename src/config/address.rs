@@ -171,8 +171,8 @@ fn look_up(host: &str, port: u16) -> Result<Vec<ListenAddr>, String> {
     Ok(addresses.into_iter().map(ListenAddr::Tcp).collect())
 }
 
-/// Whether this machine has the address: a hosts file may name `::1` on a machine without IPv6. A datagram socket is bound
-/// for the test, so that the TCP port stays free.
+/// Whether this machine has the address: a hosts file may name `::1` on a machine without IPv6. A datagram socket is
+/// bound for the test, so that the TCP port stays free.
 fn is_ours(address: &SocketAddr) -> bool {
     UdpSocket::bind((address.ip(), 0)).is_ok()
 }

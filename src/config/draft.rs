@@ -1,7 +1,7 @@
 //! Puts layer over layer, key by key, keeps the origin of each key, and checks the rules between keys.
 //!
-//! Only [`Draft::finish`], which looks up host names, is not pure. A later layer overwrites the values of an earlier one;
-//! nothing is merged.
+//! Only [`Draft::finish`], which looks up host names, is not pure. A later layer overwrites the values of an earlier
+//! one; nothing is merged.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

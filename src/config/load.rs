@@ -15,8 +15,8 @@ use super::keys::{KEYS, LISTEN, LISTEN_KEYS, MOTD_MAX, RawListen, motd};
 use super::settings::{Config, Listen};
 use super::{ConfigError, Origin, Problem, printable};
 
-/// The largest configuration file, in bytes: more than twenty times the size of `config.toml`. The limit bounds the work
-/// for finding the line of each mistake.
+/// The largest configuration file, in bytes: more than twenty times the size of `config.toml`. The limit bounds the
+/// work for finding the line of each mistake.
 const FILE_MAX: usize = 128 * 1024;
 
 /// Where a command line says that the configuration comes from.
@@ -182,8 +182,8 @@ fn read_motd(path: &Path, reading: &Reading) -> Result<String, String> {
 const COMMENT_COLUMN: usize = 40;
 
 impl Loaded {
-    /// The configuration as TOML that reads back to the same. Keys have the order of `config.toml`; a key that was set has
-    /// a comment with the place.
+    /// The configuration as TOML that reads back to the same. Keys have the order of `config.toml`; a key that was set
+    /// has a comment with the place.
     #[must_use]
     pub fn show(&self) -> String {
         let mut shown = match &self.file {

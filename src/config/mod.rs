@@ -1,8 +1,8 @@
 //! The configuration: its keys, types and defaults, and how files and options make a valid [`Config`].
 //!
-//! [`settings`] is plain data that every layer may name. The rest reads files and options, and only the commands call it:
-//! [`load`](load()) finds and reads the file, `draft` puts layer over layer and checks the rules between keys, and `keys`
-//! has the type and range of each key.
+//! [`settings`] is plain data that every layer may name. The rest reads files and options, and only the commands call
+//! it: [`load`](load()) finds and reads the file, `draft` puts layer over layer and checks the rules between keys, and
+//! `keys` has the type and range of each key.
 
 mod address;
 mod draft;

@@ -224,8 +224,8 @@ pub struct Limits {
     pub mutes: u32,
     /// What happens to a client whose outbox is full.
     pub on_full: OnFull,
-    /// A client with waiting bytes, of which none is acknowledged, and from which nothing is received, is reset after this
-    /// time.
+    /// A client with waiting bytes, of which none is acknowledged, and from which nothing is received, is reset after
+    /// this time.
     pub stall: Duration,
     /// The kernel's send buffer for each client (`SO_SNDBUF`).
     pub send_buffer: ByteSize,
