@@ -69,7 +69,7 @@ fn json_has_what_the_table_has() {
 }
 
 #[test]
-fn a_rate_is_kept_against_a_running_server() {
+fn a_running_server_is_measured_at_a_rate() {
     let server = Server::start(&[NO_FLOOD_LIMIT]);
     let target = server.address().to_string();
     let finished = bench(&["--target", &target, "--clients", "20", "--rate", "200", "--for", "1s", "--json"]);
@@ -93,7 +93,7 @@ fn a_unix_socket_can_be_the_target() {
 }
 
 #[test]
-fn a_target_with_flood_limits_is_explained() {
+fn a_target_with_flood_limits_is_refused_with_a_remedy() {
     let server = Server::start(&[]);
     let target = server.address().to_string();
     let finished = bench(&["--target", &target, "--clients", "3", "--for", "20s"]);
@@ -104,7 +104,7 @@ fn a_target_with_flood_limits_is_explained() {
 }
 
 #[test]
-fn a_target_that_is_full_is_told_in_its_words() {
+fn a_full_target_is_reported_with_its_own_line() {
     let server = Server::start(&[NO_FLOOD_LIMIT, "limits.clients=5"]);
     let target = server.address().to_string();
     let refused = bench(&["--target", &target, "--clients", "20"]);
@@ -112,7 +112,7 @@ fn a_target_that_is_full_is_told_in_its_words() {
 }
 
 #[test]
-fn a_target_where_nobody_listens_is_refused() {
+fn a_target_without_a_server_is_refused() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     bench(&["--target", &address]).assert_refused(&["cannot connect to", &address, "is it running"]);
 }
@@ -133,7 +133,7 @@ fn a_target_that_is_no_chatops_is_refused() {
 }
 
 #[test]
-fn wrong_usage_is_told_with_the_range() {
+fn wrong_usage_is_refused_with_the_range() {
     for (arguments, part) in [
         (&["--clients", "1"][..], "--clients 1 is out of range: 2 to 20000"),
         (&["--clients", "5", "--senders", "6"], "--senders 6 is out of range: 1 to 5"),
@@ -188,7 +188,7 @@ fn let_in(stream: &TcpStream) -> (String, BufReader<TcpStream>) {
 }
 
 #[test]
-fn what_a_bad_server_does_to_lines_is_found() {
+fn lost_doubled_and_reordered_lines_are_found() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     thread::spawn(move || {
@@ -258,7 +258,7 @@ fn a_signal_ends_the_run_and_its_server() {
 }
 
 #[test]
-fn a_signal_ends_the_wait_for_a_program_that_does_not_get_to_the_end_of_its_first_line() {
+fn a_signal_ends_the_wait_for_the_first_line_of_the_server() {
     let home = Home::new();
     let program = home.path().join("talker");
     fs::write(&program, "#!/bin/sh\nprintf 'starting... '\n: >\"$HOME/talking\"\nexec sleep 600\n").unwrap();

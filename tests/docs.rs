@@ -165,7 +165,7 @@ fn every_document_is_checked() {
 }
 
 #[test]
-fn the_readme_leads_to_every_document() {
+fn the_readme_links_to_every_document() {
     let linked = targets("README.md");
     let missing: Vec<String> = files_in("docs", "").difference(&linked).cloned().collect();
     expect_none("the README does not link to", &missing);
@@ -268,7 +268,7 @@ fn every_configuration_key_that_a_document_names_exists() {
 }
 
 #[test]
-fn what_the_documents_link_to_is_there() {
+fn every_link_of_the_documents_has_a_target() {
     let mut complaints = Vec::new();
     for (name, text) in documents() {
         for link in links(&text).iter().filter(|link| !link.starts_with("https://")) {
@@ -290,7 +290,7 @@ fn exists(path: &str) -> bool {
 }
 
 #[test]
-fn the_files_that_the_documents_name_are_there() {
+fn every_file_that_the_documents_name_exists() {
     let mut complaints = Vec::new();
     for (name, text) in documents() {
         let paths = code_spans(&text)
@@ -313,7 +313,7 @@ fn every_asset_is_shown_or_named_in_a_document_for_users() {
 }
 
 #[test]
-fn every_fault_that_is_survived_has_its_test() {
+fn every_fault_in_the_robustness_document_has_its_test() {
     let robustness = read("docs/robustness.md");
     let tests = texts_below(&root().join("tests"), "rs");
     let rows = rows(section(&robustness, "What it survives"));
@@ -374,7 +374,7 @@ mod the_reader {
                         ## With `code` & more\n| x | y |\n| --- | --- |\n| `a` | b |\n## Next\n| z |\n";
 
     #[test]
-    fn code_links_and_headings_are_told_apart() {
+    fn code_links_and_headings_are_distinguished() {
         assert_eq!(code_spans(TEXT), ["src/a", "[no](link)", "code", "a"]);
         assert_eq!(links(TEXT), ["c.md#d"]);
         assert_eq!(anchors(TEXT).into_iter().collect::<Vec<_>>(), ["a-title", "next", "with-code--more"]);

@@ -448,7 +448,7 @@ fn functions_and_files_are_short() {
 }
 
 #[test]
-fn unsafe_is_where_it_was_agreed() {
+fn unsafe_occurs_only_in_its_files() {
     let outside = |source: &Source| !UNSAFE_FILES.contains(&source.path.as_str());
     let is_unsafe = |source: &Source| has_word(&code_of(&source.text), "unsafe");
     let complaints: Vec<String> =
@@ -457,7 +457,7 @@ fn unsafe_is_where_it_was_agreed() {
 }
 
 #[test]
-fn nothing_is_put_off_and_nothing_is_unwrapped() {
+fn no_work_is_postponed_and_nothing_is_unwrapped() {
     let mut complaints = Vec::new();
     for source in sources() {
         let path = &source.path;
@@ -515,14 +515,14 @@ mod the_reader {
     }
 
     #[test]
-    fn use_trees_are_taken_apart() {
+    fn use_trees_are_flattened() {
         let code = "use crate::{\n    chat::{Nick, names::RoomName as R},\n    id,\n};\nlet x = crate::wire::text::clean(y);";
         let paths = paths_behind(code, "crate");
         assert_eq!(paths, ["chat::Nick", "chat::names::RoomName", "id", "wire::text::clean"]);
     }
 
     #[test]
-    fn parts_are_found_however_they_are_named() {
+    fn parts_are_found_in_every_form_of_path() {
         let text = "//! A.\nuse super::super::net::Reactor;\nuse super::sibling::Thing;\nuse crate::config::settings::Log;\n\
                     fn f() { crate::config::load(); crate::dash::run() }\n#[cfg(test)]\nmod tests {\n    use crate::cli;\n}\n";
         let source = Source::new("engine/hub.rs".to_owned(), text.to_owned());
@@ -540,7 +540,7 @@ mod the_reader {
     }
 
     #[test]
-    fn tests_do_not_count() {
+    fn unit_tests_do_not_count() {
         let text = "//! A.\nfn f() {}\n\n#[cfg(test)]\nmod tests {\n    fn g() { x.unwrap() }\n}\n";
         assert_eq!(tests_begin(text), 3);
         assert!(!Source::new("id.rs".to_owned(), text.to_owned()).code.contains("unwrap"));

@@ -85,7 +85,7 @@ fn a_loop_that_does_not_wait_for_its_end_has_the_rate_of_two() {
 }
 
 #[test]
-fn listeners_that_are_gone_leave_places_for_others() {
+fn half_closed_clients_that_are_gone_free_their_places() {
     let mut scene = Scene::start(&["limits.clients=60"]);
     for number in 0..200 {
         let mut client = Client::connect(&scene.server);
@@ -101,7 +101,7 @@ fn listeners_that_are_gone_leave_places_for_others() {
 }
 
 #[test]
-fn sockets_that_have_failed_leave_places_for_others() {
+fn failed_sockets_free_their_places() {
     let scene = Scene::start(&["limits.clients=60"]);
     let forty = numbered(0..40, |number| format!("/ping {number}"));
     let start = now();
@@ -124,7 +124,7 @@ fn sockets_that_have_failed_leave_places_for_others() {
 }
 
 #[test]
-fn a_storm_of_connections_of_one_address_waits_and_the_script_behind_it_loses_nothing() {
+fn connections_over_the_rate_of_an_address_wait_and_lose_nothing() {
     let scene = Scene::start(&["limits.per_ip_loopback=true", "limits.connects_burst=10"]);
     let mut reader = Client::named(&scene.server, "reader");
     for _ in 0..60 {

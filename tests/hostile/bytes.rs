@@ -21,7 +21,7 @@ fn swallow(client: &mut Client) {
 }
 
 #[test]
-fn random_bytes_are_survived_and_reach_others_only_as_clean_text() {
+fn random_bytes_reach_others_only_as_scrubbed_text() {
     let mut scene = Scene::start(&[NO_FLOOD_LIMIT]);
     let mut noise = Noise::new(0x9e37_79b9_7f4a_7c15);
     for round in 0..24 {
@@ -116,7 +116,7 @@ fn nul_and_0xff_everywhere_are_no_trouble() {
 }
 
 #[test]
-fn bytes_sent_one_at_a_time_make_whole_lines_and_cost_little() {
+fn bytes_sent_one_at_a_time_become_whole_lines_and_cost_little() {
     let scene = Scene::start(&[]);
     let mut witness = Client::named(&scene.server, "witness");
     let mut drippers: Vec<Client> =
@@ -166,7 +166,7 @@ fn endless_input_without_a_line_end_takes_no_memory() {
 }
 
 #[test]
-fn a_storm_of_requests_neither_grows_nor_wedges_the_server() {
+fn many_telnet_requests_neither_grow_nor_block_the_server() {
     let mut scene = Scene::start(&[NO_FLOOD_LIMIT]);
     let mut reads_nothing = Client::connect(&scene.server);
     let mut reads = Client::connect(&scene.server);
@@ -188,7 +188,7 @@ fn a_storm_of_requests_neither_grows_nor_wedges_the_server() {
 }
 
 #[test]
-fn urgent_data_is_no_trouble() {
+fn urgent_data_neither_blocks_nor_spins_the_server() {
     let mut scene = Scene::start(&[]);
     let mut witness = Client::named(&scene.server, "witness");
     let stream = TcpStream::connect_timeout(&scene.server.address(), DEADLINE).unwrap();

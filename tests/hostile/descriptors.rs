@@ -39,7 +39,7 @@ fn a_server_with_few_file_descriptors_takes_as_many_clients_as_fit() {
 }
 
 #[test]
-fn when_file_descriptors_run_out_those_at_the_door_are_told_one_by_one() {
+fn without_file_descriptors_waiting_clients_are_notified_one_by_one() {
     let scene = Scene::start(&[]);
     let server = &scene.server;
     let before = process::limit_descriptors(server.pid(), process::next_fd(server.pid()));

@@ -12,7 +12,7 @@ fn connect(server: &Server) -> TcpStream {
 }
 
 #[test]
-fn connections_that_come_and_go_leave_nothing() {
+fn short_connections_leave_no_state() {
     let mut scene = Scene::start(&[]);
     for round in 0..500 {
         let stream = connect(&scene.server);
@@ -36,7 +36,7 @@ fn connections_that_come_and_go_leave_nothing() {
 }
 
 #[test]
-fn storms_of_resets_leave_nothing() {
+fn many_resets_leave_no_state() {
     let mut scene = Scene::start(&[]);
     for wave in 0..5 {
         let mut crowd: Vec<Client> = (0..100).map(|_| Client::connect(&scene.server)).collect();
@@ -109,7 +109,7 @@ fn a_close_with_data_that_the_client_has_not_read_is_survived() {
 }
 
 #[test]
-fn hundreds_that_say_half_a_line_and_stay_cost_nothing() {
+fn hundreds_of_clients_with_half_a_line_cost_nothing() {
     let mut scene = Scene::start(&["rooms.presence_max=1"]);
     let mut crowd: Vec<Client> = (0..300).map(|_| Client::connect(&scene.server)).collect();
     for (number, client) in crowd.iter_mut().enumerate() {

@@ -71,7 +71,7 @@ impl Faults {
 }
 
 #[test]
-fn calls_that_are_put_off_cost_nobody_a_line() {
+fn blocked_and_interrupted_calls_lose_no_line() {
     let mut scene = Scene::start(&[]);
     let faults = [
         (WAIT, "EINTR"),
@@ -93,7 +93,7 @@ fn calls_that_are_put_off_cost_nobody_a_line() {
 }
 
 #[test]
-fn a_connection_whose_every_write_is_put_off_does_not_spin_the_loop() {
+fn a_connection_whose_writes_all_block_does_not_spin_the_loop() {
     let mut scene = Scene::start(&[]);
     for error in ["EAGAIN", "ENOBUFS"] {
         let mut victim = Client::named(&scene.server, "victim");
@@ -118,7 +118,7 @@ fn a_connection_whose_every_write_is_put_off_does_not_spin_the_loop() {
 }
 
 #[test]
-fn an_error_of_one_connection_ends_that_one_alone() {
+fn an_error_of_one_connection_closes_only_that_one() {
     let scene = Scene::start(&[]);
     let mut witness = Client::named(&scene.server, "witness");
     let faults = [
@@ -144,7 +144,7 @@ fn an_error_of_one_connection_ends_that_one_alone() {
 }
 
 #[test]
-fn accepting_that_fails_for_a_while_costs_nobody_anything_but_time() {
+fn failing_accepts_only_delay_connections() {
     let scene = Scene::start(&[]);
     // Which error, how often, and how many pauses that makes. Where descriptors or memory are short, the reserve is
     // spent on a second try before each pause, which fails as well.
@@ -172,7 +172,7 @@ fn accepting_that_fails_for_a_while_costs_nobody_anything_but_time() {
 }
 
 #[test]
-fn a_reset_while_the_last_of_it_is_sent_leaves_nothing() {
+fn a_reset_during_the_last_flush_leaves_no_state() {
     let scene = Scene::start(&[]);
     let port = scene.server.port();
     let mut victim = Client::with_receive_buffer(&scene.server, 4096);

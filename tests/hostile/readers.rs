@@ -10,7 +10,7 @@ use crate::common::{
 use crate::scene::Scene;
 
 #[test]
-fn a_crowd_that_floods_all_at_once_is_held_off() {
+fn many_clients_that_flood_at_once_delay_no_other_client() {
     let mut scene = Scene::start(&["limits.receive_buffer=\"16 KiB\"", "rooms.presence_max=1"]);
     let mut alice = Client::named(&scene.server, "alice");
     let mut rude: Vec<Client> = (0..30).map(|_| Client::connect(&scene.server)).collect();
@@ -83,7 +83,7 @@ impl Account {
 }
 
 #[test]
-fn a_stopped_reader_goes_on_with_what_was_kept_and_is_told_what_was_not() {
+fn a_stopped_reader_continues_with_the_kept_lines_and_reads_the_number_skipped() {
     if !installed(&["nc.openbsd"]) {
         return;
     }

@@ -12,7 +12,7 @@ use crate::scene::Scene;
 const MEDIAN_MAX: Duration = Duration::from_millis(500);
 
 #[test]
-fn no_text_becomes_a_record_that_looks_like_the_servers() {
+fn no_text_becomes_a_record_that_looks_like_one_of_the_server() {
     let server = Server::framed(&["lines", "fixed:64"], &[NO_FLOOD_LIMIT]);
     let mut scene = Scene::around(server);
     let mut reader = Client::connect_nth(&scene.server, 1);
@@ -49,7 +49,7 @@ fn no_text_becomes_a_record_that_looks_like_the_servers() {
 }
 
 #[test]
-fn a_reader_of_large_records_holds_up_nobody_else() {
+fn a_reader_of_large_records_delays_no_other_client() {
     let options = [NO_FLOOD_LIMIT, "limits.line_bytes=\"64 KiB\""];
     let server = Server::framed(&["lines", "fixed:65536"], &options);
     let mut scene = Scene::around(server);

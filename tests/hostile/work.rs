@@ -51,7 +51,7 @@ fn expect_cheap_raids(mut scene: Scene, question: &'static str) {
 }
 
 #[test]
-fn questions_about_a_crowd_whose_answers_nobody_waits_for_hold_nobody_up() {
+fn unread_answers_about_many_members_delay_no_other_client() {
     let scene = Scene::start(&[NO_FLOOD_LIMIT, NO_PRESENCE, "limits.clients=3000"]);
     let crowd: Vec<Client> = (0..1_000).map(|_| Client::connect(&scene.server)).collect();
     wait_until(DEADLINE, "the crowd is here", || status(&scene.server, "clients") >= 1_003);
@@ -60,7 +60,7 @@ fn questions_about_a_crowd_whose_answers_nobody_waits_for_hold_nobody_up() {
 }
 
 #[test]
-fn questions_about_many_rooms_whose_answers_nobody_waits_for_hold_nobody_up() {
+fn unread_answers_about_many_rooms_delay_no_other_client() {
     let scene = Scene::start(&[NO_FLOOD_LIMIT, NO_PRESENCE, "limits.clients=3000"]);
     let mut crowd: Vec<Client> = (0..250).map(|_| Client::connect(&scene.server)).collect();
     for (number, client) in crowd.iter_mut().enumerate() {
@@ -73,7 +73,7 @@ fn questions_about_many_rooms_whose_answers_nobody_waits_for_hold_nobody_up() {
 }
 
 #[test]
-fn orders_of_an_operator_about_a_crowd_hold_nobody_up() {
+fn verbs_on_many_clients_delay_no_other_client() {
     let mut scene = Scene::start(&[NO_FLOOD_LIMIT, NO_PRESENCE, "limits.clients=3000"]);
     let mut crowd: Vec<Client> = (0..500).map(|_| Client::connect(&scene.server)).collect();
     wait_until(DEADLINE, "the crowd is here", || status(&scene.server, "clients") >= 503);
@@ -90,7 +90,7 @@ fn orders_of_an_operator_about_a_crowd_hold_nobody_up() {
 }
 
 #[test]
-fn answers_that_a_crowd_does_not_read_stay_within_the_limit_and_cost_no_reader_a_line() {
+fn unread_answers_of_many_clients_stay_within_the_limit_and_cost_no_line() {
     let limit = 2 * 1024 * 1024;
     let server = Server::framed(
         &["lines", "fixed:4096"],

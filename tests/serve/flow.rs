@@ -12,7 +12,7 @@ use crate::common::{
 const MIB: u64 = 1024 * 1024;
 
 #[test]
-fn a_flooding_sender_is_told_once_and_not_read() {
+fn a_flooding_client_is_warned_once_and_not_read() {
     let server = Server::start(&["limits.receive_buffer=\"16 KiB\""]);
     let [mut alice, mut bob, mut carol] = people(&server, ["alice", "bob", "carol"]);
     let before = process::rss(server.pid());
@@ -39,7 +39,7 @@ fn a_flooding_sender_is_told_once_and_not_read() {
 }
 
 #[test]
-fn what_a_flooding_sender_sent_arrives_later_in_order_at_the_rate() {
+fn lines_of_a_flooding_client_arrive_in_order_at_the_rate() {
     let server = Server::start(&["flood.burst_lines=20", "flood.lines_per_second=100"]);
     let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
     let start = now();
@@ -73,7 +73,7 @@ fn bytes_are_limited_as_well_as_lines() {
 }
 
 #[test]
-fn who_floods_for_too_long_is_told_and_closed() {
+fn a_client_that_floods_for_too_long_is_warned_then_closed() {
     let server = Server::start(&["flood.patience=1s", "limits.receive_buffer=\"16 KiB\""]);
     let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
     let before = process::fd_count(server.pid());
@@ -99,7 +99,7 @@ fn talk(alice: &mut Client, bob: &mut Client, count: usize) -> Vec<String> {
 }
 
 #[test]
-fn a_slow_reader_loses_whole_lines_and_is_told_where_and_how_many() {
+fn a_slow_reader_loses_whole_lines_and_reads_where_and_how_many() {
     let options = [NO_FLOOD_LIMIT, "limits.outbox_bytes=\"32 KiB\"", "limits.send_buffer=\"16 KiB\""];
     let server = Server::start(&options);
     let [mut alice, mut bob, mut slow] = people(&server, ["alice", "bob", "slow"]);
@@ -295,7 +295,7 @@ fn order_and_number_hold_for_many_senders() {
 }
 
 #[test]
-fn what_a_client_sent_before_it_closed_its_unix_socket_is_heard_at_its_rate() {
+fn lines_sent_before_a_unix_socket_closes_are_delivered_at_the_rate() {
     let home = Arc::new(Home::new());
     let unix = format!("unix:{}", home.path().join("chat.sock").display());
     let options = ["flood.burst_lines=5", "flood.lines_per_second=50"];

@@ -65,7 +65,7 @@ fn lf_cr_lf_cr_nul_and_a_lone_cr_end_a_line() {
 }
 
 #[test]
-fn the_last_line_needs_no_end() {
+fn the_last_line_needs_no_line_end() {
     let server = Server::start(&[]);
     let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
     alice.send_raw(b"first\nlast words");
@@ -77,7 +77,7 @@ fn the_last_line_needs_no_end() {
 }
 
 #[test]
-fn a_line_too_long_is_refused_whole_and_the_session_goes_on() {
+fn a_line_too_long_is_refused_whole_and_the_session_continues() {
     let server = Server::start(&["limits.line_bytes=1024"]);
     let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
     let longest = "x".repeat(1024);
@@ -199,7 +199,7 @@ fn a_typed_line_is_corrected_on_tcp_and_shown_elsewhere() {
 }
 
 #[test]
-fn words_of_real_languages_come_through() {
+fn texts_of_real_languages_are_delivered_unchanged() {
     let server = Server::start(&[NO_FLOOD_LIMIT]);
     let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
     for line in include_str!("../field/words.txt").lines().filter(|line| !line.starts_with('#')) {

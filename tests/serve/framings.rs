@@ -37,7 +37,7 @@ fn all_but(speaker: usize, people: &mut [Client; 4], line: &str) {
 }
 
 #[test]
-fn the_framing_is_told_with_the_address() {
+fn stdout_shows_the_framing_with_the_address() {
     let server = Server::framed(&ALL, &[]);
     let told: Vec<String> =
         server.stdout.text().lines().map(|line| line.rsplit_once(' ').unwrap().1.to_owned()).collect();
@@ -45,7 +45,7 @@ fn the_framing_is_told_with_the_address() {
 }
 
 #[test]
-fn one_room_holds_people_of_every_framing() {
+fn clients_of_every_framing_share_a_room() {
     let (_server, mut people) = people_of_all(&[]);
     for speaker in 0..4 {
         let nick = NICKS[speaker];
@@ -107,7 +107,7 @@ fn wait_until_read(server: &Server, listener: usize, client: &Client) {
 }
 
 #[test]
-fn line_ends_inside_a_message_are_shown_to_everybody() {
+fn line_ends_inside_a_message_are_shown_as_symbols() {
     let (_server, mut people) = people_of_all(&[]);
     for (speaker, nick) in [(1, "nula"), (2, "lena"), (3, "fixa")] {
         people[speaker].send("two\nlines\r\n!! not the server");
@@ -118,7 +118,7 @@ fn line_ends_inside_a_message_are_shown_to_everybody() {
 }
 
 #[test]
-fn telnet_is_not_spoken_beside_lines() {
+fn telnet_is_spoken_on_lines_listeners_only() {
     let (_server, mut people) = people_of_all(&[]);
     for speaker in 1..4 {
         let framing = people[speaker].framing();
@@ -146,7 +146,7 @@ fn empty_messages_do_nothing() {
 }
 
 #[test]
-fn a_message_too_long_is_refused_whole_and_the_session_goes_on() {
+fn a_message_too_long_is_refused_whole_and_the_session_continues() {
     let (_server, mut people) = people_of_all(&["limits.line_bytes=1024"]);
     for (speaker, nick) in [(1, "nula"), (2, "lena")] {
         let longest = "x".repeat(1000);
@@ -163,7 +163,7 @@ fn a_message_too_long_is_refused_whole_and_the_session_goes_on() {
 }
 
 #[test]
-fn a_long_line_goes_on_in_further_event_kinds() {
+fn a_long_line_continues_in_further_records() {
     let server = Server::framed(&["lines", "fixed:64"], &[]);
     let mut alice = Client::named(&server, "alice");
     let mut bob = Client::connect_nth(&server, 1);
@@ -198,7 +198,7 @@ fn fifth(server: &Server, listener: usize, people: &mut [Client; 4]) -> Client {
 }
 
 #[test]
-fn at_the_end_of_input_an_unfinished_message_counts_where_a_byte_ends_it() {
+fn at_the_end_of_input_an_unfinished_delimited_message_counts() {
     let (server, mut people) = people_of_all(&[]);
     for listener in [0, 1] {
         let mut leaver = fifth(&server, listener, &mut people);
@@ -241,7 +241,7 @@ fn at_the_end_of_input_an_incomplete_message_is_dropped() {
 }
 
 #[test]
-fn hostile_lengths_take_no_memory_and_no_peace() {
+fn hostile_lengths_take_no_memory_and_disturb_no_client() {
     let (mut server, mut people) = people_of_all(&[]);
     let before = process::rss(server.pid());
     let block = vec![0xaa; MIB];
@@ -333,7 +333,7 @@ fn take_all(client: &mut Client, count: usize, text: &impl Fn(usize) -> String) 
 }
 
 #[test]
-fn whoever_is_turned_away_or_let_go_reads_why() {
+fn a_refused_or_closed_client_reads_the_reason() {
     let mut server = Server::framed(&ALL, &["limits.clients=4"]);
     let mut people = [0, 1, 2, 3].map(|listener| Client::connect_nth(&server, listener));
     for client in &mut people {
@@ -376,7 +376,7 @@ fn other_protocols_get_one_line_and_the_end_here_too() {
 }
 
 #[test]
-fn records_longer_than_the_longest_message_come_whole_in_any_pieces() {
+fn records_longer_than_the_longest_message_are_delivered_whole() {
     let server = Server::framed(&["lines", "fixed:65536"], &[NO_FLOOD_LIMIT]);
     let mut alice = Client::named_on(&server, 0, "alice");
     let mut bob = Client::connect_nth(&server, 1);

@@ -13,7 +13,7 @@ fn expect_turned_away(client: &mut Client) {
 }
 
 #[test]
-fn over_the_limit_of_clients_one_is_told_and_closed() {
+fn a_client_over_the_limit_reads_why_and_is_closed() {
     let server = Server::start(&["limits.clients=2"]);
     let mut alice = Client::named(&server, "alice");
     let mut bob = Client::named(&server, "bob");
@@ -48,7 +48,7 @@ fn addresses_are_limited_and_loopback_only_when_asked() {
 }
 
 #[test]
-fn a_crowd_at_the_door_costs_nothing() {
+fn refusals_of_many_connections_cost_little() {
     let server = Server::start(&["limits.clients=1"]);
     let mut alice = Client::named(&server, "alice");
     let before = process::fd_count(server.pid());

@@ -28,7 +28,7 @@ fn stdout_has_one_line_for_each_listener_and_nothing_else() {
 }
 
 #[test]
-fn people_of_all_listeners_meet() {
+fn clients_of_all_listeners_share_a_room() {
     let home = Home::new();
     let unix = format!("unix:{}", home.path().join("chat.sock").display());
     let server = Server::listening_on(&["127.0.0.1:0", &unix], &[]);
@@ -78,7 +78,7 @@ fn one_address_in_use_of_two_opens_neither() {
 }
 
 #[test]
-fn its_own_socket_file_goes_with_the_server() {
+fn the_server_removes_its_socket_file_at_its_end() {
     let home = Home::new();
     let path = home.path().join("chat.sock");
     let mut server = Server::listening_on(&[&format!("unix:{}", path.display())], &[]);
@@ -88,7 +88,7 @@ fn its_own_socket_file_goes_with_the_server() {
 }
 
 #[test]
-fn a_socket_file_on_which_nobody_answers_is_replaced() {
+fn a_stale_socket_file_is_replaced() {
     let home = Home::new();
     let path = home.path().join("chat.sock");
     drop(UnixListener::bind(&path).unwrap());
@@ -108,7 +108,7 @@ fn a_live_socket_is_refused() {
 }
 
 #[test]
-fn what_is_no_socket_is_refused_and_left_alone() {
+fn a_file_that_is_no_socket_is_refused_and_kept() {
     let home = Home::new();
     let file = home.path().join("precious");
     fs::write(&file, "data").unwrap();
@@ -131,7 +131,7 @@ fn a_path_too_long_or_without_a_directory_is_refused() {
 }
 
 #[test]
-fn addresses_that_are_none_are_wrong_usage() {
+fn an_invalid_address_is_wrong_usage() {
     for address in ["nowhere", "127.0.0.1", "127.0.0.1:99999", "unix:", ""] {
         let finished = Finished::run(&["serve", "-l", address]);
         assert_eq!(finished.code, Some(2), "{address:?}: {finished:?}");
@@ -140,7 +140,7 @@ fn addresses_that_are_none_are_wrong_usage() {
 }
 
 #[test]
-fn a_listener_beyond_loopback_is_warned_of_once() {
+fn a_listener_beyond_loopback_causes_one_warning() {
     let mut open = Server::listening_on(&["0.0.0.0:0"], &[]);
     let port = open.port();
     let warning = format!("0.0.0.0:{port} is open to all who can reach it, in plain text");
@@ -167,7 +167,7 @@ fn arrivals_and_departures_are_logged_on_stderr() {
 }
 
 #[test]
-fn a_log_that_nobody_reads_does_not_stop_the_chat() {
+fn a_blocked_log_does_not_stop_the_chat() {
     let home = Home::new();
     let fifo = home.path().join("log");
     // A pipe of 64 KiB that is open and never read, as a pager that was left standing.

@@ -17,7 +17,7 @@ const TERMINAL_TYPE: u8 = 24;
 const UNKNOWN: u8 = 77;
 
 #[test]
-fn telnet_commands_are_no_text() {
+fn telnet_commands_are_removed_from_text() {
     let server = Server::start(&[]);
     let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
     let mut message = b"he".to_vec();
@@ -33,7 +33,7 @@ fn telnet_commands_are_no_text() {
 }
 
 #[test]
-fn a_request_is_refused_to_its_sender_and_nobody_else_sees_telnet() {
+fn a_telnet_request_is_refused_and_not_shown_to_others() {
     let server = Server::start(&[]);
     let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
     alice.send_raw(&[IAC, DO, UNKNOWN]);
@@ -86,7 +86,7 @@ fn an_unfinished_subnegotiation_takes_no_memory() {
 }
 
 #[test]
-fn who_sends_no_telnet_gets_none() {
+fn a_client_that_sends_no_telnet_gets_none() {
     let server = Server::start(&[]);
     let mut quiet = Client::connect(&server);
     let greeting = quiet.bytes(1);

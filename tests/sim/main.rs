@@ -35,7 +35,7 @@ fn variable(name: &str) -> Option<u64> {
 }
 
 #[test]
-fn whatever_happens_the_promises_hold() {
+fn every_schedule_keeps_the_promises() {
     let first = variable("CHATOPS_SIM_SEED").unwrap_or(1);
     let count = variable("CHATOPS_SIM_SCHEDULES").unwrap_or(SCHEDULES);
     let mut tally = Tally::default();
@@ -66,7 +66,7 @@ fn a_schedule_is_the_same_each_time() {
 }
 
 #[test]
-fn who_sets_the_wall_clock_changes_the_times_that_are_read_and_nothing_else() {
+fn setting_the_wall_clock_changes_only_displayed_times() {
     for seed in 1..400 {
         let (heard, ends) = Schedule::new(seed).heard();
         let (as_ever, ends_as_ever) = Schedule::new(seed).without_wall_jumps().heard();
