@@ -1,4 +1,5 @@
-//! `chatops bench` as a person runs it: against a server of its own, against a running one, and against what is none.
+//! `chatops bench` as a user runs it: with a private server, against a running one, and against programs that are no
+//! chatops.
 
 mod common;
 
@@ -33,7 +34,7 @@ fn number(object: &Value, name: &str) -> u64 {
     object[name].as_u64().unwrap_or_else(|| panic!("no number {name} in {object}"))
 }
 
-/// Every delivery came, once and in order.
+/// Checks that every line was delivered once and in order.
 #[track_caller]
 fn assert_clean(object: &Value) {
     for name in ["lost", "skipped", "doubled", "reordered"] {
@@ -124,7 +125,7 @@ fn a_target_that_is_no_chatops_is_refused() {
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let _ = (&stream).write_all(b"220 mail.example ESMTP\r\n");
-            // Open until the other side has seen it.
+            // Keeps the connection open until the client has read the line.
             let _ = (&stream).read(&mut [0; 1]);
         }
     });
@@ -147,7 +148,7 @@ fn wrong_usage_is_refused_with_the_range() {
     }
 }
 
-/// What stands behind the nick of the sender is passed on; line 3 is lost, 5 doubled, 7 comes after 8.
+/// Passes the sender's lines on, but loses line 3, doubles line 5, and sends line 7 after line 8.
 fn pass_on_badly(sender: &mut impl BufRead, nick: &str, mut reader: &TcpStream) {
     let mut held = String::new();
     for (number, text) in sender.lines().map_while(Result::ok).enumerate() {
@@ -168,7 +169,7 @@ fn pass_on_badly(sender: &mut impl BufRead, nick: &str, mut reader: &TcpStream) 
     }
 }
 
-/// Lets a client in as chatops does; gives its nick, and what it says from then on.
+/// Lets a client in as chatops does; returns its nick and its further lines.
 fn let_in(stream: &TcpStream) -> (String, BufReader<TcpStream>) {
     let mut stream_to = stream;
     let mut lines = BufReader::new(stream.try_clone().unwrap());
@@ -209,13 +210,13 @@ fn lost_doubled_and_reordered_lines_are_found() {
     assert_eq!(found, [1, 1, 1, 1], "{object}");
 }
 
-/// The processes that this one has started.
+/// The child processes of this process.
 fn children(pid: u32) -> Vec<u32> {
     let listed = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     listed.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
 }
 
-/// Starts a run that goes on until it is ended.
+/// Starts a run that lasts until it is ended.
 fn long_run(home: &Home) -> Child {
     let mut command = Command::new(CHATOPS);
     command.args(["bench", "--clients", "20", "--rate", "10", "--for", "10m"]).envs(home.environment());

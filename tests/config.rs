@@ -27,7 +27,7 @@ fn options(options: &[&str]) -> Result<Loaded, ConfigError> {
     load(&Sources { options: options.iter().map(ToString::to_string).collect(), ..Sources::default() })
 }
 
-/// A directory of one test's own, removed at its end.
+/// A directory of one test, removed at its end.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -200,7 +200,7 @@ fn an_unreadable_file_is_refused_with_its_name() {
     }
 }
 
-/// Some of the keys with legal values, as options.
+/// Some of the keys with valid values, as options.
 fn some_options() -> impl Strategy<Value = Vec<String>> {
     let number = |key: &'static str| (1..100_000_u32).prop_map(move |n| format!("{key}={n}")).boxed();
     let size =
@@ -261,7 +261,7 @@ proptest! {
     }
 }
 
-/// Runs the program without a terminal and without configuration of this machine's.
+/// Runs the program without a terminal and without the configuration of this machine.
 fn chatops(scratch: &Scratch, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_chatops"))
         .args(arguments)

@@ -1,5 +1,5 @@
-//! What happens around a server on a real machine: it is stopped and continued, its files disappear, signals and limits
-//! hit it, several start at once.
+//! Events around a server on a real machine: it is stopped and continued, its files disappear, it gets signals and
+//! limits, several servers start at once.
 
 mod common;
 
@@ -22,10 +22,10 @@ use common::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-/// The answer of `ctl --json` to these words.
+/// The answer of `ctl --json` with these arguments.
 #[track_caller]
-fn ctl(server: &Server, words: &[&str]) -> Value {
-    let arguments: Vec<&str> = ["--json"].into_iter().chain(words.iter().copied()).collect();
+fn ctl(server: &Server, arguments: &[&str]) -> Value {
+    let arguments: Vec<&str> = ["--json"].into_iter().chain(arguments.iter().copied()).collect();
     let finished = server.ctl(&arguments);
     serde_json::from_str(&finished.stdout).unwrap_or_else(|why| panic!("{why}: {finished:?}"))
 }
@@ -39,21 +39,21 @@ fn a_frozen_server_reports_how_late_it_was() {
     let_pass(frozen);
     server.signal(Signal::CONT);
     let status = ctl(&server, &["status"]);
-    // Its wait should have ended within a second of the stop.
+    // The server's wait should have ended within a second of the stop.
     let late = Duration::from_micros(status["loop"]["late_max_us"].as_u64().unwrap());
     assert!(late + Duration::from_secs(1) >= frozen, "{late:?}: {status}");
     let events = ctl(&server, &["events"]).to_string();
     assert!(events.contains("the server stood still for"), "{events}");
 }
 
-/// What the log says by now, once it contains `part`.
+/// The log so far, when it contains `part`.
 #[track_caller]
 fn logged(server: &Server, part: &str) -> String {
     wait_until(DEADLINE, &format!("the log has {part:?}"), || server.stderr.text().contains(part));
     server.stderr.text()
 }
 
-/// How long a missing file of a socket may be missing.
+/// How long the file of a socket may be missing.
 const RENEWED_WITHIN: Duration = Duration::from_secs(10);
 
 #[test]
@@ -142,7 +142,7 @@ fn of_two_starts_on_one_stale_socket_one_server_is_reachable() {
     let home = Arc::new(Home::new());
     let path = home.path().join("chat.sock");
     drop(UnixListener::bind(&path).unwrap());
-    // The first is held up between its look at the file and what it does about it.
+    // The first server is delayed between checking the file and removing it.
     let unix = format!("unix:{}", path.display());
     let calls = home.path().join("calls");
     let inject = "inject=unlink,unlinkat:delay_enter=800000";
@@ -173,7 +173,7 @@ fn of_two_starts_on_one_stale_socket_one_server_is_reachable() {
     Client::connect_to(&Endpoint::Unix(path)).greeting();
 }
 
-/// A child that ends with this value, and with it what it has started, which may be traced.
+/// A child process; dropping it ends the child and its own children, which may be traced.
 struct Started(Child);
 
 impl Started {
@@ -352,7 +352,7 @@ fn every_end_of_the_dashboard_restores_the_terminal() {
 
 #[test]
 fn clients_get_half_of_few_descriptors_and_the_operator_gets_in() {
-    // What the tests' own parent left open counts as well, and takes a few of the smallest number.
+    // Files that the parent of the tests left open count as well, and take a few of the smallest number.
     for (count, clients) in [(72, 36), (64, 32), (24, 8)] {
         let server = Server::with_descriptors(count, &[]);
         let mut crowd: Vec<Client> = (0..count).map(|_| Client::connect(&server)).collect();
@@ -388,7 +388,7 @@ fn a_follower_that_reads_nothing_does_not_delay_a_drain() {
         let_pass(Duration::from_millis(1_500));
         queued > 0 && rustix::io::ioctl_fionread(&follower).unwrap() == queued
     };
-    // Each second a snapshot of 200 clients is due: what does not grow for longer is full.
+    // Each second a snapshot of 200 clients is due: a queue that does not grow for longer is full.
     wait_until(DEADLINE, "the kernel takes nothing more for the follower", is_full);
     drop(crowd);
     server.signal(Signal::TERM);
@@ -399,17 +399,17 @@ fn a_follower_that_reads_nothing_does_not_delay_a_drain() {
 fn sixteen_idle_operators_do_not_lock_out_another() {
     let server = Server::start(&[]);
     let mut idle: Vec<UnixStream> = (0..16).map(|_| UnixStream::connect(server.control()).unwrap()).collect();
-    // Those that have just come are given a moment to ask.
+    // A new operator has a moment to send its first request.
     wait_until(DEADLINE, "one of them gives up its place", || server.ctl(&["status"]).code == Some(0));
     let listed = ctl(&server, &["operators"]);
     let rows = listed["operators"].as_array().unwrap();
-    // The askers, and those that are on their way out still.
+    // The operators that sent requests, and those that are still closing.
     assert!((1..=2 * 16).contains(&rows.len()), "{listed}");
     assert!(rows[0]["pid"].is_u64() && rows[0]["uid"].is_u64(), "{listed}");
     assert_eq!(ctl(&server, &["status"])["ok"], true);
     let ended = server.ctl(&["disconnect", "16"]);
     assert_eq!(ended.stdout, "disconnected operator 16\n", "{ended:?}");
-    // Several came at the same moment: any of them may be the one.
+    // Several connected at the same moment: any of them may be the refused one.
     let is_told = |stream: &mut UnixStream| {
         stream.set_nonblocking(true).unwrap();
         let mut told = String::new();
@@ -418,7 +418,7 @@ fn sixteen_idle_operators_do_not_lock_out_another() {
     wait_until(DEADLINE, "one is told why it goes", || idle.iter_mut().any(is_told));
 }
 
-/// Local time as date(1) has it with this `TZ`; none without one.
+/// The local time that date(1) prints with this `TZ`, or without `TZ` for `None`.
 fn date(zone: Option<&str>) -> String {
     let mut date = Command::new("date");
     date.arg("+%H:%M").env_remove("TZ").envs(zone.map(|zone| ("TZ", zone)));
@@ -444,9 +444,9 @@ fn lines_have_the_local_time() {
         "",
         ":",
     ];
-    // No zones, hence UTC. Left out are rules that POSIX does not allow, of which the C library reads what it can; summer
-    // time without days of change, which it takes from a file "posixrules" where there is one; and zones below "right",
-    // whose leap seconds are left out.
+    // These are no zones, hence UTC. Not tested are rules that POSIX does not allow, of which the C library reads a
+    // part; summer time without days of change, which it takes from a file "posixrules" if there is one; and zones
+    // below "right", whose leap seconds are left out.
     let others = ["Europe/Nowhere", "asia/kolkata", "garbage", ":garbage", "é", "/etc/passwd"];
     let all = zones.iter().chain(&others).map(|zone| Some(*zone)).chain([None]);
     for zone in all {

@@ -1,6 +1,6 @@
-//! An input as decisions: which of several things, how many, and bytes that are made of pieces worth trying.
+//! An input as decisions: choices, numbers, and bytes that are made of interesting pieces.
 
-/// Decisions, one after the other. Where none is left, each is the first of its choices, so that a shorter input is a
+/// Decisions, one after the other. When none is left, each is the first of its choices, so that a shorter input is a
 /// simpler case.
 pub(crate) struct Recipe<'a>(&'a [u8]);
 
@@ -32,7 +32,7 @@ impl<'a> Recipe<'a> {
         (0..=self.below(8)).map(|_| 1 + self.pick(&[0, 0, 1, 2, 6, 20, 90, 4096])).collect()
     }
 
-    /// All decisions that are left, as bytes: pieces, runs of one piece, and bytes as they come.
+    /// All remaining decisions as bytes: pieces, repetitions of one piece, and raw bytes.
     pub(crate) fn stream(&mut self, pieces: &[&[u8]]) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut piece: &[u8] = b"x";

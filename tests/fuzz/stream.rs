@@ -3,7 +3,7 @@
 /// Reads of one stream at most; the last one gives all that is left.
 const CHUNKS_MAX: usize = 300;
 
-/// The stream in reads of these sizes, over and over. An empty stream is read once.
+/// The stream in reads of these sizes, repeated. An empty stream is read once.
 pub(crate) fn chunks<'a>(stream: &'a [u8], sizes: &[usize]) -> Vec<&'a [u8]> {
     let mut chunks = Vec::new();
     let mut rest = stream;

@@ -1,19 +1,19 @@
-//! File descriptors that run out, by a limit from the start and by one that comes down upon the running server.
+//! File descriptors that run out: by a limit from the start, and by a limit that is lowered while the server runs.
 
 use std::time::Duration;
 
 use crate::common::{Client, DEADLINE, Server, process, wait_until};
 use crate::scene::Scene;
 
-/// Processor time that the bystanders' talk may take in a second, and those who knock at the door.
+/// The processor time that the server may use in a second for the bystanders' chat and for waiting connections.
 const BUSY_MAX: Duration = Duration::from_millis(150);
 
-/// Told that there is no room.
+/// Checks that the client reads that the server is full.
 fn is_turned_away(client: &mut Client) -> bool {
     client.line_within(Duration::from_millis(100)).is_ok_and(|line| line.starts_with("!! "))
 }
 
-/// Told its name.
+/// Checks that the client reads its greeting.
 fn gets_in(server: &Server) -> bool {
     Client::connect(server).line_within(DEADLINE).is_ok_and(|line| line.contains("you are guest-"))
 }

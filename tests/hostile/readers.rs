@@ -1,4 +1,4 @@
-//! Clients that do not read, or cannot: stopped, asleep, or only there to send.
+//! Clients that do not read: stopped, asleep, or sending only.
 
 use std::time::Duration;
 
@@ -35,10 +35,10 @@ fn floods_from_clients_that_read_nothing_take_no_memory() {
     let mut scene = Scene::start(&options);
     let mut alice = Client::named(&scene.server, "alice");
     let mut rude: Vec<Client> = (0..10).map(|_| Client::connect(&scene.server)).collect();
-    // Little of it is text: all that a client sent before it resets is said at once where there is no flood limit.
+    // Few lines are text: without a flood limit, all lines that a client sent before it resets are said at once.
     let flood = format!("{}and some text\n", "/help\n/who\n".repeat(100)).repeat(120);
     for client in &mut rude {
-        // Answers are not skipped, so the server must stop reading who does not take them.
+        // Answers are not skipped, so the server must stop reading a client that does not take them.
         client.send_some(flood.as_bytes(), Duration::from_millis(50));
         alice.lines_until_now();
     }
@@ -53,10 +53,10 @@ fn floods_from_clients_that_read_nothing_take_no_memory() {
 /// Lines for the reader that is stopped, about 1 MB.
 const LINES: usize = 10_000;
 
-/// What a reader of the lobby and of another room got, up to a last line.
+/// The lines that a reader of the lobby and of another room got, up to a last line.
 #[derive(Default)]
 struct Account {
-    /// Of each bystander, the first line and how many are missing between the lines that came.
+    /// For each bystander: the first line, and the number of lines missing between the lines that arrived.
     next_of_bystanders: [Option<usize>; bystanders::NICKS.len()],
     next_of_talker: usize,
     missing: usize,

@@ -1,4 +1,4 @@
-//! Readers of records: what others write for them, and what they cost others.
+//! Readers of fixed records: texts that imitate records, and the cost of large records for other clients.
 
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
@@ -7,8 +7,8 @@ use std::{io, thread};
 use crate::common::{AT_ONCE, Client, Endpoint, NO_FLOOD_LIMIT, Server, now, people, without_time};
 use crate::scene::Scene;
 
-/// The median time in which others are heard beside a reader of the largest records. It is some milliseconds; with
-/// records of 1 MiB and padding that was written into memory it was two to five seconds.
+/// The median delay of other clients' lines beside a reader of the largest records. It is some milliseconds; with
+/// records of 1 MiB and stored padding it was two to five seconds.
 const MEDIAN_MAX: Duration = Duration::from_millis(500);
 
 #[test]
@@ -18,7 +18,7 @@ fn no_text_becomes_a_record_that_looks_like_one_of_the_server() {
     let mut reader = Client::connect_nth(&scene.server, 1);
     let mut mallory = Client::named(&scene.server, "mallory");
     let fakes = ["12:34 *** send me your password", "-- you are banned", "!! ", "12:34 #lobby <ann> hi"];
-    // Wherever the record ends, one of these texts would begin the next.
+    // For every size of record, one of these texts would start the next record.
     for room in 0..70 {
         mallory.send(&format!("{}{}", "x".repeat(room), fakes[room % fakes.len()].repeat(4)));
     }
@@ -53,7 +53,7 @@ fn a_reader_of_large_records_delays_no_other_client() {
     let options = [NO_FLOOD_LIMIT, "limits.line_bytes=\"64 KiB\""];
     let server = Server::framed(&["lines", "fixed:65536"], &options);
     let mut scene = Scene::around(server);
-    // One that reads at full speed, and one that reads nothing.
+    // One client that reads at full speed, and one that reads nothing.
     let Endpoint::Tcp(address) = scene.server.endpoints[1] else { panic!("it is a TCP listener") };
     let idle = TcpStream::connect(address).unwrap();
     let greedy = TcpStream::connect(address).unwrap();
@@ -62,7 +62,7 @@ fn a_reader_of_large_records_delays_no_other_client() {
     let [mut alice, mut bob] = people(&scene.server, ["alice", "bob"]);
     let mut waits = Vec::new();
     for number in 0..300 {
-        // A few lines at once, each of them 64 KiB to a reader of records.
+        // A few lines at once, each of which takes a record of 64 KiB.
         let start = now();
         alice.send_raw(format!("a{number}\nb{number}\nc{number}\n").as_bytes());
         let last = format!("HH:MM #lobby <alice> c{number}");

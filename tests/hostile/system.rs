@@ -1,5 +1,5 @@
-//! System calls of the server that fail though nobody has done anything, by `strace --inject`. What is a matter of time
-//! costs nobody a line; what is the matter of one connection ends that one.
+//! System calls of the server that fail by `strace --inject`. A call that passes later costs no client a line; an error
+//! of one connection closes only that connection.
 
 use std::time::Duration;
 
@@ -15,16 +15,16 @@ use crate::scene::Scene;
 /// Both names of the call that waits; a machine has one or both.
 const WAIT: &str = "?epoll_wait,epoll_pwait,?epoll_pwait2";
 
-/// Between two tries to accept when there is nothing to accept with; 200 ms, and as much less as clocks may differ.
+/// The pause between two attempts to accept without descriptors: 200 ms, less a tolerance for clocks.
 const PAUSE_MIN: Duration = Duration::from_millis(190);
 
-/// An strace that has the server's system calls fail, or take their time, until it ends.
+/// An strace that makes system calls of the server fail or wait, until it is dropped.
 struct Faults {
     strace: RealClient,
 }
 
 impl Faults {
-    /// Tampers with these calls, in a way that `strace --inject` understands. `None`, said aloud, where that is not
+    /// Injects into these calls, in the syntax of `strace --inject`. Prints and returns `None` where that is not
     /// allowed.
     fn everywhere(server: &Server, calls: &str, how: &str) -> Option<Self> {
         Self::start(server, calls, how, &[])
@@ -54,13 +54,13 @@ impl Faults {
         Some(Self { strace })
     }
 
-    /// How many calls were tampered with so far.
+    /// The number of calls with an injection so far.
     fn count(&self) -> usize {
         let trace = self.strace.stderr.text();
         trace.matches("(INJECTED)").count() + trace.matches("(DELAYED)").count()
     }
 
-    /// Lets the calls be; gives how many were tampered with.
+    /// Ends the injection; returns the number of calls.
     #[track_caller]
     fn end(mut self) -> usize {
         self.strace.signal(Signal::INT);
@@ -82,7 +82,7 @@ fn blocked_and_interrupted_calls_lose_no_line() {
         ("sendmsg", "ENOBUFS"),
     ];
     for (calls, error) in faults {
-        // Every other one, whomever it hits.
+        // Every other call, on any connection.
         let how = format!("error={error}:when=1+2");
         let Some(faults) = Faults::everywhere(&scene.server, calls, &how) else { return };
         scene.rounds(2);
@@ -97,7 +97,7 @@ fn a_connection_whose_writes_all_block_does_not_spin_the_loop() {
     let mut scene = Scene::start(&[]);
     for error in ["EAGAIN", "ENOBUFS"] {
         let mut victim = Client::named(&scene.server, "victim");
-        // The kernel says all the while that the socket can be written to.
+        // The kernel reports the socket as writable all the time.
         let how = format!("error={error}:when=1+");
         let Some(faults) = Faults::on(&victim, &scene.server, "sendmsg", &how) else { return };
         scene.rounds(4);
@@ -146,8 +146,8 @@ fn an_error_of_one_connection_closes_only_that_one() {
 #[test]
 fn failing_accepts_only_delay_connections() {
     let scene = Scene::start(&[]);
-    // Which error, how often, and how many pauses that makes. Where descriptors or memory are short, the reserve is
-    // spent on a second try before each pause, which fails as well.
+    // The error, how often it is injected, and the number of pauses. Without descriptors or memory, the reserved
+    // descriptor serves for a second attempt before each pause, which fails as well.
     let faults = [
         ("EMFILE", 50, 25),
         ("ENFILE", 2, 1),
@@ -181,7 +181,7 @@ fn a_reset_during_the_last_flush_leaves_no_state() {
     wait_until(DEADLINE, "the kernel holds more of the answers than is taken", || {
         state(&victim).is_some_and(|end| end.recv_q == 0 && end.send_q > 1000)
     });
-    // The reset comes between FIN and the look at what of it is acknowledged, which follows at once.
+    // The reset arrives between FIN and the look at Send-Q that follows at once.
     let Some(faults) = Faults::on(&victim, &scene.server, "shutdown", "delay_exit=500000") else { return };
     victim.shutdown_write();
     wait_until(DEADLINE, "FIN is sent", || state(&victim).is_some_and(|end| end.state == TcpState::LastAck));

@@ -1,4 +1,4 @@
-//! People: the greeting, names, what is said, and the exact lines about it.
+//! The greeting, names, and the exact form of every line.
 
 use crate::common::{Client, End, NO_FLOOD_LIMIT, Server, people};
 

@@ -1,4 +1,4 @@
-//! Bytes and lines: every way to end a line, every way to cut one up, and what is no line at all.
+//! Bytes and lines: every line end, every cut of the input, and input that is no chat.
 
 use crate::common::{Client, End, NO_FLOOD_LIMIT, Server, people, process, wait_until};
 
@@ -31,7 +31,7 @@ fn every_cut_of_a_conversation_gives_the_same_lines() {
     for cut in 1..conversation.len() {
         let (head, tail) = conversation.split_at(cut);
         alice.send_raw(head);
-        // The answer proves that the first part was read alone; it must not end the line under way.
+        // The answer shows that the first part was read alone; it must not end the unfinished line.
         wait_until_read(&server, &alice);
         alice.send_raw(tail);
         for line in ["one", "two", "three", "four", "five þé", "six"] {
@@ -41,7 +41,7 @@ fn every_cut_of_a_conversation_gives_the_same_lines() {
     bob.expect_nothing();
 }
 
-/// Waits until the server has taken from the kernel what this client sent.
+/// Waits until the server has read all that this client sent.
 fn wait_until_read(server: &Server, client: &Client) {
     let port = client.local_port();
     wait_until(crate::common::DEADLINE, "the server reads", || {

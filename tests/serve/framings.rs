@@ -1,4 +1,4 @@
-//! Listeners of every framing: what is said in one is heard in all, and none can be wedged, grown or lost by bytes.
+//! Listeners of every framing: all share the rooms, and no bytes can block them, use up memory or lose messages.
 
 use crate::common::{
     Client, DEADLINE, End, Framing, NO_FLOOD_LIMIT, Server, numbered, process, wait_until, without_time,
@@ -6,16 +6,16 @@ use crate::common::{
 
 const MIB: usize = 1024 * 1024;
 
-/// Lines said to readers who are slow.
+/// Lines for slow readers.
 const SAID: usize = 20_000;
 
 /// One listener of each framing; records hold every line of these tests, the greeting too.
 const ALL: [&str; 4] = ["lines", "nul", "length", "fixed:128"];
 
-/// Who speaks on which of them.
+/// The client's nick on each listener.
 const NICKS: [&str; 4] = ["lina", "nula", "lena", "fixa"];
 
-/// A server with a listener of each framing, and a person on each who has read what the others' arrival told it.
+/// A server with a listener of each framing, and a client on each that has read the lines about the others' arrival.
 fn people_of_all(options: &[&str]) -> (Server, [Client; 4]) {
     let server = Server::framed(&ALL, &[&[NO_FLOOD_LIMIT], options].concat());
     let mut listener = 0..;
@@ -99,7 +99,7 @@ fn any_cut_of_a_conversation_gives_the_same_lines() {
     }
 }
 
-/// Waits until the server has taken from the kernel what this client sent.
+/// Waits until the server has read all that this client sent.
 fn wait_until_read(server: &Server, listener: usize, client: &Client) {
     let crate::common::Endpoint::Tcp(address) = &server.endpoints[listener] else { panic!("no TCP") };
     let port = client.local_port();
@@ -171,7 +171,7 @@ fn a_long_line_continues_in_further_records() {
     assert!(greeting.starts_with("-- chatops: you are guest-"), "{greeting:?}");
     assert_eq!(greeting[64..].trim_end_matches(' '), ".. commands.");
     alice.lines_until_now();
-    // A character lies across the end of the first record. The others say that they go on.
+    // A character crosses the end of the first record. The others start with the mark of a continuation.
     let text = format!("{}ü{}", "a".repeat(64 - "12:34 #lobby <alice> ".len() - 1), "b".repeat(64));
     alice.send(&text);
     let bytes = bob.bytes(192);
@@ -179,7 +179,7 @@ fn a_long_line_continues_in_further_records() {
     let rest = records[1..].iter().flat_map(|record| record.strip_prefix(b".. ").expect("it goes on"));
     let line = String::from_utf8(records[0].iter().chain(rest).copied().collect()).unwrap();
     assert_eq!(without_time(line.trim_end_matches(' ')), format!("HH:MM #lobby <alice> {text}"));
-    // What fills its record to the last byte takes no other.
+    // A text that fills its record to the last byte needs no second one.
     let text = "c".repeat(64 - "12:34 #lobby <alice> ".len());
     alice.send(&text);
     alice.send("next");
@@ -187,7 +187,7 @@ fn a_long_line_continues_in_further_records() {
     bob.expect("HH:MM #lobby <alice> next");
 }
 
-/// A fifth person on the listener with this number, whose arrival the others have read.
+/// A fifth client on the listener with this number; the others have read its arrival.
 #[track_caller]
 fn fifth(server: &Server, listener: usize, people: &mut [Client; 4]) -> Client {
     let leaver = Client::named_on(server, listener, "leaver");
@@ -311,7 +311,7 @@ fn slow_readers_of_every_framing_lose_whole_messages() {
     }
 }
 
-/// Reads everything that alice said or the news that it is missing; gives how much was.
+/// Reads every line of alice or the notice that it was skipped; returns the number skipped.
 #[track_caller]
 fn take_all(client: &mut Client, count: usize, text: &impl Fn(usize) -> String) -> usize {
     let (mut next, mut skipped) = (0, 0);

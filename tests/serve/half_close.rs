@@ -1,4 +1,4 @@
-//! The end of a client's input: everything is answered first, and who wants to listen may.
+//! The end of a client's input: everything is answered first, and a client that asks for it may continue to receive.
 
 use std::time::Duration;
 
@@ -108,7 +108,7 @@ fn a_client_that_sent_listen_stays_after_the_timeout() {
 fn a_half_closed_client_is_probed_sooner() {
     let server = Server::start(&["keepalive.idle=10m", "keepalive.idle_half_closed=30s"]);
     let [mut alice, bob] = people(&server, ["alice", "bob"]);
-    // While bytes are under way the socket's timer is another one.
+    // While bytes are unacknowledged, the socket runs another timer.
     let is_due = |client: &Client, within: std::ops::Range<u64>| {
         let ends = process::connections_on(server.port());
         let end = ends.into_iter().find(|end| end.remote_port == client.local_port());
@@ -164,7 +164,7 @@ fn a_client_reads_nothing_about_departures_before_it_was_let_in() {
     let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
     server.signal(Signal::STOP);
     wait_until(DEADLINE, "the server stands still", || process::is_stopped(server.pid()));
-    // The server hears of both at once, and of the newcomer first.
+    // Both events are in one turn of the server, the new connection first.
     let mut carol = Client::connect(&server);
     bob.shutdown_write();
     server.signal(Signal::CONT);

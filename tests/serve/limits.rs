@@ -1,10 +1,10 @@
-//! Who gets in: the number of clients, of clients from one address, and what a crowd at the door costs.
+//! Admission: the number of clients, of clients from one address, and the cost of many refusals.
 
 use std::time::Duration;
 
 use crate::common::{Client, DEADLINE, End, Server, let_pass, process, wait_until};
 
-/// Turned away: one line that says why, then the end.
+/// Checks that the client is refused: one line with the reason, then the end.
 #[track_caller]
 fn expect_turned_away(client: &mut Client) {
     let (lines, end) = client.lines_to_end(DEADLINE);
@@ -52,7 +52,7 @@ fn refusals_of_many_connections_cost_little() {
     let server = Server::start(&["limits.clients=1"]);
     let mut alice = Client::named(&server, "alice");
     let before = process::fd_count(server.pid());
-    // None of them reads or closes: each refusal could linger.
+    // None of the clients reads or closes: each refusal could linger.
     let crowd: Vec<Client> = (0..300).map(|_| Client::connect(&server)).collect();
     let (mut most, start) = (0, crate::common::now());
     while start.elapsed() < Duration::from_secs(1) {

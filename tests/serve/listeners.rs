@@ -1,4 +1,4 @@
-//! Where the server listens: what it prints about it, IPv6, Unix sockets, and addresses that cannot be had.
+//! Listeners: the lines on stdout, IPv6, Unix sockets, and addresses that cannot be bound.
 
 use std::fs;
 use std::net::{Ipv6Addr, TcpListener};
@@ -170,7 +170,7 @@ fn arrivals_and_departures_are_logged_on_stderr() {
 fn a_blocked_log_does_not_stop_the_chat() {
     let home = Home::new();
     let fifo = home.path().join("log");
-    // A pipe of 64 KiB that is open and never read, as a pager that was left standing.
+    // A pipe of 64 KiB that is open and never read, as by a stopped pager.
     let status = std::process::Command::new("mkfifo").arg(&fifo).status().expect("mkfifo is in coreutils");
     assert!(status.success());
     let server = Server::with_stderr_to(&fifo, &["log.level=debug", "flood.enabled=false"]);

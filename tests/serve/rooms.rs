@@ -204,7 +204,7 @@ fn presence_is_summed_up_in_a_large_room() {
     assert!((1..=4).contains(&summaries), "{summaries} sums for 6 joins");
 }
 
-/// The number before `word` in a list such as `12 joined, 3 left`.
+/// The number before `name` in a list such as `12 joined, 3 left`.
 fn count_before(sum: &str, word: &str) -> usize {
     let part = sum.split(", ").find_map(|part| part.strip_suffix(word));
     part.map_or(0, |number| number.parse().unwrap())

@@ -46,7 +46,7 @@ fn clients_that_close_at_once_do_not_delay_the_end() {
     assert!(start.elapsed() < AT_ONCE, "took {:?}", start.elapsed());
 }
 
-/// A server with a client that takes nothing although a megabyte waits for it.
+/// A server with a client that takes nothing while a megabyte waits for it.
 fn server_with_a_stuck_client(drain: &str) -> (Server, [Client; 3]) {
     let server = Server::start(&[NO_FLOOD_LIMIT, drain, "limits.outbox_bytes=\"1 MiB\""]);
     let [mut alice, mut bob, stuck] = people(&server, ["alice", "bob", "stuck"]);

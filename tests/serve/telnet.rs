@@ -1,4 +1,4 @@
-//! Telnet (RFC 854, RFC 1143): commands are taken out of the text and answered, and only to who speaks it.
+//! Telnet (RFC 854, RFC 1143): commands are removed from the text, and only clients that send some get answers.
 
 use crate::common::{Client, NO_FLOOD_LIMIT, Server, people};
 
