@@ -12,8 +12,8 @@ use serde_json::Value;
 use crate::framer;
 use crate::framing::Framing;
 use crate::recipe::Recipe;
+use crate::recipe::chunks;
 use crate::stage::{Client, Window, World};
-use crate::stream::chunks;
 
 /// The longest message, in bytes.
 const LINE_BYTES: usize = 256;

@@ -7,7 +7,7 @@ use chatops::wire::framing::Framing;
 use chatops::wire::text::scrub;
 
 use crate::recipe::Recipe;
-use crate::stream::chunks;
+use crate::recipe::chunks;
 
 /// The longest delimiter is the length before a message (`wire::framing`).
 const DELIMITER_BYTES_MAX: usize = 4;

@@ -10,7 +10,6 @@ mod engine;
 mod framer;
 mod operator;
 mod recipe;
-mod stream;
 mod telnet;
 mod text;
 

@@ -6,7 +6,7 @@ use chatops::wire::telnet::{ANSWERS_MAX, TERMINAL_NAME_MAX, Telnet};
 use chatops::wire::text::{GROWTH_MAX, scrub};
 
 use crate::recipe::Recipe;
-use crate::stream::chunks;
+use crate::recipe::chunks;
 
 /// The longest line of the client, in bytes.
 const LIMIT: usize = 64;

@@ -6,7 +6,6 @@ use std::time::Duration;
 use rustix::net::SendFlags;
 
 use crate::common::{Client, DEADLINE, NO_FLOOD_LIMIT, now, process, wait_until};
-use crate::noise::Noise;
 use crate::scene::Scene;
 
 const MIB: usize = 1024 * 1024;
@@ -205,4 +204,34 @@ fn urgent_data_neither_blocks_nor_spins_the_server() {
     assert_eq!(line, "HH:MM #lobby <guest-5> after the urgency");
     drop((stream, witness));
     scene.expect_unharmed();
+}
+
+/// Pseudo-random numbers (xorshift64).
+pub(crate) struct Noise(u64);
+
+impl Noise {
+    /// `seed` is not 0.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    /// A number below `limit`.
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.next() % u64::try_from(limit).unwrap()).unwrap()
+    }
+
+    pub(crate) fn pick<'a>(&mut self, list: &[&'a str]) -> &'a str {
+        list[self.below(list.len())]
+    }
+
+    pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
+        (0..count).map(|_| self.next().to_le_bytes()[3]).collect()
+    }
 }

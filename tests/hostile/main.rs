@@ -8,11 +8,8 @@ mod common;
 
 mod addresses;
 mod bytes;
-mod descriptors;
 mod endings;
-mod injected;
-mod noise;
 mod readers;
-mod records;
 mod scene;
+mod system;
 mod work;
