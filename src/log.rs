@@ -422,7 +422,7 @@ mod tests {
         drop(reader);
         let log = Log::start(LogLevel::Info, writer).unwrap();
         for _ in 0..2 * QUEUE_LINES {
-            log.write(AT, LogLevel::Info, "nobody reads this");
+            log.write(AT, LogLevel::Info, "not read");
         }
     }
 }

@@ -12,7 +12,7 @@ use memchr::memchr;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::script::{Script, ServerLine, excerpt};
-use super::{BenchError, Context, Progress};
+use super::{BenchError, Context, PAUSE, Progress};
 use crate::poller::{Events, Interest, Poller, Readiness, Watched};
 use crate::time::Moment;
 
@@ -197,8 +197,6 @@ fn is_passing(error: &io::Error) -> bool {
 const JOINING_MAX: usize = 64;
 /// The longest wait for one more client to join.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The longest wait between two checks for signals.
-const PAUSE: Duration = Duration::from_millis(50);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {

@@ -11,7 +11,7 @@ use super::clients::Clients;
 use super::plan::{Pacing, Plan};
 use super::report::{Findings, Histogram, Latency};
 use super::script::{Line, Script, ServerLine, excerpt};
-use super::{BenchError, Context, Progress};
+use super::{BenchError, Context, PAUSE, Progress};
 use crate::poller::Readiness;
 use crate::time::Moment;
 
@@ -19,8 +19,6 @@ use crate::time::Moment;
 const UNSENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// After the last line was sent: lines that are missing after this time without a delivery are lost.
 const SILENCE_MAX: Duration = Duration::from_secs(3);
-/// The longest wait between two checks for signals.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// The result of the measured phase.
 pub(super) struct Measured {

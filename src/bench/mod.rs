@@ -34,6 +34,8 @@ use private::{PrivateServer, own_usage};
 pub(crate) use report::{ProcessUse, Report};
 use script::Script;
 
+/// The longest wait between two checks for signals.
+const PAUSE: Duration = Duration::from_millis(50);
 /// The name of a private server in the report.
 const PRIVATE: &str = "private server";
 

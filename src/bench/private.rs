@@ -13,13 +13,11 @@ use std::time::Duration;
 
 use super::report::ProcessUse;
 use super::script::excerpt;
-use super::{BenchError, Context};
+use super::{BenchError, Context, PAUSE};
 use crate::poller::{Events, Interest, Poller};
 
 /// How long the server may take to listen.
 const START_MAX: Duration = Duration::from_secs(20);
-/// The longest wait between two checks for signals.
-const PAUSE: Duration = Duration::from_millis(50);
 /// Clients that the server takes beyond those of the run.
 const CLIENTS_SPARE: u32 = 16;
 /// How long a server may take to end after it closed its connections or its output.

@@ -37,28 +37,28 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
     warn(&mut server, warnings);
     server.set_loader(loader(options, file, others));
     let address = server.listeners().join(", ");
-    let hand_over = log_later(&mut server);
+    let log_sender = log_later(&mut server);
     let poller = Poller::new().map_err(|error| Failure::Running(format!("no event queue: {error}")))?;
     let waker = poller.waker();
     let link = server.attach(move || waker.notify());
     let terminal = Terminal::open().map_err(|_| StartError::NoTerminal)?;
     let server = start(server)?;
     let outcome = crate::dash::run(app, link, &clock, terminal, poller);
-    after_dashboard(&outcome, &config, &address, &hand_over);
+    after_dashboard(&outcome, &config, &address, &log_sender);
     wait_for_end(server)
 }
 
 /// Events go to the log that is sent when the dashboard no longer has the terminal; until then they are not logged.
 fn log_later(server: &mut Server) -> Sender<Log> {
-    let (hand_over, handed) = channel();
+    let (log_sender, log_receiver) = channel();
     let mut log: Option<Log> = None;
     server.set_sink(move |entry| {
-        log = log.take().or_else(|| handed.try_recv().ok());
+        log = log.take().or_else(|| log_receiver.try_recv().ok());
         if let Some(log) = &log {
             log.event(entry);
         }
     });
-    hand_over
+    log_sender
 }
 
 /// Runs the server on its own thread.

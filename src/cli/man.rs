@@ -77,7 +77,7 @@ fn files_signals_and_exit(roff: &mut Roff) {
     entry(
         roff,
         [bold("SIGTERM, SIGINT")],
-        "tell the clients, flush, close and exit within server.drain; a second one exits at once",
+        "notify the clients, flush, close and exit within server.drain; a second one exits at once",
     );
     entry(roff, [bold("SIGHUP")], "never drops a client; see server.on_hangup for the dashboard");
     roff.control("SH", ["EXIT STATUS"]);

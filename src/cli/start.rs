@@ -208,8 +208,8 @@ pub(super) fn clients_that_fit(
 /// The warning that [`clients_that_fit`] lowered the number.
 pub(super) fn cut_warning(clients: u32, fit: u32, files: u64) -> String {
     format!(
-        "limits.clients = {clients} does not fit into {files} open files: no more than {fit} are taken in, for the server \
-         keeps {} for itself; raise the hard limit (ulimit -Hn, LimitNOFILE) or lower limits.clients",
+        "limits.clients = {clients} does not fit into {files} open files: only {fit} clients are accepted, \
+         because the server keeps {} for itself; raise the hard limit (ulimit -Hn, LimitNOFILE) or lower limits.clients",
         files.saturating_sub(fit.into())
     )
 }

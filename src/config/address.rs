@@ -136,7 +136,7 @@ fn unix(path: &str) -> Result<Endpoint, String> {
 /// The host, without the brackets of an IPv6 address with a zone, such as `[fe80::1%eth0]`.
 fn host_name(host: &str) -> Result<&str, String> {
     if matches!(host, "" | "*") {
-        return Err("a host is missing: 127.0.0.1 for this machine only, [::] for everybody".to_owned());
+        return Err("a host is missing: 127.0.0.1 for this machine only, [::] for all addresses".to_owned());
     }
     if let Some(inner) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         return Ok(inner);

@@ -453,9 +453,9 @@ mod tests {
             (b"\xef\xbb\xbfname = '\xe9'".to_vec(), Some((1, 9)), "byte 0xE9"),
         ] {
             match text_of(bytes.clone()) {
-                Err(FileError::Content { at: found, what: told, .. }) => {
-                    assert_eq!(found, at, "{told}");
-                    assert!(told.contains(what), "{told}");
+                Err(FileError::Content { at: found, what: found_what, .. }) => {
+                    assert_eq!(found, at, "{found_what}");
+                    assert!(found_what.contains(what), "{found_what}");
                 }
                 other => panic!("{bytes:?}: {other:?}"),
             }
