@@ -1,7 +1,7 @@
-//! The least that it can cost to pass lines on to many: what `chatops bench` needs of a server, and no chat.
+//! The least cost of passing lines on to many clients: a server that does only what `chatops bench` needs.
 //!
 //! One thread, the poller of chatops, one write a client and wait: no rooms, no limits, no telnet, no scrubbing, no
-//! times, nobody to watch it. `benches/compare` measures chatops beside it.
+//! times, no dashboard. `benches/compare` compares chatops with it.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -17,7 +17,7 @@ const JOINED: &[u8] = b"-- you are in #bench (1 here)\r\n";
 
 fn main() -> io::Result<()> {
     if std::env::args().nth(1).as_deref() != Some("serve") {
-        // `cargo bench` without arguments comes here too.
+        // `cargo bench` without arguments runs this too.
         println!("benches/compare has `chatops bench --server` start this");
         return Ok(());
     }
@@ -35,7 +35,7 @@ struct Client {
     /// The beginning of a line.
     rest: Vec<u8>,
     unsent: Vec<u8>,
-    /// What it said in this turn, within all that was said.
+    /// Its lines of this turn, as a range of all lines.
     own: Range<usize>,
 }
 
@@ -112,7 +112,7 @@ impl Floor {
         }
     }
 
-    /// What was said in this turn goes to everybody in the room but its speaker, in one write.
+    /// Sends the lines of this turn to every client in the room except their sender, in one write.
     fn pass_on(&mut self) {
         for client in self.clients.iter_mut().flatten().filter(|client| client.has_joined) {
             let own = std::mem::take(&mut client.own);
@@ -154,7 +154,7 @@ impl Client {
         for (slice, part) in slices[1..].iter_mut().zip(parts) {
             *slice = IoSlice::new(part);
         }
-        // Whoever has gone is found out by reading.
+        // A client that is gone is found by the next read.
         let mut taken = (&*self.socket).write_vectored(&slices).unwrap_or(0);
         let mut unsent = Vec::new();
         for slice in slices {
@@ -163,7 +163,7 @@ impl Client {
         }
         self.unsent = unsent;
         let interest = if self.unsent.is_empty() { Interest::READ } else { Interest::BOTH };
-        // Should that fail, it is asked again with the next line.
+        // If that fails, the next line tries again.
         let _ = self.socket.set_interest(interest);
     }
 }

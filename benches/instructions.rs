@@ -7,7 +7,7 @@ use room::{Room, lines};
 fn main() {
     let mut numbers = std::env::args().skip(1).filter_map(|word| word.parse::<usize>().ok());
     let (Some(readers), Some(count), Some(turns)) = (numbers.next(), numbers.next(), numbers.next()) else {
-        // `cargo bench` without arguments comes here too.
+        // `cargo bench` without arguments runs this too.
         println!("benches/count runs this under callgrind, with READERS LINES TURNS");
         return;
     };

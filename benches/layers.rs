@@ -39,14 +39,14 @@ fn framer(bencher: Bencher<'_, '_>, line_bytes: usize) {
     });
 }
 
-/// What lines are made of.
+/// The bytes of the lines.
 const TEXTS: [(&str, &str); 3] = [
     ("ordinary", "the deploy is done, all is well"),
     ("emoji", "fini \u{1F469}\u{200D}\u{1F680} à côté"),
     ("controls", "\u{1b}[2J\u{202e}\0\0\u{7f}"),
 ];
 
-/// A line that becomes harmless, by what it is made of.
+/// Scrubbing a line, for each kind of bytes.
 #[divan::bench(args = TEXTS.map(|(name, _)| name))]
 fn scrubbing(bencher: Bencher<'_, '_>, name: &str) {
     let (_, text) =
@@ -54,7 +54,7 @@ fn scrubbing(bencher: Bencher<'_, '_>, name: &str) {
     bencher.counter(BytesCount::new(text.len())).bench_local(|| scrub(black_box(text.as_bytes())).replaced);
 }
 
-/// A turn in which one speaker says 32 lines to so many readers: what a delivery costs beside its share of a write.
+/// A turn in which one client sends 32 lines to this many readers: the cost of a delivery without its share of a write.
 #[divan::bench(args = [10, 100, 1_000, 10_000])]
 fn fan_out(bencher: Bencher<'_, '_>, readers: usize) {
     let mut room = Room::of(readers);
@@ -62,14 +62,14 @@ fn fan_out(bencher: Bencher<'_, '_>, readers: usize) {
     bencher.counter(ItemsCount::new(readers * 32)).bench_local(|| room.turn(&input));
 }
 
-/// What the dashboard is handed each time it asks.
+/// A snapshot as the dashboard requests it.
 #[divan::bench(sample_count = 20)]
 fn snapshot_of_10_000(bencher: Bencher<'_, '_>) {
     let room = Room::of(10_000);
     bencher.bench_local(|| room.engine.snapshot(&Query::default(), |_| None).rows.len());
 }
 
-/// A new picture of ten thousand, and the frame that shows its first rows on a large screen.
+/// A new snapshot of ten thousand connections, and the frame with its first rows on a large screen.
 #[divan::bench(sample_count = 20, args = [10, 10_000])]
 fn frame(bencher: Bencher<'_, '_>, clients: usize) {
     let room = Room::of(clients);

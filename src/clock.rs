@@ -1,8 +1,9 @@
-//! The only reader of time. Everything else is handed a [`Now`].
+//! The only reader of clocks. Everything else gets a [`Now`] as a parameter.
 //!
-//! One reading costs two calls into the vDSO (`clock_gettime(2)`); the time zone is looked up once a minute, since
-//! offsets from UTC change on the minute. Which file or rule it is, is looked up here as the C library does for date(1);
-//! `jiff` reads it. Its own look-up ignores case, knows no `TZ` without rules, waits for a pipe and is cached for minutes.
+//! One reading costs two calls into the vDSO (`clock_gettime(2)`). The time zone is looked up once a minute, because
+//! offsets from UTC change on the minute. This module finds the file or rule of the zone as the C library does for
+//! date(1), and `jiff` reads it. The look-up of `jiff` itself ignores case, needs rules in `TZ`, waits for a pipe, and
+//! is cached for minutes.
 
 use std::cell::Cell;
 use std::env;
@@ -18,7 +19,7 @@ use jiff::tz::TimeZone;
 
 use crate::time::{Moment, Now, WallTime};
 
-/// Both clocks of a run. Clones share its start; each thread has one of its own.
+/// Both clocks of a run. Clones have the same start; each thread has its own clone.
 #[derive(Clone, Debug)]
 pub struct Clock {
     started: Instant,
@@ -26,7 +27,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Starts the run: [`Moment::START`] is now.
+    /// Starts a run: [`Moment::START`] is now.
     #[must_use]
     pub fn start() -> Self {
         Self { started: monotonic(), zone: Cell::new(ZoneOffset::UNKNOWN) }
@@ -56,7 +57,7 @@ impl Clock {
 const SECONDS_A_MINUTE: u64 = 60;
 const SECONDS_A_DAY: i64 = 86_400;
 
-/// How far local time is ahead of UTC, and in which minute that was asked.
+/// The offset of local time from UTC, and the minute in which it was looked up.
 #[derive(Clone, Copy, Debug)]
 struct ZoneOffset {
     /// Since 1970-01-01 UTC.
@@ -67,14 +68,14 @@ struct ZoneOffset {
 impl ZoneOffset {
     const UNKNOWN: Self = Self { minute: u64::MAX, seconds: 0 };
 
-    /// None if the zone cannot be read now, as without a free file descriptor.
+    /// `None` if the zone cannot be read now, for example without a free file descriptor.
     fn at(minute: u64) -> Option<Self> {
         let seconds = offset_at(i64::try_from(minute * SECONDS_A_MINUTE).ok()?)?;
         Some(Self { minute, seconds })
     }
 }
 
-/// Local time less UTC at this second since 1970-01-01 UTC, in seconds. A change of `/etc/localtime` counts from the
+/// Local time minus UTC, in seconds, at this second since 1970-01-01 UTC. A change of `/etc/localtime` is seen by the
 /// next call.
 fn offset_at(unix_s: i64) -> Option<i64> {
     let zone = match env::var_os("TZ") {
@@ -90,7 +91,7 @@ pub fn local_time(unix_ms: i64) -> WallTime {
     wall_time(unix_ms, offset_at(unix_ms.div_euclid(1_000)).unwrap_or(0))
 }
 
-/// The value of `TZ`, if that names no time zone of this system: times are then UTC.
+/// The value of `TZ`, if it names no time zone of this system; times are then UTC.
 #[must_use]
 pub fn unknown_zone() -> Option<String> {
     let value = env::var_os("TZ")?;
@@ -103,7 +104,7 @@ fn zone_directory() -> PathBuf {
 
 /// The zone of this value of `TZ`: UTC, a file of `directory`, or a rule of POSIX, in the C library's order.
 fn zone_named(value: &OsStr, directory: &Path) -> Option<TimeZone> {
-    /// Of a zone with summer time that does not say when: those of the C library.
+    /// The C library's rules for a zone with summer time and without rules.
     const DEFAULT_RULES: &str = ",M3.2.0,M11.1.0";
     let value = value.as_bytes();
     let value = value.strip_prefix(b":").unwrap_or(value);
@@ -117,11 +118,11 @@ fn zone_named(value: &OsStr, directory: &Path) -> Option<TimeZone> {
     zone_in(&directory.join(OsStr::from_bytes(value))).or_else(rule)
 }
 
-/// The zone in this file, if that is one of RFC 9636; its leap seconds are left out.
+/// The zone in this file, if it has the format of RFC 9636; leap seconds are left out.
 fn zone_in(path: &Path) -> Option<TimeZone> {
-    /// Those of the time zone database have up to 4 KiB.
+    /// The largest file. Files of the time zone database have up to 4 KiB.
     const LARGEST: u64 = 64 * 1024;
-    // A pipe or a terminal could keep us waiting.
+    // Reading a pipe or a terminal could block.
     if !path.is_file() {
         return None;
     }
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn local_time_is_utc_and_the_offset_whichever_day_that_is() {
+    fn local_time_is_utc_plus_the_offset_on_any_day() {
         assert_eq!(read(0, 0), (0, 0, 0));
         assert_eq!(read(0, -3_600), (23, 0, 0));
         assert_eq!(read(86_399_999, 0), (23, 59, 59));
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_zone_is_asked_again_in_another_minute() {
+    fn the_time_zone_is_looked_up_again_in_the_next_minute() {
         let clock = Clock::start();
         clock.zone.set(ZoneOffset { minute: 0, seconds: 12 * 3_600 + 34 * 60 });
         let _ = clock.now();
@@ -201,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_of_posix_is_a_zone_with_or_without_days_of_change() {
+    fn a_posix_rule_is_a_zone_with_or_without_its_days_of_change() {
         for (rule, winter, summer) in [
             ("", 0.0, 0.0),
             (":", 0.0, 0.0),
@@ -224,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zone_is_a_file_of_the_directory_and_nothing_else_is_one() {
+    fn only_a_zone_file_of_the_directory_is_a_named_zone() {
         /// Version 1 of RFC 9636: no transitions and one type, an hour ahead, "CET".
         const CET: &[u8] =
             b"TZif\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\x04\

@@ -1,10 +1,8 @@
-//! Counts as people read them.
-//!
-//! Plain text; every layer may use it.
+//! Formats counts for people. Plain text for every layer.
 
-/// A count with its thousands apart: `9,120`.
+/// A count with thousands separators: `9,120`.
 #[must_use]
-pub fn grouped(count: u64) -> String {
+pub(crate) fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
@@ -18,7 +16,7 @@ pub fn grouped(count: u64) -> String {
 
 /// `1 client`, `1,024 clients`.
 #[must_use]
-pub fn counted(count: u64, one: &str, many: &str) -> String {
+pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{} {}", grouped(count), if count == 1 { one } else { many })
 }
 
@@ -40,7 +38,7 @@ mod tests {
     }
 
     #[test]
-    fn one_is_one() {
+    fn one_has_the_singular() {
         assert_eq!(counted(1, "client", "clients"), "1 client");
         assert_eq!(counted(0, "client", "clients"), "0 clients");
         assert_eq!(counted(1_024, "client", "clients"), "1,024 clients");

@@ -1,6 +1,4 @@
-//! Names for connections: the number people see and the place in the slab that the machine uses.
-//!
-//! Plain data; every layer may use it.
+//! The two numbers of a connection: the id that people see, and its place in the slab. Plain data for every layer.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -8,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The number of a connection, as people see it: `#7`. Counted from 1, never used twice in one run.
+/// The id of a connection that people see: `#7`. Ids start at 1 and are never used twice in one run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ConnId(NonZeroU64);
 
@@ -44,7 +42,7 @@ impl fmt::Display for ConnId {
     }
 }
 
-/// A word that is no connection id.
+/// A text that is no connection id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a connection id is a number from 1, with or without a #")]
 pub struct NotAnId;
@@ -63,8 +61,8 @@ impl FromStr for ConnId {
     }
 }
 
-/// Where a connection lives in the session slab. Given again to another connection after its end, so it is
-/// used only within one turn or together with a [`ConnId`].
+/// The place of a connection in the slab. After the end of the connection, another one gets its slot; so a slot is used
+/// only within one turn or together with a [`ConnId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(pub u32);
 
@@ -79,7 +77,7 @@ impl Slot {
     ///
     /// # Panics
     ///
-    /// Beyond 2³² − 1 connections, which `limits.clients` excludes.
+    /// From 2³² connections on, which `limits.clients` excludes.
     #[must_use]
     pub fn at(index: usize) -> Self {
         Self(u32::try_from(index).expect("limits.clients keeps slab indexes within 32 bits"))
@@ -91,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_digits_with_or_without_their_sign() {
+    fn an_id_is_digits_with_or_without_a_number_sign() {
         assert_eq!("7".parse(), Ok(ConnId::new(7).unwrap()));
         assert_eq!("#7".parse(), Ok(ConnId::new(7).unwrap()));
         for bad in ["", "#", "0", "+7", "-7", "##7", "7 ", "99999999999999999999"] {

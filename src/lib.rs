@@ -10,23 +10,23 @@
 //!
 //! [`wire`], [`session`], [`chat`], [`model`] and [`engine`] are pure: no socket, file, thread or clock. [`net`] is the
 //! one loop that owns every socket, [`dash`] the operator's terminal, [`link`] the only way between the two.
-//! [`mod@bench`] is a load generator that knows a server by its socket only.
+//! `bench` is a load generator that knows a server by its socket only.
 //! [`config`]'s settings, [`id`], [`network`] and [`time`] are plain data for all.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("chatops runs on Linux: it needs epoll, SIOCOUTQ and TCP_INFO");
 
-pub mod bench;
+pub(crate) mod bench;
 pub mod chat;
 pub mod cli;
 pub mod clock;
 pub mod config;
-pub mod count;
+pub(crate) mod count;
 pub mod dash;
 pub mod engine;
 pub mod id;
 pub mod link;
-pub mod log;
+pub(crate) mod log;
 pub mod model;
 pub mod net;
 pub mod network;

@@ -1,8 +1,8 @@
-//! The log: a thread of its own that writes lines to stderr, so that nobody else ever waits for it.
+//! The log: a thread of its own writes lines to stderr, so that no other thread waits for stderr.
 //!
 //! stderr can block (Ctrl-S, a full pipe) and fail (a hang-up). [`Log::write`] puts a line into a bounded queue or
-//! counts it as dropped; the thread tells how many as soon as there is room again. Failing writes are ignored.
-//! Time comes with each line; nothing here reads a clock.
+//! counts it as dropped; when the queue has room again, a line reports the number. Failed writes are ignored.
+//! The time is a parameter of each line; nothing here reads a clock.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -19,39 +19,39 @@ use crate::model::event::Event;
 use crate::time::Now;
 use crate::wire::text::scrub;
 
-/// Lines that wait for the thread; more are dropped and counted.
+/// The most lines in the queue; more are dropped and counted.
 const QUEUE_LINES: usize = 1_024;
-/// Places in the queue that only warnings and errors take: while nobody reads the log, arrivals and departures must not
-/// push them out.
+/// Places in the queue for warnings and errors only: while stderr is blocked, arrivals and departures must not displace
+/// them.
 const URGENT_LINES: usize = 256;
-/// The longest text of one line, in bytes; the rest is cut off.
+/// The longest text of one line, in bytes; a longer text is cut.
 const TEXT_MAX: usize = 2_048;
-/// Room for the text of most lines, in bytes.
+/// The initial capacity for a text, in bytes; most lines fit.
 const TEXT_USUAL: usize = 96;
-/// How long the thread waits for more after each write.
+/// How long the thread waits for more lines after each write.
 const GATHER_FOR: Duration = Duration::from_millis(10);
 
-/// How long the end of a [`Log`] waits for lines to be written.
+/// How long dropping a [`Log`] waits for its lines to be written.
 const FLUSH_MAX: Duration = Duration::from_millis(500);
 
 /// Writes what happens, one line each: `2026-11-24T18:40:12Z info accept #7 from 127.0.0.1:5000`.
 #[derive(Debug)]
-pub struct Log {
+pub(crate) struct Log {
     level: LogLevel,
     thread: Option<Thread>,
 }
 
-/// Our ends of what leads to the writing thread.
+/// The writing thread, as the other threads use it.
 #[derive(Debug)]
 struct Thread {
     lines: SyncSender<Line>,
     dropped: Arc<Dropped>,
-    /// How many lines are in the queue; for a moment one more or less.
+    /// The number of lines in the queue; it may briefly be off by one.
     waiting: Arc<AtomicUsize>,
     done: Receiver<()>,
 }
 
-/// One line, not yet worded.
+/// One line, not yet formatted.
 #[derive(Debug)]
 struct Line {
     unix_ms: i64,
@@ -59,7 +59,7 @@ struct Line {
     text: String,
 }
 
-/// Lines that found the queue full and were not told of yet.
+/// Dropped lines that have not been reported.
 #[derive(Debug, Default)]
 struct Dropped {
     lines: AtomicU64,
@@ -67,12 +67,12 @@ struct Dropped {
 }
 
 impl Log {
-    /// A log that writes to `sink` what matters at least as much as `level`.
+    /// A log that writes to `sink` the lines of `level` and of more important levels.
     ///
     /// # Errors
     ///
     /// When the system gives no thread.
-    pub fn start(level: LogLevel, sink: impl Write + Send + 'static) -> io::Result<Self> {
+    pub(crate) fn start(level: LogLevel, sink: impl Write + Send + 'static) -> io::Result<Self> {
         let (lines, queue) = sync_channel(QUEUE_LINES);
         let (finished, done) = sync_channel(1);
         let dropped = Arc::new(Dropped::default());
@@ -91,18 +91,12 @@ impl Log {
     /// # Errors
     ///
     /// When the system gives no thread.
-    pub fn stderr(level: LogLevel) -> io::Result<Self> {
+    pub(crate) fn stderr(level: LogLevel) -> io::Result<Self> {
         Self::start(level, UnlockedStderr)
     }
 
-    /// A log that writes nothing: the dashboard has the terminal.
-    #[must_use]
-    pub const fn off() -> Self {
-        Self { level: LogLevel::Error, thread: None }
-    }
-
     /// Logs a line. Never waits.
-    pub fn write(&self, at: Now, level: LogLevel, text: impl Into<String>) {
+    pub(crate) fn write(&self, at: Now, level: LogLevel, text: impl Into<String>) {
         let Some(thread) = self.thread.as_ref().filter(|_| level <= self.level) else { return };
         let mut text = text.into();
         let end = (0..=TEXT_MAX.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
@@ -110,16 +104,16 @@ impl Log {
         thread.push(Line { unix_ms: at.wall.unix_ms, level, text });
     }
 
-    /// Logs a record: its word, connection and name, and what happened. Never waits.
-    pub fn entry(&self, entry: &Event) {
-        let level = entry.kind.level();
+    /// Logs an event: its name, connection and nick, and what happened. Never waits.
+    pub(crate) fn event(&self, event: &Event) {
+        let level = event.kind.level();
         if self.thread.is_some() && level <= self.level {
-            self.write(entry.at, level, worded(entry));
+            self.write(event.at, level, format_event(event));
         }
     }
 }
 
-/// Stderr without its lock: a blocked write must not hold what others need to print a last line.
+/// Stderr without the lock of the standard library: a blocked write must not keep `main` from printing its last line.
 struct UnlockedStderr;
 
 impl Write for UnlockedStderr {
@@ -133,7 +127,7 @@ impl Write for UnlockedStderr {
 }
 
 impl Drop for Log {
-    /// Waits until the lines are written, but not for a sink that blocks.
+    /// Waits until the lines are written, at most [`FLUSH_MAX`].
     fn drop(&mut self) {
         if let Some(Thread { lines, done, .. }) = self.thread.take() {
             drop(lines);
@@ -143,10 +137,10 @@ impl Drop for Log {
 }
 
 impl Thread {
-    /// Puts a line into the queue, after the report of those that were dropped before it.
+    /// Puts a line into the queue, after a report of the lines that were dropped before it.
     fn push(&self, line: Line) {
         let unix_ms = line.unix_ms;
-        // An urgent line does not wait until those before it are reported.
+        // An urgent line goes ahead of the report.
         let is_urgent = line.level <= LogLevel::Warn;
         let report = if is_urgent { None } else { self.dropped.report() };
         let reported = report.is_none_or(|(count, report)| {
@@ -161,12 +155,12 @@ impl Thread {
         }
     }
 
-    /// Puts a line into the queue if there is a place for it.
+    /// Puts a line into the queue if it has a place for its level.
     fn send(&self, line: Line, is_urgent: bool) -> bool {
         if !is_urgent && self.waiting.load(Ordering::Relaxed) >= QUEUE_LINES - URGENT_LINES {
             return false;
         }
-        // Counted first: the other end takes it away as soon as it is there.
+        // Counted first: the thread may take the line, and count it off, at once.
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let is_sent = self.lines.try_send(line).is_ok();
         if !is_sent {
@@ -182,7 +176,7 @@ impl Dropped {
         self.last_unix_ms.store(unix_ms, Ordering::Relaxed);
     }
 
-    /// How many there are, and the line that tells it; they count as told then.
+    /// Takes the number of dropped lines, with the line that reports it.
     fn report(&self) -> Option<(u64, Line)> {
         let count = self.lines.swap(0, Ordering::Relaxed);
         if count == 0 {
@@ -194,7 +188,7 @@ impl Dropped {
     }
 }
 
-/// The other end of the queue.
+/// The thread's end of the queue.
 struct Queue {
     lines: Receiver<Line>,
     waiting: Arc<AtomicUsize>,
@@ -226,21 +220,21 @@ fn write_all(queue: &Queue, dropped: &Dropped, mut sink: impl Write) {
         for line in std::iter::once(first).chain(rest).take(QUEUE_LINES) {
             line.write_to(&mut text, &mut stamp);
         }
-        // Nobody is left to be told that a log cannot be written.
+        // A log that cannot be written has no place to say so.
         let _ = sink.write_all(text.as_bytes()).and_then(|()| sink.flush());
-        // In a busy hour the next lines are there already: one waking and one write for all of them.
+        // Under load, lines that arrive within this time share one wake-up and one write.
         thread::park_timeout(GATHER_FOR);
     }
 }
 
-/// The next line; when the queue is empty the report of dropped ones; else waits. `None` at the end.
+/// The next line. If the queue is empty, the report of dropped lines; without one, waits. `None` at the end.
 fn next_line(queue: &Queue, dropped: &Dropped) -> Option<Line> {
     let waiting = queue.try_next();
     waiting.or_else(|| dropped.report().map(|(_, report)| report)).or_else(|| queue.next())
 }
 
-fn worded(entry: &Event) -> String {
-    let record = &entry.kind;
+fn format_event(event: &Event) -> String {
+    let record = &event.kind;
     let mut text = String::with_capacity(TEXT_USUAL);
     text.push_str(record.word());
     if let Some(id) = record.subject() {
@@ -261,7 +255,7 @@ impl Line {
             LogLevel::Info => "info",
             LogLevel::Debug => "debug",
         };
-        // What people typed arrives scrubbed; this is the last door, for the words of the system.
+        // Text of clients arrives scrubbed; error texts of the system do not.
         let text = scrub(self.text.as_bytes()).text;
         for part in [stamp.of(self.unix_ms), " ", level, " ", &text, "\n"] {
             out.push_str(part);
@@ -269,7 +263,7 @@ impl Line {
     }
 }
 
-/// The second that was last worded, and its words: in a busy hour the next line is of the same one.
+/// The second that was last formatted, with its text: under load, the next line is mostly of the same second.
 #[derive(Debug, Default)]
 struct Stamp {
     second: Option<i64>,
@@ -277,7 +271,7 @@ struct Stamp {
 }
 
 impl Stamp {
-    /// The second of `unix_ms`, as RFC 3339 has it.
+    /// The second of `unix_ms`, in RFC 3339.
     fn of(&mut self, unix_ms: i64) -> &str {
         let second = unix_ms.div_euclid(1_000);
         if self.second != Some(second) {
@@ -319,14 +313,14 @@ mod tests {
     }
 
     #[test]
-    fn records_have_time_level_word_id_and_nick() {
+    fn events_have_time_level_name_id_and_nick() {
         let id = ConnId::new(7).unwrap();
         let nick = crate::chat::Nick::parse("alice").unwrap();
         let peer = Peer::Tcp(([127, 0, 0, 1], 5000).into());
-        let entry = |kind| Event { seq: 1, at: AT, kind };
+        let event = |kind| Event { seq: 1, at: AT, kind };
         let text = logged(LogLevel::Debug, |log| {
-            log.entry(&entry(EventKind::Accepted { id, peer }));
-            log.entry(&entry(EventKind::Eof { id, nick: Some(nick), unsent: 0 }));
+            log.event(&event(EventKind::Accepted { id, peer }));
+            log.event(&event(EventKind::Eof { id, nick: Some(nick), unsent: 0 }));
             log.write(AT, LogLevel::Error, "it failed");
         });
         assert_eq!(
@@ -338,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn each_line_has_the_second_of_its_own() {
+    fn each_line_has_its_own_second() {
         let at = |ms| Now { wall: WallTime { unix_ms: AT.wall.unix_ms + ms, ..AT.wall }, ..AT };
         let text = logged(LogLevel::Info, |log| {
             for ms in [0, 999, 1_000, 86_400_000, 0] {
@@ -351,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn what_matters_less_than_the_level_is_left_out() {
+    fn lines_below_the_level_are_left_out() {
         let text = logged(LogLevel::Warn, |log| {
             log.write(AT, LogLevel::Info, "less");
             log.write(AT, LogLevel::Warn, "enough");
@@ -360,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_one_line_and_harmless() {
+    fn a_line_is_scrubbed_and_cut() {
         let text = logged(LogLevel::Info, |log| {
             log.write(AT, LogLevel::Info, "a\nb\x1b[2J\x7f\u{9b}\u{202e}é");
             log.write(AT, LogLevel::Info, "é".repeat(TEXT_MAX));
@@ -372,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blocked_sink_blocks_nobody_and_drops_are_told() {
+    fn a_blocked_sink_blocks_no_writer_and_dropped_lines_are_reported() {
         const WRITTEN: u64 = 5_000;
         let (reader, writer) = pipe().unwrap();
         let log = Log::start(LogLevel::Info, writer).unwrap();
@@ -399,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn what_matters_less_is_dropped_first() {
+    fn warnings_and_errors_are_dropped_last() {
         let (reader, writer) = pipe().unwrap();
         let log = Log::start(LogLevel::Info, writer).unwrap();
         for number in 0..4_000 {
@@ -423,18 +417,12 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_sink_is_no_failure() {
+    fn writes_to_a_closed_sink_are_ignored() {
         let (reader, writer) = pipe().unwrap();
         drop(reader);
         let log = Log::start(LogLevel::Info, writer).unwrap();
         for _ in 0..2 * QUEUE_LINES {
-            log.write(AT, LogLevel::Info, "nobody reads this");
+            log.write(AT, LogLevel::Info, "not read");
         }
-    }
-
-    #[test]
-    fn a_log_that_is_off_takes_everything() {
-        let log = Log::off();
-        log.write(AT, LogLevel::Error, "nobody reads this");
     }
 }

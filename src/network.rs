@@ -4,11 +4,10 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4};
 use std::str::FromStr;
 
-/// One address or a block of them. Addresses of either family are in their own form: an IPv4 address that came through
-/// IPv6 is an IPv4 address.
+/// One address or a block of them. An IPv4-mapped IPv6 address counts as its IPv4 address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Network {
-    /// Its first address: the bits behind the prefix are 0.
+    /// The first address: the bits after the prefix are 0.
     first: IpAddr,
     prefix_bits: u8,
 }
@@ -19,15 +18,16 @@ pub struct Network {
 pub struct NetworkError;
 
 impl Network {
-    /// The network of this address alone.
+    /// The network that has only this address.
     #[must_use]
     pub const fn of(address: IpAddr) -> Self {
         let first = address.to_canonical();
         Self { first, prefix_bits: bits(first) }
     }
 
-    /// What counts as one address, for limits and bans: of IPv6 its /64, which one customer has (RFC 6177); but single
-    /// addresses where the first bits tell nobody apart: loopback, link-local and NAT64 (RFC 6052).
+    /// What counts as one address for limits and bans. For IPv6 this is the /64, which belongs to one customer (RFC
+    /// 6177). Loopback, link-local and NAT64 (RFC 6052) addresses count singly, because peers there share their first
+    /// 64 bits.
     #[must_use]
     pub fn counted_as_one(address: IpAddr) -> Self {
         const NAT64: [u16; 6] = [0x64, 0xff9b, 0, 0, 0, 0];
@@ -43,18 +43,18 @@ impl Network {
         Self { first: masked(first, prefix_bits), prefix_bits }
     }
 
-    /// Whether it is less than what counts as one address.
+    /// Whether the network is smaller than what counts as one address.
     #[must_use]
     pub fn is_part_of_one(&self) -> bool {
         Self::counted_as_one(self.first).prefix_bits < self.prefix_bits
     }
 
-    /// Reads an address in any form in which one is printed, with port, brackets or scope, as [what counts as
-    /// one](Self::counted_as_one); or a network.
+    /// Reads a network, or an address in any printed form, with port, brackets or scope. An address is read as [what
+    /// counts as one](Self::counted_as_one).
     ///
     /// # Errors
     ///
-    /// When it is neither.
+    /// If the text is neither.
     pub fn of_printed(text: &str) -> Result<Self, NetworkError> {
         let is_port = |rest: &str| rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
         let (address, prefix) = match text.strip_prefix('[') {
@@ -68,7 +68,7 @@ impl Network {
                 Err(_) => text.split_at(text.find('/').unwrap_or(text.len())),
             },
         };
-        // A scope names an interface of this machine (RFC 4007): peers are known by their address alone.
+        // A scope names an interface of this machine (RFC 4007); it does not belong to the address of a peer.
         let (address, inner_prefix) = address.split_at(address.find('/').unwrap_or(address.len()));
         let address = match address.split_once('%') {
             Some((address, scope)) if !scope.is_empty() && address.contains(':') => address,
@@ -82,13 +82,13 @@ impl Network {
         format!("{address}{prefix}").parse()
     }
 
-    /// Whether it is every address of its family.
+    /// Whether the network has every address of its family.
     #[must_use]
     pub const fn is_everything(&self) -> bool {
         self.prefix_bits == 0
     }
 
-    /// Whether `address` is in it.
+    /// Whether `address` is in the network.
     #[must_use]
     pub fn holds(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
@@ -99,12 +99,12 @@ impl Network {
 impl FromStr for Network {
     type Err = NetworkError;
 
-    /// Reads `10.0.0.7`, `10.0.0.0/8`, `2001:db8::/32`. Bits behind the prefix do not matter.
+    /// Reads `10.0.0.7`, `10.0.0.0/8`, `2001:db8::/32`. Bits after the prefix are ignored.
     fn from_str(text: &str) -> Result<Self, NetworkError> {
         let (address, prefix) = text.split_once('/').map_or((text, None), |(at, bits)| (at, Some(bits)));
         let written = address.parse::<IpAddr>().map_err(|_| NetworkError)?;
         let address = written.to_canonical();
-        // The prefix of an IPv4 address in its IPv6 form counts the 96 bits before it (RFC 4291, section 2.5.5.2).
+        // The prefix of an IPv4-mapped address includes the 96 bits before it (RFC 4291, section 2.5.5.2).
         let before = bits(written) - bits(address);
         let prefix_bits = match prefix {
             None => bits(address),
@@ -127,7 +127,7 @@ impl fmt::Display for Network {
     }
 }
 
-/// The bits of an address.
+/// The number of bits of an address.
 const fn bits(address: IpAddr) -> u8 {
     match address {
         IpAddr::V4(_) => 32,
@@ -135,15 +135,13 @@ const fn bits(address: IpAddr) -> u8 {
     }
 }
 
-/// The address with all bits behind the prefix at 0.
+/// The address with all bits after the prefix set to 0.
 fn masked(address: IpAddr, prefix_bits: u8) -> IpAddr {
-    let behind = u32::from(bits(address) - prefix_bits);
+    let after = u32::from(bits(address) - prefix_bits);
     match address {
-        IpAddr::V4(v4) => {
-            Ipv4Addr::from_bits(v4.to_bits() & u32::MAX.checked_shl(behind).unwrap_or(0)).into()
-        }
+        IpAddr::V4(v4) => Ipv4Addr::from_bits(v4.to_bits() & u32::MAX.checked_shl(after).unwrap_or(0)).into(),
         IpAddr::V6(v6) => {
-            Ipv6Addr::from_bits(v6.to_bits() & u128::MAX.checked_shl(behind).unwrap_or(0)).into()
+            Ipv6Addr::from_bits(v6.to_bits() & u128::MAX.checked_shl(after).unwrap_or(0)).into()
         }
     }
 }
@@ -159,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_holds_what_shares_its_first_bits() {
+    fn a_network_holds_the_addresses_with_its_first_bits() {
         for (network, address, is_in) in [
             ("10.0.0.0/8", "10.255.0.1", true),
             ("10.0.0.0/8", "11.0.0.1", false),
@@ -179,8 +177,8 @@ mod tests {
     }
 
     #[test]
-    fn a_network_reads_as_it_is_written() {
-        for (typed, told) in [
+    fn a_network_is_read_and_written_with_its_prefix() {
+        for (typed, written) in [
             ("10.1.2.3/8", "10.0.0.0/8"),
             ("192.0.2.7/32", "192.0.2.7"),
             ("::1", "::1"),
@@ -189,7 +187,7 @@ mod tests {
             ("::ffff:192.0.2.7/120", "192.0.2.0/24"),
             ("::ffff:0:0/96", "0.0.0.0/0"),
         ] {
-            assert_eq!(net(typed).to_string(), told);
+            assert_eq!(net(typed).to_string(), written);
         }
         for wrong in [
             "",
@@ -207,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_read_in_every_form_in_which_it_is_printed() {
+    fn an_address_is_read_in_every_printed_form() {
         for (printed, meant) in [
             ("10.9.9.2", "10.9.9.2"),
             ("10.9.9.2:36216", "10.9.9.2"),
@@ -253,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn one_address_is_an_ipv4_address_or_the_64_of_a_site() {
+    fn one_address_is_an_ipv4_address_or_an_ipv6_64() {
         let site = |text: &str| Network::counted_as_one(text.parse().unwrap()).to_string();
         for (address, expected) in [
             ("192.0.2.1", "192.0.2.1"),

@@ -1,10 +1,10 @@
-//! Waiting for many sockets at once: registrations that end with their socket, and a waker for other threads.
+//! Waits for many sockets at once: registrations that end with their socket, and a waker for other threads.
 //!
-//! A thin layer over [`polling`], always level-triggered: what is not taken is reported again. It knows nothing
-//! of what the sockets carry. With `net/kernel.rs` it is the only place with `unsafe` code.
+//! A thin layer over [`polling`], always level-triggered: an event that is not handled is reported again. With
+//! `net/kernel.rs` it is the only place with `unsafe` code.
 //!
-//! Invariants: a source is in the poller exactly as long as its [`Watched`] lives, and is taken out before it is closed,
-//! or by that. One thread waits; any thread may wake it.
+//! Invariants: a source is in the poller exactly as long as its [`Watched`] lives. It is removed before or by its
+//! close. One thread waits; any thread may wake it.
 
 use std::cell::Cell;
 use std::fmt;
@@ -28,8 +28,8 @@ const SLEEP_MAX: Duration = Duration::from_secs(3_600);
 #[derive(Debug)]
 pub struct Poller {
     inner: Arc<polling::Poller>,
-    /// Two threads that wait for one `polling::Poller` spin: the second returns at once. Not `Sync`, so there
-    /// is no second.
+    /// Makes the type not `Sync`. If two threads waited for one `polling::Poller`, the second would return at once and
+    /// spin.
     one_waits: PhantomData<Cell<()>>,
 }
 
@@ -38,7 +38,7 @@ impl Poller {
     ///
     /// # Errors
     ///
-    /// When the system gives no more descriptors (`epoll_create1(2)`, `eventfd(2)`, `timerfd_create(2)`).
+    /// If no descriptor is left (`epoll_create1(2)`, `eventfd(2)`, `timerfd_create(2)`).
     pub fn new() -> io::Result<Self> {
         Ok(Self { inner: Arc::new(polling::Poller::new()?), one_waits: PhantomData })
     }
@@ -50,8 +50,8 @@ impl Poller {
     ///
     /// # Errors
     ///
-    /// Gives the source back: when it is watched already (`EEXIST`), can never be waited for (`EPERM`, a regular
-    /// file), the key is `usize::MAX`, or the kernel has no room (`ENOSPC`, `ENOMEM`); see `epoll_ctl(2)`.
+    /// If the source is watched already (`EEXIST`) or cannot be watched (`EPERM`, a regular file), if the key is
+    /// `usize::MAX`, or if the kernel has no room (`ENOSPC`, `ENOMEM`); see `epoll_ctl(2)`. The source is returned.
     pub fn watch<S: AsFd + 'static>(
         &self,
         source: S,
@@ -59,12 +59,12 @@ impl Poller {
         interest: Interest,
     ) -> Result<Watched<S>, (S, io::Error)> {
         let fd = source.as_fd().as_raw_fd();
-        // SAFETY: `fd` is open, since `source` is borrowed. It has to be deleted before it is closed: `source`
-        // moves into a `Watched`, whose registration deletes it when dropped, which comes before the source is
-        // dropped and before `into_inner` hands it out. It is lent only by shared reference, so that it can be
-        // neither replaced nor moved out. A leaked `Watched` leaks the source with it: the fd stays open, for the
-        // source borrows from nobody who could close it (`'static`). [`Watched::close`] leaves the deletion to
-        // close(2), which does it (epoll(7)).
+        // SAFETY: `fd` is open, because `source` is borrowed. It must be deleted before it is closed. `source` moves
+        // into a `Watched`, whose registration deletes it when dropped. That happens before the source is dropped, and
+        // before `into_inner` returns the source. The source is lent only by shared reference, so it can be neither
+        // replaced nor moved out. A leaked `Watched` leaks the source with it, and the fd stays open, because the
+        // source borrows from nothing that could close it (`'static`). [`Watched::close`] leaves the deletion to
+        // close(2) (epoll(7)).
         #[expect(unsafe_code, reason = "the argument is above")]
         let added = unsafe { self.inner.add_with_mode(fd, interest.event(key), PollMode::Level) };
         match added {
@@ -79,9 +79,9 @@ impl Poller {
         }
     }
 
-    /// Waits for the first event, a [`Waker::notify`], a signal or the end of the timeout (`None`: for ever), whichever
-    /// comes first, and returns how many events there are, with one more for a notification. What `events` held
-    /// before is gone. A timeout of more than an hour may end after one.
+    /// Waits for an event, a [`Waker::notify`], a signal, or the end of the timeout (`None` waits for ever), whichever
+    /// is first. Replaces the content of `events`, and returns the number of events, plus one for a notification. A
+    /// timeout of more than an hour may end after one hour.
     ///
     /// # Errors
     ///
@@ -106,14 +106,14 @@ pub struct Waker {
 impl Waker {
     /// Ends the current wait, or the next. Many calls before that wait ends count as one. Never blocks.
     pub fn notify(&self) {
-        // Writing to the eventfd (or pipe) fails only when it is full, that is, when the wake-up is there already.
+        // Writing to the eventfd (or pipe) fails only if it is full, which means that a wake-up is pending.
         let _ = self.inner.notify();
     }
 }
 
-/// A source in a [`Poller`]; it is taken out when this is dropped.
+/// A source in a [`Poller`]; dropping it removes the source from the poller.
 ///
-/// Lends its source by shared reference only: `&TcpStream` and the like read and write all the same.
+/// Lends its source by shared reference only, which is enough to read and write a `TcpStream`.
 #[derive(Debug)]
 pub struct Watched<S: AsFd> {
     /// Declared before the source, so that it is dropped before the source is closed.
@@ -122,22 +122,21 @@ pub struct Watched<S: AsFd> {
 }
 
 impl<S: AsFd> Watched<S> {
-    /// The key its events carry.
+    /// The key of its events.
     #[must_use]
     pub const fn key(&self) -> usize {
         self.registration.key
     }
 
-    /// What is waited for at present.
+    /// The current interest.
     #[must_use]
     pub const fn interest(&self) -> Interest {
         self.registration.interest
     }
 
-    /// Waits for something else from now on; no system call when it is the same.
+    /// Changes the interest; without a change it makes no system call.
     ///
-    /// Hang-up and error are reported whatever the interest, again and again: only taking the source out of the
-    /// poller silences them.
+    /// Hang-up and error are reported again and again with any interest, until the source is removed from the poller.
     ///
     /// # Errors
     ///
@@ -151,8 +150,7 @@ impl<S: AsFd> Watched<S> {
         Ok(())
     }
 
-    /// Takes the source out of the poller and keeps it. Events of it that were already collected stay in their
-    /// batch.
+    /// Removes the source from the poller and returns it. Its events that were already collected stay in `Events`.
     #[must_use]
     pub fn into_inner(self) -> S {
         let Self { registration, source } = self;
@@ -160,8 +158,8 @@ impl<S: AsFd> Watched<S> {
         source
     }
 
-    /// Closes the source. Its descriptor must have no duplicate: then epoll(7) takes it out of the poller by itself,
-    /// and a system call is saved. With one, events under its key go on until the last duplicate is closed.
+    /// Closes the source. Its descriptor must have no duplicate: then epoll(7) removes it by itself, which saves a
+    /// system call. With a duplicate, events with its key continue until the last duplicate is closed.
     pub fn close(mut self)
     where
         S: Into<OwnedFd>,
@@ -184,11 +182,11 @@ impl<S: AsFd> Deref for Watched<S> {
 /// The poller's side of a [`Watched`]: deletes the source from it when dropped.
 struct Registration {
     poller: Arc<polling::Poller>,
-    /// Of the source beside it, which is open for as long as this lives.
+    /// The descriptor of the source in the same [`Watched`], which is open as long as this lives.
     fd: RawFd,
     key: usize,
     interest: Interest,
-    /// The source is closed at once, and that is all.
+    /// Leaves the deletion to close(2), which follows at once.
     ends_with_its_fd: bool,
 }
 
@@ -197,11 +195,11 @@ impl Drop for Registration {
         if self.ends_with_its_fd {
             return;
         }
-        // SAFETY: The source with this fd lives in the same `Watched` and is dropped after this, or has just been
-        // taken apart from it in `into_inner` and is still held there.
+        // SAFETY: The source with this fd is in the same `Watched` and is dropped after this, or `into_inner` has just
+        // moved it out and still owns it.
         #[expect(unsafe_code, reason = "the argument is above")]
         let source = unsafe { BorrowedFd::borrow_raw(self.fd) };
-        // Fails only when the source is not in the poller, which is what we want.
+        // Fails only if the source is not in the poller, which is the goal.
         let _ = self.poller.delete(source);
     }
 }
@@ -216,10 +214,10 @@ impl fmt::Debug for Registration {
     }
 }
 
-/// What a source is waited for; hang-up and error come with either, and with neither.
+/// The events to wait for. Hang-up and error are reported with any interest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Interest {
-    /// Something to read, the end of input included.
+    /// Bytes to read, or the end of input.
     pub read: bool,
     /// Room to write.
     pub write: bool,
@@ -261,17 +259,17 @@ impl Events {
         Self { ready: Vec::with_capacity(capacity.get()), inner }
     }
 
-    /// The events, in the order of the kernel. One of them may belong to a source that was taken out since.
+    /// The events, in the order of the kernel. An event may belong to a source that was removed after the wait.
     pub fn iter(&self) -> impl Iterator<Item = Readiness> + '_ {
         self.ready.iter().filter_map(|event| Some(readiness(key(event)?, event.flags)))
     }
 
     /// Waits for `poller`, and returns the number of events, a notification among them.
     ///
-    /// It is one system call on the descriptor of [`polling`]'s epoll. The crate's own wait (3.11.0) makes five, because
-    /// it sets its timer and its notification again each time: CPU time per delivery with it is 7 % higher with 10
-    /// readers, 18 % with 100 and 5 % with 1,000 (`chatops bench`, three interleaved runs each). It also returns 0 for a
-    /// notification, which a wait without sleep would lose. It is used here only to take a notification in.
+    /// It is one system call on the descriptor of [`polling`]'s epoll. The crate's own wait (3.11.0) makes five,
+    /// because it sets its timer and its notification again each time: CPU time per delivery with it is 7 % higher with
+    /// 10 readers, 18 % with 100 and 5 % with 1,000 (`chatops bench`, three interleaved runs each). It also returns 0
+    /// for a notification, which a wait without sleep would lose. It is used here only to take a notification in.
     fn wait(&mut self, poller: &polling::Poller, timeout: Option<Duration>) -> io::Result<usize> {
         self.ready.clear();
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout.min(SLEEP_MAX)).ok());
@@ -288,12 +286,12 @@ impl Events {
     }
 }
 
-/// The key that a source is watched under; `None` for the crate's own notification.
+/// The key of the source; `None` for the crate's own notification.
 fn key(event: &epoll::Event) -> Option<usize> {
     usize::try_from(event.data.u64()).ok().filter(|key| *key != usize::MAX)
 }
 
-/// What the flags say (`epoll_ctl(2)`).
+/// Decodes the flags (`epoll_ctl(2)`).
 fn readiness(key: usize, flags: epoll::EventFlags) -> Readiness {
     use epoll::EventFlags as Flag;
     let broken = Flag::HUP | Flag::ERR;
@@ -309,7 +307,7 @@ fn readiness(key: usize, flags: epoll::EventFlags) -> Readiness {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "the four are independent bits of epoll(7)")]
 pub struct Readiness {
-    /// The key it is watched under.
+    /// The key of the source.
     pub key: usize,
     /// A read will not block. Set with hang-up and error too.
     pub readable: bool,
@@ -330,7 +328,7 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
 
-    /// Longer than anything here takes; a test that needs it fails.
+    /// Longer than any wait here; a test that reaches it fails.
     const DEADLINE: Duration = Duration::from_secs(10);
 
     fn events() -> Events {
@@ -350,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_taken_is_reported_again() {
+    fn an_unhandled_event_is_reported_again() {
         let poller = Poller::new().expect("poller");
         let (ours, mut theirs) = pair();
         let watched = poller.watch(ours, 7, Interest::READ).expect("watch");
@@ -365,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn interest_can_change_and_is_remembered() {
+    fn a_changed_interest_is_kept() {
         let poller = Poller::new().expect("poller");
         let (ours, mut theirs) = pair();
         theirs.write_all(b"a").expect("write");
@@ -385,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hang_up_comes_without_any_interest() {
+    fn a_hang_up_is_reported_without_any_interest() {
         let poller = Poller::new().expect("poller");
         let (ours, theirs) = pair();
         let watched = poller.watch(ours, 3, Interest::NONE).expect("watch");
@@ -397,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn dropping_takes_the_source_out_although_a_duplicate_keeps_it_open() {
+    fn dropping_removes_a_source_that_a_duplicate_keeps_open() {
         let poller = Poller::new().expect("poller");
         let (ours, mut theirs) = pair();
         let duplicate = ours.try_clone().expect("dup");
@@ -410,14 +408,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_closed_is_out_of_the_poller() {
+    fn a_closed_source_is_removed() {
         let poller = Poller::new().expect("poller");
         let (ours, mut theirs) = pair();
         let watched = poller.watch(ours, 1, Interest::READ).expect("watch");
         theirs.write_all(b"a").expect("write");
         watched.close();
         assert_eq!(at_once(&poller), []);
-        // The descriptor is another's from now on.
+        // The descriptor belongs to another file from now on.
         let (next, mut theirs) = pair();
         let _watched = poller.watch(next, 2, Interest::READ).expect("watch");
         theirs.write_all(b"a").expect("write");
@@ -425,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn into_inner_takes_the_source_out_and_keeps_it_open() {
+    fn into_inner_removes_the_source_and_keeps_it_open() {
         let poller = Poller::new().expect("poller");
         let (ours, mut theirs) = pair();
         let watched = poller.watch(ours, 1, Interest::READ).expect("watch");
@@ -437,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_cannot_be_watched_comes_back() {
+    fn a_source_that_cannot_be_watched_is_returned() {
         let poller = Poller::new().expect("poller");
         let (ours, mut theirs) = pair();
         let ours = Arc::new(ours);
@@ -500,7 +498,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wake_up_beside_an_event_is_no_event_and_is_over_with_it() {
+    fn a_wake_up_with_an_event_counts_once() {
         let poller = Poller::new().expect("poller");
         let (ours, mut theirs) = pair();
         let watched = poller.watch(ours, 7, Interest::READ).expect("watch");

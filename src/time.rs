@@ -1,6 +1,6 @@
 //! Time as data: a moment on the monotonic clock and the wall clock's reading beside it.
 //!
-//! Nothing here reads a clock; [`crate::clock`] alone does. The pure layers are handed a [`Now`].
+//! Nothing here reads a clock; only [`crate::clock`] does. The pure layers get a [`Now`] as a parameter.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// A point on the monotonic clock, in microseconds since the server started.
 ///
-/// Kept as one more than that, so that an `Option` of it takes no more room than itself.
+/// Stored as that number plus 1, so that an `Option<Moment>` has the same size.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "u64", into = "u64")]
 pub struct Moment(NonZeroU64);
@@ -20,7 +20,7 @@ impl Moment {
     /// The start of the run.
     pub const START: Self = Self(NonZeroU64::MIN);
 
-    /// The moment this many microseconds after the start; the last moment there is, beyond it.
+    /// The moment this many microseconds after the start; saturates at the last moment.
     #[must_use]
     pub const fn from_micros(micros: u64) -> Self {
         Self(NonZeroU64::MIN.saturating_add(micros))
@@ -32,7 +32,7 @@ impl Moment {
         self.0.get() - 1
     }
 
-    /// How long ago `earlier` was; zero if it lies ahead.
+    /// The time since `earlier`; zero if that is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.get().saturating_sub(earlier.0.get()))
@@ -81,22 +81,22 @@ impl Sub for Moment {
     }
 }
 
-/// A moment to the tenth of a second before it, in four bytes: for what is kept of every connection only to be shown.
+/// A moment rounded down to a tenth of a second, in four bytes: for times that every connection keeps only for display.
 ///
-/// It reaches 13 years; what lies beyond is told as that.
+/// It saturates after 13 years.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Deciseconds(u32);
 
 impl Deciseconds {
     const MICROS: u64 = 100_000;
 
-    /// The moment at which it begins.
+    /// The moment at which this tenth begins.
     #[must_use]
     pub const fn moment(self) -> Moment {
         Moment::from_micros(self.0 as u64 * Self::MICROS)
     }
 
-    /// How many tenths it is behind `earlier`; 0 if that lies ahead.
+    /// The number of tenths since `earlier`; 0 if that is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> u32 {
         self.0.saturating_sub(earlier.0)
@@ -122,17 +122,17 @@ pub struct WallTime {
     pub second: u8,
 }
 
-/// One reading of both clocks; a turn has exactly one.
+/// One reading of both clocks; each turn has exactly one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Now {
-    /// For deadlines and ages.
+    /// The monotonic clock, for deadlines and ages.
     pub moment: Moment,
-    /// For what people read.
+    /// The wall clock, for times that people read.
     pub wall: WallTime,
 }
 
 impl Now {
-    /// Both clocks as they were at `moment`, which is not after this reading.
+    /// What both clocks read at `moment`, which must not be after this reading.
     #[must_use]
     pub fn earlier(self, moment: Moment) -> Self {
         let ago_ms = i64::try_from(self.moment.since(moment).as_millis()).unwrap_or(i64::MAX);
@@ -156,14 +156,14 @@ impl Now {
 
 /// A span of time that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a time is a number with ms, s, m, h or d behind it, such as \"90s\" or \"5m\"")]
+#[error("a time is a number with ms, s, m, h or d after it, such as \"90s\" or \"5m\"")]
 pub struct NotASpan;
 
 /// Reads `250ms`, `10s`, `5m`, `2h`, `1d`.
 ///
 /// # Errors
 ///
-/// When the number or the unit is missing, or the span does not fit in 64 bits of milliseconds.
+/// If the number or the unit is missing, or if the milliseconds do not fit into 64 bits.
 pub fn parse_span(text: &str) -> Result<Duration, NotASpan> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or(NotASpan)?;
@@ -179,7 +179,7 @@ pub fn parse_span(text: &str) -> Result<Duration, NotASpan> {
     count.checked_mul(unit_ms).map(Duration::from_millis).ok_or(NotASpan)
 }
 
-/// Writes a span in the largest unit that does not cut it, as [`parse_span`] reads it; below a millisecond is cut.
+/// Writes a span in the largest unit that is exact, as [`parse_span`] reads it. Parts of a millisecond are cut.
 #[must_use]
 pub fn write_span(span: Duration) -> String {
     let ms = span.as_millis();
@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_are_written_as_they_are_read() {
+    fn a_written_span_reads_back() {
         for text in ["0s", "250ms", "1500ms", "90s", "5m", "2h", "36h", "3d"] {
             assert_eq!(write_span(parse_span(text).unwrap()), text);
         }
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_have_a_unit() {
+    fn a_span_needs_a_number_and_a_unit() {
         assert_eq!(parse_span("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(parse_span("10s"), Ok(Duration::from_secs(10)));
         assert_eq!(parse_span("5 m"), Ok(Duration::from_secs(300)));
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn an_earlier_reading_counts_back_over_midnight() {
+    fn an_earlier_reading_crosses_midnight() {
         let wall = WallTime { unix_ms: 1_000_500, hour: 0, minute: 0, second: 1 };
         let now = Now { moment: Moment::from_micros(10_000_000), wall };
         let earlier = now.earlier(Moment::from_micros(7_000_000));
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn an_optional_moment_takes_no_more_room() {
+    fn an_optional_moment_has_the_size_of_a_moment() {
         assert_eq!(size_of::<Option<Moment>>(), 8);
     }
 }

@@ -1,4 +1,5 @@
-//! `chatops bench` as a person runs it: against a server of its own, against a running one, and against what is none.
+//! `chatops bench` as a user runs it: with a private server, against a running one, and against programs that are no
+//! chatops.
 
 mod common;
 
@@ -33,7 +34,7 @@ fn number(object: &Value, name: &str) -> u64 {
     object[name].as_u64().unwrap_or_else(|| panic!("no number {name} in {object}"))
 }
 
-/// Every delivery came, once and in order.
+/// Checks that every line was delivered once and in order.
 #[track_caller]
 fn assert_clean(object: &Value) {
     for name in ["lost", "skipped", "doubled", "reordered"] {
@@ -69,7 +70,7 @@ fn json_has_what_the_table_has() {
 }
 
 #[test]
-fn a_rate_is_kept_against_a_running_server() {
+fn a_running_server_is_measured_at_a_rate() {
     let server = Server::start(&[NO_FLOOD_LIMIT]);
     let target = server.address().to_string();
     let finished = bench(&["--target", &target, "--clients", "20", "--rate", "200", "--for", "1s", "--json"]);
@@ -93,7 +94,7 @@ fn a_unix_socket_can_be_the_target() {
 }
 
 #[test]
-fn a_target_with_flood_limits_is_explained() {
+fn a_target_with_flood_limits_is_refused_with_a_remedy() {
     let server = Server::start(&[]);
     let target = server.address().to_string();
     let finished = bench(&["--target", &target, "--clients", "3", "--for", "20s"]);
@@ -104,7 +105,7 @@ fn a_target_with_flood_limits_is_explained() {
 }
 
 #[test]
-fn a_target_that_is_full_is_told_in_its_words() {
+fn a_full_target_is_reported_with_its_own_line() {
     let server = Server::start(&[NO_FLOOD_LIMIT, "limits.clients=5"]);
     let target = server.address().to_string();
     let refused = bench(&["--target", &target, "--clients", "20"]);
@@ -112,7 +113,7 @@ fn a_target_that_is_full_is_told_in_its_words() {
 }
 
 #[test]
-fn a_target_where_nobody_listens_is_refused() {
+fn a_target_without_a_server_is_refused() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     bench(&["--target", &address]).assert_refused(&["cannot connect to", &address, "is it running"]);
 }
@@ -124,7 +125,7 @@ fn a_target_that_is_no_chatops_is_refused() {
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let _ = (&stream).write_all(b"220 mail.example ESMTP\r\n");
-            // Open until the other side has seen it.
+            // Keeps the connection open until the client has read the line.
             let _ = (&stream).read(&mut [0; 1]);
         }
     });
@@ -133,7 +134,7 @@ fn a_target_that_is_no_chatops_is_refused() {
 }
 
 #[test]
-fn wrong_usage_is_told_with_the_range() {
+fn wrong_usage_is_refused_with_the_range() {
     for (arguments, part) in [
         (&["--clients", "1"][..], "--clients 1 is out of range: 2 to 20000"),
         (&["--clients", "5", "--senders", "6"], "--senders 6 is out of range: 1 to 5"),
@@ -147,7 +148,7 @@ fn wrong_usage_is_told_with_the_range() {
     }
 }
 
-/// What stands behind the nick of the sender is passed on; line 3 is lost, 5 doubled, 7 comes after 8.
+/// Passes the sender's lines on, but loses line 3, doubles line 5, and sends line 7 after line 8.
 fn pass_on_badly(sender: &mut impl BufRead, nick: &str, mut reader: &TcpStream) {
     let mut held = String::new();
     for (number, text) in sender.lines().map_while(Result::ok).enumerate() {
@@ -168,7 +169,7 @@ fn pass_on_badly(sender: &mut impl BufRead, nick: &str, mut reader: &TcpStream) 
     }
 }
 
-/// Lets a client in as chatops does; gives its nick, and what it says from then on.
+/// Lets a client in as chatops does; returns its nick and its further lines.
 fn let_in(stream: &TcpStream) -> (String, BufReader<TcpStream>) {
     let mut stream_to = stream;
     let mut lines = BufReader::new(stream.try_clone().unwrap());
@@ -188,7 +189,7 @@ fn let_in(stream: &TcpStream) -> (String, BufReader<TcpStream>) {
 }
 
 #[test]
-fn what_a_bad_server_does_to_lines_is_found() {
+fn lost_doubled_and_reordered_lines_are_found() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     thread::spawn(move || {
@@ -209,13 +210,13 @@ fn what_a_bad_server_does_to_lines_is_found() {
     assert_eq!(found, [1, 1, 1, 1], "{object}");
 }
 
-/// The processes that this one has started.
+/// The child processes of this process.
 fn children(pid: u32) -> Vec<u32> {
     let listed = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     listed.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
 }
 
-/// Starts a run that goes on until it is ended.
+/// Starts a run that lasts until it is ended.
 fn long_run(home: &Home) -> Child {
     let mut command = Command::new(CHATOPS);
     command.args(["bench", "--clients", "20", "--rate", "10", "--for", "10m"]).envs(home.environment());
@@ -258,7 +259,7 @@ fn a_signal_ends_the_run_and_its_server() {
 }
 
 #[test]
-fn a_signal_ends_the_wait_for_a_program_that_does_not_get_to_the_end_of_its_first_line() {
+fn a_signal_ends_the_wait_for_the_first_line_of_the_server() {
     let home = Home::new();
     let program = home.path().join("talker");
     fs::write(&program, "#!/bin/sh\nprintf 'starting... '\n: >\"$HOME/talking\"\nexec sleep 600\n").unwrap();

@@ -27,7 +27,7 @@ fn options(options: &[&str]) -> Result<Loaded, ConfigError> {
     load(&Sources { options: options.iter().map(ToString::to_string).collect(), ..Sources::default() })
 }
 
-/// A directory of one test's own, removed at its end.
+/// A directory of one test, removed at its end.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -121,7 +121,7 @@ fn later_layers_win() {
 }
 
 #[test]
-fn what_is_no_toml_value_is_a_string() {
+fn an_option_that_is_no_toml_value_is_a_string() {
     let config = options(&[
         "limits.outbox_bytes=16 MiB",
         "limits.outbox_total=\"1 GiB\"",
@@ -141,7 +141,7 @@ fn what_is_no_toml_value_is_a_string() {
 }
 
 #[test]
-fn mistakes_in_options_are_told_with_the_option() {
+fn mistakes_in_options_are_reported_with_the_option() {
     for (option, expected) in [
         ("limits.foo=1", "-o limits.foo: unknown key; `chatops config default` shows all there are"),
         ("line_bytes=1", "-o line_bytes: unknown key; did you mean limits.line_bytes?"),
@@ -165,7 +165,7 @@ fn mistakes_in_options_are_told_with_the_option() {
 }
 
 #[test]
-fn relative_paths_count_from_the_file_they_stand_in() {
+fn relative_paths_start_at_the_directory_of_the_file() {
     let scratch = Scratch::new("relative");
     scratch.file("etc/motd", "from the file\r\nof two lines\n");
     let file = scratch
@@ -176,7 +176,7 @@ fn relative_paths_count_from_the_file_they_stand_in() {
 }
 
 #[test]
-fn a_motd_file_that_cannot_be_shown_is_refused() {
+fn an_invalid_motd_file_is_refused() {
     let scratch = Scratch::new("motd");
     for (name, bytes, why) in [
         ("large", vec![b'x'; 16 * 1024 + 1], "has more than 16384 bytes"),
@@ -190,7 +190,7 @@ fn a_motd_file_that_cannot_be_shown_is_refused() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_named() {
+fn an_unreadable_file_is_refused_with_its_name() {
     let scratch = Scratch::new("unreadable");
     let large = scratch.file("large.toml", vec![b'#'; 1024 * 1024 + 1]);
     let binary = scratch.file("binary.toml", [0xff, 0xfe, 0x00]);
@@ -200,7 +200,7 @@ fn a_file_that_cannot_be_read_is_named() {
     }
 }
 
-/// Some of the keys with legal values, as options.
+/// Some of the keys with valid values, as options.
 fn some_options() -> impl Strategy<Value = Vec<String>> {
     let number = |key: &'static str| (1..100_000_u32).prop_map(move |n| format!("{key}={n}")).boxed();
     let size =
@@ -261,7 +261,7 @@ proptest! {
     }
 }
 
-/// Runs the program without a terminal and without configuration of this machine's.
+/// Runs the program without a terminal and without the configuration of this machine.
 fn chatops(scratch: &Scratch, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_chatops"))
         .args(arguments)
@@ -313,7 +313,7 @@ fn config_check_says_ok_or_names_every_mistake() {
 }
 
 #[test]
-fn config_show_tells_where_a_key_was_set() {
+fn config_show_has_the_place_where_a_key_was_set() {
     let scratch = Scratch::new("cli-show");
     let file = scratch.file(".config/chatops/config.toml", "[limits]\n  rooms = 5\n");
     let (code, stdout, stderr) = outcome(&chatops(
@@ -330,7 +330,7 @@ fn config_show_tells_where_a_key_was_set() {
 }
 
 #[test]
-fn config_path_marks_the_file_that_is_taken() {
+fn config_path_marks_the_file_in_use() {
     let scratch = Scratch::new("cli-path");
     let user = scratch.0.join(".config/chatops/config.toml");
     let (code, stdout, _) = outcome(&chatops(&scratch, &["config", "path"]));
@@ -349,7 +349,7 @@ fn config_path_marks_the_file_that_is_taken() {
 }
 
 #[test]
-fn without_a_terminal_the_dashboard_says_what_to_do() {
+fn without_a_terminal_the_dashboard_is_refused_with_a_remedy() {
     let scratch = Scratch::new("cli-terminal");
     let output = chatops(&scratch, &[]);
     let expected = "chatops: no terminal here: run `chatops serve`\n";
@@ -394,7 +394,7 @@ fn completions_and_manual_know_every_command() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_failure() {
+fn a_closed_stdout_is_no_failure() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let mut command = Command::new(env!("CARGO_BIN_EXE_chatops"));
@@ -403,7 +403,7 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
 }
 
 #[test]
-fn a_full_disk_is_a_failure() {
+fn stdout_on_a_full_disk_is_a_failure() {
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_chatops"));
     let output = command.args(["config", "default"]).stdout(full).stderr(Stdio::piped()).output().unwrap();
@@ -429,7 +429,7 @@ fn a_byte_order_mark_moves_no_column() {
 }
 
 #[test]
-fn other_encodings_are_named_as_such() {
+fn a_file_in_another_encoding_is_refused_with_its_name() {
     let scratch = Scratch::new("encodings");
     let utf16 = "\u{feff}limits.clients = 7\n".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
     let error = refused(&scratch, &utf16);
@@ -442,7 +442,7 @@ fn other_encodings_are_named_as_such() {
 }
 
 #[test]
-fn a_number_beyond_its_type_is_told_the_range_of_its_key() {
+fn a_number_beyond_its_type_is_refused_with_the_range() {
     for (key, range) in [
         ("limits.clients", "from 1 to 1000000"),
         ("limits.line_bytes", "from 16 to \"1 MiB\""),
@@ -457,7 +457,7 @@ fn a_number_beyond_its_type_is_told_the_range_of_its_key() {
 }
 
 #[test]
-fn a_symbolic_link_to_nothing_is_no_absent_file() {
+fn a_dangling_symbolic_link_is_refused() {
     let scratch = Scratch::new("dangling");
     let [file, directory] = ["file.toml", "directory"].map(|name| scratch.0.join(name));
     for link in [&file, &directory] {

@@ -1,5 +1,5 @@
-//! The documents say what is there: the commands, verbs, configuration keys, dependencies, tests, files and headings
-//! that they name exist, and the files that they hand out work.
+//! The documents are true: the commands, verbs, configuration keys, dependencies, tests, files and headings that they
+//! name exist, and the files that they offer work.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -27,14 +27,14 @@ const DOCUMENTS: [&str; 11] = [
     "docs/sockets.md",
 ];
 
-/// The most lines of documents that a newcomer reads first.
+/// The most lines of the documents that a new reader starts with.
 const LINES_MAX: [(&str, usize); 2] = [("ARCHITECTURE.md", 300), ("README.md", 200)];
 
 /// The longest line of a document, in characters. Table rows and pictures cannot be wrapped and are exempt, and so is
 /// the changelog.
 const LINE_MAX: usize = 120;
 
-/// What stands in backticks and begins like this is a file or a folder of ours.
+/// A text in backticks that begins like this names a file or a folder of the repository.
 const FOLDERS: [&str; 6] = [".ci/", "assets/", "benches/", "docs/", "src/", "tests/"];
 
 fn root() -> &'static Path {
@@ -65,7 +65,7 @@ fn prose(text: &str) -> String {
     prose
 }
 
-/// What stands in backticks outside of code blocks; none of it goes over the end of a line.
+/// The texts in backticks outside of code blocks; none crosses the end of a line.
 fn code_spans(text: &str) -> Vec<String> {
     prose(text).lines().flat_map(|line| line.split('`').skip(1).step_by(2).map(str::to_owned)).collect()
 }
@@ -124,7 +124,7 @@ fn anchors(text: &str) -> BTreeSet<String> {
     prose(text).lines().filter(|line| line.starts_with('#')).map(anchor).collect()
 }
 
-/// What follows a heading of the second level, up to the next one.
+/// The text after a heading of the second level, up to the next one.
 fn section<'a>(text: &'a str, title: &str) -> &'a str {
     let heading = format!("\n## {title}\n");
     let start = text.find(&heading).unwrap_or_else(|| panic!("no heading {title:?}")) + heading.len();
@@ -165,7 +165,7 @@ fn every_document_is_checked() {
 }
 
 #[test]
-fn the_readme_leads_to_every_document() {
+fn the_readme_links_to_every_document() {
     let linked = targets("README.md");
     let missing: Vec<String> = files_in("docs", "").difference(&linked).cloned().collect();
     expect_none("the README does not link to", &missing);
@@ -238,7 +238,7 @@ fn keys_of(table: &Table, prefix: &str, keys: &mut BTreeSet<String>) {
     }
 }
 
-/// The word at the start of a text that could be a key: `limits.clients`, also before `=` or `*`.
+/// The start of a text that could be a key: `limits.clients`, also before `=` or `*`.
 fn key_at(text: &str) -> &str {
     let end = text.find(|c: char| !(c.is_ascii_lowercase() || c == '_' || c == '.')).unwrap_or(text.len());
     text[..end].trim_end_matches('.')
@@ -268,7 +268,7 @@ fn every_configuration_key_that_a_document_names_exists() {
 }
 
 #[test]
-fn what_the_documents_link_to_is_there() {
+fn every_link_of_the_documents_has_a_target() {
     let mut complaints = Vec::new();
     for (name, text) in documents() {
         for link in links(&text).iter().filter(|link| !link.starts_with("https://")) {
@@ -290,7 +290,7 @@ fn exists(path: &str) -> bool {
 }
 
 #[test]
-fn the_files_that_the_documents_name_are_there() {
+fn every_file_that_the_documents_name_exists() {
     let mut complaints = Vec::new();
     for (name, text) in documents() {
         let paths = code_spans(&text)
@@ -313,7 +313,7 @@ fn every_asset_is_shown_or_named_in_a_document_for_users() {
 }
 
 #[test]
-fn every_fault_that_is_survived_has_its_test() {
+fn every_fault_in_the_robustness_document_has_its_test() {
     let robustness = read("docs/robustness.md");
     let tests = texts_below(&root().join("tests"), "rs");
     let rows = rows(section(&robustness, "What it survives"));
@@ -357,7 +357,8 @@ fn the_unit_runs_a_command_that_exists_with_files_enough_and_time_to_drain() {
         line.unwrap_or_else(|| panic!("{key} is not set")).to_owned()
     };
     assert_eq!(setting("ExecStart"), "/usr/local/bin/chatops serve");
-    // It waits for the end of the reload and fails if the reload was refused, which a signal does not (systemd.service(5)).
+    // It waits for the end of the reload and fails if the reload was refused, which a signal does not
+    // (systemd.service(5)).
     assert_eq!(setting("ExecReload"), "/usr/local/bin/chatops ctl reload");
     assert_eq!(setting("Type"), "exec");
     let config = load(&Sources::default()).unwrap().into_config();
@@ -366,7 +367,7 @@ fn the_unit_runs_a_command_that_exists_with_files_enough_and_time_to_drain() {
     assert!(seconds > config.server.drain.as_secs() + 1);
 }
 
-/// The readers themselves, on text of which the outcome is known.
+/// The functions that read documents, with texts and the expected results.
 mod the_reader {
     use super::*;
 
@@ -374,7 +375,7 @@ mod the_reader {
                         ## With `code` & more\n| x | y |\n| --- | --- |\n| `a` | b |\n## Next\n| z |\n";
 
     #[test]
-    fn code_links_and_headings_are_told_apart() {
+    fn code_links_and_headings_are_distinguished() {
         assert_eq!(code_spans(TEXT), ["src/a", "[no](link)", "code", "a"]);
         assert_eq!(links(TEXT), ["c.md#d"]);
         assert_eq!(anchors(TEXT).into_iter().collect::<Vec<_>>(), ["a-title", "next", "with-code--more"]);

@@ -1,5 +1,5 @@
-//! What happens around a server on a real machine: it is stopped and continued, its files disappear, signals and limits
-//! hit it, several start at once.
+//! Events around a server on a real machine: it is stopped and continued, its files disappear, it gets signals and
+//! limits, several servers start at once.
 
 mod common;
 
@@ -22,16 +22,16 @@ use common::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-/// The answer of `ctl --json` to these words.
+/// The answer of `ctl --json` with these arguments.
 #[track_caller]
-fn ctl(server: &Server, words: &[&str]) -> Value {
-    let arguments: Vec<&str> = ["--json"].into_iter().chain(words.iter().copied()).collect();
+fn ctl(server: &Server, arguments: &[&str]) -> Value {
+    let arguments: Vec<&str> = ["--json"].into_iter().chain(arguments.iter().copied()).collect();
     let finished = server.ctl(&arguments);
     serde_json::from_str(&finished.stdout).unwrap_or_else(|why| panic!("{why}: {finished:?}"))
 }
 
 #[test]
-fn a_frozen_server_says_for_how_long() {
+fn a_frozen_server_reports_how_late_it_was() {
     let server = Server::start(&[]);
     let frozen = Duration::from_millis(2_500);
     server.signal(Signal::STOP);
@@ -39,25 +39,25 @@ fn a_frozen_server_says_for_how_long() {
     let_pass(frozen);
     server.signal(Signal::CONT);
     let status = ctl(&server, &["status"]);
-    // Its wait should have ended within a second of the stop.
+    // The server's wait should have ended within a second of the stop.
     let late = Duration::from_micros(status["loop"]["late_max_us"].as_u64().unwrap());
     assert!(late + Duration::from_secs(1) >= frozen, "{late:?}: {status}");
     let events = ctl(&server, &["events"]).to_string();
     assert!(events.contains("the server stood still for"), "{events}");
 }
 
-/// What the log says by now, once it contains `part`.
+/// The log so far, when it contains `part`.
 #[track_caller]
 fn logged(server: &Server, part: &str) -> String {
     wait_until(DEADLINE, &format!("the log has {part:?}"), || server.stderr.text().contains(part));
     server.stderr.text()
 }
 
-/// How long a missing file of a socket may be missing.
+/// How long the file of a socket may be missing.
 const RENEWED_WITHIN: Duration = Duration::from_secs(10);
 
 #[test]
-fn a_control_socket_whose_file_is_gone_is_made_again() {
+fn a_control_socket_whose_file_is_gone_is_replaced() {
     let server = Server::start(&[]);
     let path = server.control();
     let since = now();
@@ -69,7 +69,7 @@ fn a_control_socket_whose_file_is_gone_is_made_again() {
 }
 
 #[test]
-fn files_of_sockets_are_made_again_at_once_when_asked_for() {
+fn sigusr1_replaces_missing_socket_files_at_once() {
     let home = Arc::new(Home::new());
     let directory = home.path().join("chat");
     let path = directory.join("chat.sock");
@@ -98,7 +98,7 @@ fn files_of_sockets_are_made_again_at_once_when_asked_for() {
 }
 
 #[test]
-fn a_control_socket_whose_directory_cannot_be_made_goes_to_the_state_directory() {
+fn a_control_socket_without_a_directory_goes_to_the_state_directory() {
     let mut server = Server::start(&[]);
     fs::remove_dir_all(server.home().runtime_dir()).unwrap();
     fs::write(server.home().runtime_dir(), "in the way").unwrap();
@@ -120,7 +120,7 @@ fn a_control_socket_whose_path_is_too_long_is_refused_with_its_length() {
 }
 
 #[test]
-fn the_file_of_another_server_is_left_alone() {
+fn the_socket_file_of_another_server_is_kept() {
     let home = Arc::new(Home::new());
     let path = home.path().join("chat.sock");
     let unix = format!("unix:{}", path.display());
@@ -135,14 +135,14 @@ fn the_file_of_another_server_is_left_alone() {
 }
 
 #[test]
-fn two_starts_on_one_stale_socket_leave_one_server_that_is_reachable() {
+fn of_two_starts_on_one_stale_socket_one_server_is_reachable() {
     if !installed(&["strace"]) {
         return;
     }
     let home = Arc::new(Home::new());
     let path = home.path().join("chat.sock");
     drop(UnixListener::bind(&path).unwrap());
-    // The first is held up between its look at the file and what it does about it.
+    // The first server is delayed between checking the file and removing it.
     let unix = format!("unix:{}", path.display());
     let calls = home.path().join("calls");
     let inject = "inject=unlink,unlinkat:delay_enter=800000";
@@ -173,7 +173,7 @@ fn two_starts_on_one_stale_socket_leave_one_server_that_is_reachable() {
     Client::connect_to(&Endpoint::Unix(path)).greeting();
 }
 
-/// A child that ends with this value, and with it what it has started, which may be traced.
+/// A child process; dropping it ends the child and its own children, which may be traced.
 struct Started(Child);
 
 impl Started {
@@ -195,7 +195,7 @@ impl Drop for Started {
 }
 
 #[test]
-fn a_live_server_is_found_behind_hundreds_of_stale_sockets() {
+fn a_live_server_is_found_among_hundreds_of_stale_sockets() {
     let server = Server::start(&[]);
     for number in 0..300 {
         drop(UnixListener::bind(server.home().runtime_dir().join(format!("chatops-1{number:04}.sock"))));
@@ -219,7 +219,7 @@ fn a_unix_listener_has_the_mode_of_the_configuration_whatever_the_umask() {
 }
 
 #[test]
-fn an_address_in_use_is_found_by_a_command_that_finds_it() {
+fn an_address_in_use_is_refused_with_a_command_that_finds_its_owner() {
     let home = Home::new();
     let path = home.path().join("other.sock");
     let _other = UnixListener::bind(&path).unwrap();
@@ -251,7 +251,7 @@ fn make_pipe(path: &Path) {
 }
 
 #[test]
-fn a_pipe_without_a_writer_as_configuration_ends_the_start_with_a_line() {
+fn a_pipe_without_a_writer_as_configuration_is_refused() {
     let home = Home::new();
     let pipe = home.path().join("pipe");
     make_pipe(&pipe);
@@ -293,7 +293,7 @@ fn a_reload_refuses_what_it_cannot_read_again_and_changes_nothing() {
 }
 
 #[test]
-fn a_background_job_says_what_is_meant() {
+fn a_background_job_is_refused_with_a_remedy() {
     if !installed(&["script", "bash"]) {
         return;
     }
@@ -310,7 +310,7 @@ fn a_background_job_says_what_is_meant() {
 }
 
 #[test]
-fn signals_of_shells_and_limits_end_nothing() {
+fn signals_of_shells_and_limits_do_not_end_the_server() {
     let mut server = Server::start(&[]);
     let mut alice = Client::named(&server, "alice");
     for signal in [Signal::PIPE, Signal::XFSZ, Signal::XCPU, Signal::USR1, Signal::USR2] {
@@ -322,7 +322,7 @@ fn signals_of_shells_and_limits_end_nothing() {
 }
 
 #[test]
-fn a_signal_of_which_the_server_dies_leaves_no_socket_behind() {
+fn a_fatal_signal_leaves_no_socket_file() {
     let home = Arc::new(Home::new());
     let path = home.path().join("chat.sock");
     let unix = format!("unix:{}", path.display());
@@ -336,7 +336,7 @@ fn a_signal_of_which_the_server_dies_leaves_no_socket_behind() {
 }
 
 #[test]
-fn whatever_ends_the_dashboard_gives_the_terminal_back_first() {
+fn every_end_of_the_dashboard_restores_the_terminal() {
     for signal in [Signal::QUIT, Signal::TERM, Signal::ALARM] {
         let (mut terminal, _) = Terminal::with_dashboard(&[]);
         for harmless in [Signal::XFSZ, Signal::USR1, Signal::USR2] {
@@ -351,8 +351,8 @@ fn whatever_ends_the_dashboard_gives_the_terminal_back_first() {
 }
 
 #[test]
-fn of_few_descriptors_half_are_for_clients_and_the_operator_gets_in() {
-    // What the tests' own parent left open counts as well, and takes a few of the smallest number.
+fn clients_get_half_of_few_descriptors_and_the_operator_gets_in() {
+    // Files that the parent of the tests left open count as well, and take a few of the smallest number.
     for (count, clients) in [(72, 36), (64, 32), (24, 8)] {
         let server = Server::with_descriptors(count, &[]);
         let mut crowd: Vec<Client> = (0..count).map(|_| Client::connect(&server)).collect();
@@ -375,7 +375,7 @@ fn of_few_descriptors_half_are_for_clients_and_the_operator_gets_in() {
 }
 
 #[test]
-fn a_follower_that_reads_nothing_does_not_hold_up_a_drain() {
+fn a_follower_that_reads_nothing_does_not_delay_a_drain() {
     let mut server = Server::start(&["server.drain=\"2m\""]);
     let mut follower = UnixStream::connect(server.control()).unwrap();
     follower.write_all(b"snapshot follow\n").unwrap();
@@ -388,7 +388,7 @@ fn a_follower_that_reads_nothing_does_not_hold_up_a_drain() {
         let_pass(Duration::from_millis(1_500));
         queued > 0 && rustix::io::ioctl_fionread(&follower).unwrap() == queued
     };
-    // Each second a snapshot of 200 clients is due: what does not grow for longer is full.
+    // Each second a snapshot of 200 clients is due: a queue that does not grow for longer is full.
     wait_until(DEADLINE, "the kernel takes nothing more for the follower", is_full);
     drop(crowd);
     server.signal(Signal::TERM);
@@ -396,20 +396,20 @@ fn a_follower_that_reads_nothing_does_not_hold_up_a_drain() {
 }
 
 #[test]
-fn sixteen_idle_operators_lock_out_nobody() {
+fn sixteen_idle_operators_do_not_lock_out_another() {
     let server = Server::start(&[]);
     let mut idle: Vec<UnixStream> = (0..16).map(|_| UnixStream::connect(server.control()).unwrap()).collect();
-    // Those that have just come are given a moment to ask.
+    // A new operator has a moment to send its first request.
     wait_until(DEADLINE, "one of them gives up its place", || server.ctl(&["status"]).code == Some(0));
     let listed = ctl(&server, &["operators"]);
     let rows = listed["operators"].as_array().unwrap();
-    // The askers, and those that are on their way out still.
+    // The operators that sent requests, and those that are still closing.
     assert!((1..=2 * 16).contains(&rows.len()), "{listed}");
     assert!(rows[0]["pid"].is_u64() && rows[0]["uid"].is_u64(), "{listed}");
     assert_eq!(ctl(&server, &["status"])["ok"], true);
     let ended = server.ctl(&["disconnect", "16"]);
     assert_eq!(ended.stdout, "disconnected operator 16\n", "{ended:?}");
-    // Several came at the same moment: any of them may be the one.
+    // Several connected at the same moment: any of them may be the refused one.
     let is_told = |stream: &mut UnixStream| {
         stream.set_nonblocking(true).unwrap();
         let mut told = String::new();
@@ -418,7 +418,7 @@ fn sixteen_idle_operators_lock_out_nobody() {
     wait_until(DEADLINE, "one is told why it goes", || idle.iter_mut().any(is_told));
 }
 
-/// Local time as date(1) has it with this `TZ`; none without one.
+/// The local time that date(1) prints with this `TZ`, or without `TZ` for `None`.
 fn date(zone: Option<&str>) -> String {
     let mut date = Command::new("date");
     date.arg("+%H:%M").env_remove("TZ").envs(zone.map(|zone| ("TZ", zone)));
@@ -426,7 +426,7 @@ fn date(zone: Option<&str>) -> String {
 }
 
 #[test]
-fn lines_have_the_local_time_of_date() {
+fn lines_have_the_local_time() {
     let absolute = "/usr/share/zoneinfo/Asia/Kathmandu";
     let zones = [
         "EET-2EEST,M3.4.4/50,M10.4.4/50",
@@ -444,9 +444,9 @@ fn lines_have_the_local_time_of_date() {
         "",
         ":",
     ];
-    // No zones, hence UTC. Left out are rules that POSIX does not allow, of which the C library reads what it can; summer
-    // time without days of change, which it takes from a file "posixrules" where there is one; and zones below "right",
-    // whose leap seconds are left out.
+    // These are no zones, hence UTC. Not tested are rules that POSIX does not allow, of which the C library reads a
+    // part; summer time without days of change, which it takes from a file "posixrules" if there is one; and zones
+    // below "right", whose leap seconds are left out.
     let others = ["Europe/Nowhere", "asia/kolkata", "garbage", ":garbage", "é", "/etc/passwd"];
     let all = zones.iter().chain(&others).map(|zone| Some(*zone)).chain([None]);
     for zone in all {
@@ -464,7 +464,7 @@ fn lines_have_the_local_time_of_date() {
 }
 
 #[test]
-fn a_value_of_tz_that_names_no_zone_is_warned_of_once() {
+fn an_unknown_zone_in_tz_causes_one_warning() {
     let unknown = ["Europe/Nowhere", "asia/kolkata", "garbage", "EST5EDT,M3.2.0"].map(|zone| (zone, 1));
     let known =
         ["Europe/London", ":Europe/London", "EET-2EEST,M3.4.4/50,M10.4.4/50", "WET0WEST", "UTC", "", ":"];

@@ -1,5 +1,5 @@
-//! The house rules that no compiler checks, read off the source as text: which layer may name which, what the pure
-//! layers never name, how long functions and files may be, what no file may contain.
+//! Rules for the source that no compiler checks: which layer may name which, what the pure layers never name, how long
+//! functions and files may be, what no file may contain.
 //!
 //! The text is rustfmt's, so layout can be relied on; comments and literals are blanked first ([`code_of`]).
 
@@ -12,8 +12,7 @@ const FUNCTION_LINES_MAX: usize = 70;
 /// The longest file, up to its unit tests.
 const FILE_LINES_MAX: usize = 600;
 
-/// Functions and files over their limit, as `path: name`. It may only shrink: an entry that is no longer needed
-/// fails the test as well.
+/// Functions and files over their limit, as `path: name`. An entry that is no longer needed fails the test.
 const TOO_LONG_STILL: [&str; 0] = [];
 
 /// Which part of the crate may name which others: arrows go down only. `config::settings` is plain data;
@@ -86,7 +85,7 @@ const IMPURE_PATHS: [&str; 5] = ["std::fs", "std::thread", "std::process", "std:
 /// The only files that may be `unsafe`.
 const UNSAFE_FILES: [&str; 2] = ["net/kernel.rs", "poller.rs"];
 
-/// What stands for work that was put off.
+/// Marks of postponed work.
 const PUT_OFF: [&str; 3] = ["TODO", "FIXME", "XXX"];
 
 /// One file of `src`.
@@ -152,7 +151,7 @@ fn sources() -> Vec<Source> {
     all.into_iter().filter(|source| !for_tests.contains(&source.path)).collect()
 }
 
-/// The files that this one declares as modules for tests alone; they are tests and left out.
+/// The files that this one declares as modules for tests only; they are left out.
 fn test_modules(source: &Source) -> Vec<String> {
     let declared = source.text.split("#[cfg(test)]\n").skip(1).filter_map(|rest| rest.lines().next());
     let names = declared.filter_map(|line| line.split_once("mod ")?.1.strip_suffix(';'));
@@ -277,7 +276,7 @@ fn word_places<'a>(code: &'a str, word: &'a str) -> impl Iterator<Item = usize> 
     })
 }
 
-/// Every path behind `prefix`, with the groups of `use` taken apart: `a::{b, c::d}` gives `a::b` and `a::c::d`.
+/// Every path after `prefix`, with groups of `use` flattened: `a::{b, c::d}` gives `a::b` and `a::c::d`.
 fn paths_behind(code: &str, prefix: &str) -> Vec<String> {
     let mut paths = Vec::new();
     for at in word_places(code, prefix) {
@@ -286,7 +285,7 @@ fn paths_behind(code: &str, prefix: &str) -> Vec<String> {
     paths
 }
 
-/// Reads `::name…` or `::{…}` at the start of `text`; gives how much of it that was.
+/// Reads `::name…` or `::{…}` at the start of `text`; returns its length.
 fn expand(text: &str, so_far: &str, paths: &mut Vec<String>) -> usize {
     let Some(rest) = text.strip_prefix("::") else {
         paths.push(so_far.to_owned());
@@ -320,8 +319,8 @@ fn alias(text: &str) -> usize {
         .map_or(0, |name| 4 + name.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(name.len()))
 }
 
-/// Paths from the root of the crate, in a file that is `depth` modules below it: behind `crate`, behind the name
-/// of the crate, and behind as many `super` as lead up to the root.
+/// Paths from the root of the crate, in a file that is `depth` modules below it: after `crate`, after the name of the
+/// crate, and after the `super`s that lead to the root.
 fn crate_paths(code: &str, depth: usize) -> Vec<String> {
     let mut paths = paths_behind(code, "crate");
     paths.extend(paths_behind(code, "chatops"));
@@ -334,7 +333,7 @@ fn crate_paths(code: &str, depth: usize) -> Vec<String> {
     paths
 }
 
-/// A function and how many lines it has.
+/// A function and its length.
 #[derive(Debug, PartialEq, Eq)]
 struct Function {
     name: String,
@@ -448,16 +447,16 @@ fn functions_and_files_are_short() {
 }
 
 #[test]
-fn unsafe_is_where_it_was_agreed() {
+fn unsafe_occurs_only_in_its_files() {
     let outside = |source: &Source| !UNSAFE_FILES.contains(&source.path.as_str());
     let is_unsafe = |source: &Source| has_word(&code_of(&source.text), "unsafe");
     let complaints: Vec<String> =
         sources().iter().filter(|s| outside(s) && is_unsafe(s)).map(|s| format!("src/{}", s.path)).collect();
-    expect_none("unsafe stands in src/net/kernel.rs and src/poller.rs only", &complaints);
+    expect_none("unsafe occurs in src/net/kernel.rs and src/poller.rs only", &complaints);
 }
 
 #[test]
-fn nothing_is_put_off_and_nothing_is_unwrapped() {
+fn no_work_is_postponed_and_nothing_is_unwrapped() {
     let mut complaints = Vec::new();
     for source in sources() {
         let path = &source.path;
@@ -473,7 +472,7 @@ fn nothing_is_put_off_and_nothing_is_unwrapped() {
                 .push(format!("src/{path}: unwrap() outside tests; say with expect() why it cannot fail"));
         }
     }
-    expect_none("what is there is finished", &complaints);
+    expect_none("no work is postponed", &complaints);
 }
 
 #[test]
@@ -484,7 +483,7 @@ fn every_file_says_what_it_is_about() {
     expect_none("a file begins with //!: what lives here, what does not", &complaints);
 }
 
-/// The checks themselves, on text of which the outcome is known.
+/// The functions that read source, with texts and the expected results.
 mod the_reader {
     use super::*;
 
@@ -515,14 +514,14 @@ mod the_reader {
     }
 
     #[test]
-    fn use_trees_are_taken_apart() {
+    fn use_trees_are_flattened() {
         let code = "use crate::{\n    chat::{Nick, names::RoomName as R},\n    id,\n};\nlet x = crate::wire::text::clean(y);";
         let paths = paths_behind(code, "crate");
         assert_eq!(paths, ["chat::Nick", "chat::names::RoomName", "id", "wire::text::clean"]);
     }
 
     #[test]
-    fn parts_are_found_however_they_are_named() {
+    fn parts_are_found_in_every_form_of_path() {
         let text = "//! A.\nuse super::super::net::Reactor;\nuse super::sibling::Thing;\nuse crate::config::settings::Log;\n\
                     fn f() { crate::config::load(); crate::dash::run() }\n#[cfg(test)]\nmod tests {\n    use crate::cli;\n}\n";
         let source = Source::new("engine/hub.rs".to_owned(), text.to_owned());
@@ -540,7 +539,7 @@ mod the_reader {
     }
 
     #[test]
-    fn tests_do_not_count() {
+    fn unit_tests_do_not_count() {
         let text = "//! A.\nfn f() {}\n\n#[cfg(test)]\nmod tests {\n    fn g() { x.unwrap() }\n}\n";
         assert_eq!(tests_begin(text), 3);
         assert!(!Source::new("id.rs".to_owned(), text.to_owned()).code.contains("unwrap"));

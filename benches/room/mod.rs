@@ -78,7 +78,7 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// A room with so many readers; the speaker comes last.
+    /// A room with this many readers; the speaker joins last.
     pub(crate) fn of(readers: usize) -> Self {
         let mut config = Config::default();
         config.flood.enabled = false;
@@ -95,7 +95,7 @@ impl Room {
         let speaker = speaker.expect("one at least");
         let mut room = Self { engine, kernels: Swallow::default(), speaker, dirty: Vec::new(), now };
         drive::reconcile(&mut room.engine, &mut room.kernels, &mut room.dirty);
-        // Whatever was to be told about their coming is told.
+        // The lines about the arrivals have been sent.
         for _ in 0..100 {
             room.turn(&[]);
         }
@@ -112,7 +112,7 @@ impl Room {
     }
 }
 
-/// So many lines of 64 bytes, their ends included.
+/// This many lines of 64 bytes, including their ends.
 pub(crate) fn lines(count: usize) -> Vec<u8> {
     format!("{:063}\n", 7).repeat(count).into_bytes()
 }

@@ -7,58 +7,58 @@ use std::time::Duration;
 use clap::Args;
 
 use super::error::{Failure, StartError};
-use super::open_files;
 use super::options::Options;
 use super::output::print;
+use super::start::raise_file_limit;
 use crate::bench::{BenchError, Pace, Plan, Target, run as run_load};
 use crate::time::{NotASpan, parse_span};
 
-/// Files that are no connections: standard streams, poller, the pipes of a private server, and what that keeps back
-/// from its clients.
+/// Files that are not for clients: standard streams, poller, the pipes of a private server, and the files that the
+/// private server reserves.
 const FILES_RESERVED: u64 = 96;
 
-/// No doc comment of the option: to people on a terminal `unix:/PATH` is no link.
+/// Not a doc comment, in which `unix:/PATH` would need markup that `--help` prints.
 const TARGET_HELP: &str =
     "Measure the server that listens on HOST:PORT or unix:/PATH, not one that is started for the run";
 
 const AFTER_HELP: &str = "\
-All clients join the room #bench and talk there. A private server is one without the limits that would be measured
-instead of it: flood limits are off, and outboxes are large.
+All clients join the room #bench and talk there. A private server has flood limits off and large outboxes, so that its
+limits are not what is measured.
 
 Exit codes: 0 every line came once and in order, 1 one did not, or the server went away, 2 wrong usage or no server.";
 
-/// What is measured.
+/// The options of `bench`.
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Bench {
     #[arg(long, value_name = "ADDR", help = TARGET_HELP)]
     target: Option<String>,
 
-    /// Start this program as the private server: another build of chatops, say
+    /// Start this program, such as another build of chatops, as the private server
     #[arg(long, value_name = "PROGRAM", conflicts_with = "target")]
     server: Option<PathBuf>,
 
-    /// Connect so many clients, 2 to 20000; all of them read
+    /// Connect this number of clients, 2 to 20000; all of them read
     #[arg(long, value_name = "N", default_value_t = 100)]
     clients: u32,
 
-    /// Let so many of the clients say lines [default: 10, or all if there are fewer]
+    /// Let this number of clients send lines [default: 10, or all if there are fewer]
     #[arg(long, value_name = "N")]
     senders: Option<u32>,
 
-    /// Say so many lines a second, all senders together
+    /// Send this number of lines a second, all senders together
     #[arg(long, value_name = "LINES", conflicts_with = "max", value_parser = rate)]
     rate: Option<NonZeroU32>,
 
-    /// Say the next line as soon as an earlier one has come to everybody; this is the default
+    /// Send the next line as soon as an earlier one has reached all readers; this is the default
     #[arg(long)]
     max: bool,
 
-    /// Make the text of each line so many bytes long, 24 to 4096
+    /// Send lines of this length, 24 to 4096 bytes
     #[arg(long, value_name = "BYTES", default_value_t = 64)]
     bytes: usize,
 
-    /// Say lines for so long, 100ms to 1h
+    /// Send lines for this time, 100ms to 1h
     #[arg(long = "for", value_name = "TIME", default_value = "10s", value_parser = span)]
     span: Duration,
 
@@ -75,14 +75,14 @@ fn span(text: &str) -> Result<Duration, NotASpan> {
     parse_span(text)
 }
 
-/// Senders unless the user says otherwise.
+/// The default number of senders.
 const SENDERS: u32 = 10;
 
-/// Runs the load and prints what it found.
+/// Runs the load and prints the report.
 pub(super) fn run(bench: &Bench, options: &Options) -> Result<(), Failure> {
     if !options.is_empty() {
-        let told = "-c, -l and -o are options of a server, not of `bench`: start one and give --target ADDR";
-        return Err(StartError::Usage(told.to_owned()).into());
+        let text = "-c, -l and -o are options of a server, not of `bench`: start one and give --target ADDR";
+        return Err(StartError::Usage(text.to_owned()).into());
     }
     let plan = plan(bench).map_err(StartError::Usage)?;
     let report = run_load(&plan)?;
@@ -98,7 +98,7 @@ fn plan(bench: &Bench) -> Result<Plan, String> {
     let senders = bench.senders.unwrap_or(SENDERS.min(bench.clients));
     let pace = bench.rate.map_or(Pace::Max, Pace::Rate);
     let plan = Plan::new(target, bench.clients, senders, pace, bench.bytes, bench.span)?;
-    match open_files::raise_limit() {
+    match raise_file_limit() {
         Some(files) if files < u64::from(plan.clients()) + FILES_RESERVED => Err(format!(
             "--clients {} does not fit into {files} open files: lower it, or raise the hard limit (ulimit -Hn)",
             plan.clients()
@@ -109,6 +109,7 @@ fn plan(bench: &Bench) -> Result<Plan, String> {
 
 impl From<BenchError> for Failure {
     fn from(error: BenchError) -> Self {
-        if error.is_at_start() { StartError::Bench(error).into() } else { Self::Running(error.to_string()) }
+        let text = error.to_string();
+        if error.is_at_start() { StartError::Bench(text).into() } else { Self::Running(text) }
     }
 }

@@ -24,7 +24,7 @@ pub(super) enum ConfigCommand {
     Show(Options),
 }
 
-/// Runs one of them; `before` are the options given before the command.
+/// `before` are the options given before the command.
 pub(super) fn run(command: ConfigCommand, before: Options) -> Result<(), Failure> {
     match command {
         ConfigCommand::Check(options) => check(&before.then(options).into_sources()),

@@ -1,8 +1,8 @@
-//! `chatops`: the server with the dashboard in this terminal. Nothing but the dashboard writes to the terminal
-//! until its end; then one line stays.
+//! `chatops`: the server with the dashboard in this terminal. Until its end, only the dashboard writes to the terminal;
+//! then one line stays.
 //!
-//! The dashboard is a guest: it runs on the main thread, the server on one of its own, and the server goes on when
-//! the dashboard is left, fails, or loses its terminal.
+//! The dashboard runs on the main thread and the server on a thread of its own. The server continues when the dashboard
+//! is left, fails, or loses its terminal.
 
 use std::io::{self, Write};
 use std::sync::mpsc::{Sender, channel};
@@ -10,13 +10,13 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::error::{Failure, StartError};
-use super::farewell::farewell;
 use super::options::Options;
 use super::output::{check_terminal, is_utf8, no_color};
 use super::start::{Prepared, die_of, loader, prepare, survive_signals, warn};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::settings::OnHangup;
+use crate::count::grouped;
 use crate::dash::{Access, App, Outcome, Terminal};
 use crate::log::Log;
 use crate::net::{End, Server};
@@ -37,58 +37,58 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
     warn(&mut server, warnings);
     server.set_loader(loader(options, file, others));
     let address = server.listeners().join(", ");
-    let hand_over = log_later(&mut server);
+    let log_sender = log_later(&mut server);
     let poller = Poller::new().map_err(|error| Failure::Running(format!("no event queue: {error}")))?;
     let waker = poller.waker();
     let link = server.attach(move || waker.notify());
     let terminal = Terminal::open().map_err(|_| StartError::NoTerminal)?;
     let server = start(server)?;
     let outcome = crate::dash::run(app, link, &clock, terminal, poller);
-    settle(&outcome, &config, &address, &hand_over);
-    end(server)
+    after_dashboard(&outcome, &config, &address, &log_sender);
+    wait_for_end(server)
 }
 
-/// Records go to the log that is handed over, once the terminal is no longer the dashboard's.
+/// Events go to the log that is sent when the dashboard no longer has the terminal; until then they are not logged.
 fn log_later(server: &mut Server) -> Sender<Log> {
-    let (hand_over, handed) = channel();
+    let (log_sender, log_receiver) = channel();
     let mut log: Option<Log> = None;
     server.set_sink(move |entry| {
-        log = log.take().or_else(|| handed.try_recv().ok());
+        log = log.take().or_else(|| log_receiver.try_recv().ok());
         if let Some(log) = &log {
-            log.entry(entry);
+            log.event(entry);
         }
     });
-    hand_over
+    log_sender
 }
 
-/// The server on its own thread.
+/// Runs the server on its own thread.
 fn start(server: Server) -> Result<JoinHandle<io::Result<End>>, Failure> {
     let thread = thread::Builder::new().name("reactor".to_owned());
     thread.spawn(move || server.run()).map_err(|error| Failure::Running(format!("no thread: {error}")))
 }
 
-/// What follows from the way the dashboard ended, while the server runs on.
-fn settle(outcome: &Outcome, config: &Config, address: &str, log: &Sender<Log>) {
+/// Says why the dashboard ended, and starts the log of a server that continues.
+fn after_dashboard(outcome: &Outcome, config: &Config, address: &str, log: &Sender<Log>) {
     let pid = std::process::id();
     let goes_on = format!("still serving {address} as pid {pid}; Ctrl-C drains and ends it");
     match outcome {
-        Outcome::Left => say(&format!("chatops: {goes_on}")),
-        Outcome::Broke(why) => say(&format!("chatops: the dashboard failed: {why}; {goes_on}")),
+        Outcome::Left => print_line(&format!("chatops: {goes_on}")),
+        Outcome::Broke(why) => print_line(&format!("chatops: the dashboard failed: {why}; {goes_on}")),
         Outcome::HungUp if config.server.on_hangup == OnHangup::Drain => stop_server(),
         Outcome::HungUp => {}
         Outcome::ServerEnded | Outcome::ServerFailed(_) => return,
     }
     if let Ok(stderr) = Log::stderr(config.log.level) {
-        // Only a server that has ended takes no log.
+        // Sending fails only if the server has ended.
         let _ = log.send(stderr);
     }
 }
 
-/// Waits for the server's end and leaves the one line.
-fn end(server: JoinHandle<io::Result<End>>) -> Result<(), Failure> {
+/// Waits for the end of the server and prints the last line.
+fn wait_for_end(server: JoinHandle<io::Result<End>>) -> Result<(), Failure> {
     match server.join() {
         Ok(Ok(End::Drained(totals))) => {
-            say(&farewell(totals.uptime, totals.clients, totals.lines));
+            print_line(&farewell(totals.uptime, totals.clients, totals.lines));
             Ok(())
         }
         Ok(Ok(End::Signal(signal))) => Err(die_of(signal)),
@@ -98,24 +98,50 @@ fn end(server: JoinHandle<io::Result<End>>) -> Result<(), Failure> {
     }
 }
 
-/// How long a terminal is given to take a line.
-const SAY_WITHIN: Duration = Duration::from_millis(200);
+/// How long a terminal may take to accept a line.
+const PRINT_MAX: Duration = Duration::from_millis(200);
 
-/// One line on the terminal, if it is still there and takes it: one that is stopped (Ctrl-S) keeps nobody from ending.
-fn say(line: &str) {
+/// Prints one line, if the terminal takes it within [`PRINT_MAX`]: a stopped terminal (Ctrl-S) must not delay the end.
+fn print_line(line: &str) {
     let text = format!("{line}\n");
-    let (done, said) = channel();
+    let (done, printed) = channel();
     let write = move || {
         let _ = io::stdout().write_all(text.as_bytes());
         let _ = done.send(());
     };
-    if thread::Builder::new().name("last word".to_owned()).spawn(write).is_ok() {
-        let _ = said.recv_timeout(SAY_WITHIN);
+    if thread::Builder::new().name("last line".to_owned()).spawn(write).is_ok() {
+        let _ = printed.recv_timeout(PRINT_MAX);
     }
 }
 
-/// As a person would stop it: the loop takes the signal and drains.
+/// Sends SIGTERM to this process: the reactor drains and ends.
 fn stop_server() {
-    // The process is our own: the call cannot fail.
+    // A process may signal itself (kill(2)): the call cannot fail.
     let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM);
+}
+
+/// `chatops: 02:14:07, 42 clients served, 9,120 lines`. The form is fixed, also for one of each: scripts read it.
+pub(super) fn farewell(uptime: Duration, clients: u64, lines: u64) -> String {
+    let seconds = uptime.as_secs();
+    let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    format!(
+        "chatops: {hours:02}:{minutes:02}:{seconds:02}, {} clients served, {} lines",
+        grouped(clients),
+        grouped(lines)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_has_its_form() {
+        let line = farewell(Duration::from_secs(2 * 3_600 + 14 * 60 + 7), 42, 9_120);
+        assert_eq!(line, "chatops: 02:14:07, 42 clients served, 9,120 lines");
+        let line = farewell(Duration::from_millis(999), 0, 0);
+        assert_eq!(line, "chatops: 00:00:00, 0 clients served, 0 lines");
+        let line = farewell(Duration::from_secs(100 * 3_600), 1_000, 1_234_567);
+        assert_eq!(line, "chatops: 100:00:00, 1,000 clients served, 1,234,567 lines");
+    }
 }

@@ -3,19 +3,18 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::bench::BenchError;
 use crate::config::ConfigError;
 
-/// Why nothing was started: wrong usage, bad configuration, an address that cannot be had. Exit code 2.
+/// Why nothing was started: wrong usage, bad configuration, an address that cannot be bound. Exit code 2.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// No load could be put on a server.
-    #[error(transparent)]
-    Bench(BenchError),
-    /// A listener could not be bound; worded where it was tried, with address and remedy.
+    /// The load could not start.
+    #[error("{0}")]
+    Bench(String),
+    /// A listener could not be bound; the text has the address and the remedy.
     #[error("{0}")]
     Bind(String),
-    /// The configuration is not legal, and it was asked what is wrong: every mistake, one a line.
+    /// `config check` found mistakes: all of them, one a line.
     #[error("{}", lines(.0))]
     Check(ConfigError),
     /// The configuration is not legal.
@@ -24,46 +23,46 @@ pub enum StartError {
     /// A background job has no terminal to draw on.
     #[error("a background job has no terminal to draw on: run `chatops serve &`, or this in the foreground")]
     Background,
-    /// The process may have too few files open.
+    /// The limit of open files is too low for a server.
     #[error("{0}")]
     FewFiles(String),
     /// A binding of `dashboard.keys` names no action, or no key.
     #[error("{0}")]
     Keys(String),
-    /// No server of this user's answers on a control socket; these directories were looked into.
+    /// No server of this user answers on a control socket in these directories.
     #[error("no chatops runs here: {}; start one, or name its socket with --control PATH", looked(.0))]
     NoServer(Vec<PathBuf>),
-    /// The dashboard would be drawn on a terminal that cannot place its cursor.
+    /// The terminal cannot place its cursor; with the value of `TERM` and the remedy.
     #[error(
         "this terminal cannot show the dashboard ({0}): set TERM to its type, such as xterm-256color, or {1}"
     )]
     DumbTerminal(String, &'static str),
-    /// The dashboard has nothing to draw on.
+    /// The dashboard has no terminal.
     #[error("no terminal here: run `chatops serve`")]
     NoTerminal,
-    /// The dashboard of a server elsewhere has nothing to draw on.
+    /// `attach` has no terminal.
     #[error("no terminal here: `chatops ctl` asks a server without one")]
     NoTerminalToAttach,
-    /// A server answers, but not to this program.
+    /// A server answers and refuses this program.
     #[error("cannot attach to {}: {why}", path.display())]
     NotAttached {
         /// Its control socket.
         path: PathBuf,
-        /// In its words.
+        /// The server's reason.
         why: String,
     },
     /// More than one server answers, on these control sockets.
     #[error("{} servers run here; choose one with --control PATH:{}", .0.len(), listed(.0))]
     SeveralServers(Vec<PathBuf>),
-    /// The control socket that was named, or configured, cannot be reached.
+    /// The control socket of `--control` or of the configuration cannot be reached.
     #[error("no server answers on {}: {error}; without --control the running ones are found", path.display())]
     Unreachable {
-        /// Which.
+        /// The control socket.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         error: io::Error,
     },
-    /// The words of a command make no sense; says what was expected.
+    /// The arguments of a command are wrong; the text says what was expected.
     #[error("{0}")]
     Usage(String),
 }
@@ -71,13 +70,13 @@ pub enum StartError {
 /// Why a command ends without success.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// What was to be printed could not be.
+    /// stdout cannot be written.
     #[error("cannot write to stdout: {0}")]
     Output(io::Error),
-    /// It failed while running.
+    /// The command failed while running.
     #[error("{0}")]
     Running(String),
-    /// It did not start.
+    /// The command did not start.
     #[error(transparent)]
     Start(#[from] StartError),
 }

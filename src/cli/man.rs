@@ -1,8 +1,9 @@
-//! `chatops man`: one manual page, its options and commands made from the command line's own definition.
+//! `chatops man` and `chatops completions`: both are made from the definition of the command line.
 
 use std::io;
 
 use clap::CommandFactory;
+use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 
@@ -21,7 +22,7 @@ const DOCUMENTS: [(&str, &str); 7] = [
 ];
 
 /// Prints the page as roff.
-pub(super) fn run() -> Result<(), Failure> {
+pub(super) fn page() -> Result<(), Failure> {
     let mut page = Vec::new();
     write_page(&mut page).map_err(Failure::Output)?;
     print(&String::from_utf8_lossy(&page))
@@ -44,7 +45,7 @@ fn write_page(page: &mut Vec<u8>) -> io::Result<()> {
     roff.to_writer(page)
 }
 
-/// The commands that end in an action: of those that have commands of their own only these.
+/// The commands that do something: of a command with subcommands, its subcommands.
 fn commands(roff: &mut Roff, parent: &clap::Command, prefix: &str) {
     for command in parent.get_subcommands() {
         let name = format!("{prefix} {}", command.get_name());
@@ -76,7 +77,7 @@ fn files_signals_and_exit(roff: &mut Roff) {
     entry(
         roff,
         [bold("SIGTERM, SIGINT")],
-        "tell the clients, flush, close and exit within server.drain; a second one exits at once",
+        "notify the clients, flush, close and exit within server.drain; a second one exits at once",
     );
     entry(roff, [bold("SIGHUP")], "never drops a client; see server.on_hangup for the dashboard");
     roff.control("SH", ["EXIT STATUS"]);
@@ -85,7 +86,7 @@ fn files_signals_and_exit(roff: &mut Roff) {
     entry(roff, [bold("2")], "wrong usage, bad configuration, cannot bind");
 }
 
-/// The documents of the repository, and the programs that people use with chatops.
+/// Programs that are used with chatops, and the documents of the repository.
 fn see_also(roff: &mut Roff) {
     roff.control("SH", ["SEE ALSO"]);
     roff.text([
@@ -109,4 +110,11 @@ fn entry(roff: &mut Roff, head: impl Into<Vec<Inline>>, body: &str) {
     roff.control("TP", []);
     roff.text(head);
     roff.text([roman(body)]);
+}
+
+/// Prints the completion script for `shell`.
+pub(super) fn completions(shell: Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut super::Cli::command(), "chatops", &mut script);
+    print(&String::from_utf8_lossy(&script))
 }

@@ -1,18 +1,15 @@
-//! The command line: one file for each command. Wires the layers together and owns nothing.
+//! The command line: one file for each command. It connects the layers and owns no state.
 //!
 //! A command returns a [`Failure`] with its exit code; only `main` prints it. Nothing here writes to the terminal
 //! while the dashboard has it.
 
 mod attach;
 mod bench;
-mod completions;
 mod config;
 mod ctl;
 mod dashboard;
 mod error;
-mod farewell;
 mod man;
-mod open_files;
 mod options;
 mod output;
 mod serve;
@@ -71,7 +68,7 @@ enum Command {
 ///
 /// # Errors
 ///
-/// With what to print on stderr and the exit code.
+/// The text for stderr, and the exit code.
 pub fn run(cli: Cli) -> Result<(), Failure> {
     let Cli { options, command } = cli;
     match command {
@@ -81,8 +78,8 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Ctl(ctl)) => ctl::run(&ctl, options),
         Some(Command::Bench(bench)) => bench::run(&bench, &options),
         Some(Command::Config(command)) => config::run(command, options),
-        Some(Command::Completions { shell }) => completions::run(shell),
-        Some(Command::Man) => man::run(),
+        Some(Command::Completions { shell }) => man::completions(shell),
+        Some(Command::Man) => man::page(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The options that say what is in force: `-c`, `-l`, `-o`.
+//! The options of the configuration: `-c`, `-l`, `-o`.
 
 use std::path::PathBuf;
 
@@ -27,7 +27,7 @@ pub(super) struct Options {
 }
 
 impl Options {
-    /// These, given before the command, and then those given after it.
+    /// These options, followed by those given after the command.
     pub(super) fn then(mut self, after: Self) -> Self {
         self.config = after.config.or(self.config);
         self.listen.extend(after.listen);
@@ -35,12 +35,12 @@ impl Options {
         self
     }
 
-    /// Whether nothing was given.
+    /// Whether no option was given.
     pub(super) fn is_empty(&self) -> bool {
         self.config.is_none() && self.listen.is_empty() && self.set.is_empty()
     }
 
-    /// With the places where a file is looked for.
+    /// The sources of the configuration: these options and the search path.
     pub(super) fn into_sources(self) -> Sources {
         let Self { config, listen, set } = self;
         Sources { file: config, search: search_path(), listen, options: set, reading: Reading::First }

@@ -5,20 +5,20 @@ use std::io::{self, IsTerminal, Write};
 use super::error::{Failure, StartError};
 use crate::dash::job;
 
-/// Whether anybody reads on.
+/// Whether stdout is still read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reader {
-    /// It has seen enough, such as `head`; that is no failure.
+    /// The reader has closed the pipe, as `head` does; that is no failure.
     Gone,
     There,
 }
 
-/// Prints all of `text`, whether anybody reads on or not.
+/// Prints all of `text`; a reader that has gone is no failure.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
     offer(text).map(|_| ())
 }
 
-/// Prints all of `text`, for more to follow.
+/// Prints all of `text`, and returns whether more of it would be read.
 pub(super) fn offer(text: &str) -> Result<Reader, Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -28,13 +28,14 @@ pub(super) fn offer(text: &str) -> Result<Reader, Failure> {
     }
 }
 
-/// Whether there is a terminal that this process may draw on and read from; else it is `missing`. What can be done on one
-/// that cannot show a dashboard is `instead`.
+/// Checks that stdin and stdout are a terminal on which this process may draw. Without one, the error is `missing`; for
+/// a terminal that cannot show a dashboard, `instead` is the remedy.
 pub(super) fn check_terminal(missing: StartError, instead: &'static str) -> Result<(), StartError> {
     if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
         return Err(missing);
     }
-    // A terminal belongs to one group of processes at a time; another is stopped when it touches it (tcsetpgrp(3)).
+    // A terminal has one foreground process group; a process of another group is stopped when it uses it
+    // (tcsetpgrp(3)).
     if !job::is_foreground(io::stdin()) {
         return Err(StartError::Background);
     }
@@ -46,8 +47,8 @@ pub(super) fn no_color() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
-/// Whether `TERM` says that the terminal cannot place its cursor, and what it says. A process without it was not started
-/// from a terminal's shell, as one of cron or of a serial console without a login is.
+/// The value of `TERM`, if it names a terminal that cannot place its cursor. A process without `TERM` was not started
+/// from a shell on a terminal; cron or a serial console without a login starts such processes.
 fn dumb_terminal() -> Option<String> {
     match std::env::var("TERM") {
         Ok(term) if matches!(term.as_str(), "" | "dumb" | "unknown") => Some(format!("TERM={term}")),
@@ -56,8 +57,8 @@ fn dumb_terminal() -> Option<String> {
     }
 }
 
-/// Whether the locale's characters are UTF-8 (setlocale(3): the first of these that is set and not empty decides; none
-/// is the C locale, which has ASCII).
+/// Whether the locale uses UTF-8. The first of these variables that is set and not empty decides (setlocale(3)).
+/// Without any, the locale is C, which uses ASCII.
 pub(super) fn is_utf8() -> bool {
     is_utf8_locale(|name| std::env::var(name).ok())
 }

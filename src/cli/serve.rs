@@ -1,5 +1,4 @@
-//! `chatops serve`: the server alone, in the foreground. What happens is logged on stderr, where it listens is
-//! printed on stdout.
+//! `chatops serve`: the server alone, in the foreground. It logs events on stderr and prints its addresses on stdout.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -13,18 +12,18 @@ use crate::clock::Clock;
 use crate::log::Log;
 use crate::net::{End, Server};
 
-/// `serve` and its options.
+/// The options of `serve`.
 #[derive(Args, Debug)]
 pub(super) struct Serve {
     #[command(flatten)]
     options: Options,
 
-    /// End when the process with this number, which has started this one, ends in whatever way
+    /// End when the process with this number, which must be the parent, ends
     #[arg(long, value_name = "PID", hide = true)]
     with_parent: Option<i32>,
 }
 
-/// Runs until it is told to stop. `before` are the options that were given before the command.
+/// Runs until a verb or a signal stops the server. `before` are the options given before the command.
 pub(super) fn run(serve: Serve, before: Options) -> Result<(), Failure> {
     if let Some(parent) = serve.with_parent {
         end_with(parent)?;
@@ -38,8 +37,8 @@ pub(super) fn run(serve: Serve, before: Options) -> Result<(), Failure> {
         .map_err(|error| Failure::Running(format!("cannot start the log: {error}")))?;
     warn(&mut server, warnings);
     server.set_loader(loader(options, file, others));
-    server.set_sink(move |entry| log.entry(entry));
-    // Whoever started us may have closed the pipe: that is no reason not to serve.
+    server.set_sink(move |entry| log.event(entry));
+    // A parent that has closed the pipe must not keep the server from serving.
     let mut stdout = io::stdout().lock();
     let _ = stdout.write_all(announcement(server.listeners()).as_bytes()).and_then(|()| stdout.flush());
     drop(stdout);
@@ -55,7 +54,7 @@ pub(super) fn run(serve: Serve, before: Options) -> Result<(), Failure> {
 fn end_with(parent: i32) -> Result<(), Failure> {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
         .map_err(|error| Failure::Running(format!("cannot end with process {parent}: {error}")))?;
-    // It may have ended before it was asked for: then somebody else is the parent.
+    // The parent may have ended before the call above: then this process has another parent.
     let is_there = rustix::process::getppid().is_some_and(|pid| pid.as_raw_nonzero().get() == parent);
     is_there.then_some(()).ok_or_else(|| Failure::Running(format!("process {parent} is not the parent")))
 }

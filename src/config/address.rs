@@ -1,6 +1,6 @@
-//! Where to listen, as people write it, and the addresses that it stands for.
+//! The address of a listener as written in the configuration, and the addresses that it resolves to.
 //!
-//! Reading is pure; only [`Endpoint::resolve`] asks the system (names, and which address families it has).
+//! Reading is pure; only [`Endpoint::resolve`] asks the system for the addresses of names.
 
 use std::ffi::OsStr;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
@@ -15,7 +15,6 @@ use super::value::{Setting, describe, quoted, text};
 /// An address whose host may still be a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
-    /// An address.
     Known(ListenAddr),
     /// A name to look up.
     Named {
@@ -31,7 +30,7 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// Says what is missing and how it is written.
+    /// Says what is missing and how to write it.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         if let Some(path) = text.strip_prefix("unix:") {
             return unix(path);
@@ -54,7 +53,7 @@ impl Endpoint {
         Ok(Self::Named { host: host_name(host)?.to_owned(), port })
     }
 
-    /// The same with a relative path of a Unix socket counted from `base`.
+    /// The same with a relative path of a Unix socket resolved against `base`.
     pub(super) fn within(self, base: &Path) -> Self {
         match self {
             Self::Known(ListenAddr::Unix(path)) => Self::Known(ListenAddr::Unix(base.join(path))),
@@ -62,12 +61,12 @@ impl Endpoint {
         }
     }
 
-    /// The addresses to listen on. A name may have several: all of them that this machine can bind, IPv4 first;
-    /// with port 0 the first alone, because each would get a port of its own.
+    /// The addresses to listen on. Of a name with several, all that this machine can bind, IPv4 first; with port 0 only
+    /// the first, because each would get a different port.
     ///
     /// # Errors
     ///
-    /// When a name is not found, or a path is too long for a socket.
+    /// If a name is not found, or a path is too long for a socket.
     pub(super) fn resolve(&self) -> Result<Vec<ListenAddr>, String> {
         match self {
             Self::Known(ListenAddr::Unix(path)) => match too_long_for_a_socket(path) {
@@ -96,8 +95,8 @@ impl Setting for Endpoint {
     }
 }
 
-/// A mapped IPv4 address is that address (RFC 4291, section 2.5.5.2); a link-local one names nothing without its
-/// interface (RFC 4007, section 6).
+/// An IPv4-mapped address means the IPv4 address (RFC 4291, section 2.5.5.2). A link-local address needs an interface
+/// (RFC 4007, section 6).
 fn tcp(address: SocketAddr) -> Result<ListenAddr, String> {
     match address {
         SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() && v6.scope_id() == 0 => {
@@ -111,7 +110,7 @@ fn tcp(address: SocketAddr) -> Result<ListenAddr, String> {
     }
 }
 
-/// Whether nobody can listen on both: the same one, or one that takes the other's connections too.
+/// Whether one process cannot listen on both: they are equal, or one takes the connections of the other.
 pub(super) fn collide(a: &ListenAddr, b: &ListenAddr) -> bool {
     match (a, b) {
         (ListenAddr::Tcp(a), ListenAddr::Tcp(b)) if a.port() == b.port() && a.port() != 0 => {
@@ -134,10 +133,10 @@ fn unix(path: &str) -> Result<Endpoint, String> {
     Ok(Endpoint::Known(ListenAddr::Unix(PathBuf::from(OsStr::from_bytes(path.as_bytes())))))
 }
 
-/// The host without the brackets of an IPv6 address with a zone, such as `[fe80::1%eth0]`.
+/// The host, without the brackets of an IPv6 address with a zone, such as `[fe80::1%eth0]`.
 fn host_name(host: &str) -> Result<&str, String> {
     if matches!(host, "" | "*") {
-        return Err("a host is missing: 127.0.0.1 for this machine only, [::] for everybody".to_owned());
+        return Err("a host is missing: 127.0.0.1 for this machine only, [::] for all addresses".to_owned());
     }
     if let Some(inner) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         return Ok(inner);
@@ -172,8 +171,8 @@ fn look_up(host: &str, port: u16) -> Result<Vec<ListenAddr>, String> {
     Ok(addresses.into_iter().map(ListenAddr::Tcp).collect())
 }
 
-/// Whether this machine has the address: a hosts file names `::1` on machines without IPv6 too. Binding a datagram
-/// socket tells without touching the port that is wanted.
+/// Whether this machine has the address: a hosts file may name `::1` on a machine without IPv6. A datagram socket is
+/// bound for the test, so that the TCP port stays free.
 fn is_ours(address: &SocketAddr) -> bool {
     UdpSocket::bind((address.ip(), 0)).is_ok()
 }
@@ -208,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_told_why() {
+    fn a_text_that_is_no_address_is_refused_with_the_reason() {
         for (text, why) in [
             ("", "is no HOST:PORT"),
             ("6677", "is no HOST:PORT"),
@@ -232,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_of_sockets_are_bounded() {
+    fn a_path_too_long_for_a_socket_is_refused() {
         let longest = format!("unix:/{}", "a".repeat(UNIX_PATH_MAX - 1));
         assert!(Endpoint::parse(&longest).unwrap().resolve().is_ok());
         let error = Endpoint::parse(&format!("{longest}a")).unwrap().resolve().unwrap_err();

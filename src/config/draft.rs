@@ -1,7 +1,7 @@
-//! A configuration in the making: layers are put over each other, key by key, and each key remembers its origin.
+//! Puts layer over layer, key by key, keeps the origin of each key, and checks the rules between keys.
 //!
-//! Pure but for [`Draft::finish`], which looks up host names. A layer only overwrites, so there is nothing to
-//! merge: later layers are simply applied later.
+//! Only [`Draft::finish`], which looks up host names, is not pure. A later layer overwrites the values of an earlier
+//! one; nothing is merged.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -10,11 +10,10 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use super::address::{Endpoint, collide};
-use super::error::{ConfigError, Origin, Problem};
-use super::file::position;
 use super::keys::{self, KEYS, LISTEN, LISTEN_KEYS, RawListen};
-use super::rules;
-use super::settings::{Config, ControlPath, Listen, ListenAddr, Listeners};
+use super::load::position;
+use super::settings::{ByteSize, Config, ControlPath, Framing, Limits, Listen, ListenAddr, Listeners};
+use super::{ConfigError, Origin, Problem};
 
 /// The most listeners.
 const LISTENERS_MAX: usize = 64;
@@ -27,16 +26,16 @@ pub(super) struct Draft {
     problems: Vec<Problem>,
 }
 
-/// What all layers together say.
+/// The result of all layers.
 pub(super) struct Finished {
     pub(super) config: Config,
-    /// Of the keys that are not the built-in ones.
+    /// The origins of the keys that were set.
     pub(super) origins: BTreeMap<&'static str, Origin>,
-    /// Of each listener; `None` for the built-in one.
+    /// The origin of each listener; `None` for the built-in one.
     pub(super) listen_origins: Vec<Option<Origin>>,
 }
 
-/// The layer that a value stands in.
+/// The layer that has a value.
 enum Place<'a> {
     File { path: &'a Path, text: &'a str },
     Option { key: &'a str },
@@ -53,7 +52,7 @@ impl Place<'_> {
         }
     }
 
-    /// From where relative paths count: the file's directory, or for options the working directory.
+    /// The base of relative paths: the directory of the file, or the working directory for options.
     fn base(&self) -> PathBuf {
         let base = match self {
             Self::File { path, .. } => path.parent().unwrap_or(Path::new("/")),
@@ -71,7 +70,7 @@ impl Draft {
         Self { config, listen, origins: BTreeMap::new(), problems: Vec::new() }
     }
 
-    /// Puts a file over what is there.
+    /// Applies a file.
     pub(super) fn file(&mut self, path: &Path, text: &str) {
         let place = Place::File { path, text };
         match DeTable::parse(text) {
@@ -86,7 +85,7 @@ impl Draft {
         self.sort_problems();
     }
 
-    /// `-l ADDR`, all of them: they replace the listeners that are there.
+    /// Applies all `-l ADDR`: they replace the listeners of the layers below.
     pub(super) fn listen(&mut self, addresses: &[String]) {
         if addresses.is_empty() {
             return;
@@ -105,7 +104,7 @@ impl Draft {
         }
     }
 
-    /// `-o KEY=VALUE`. What is no TOML value counts as a string, so that a shell's quotes suffice.
+    /// Applies `-o KEY=VALUE`. A value that is not TOML counts as a string, so that the quotes of the shell suffice.
     pub(super) fn option(&mut self, option: &str) {
         let Some((key, value)) = split_option(option).filter(|(key, _)| !key.is_empty()) else {
             let example = "write KEY=VALUE, such as -o limits.clients=500";
@@ -125,7 +124,7 @@ impl Draft {
         }
     }
 
-    /// The legal configuration that all layers make.
+    /// The valid configuration that results from all layers.
     pub(super) fn finish(mut self) -> Result<Finished, ConfigError> {
         if self.problems.is_empty() {
             self.check_rules();
@@ -166,7 +165,7 @@ impl Draft {
         }
     }
 
-    /// Notes where a key was set, and makes a path that it holds count from there.
+    /// Stores where a key was set, and resolves its path, if it has one, against the base of that place.
     fn placed(&mut self, key: &'static str, origin: Origin, place: &Place<'_>) {
         let path = match key {
             "control.path" => match &mut self.config.control.path {
@@ -242,7 +241,7 @@ impl Draft {
         self.problems.push(Problem { origin, key: key.to_owned(), message });
     }
 
-    /// The parser gives keys by name; people read a file from its top.
+    /// Sorts by place: the parser returns keys by name.
     fn sort_problems(&mut self) {
         self.problems.sort_by_key(|problem| match &problem.origin {
             Some(Origin::File { line, column, .. }) => (*line, *column),
@@ -251,12 +250,12 @@ impl Draft {
     }
 
     fn check_rules(&mut self) {
-        for rules::Broken { keys, message } in rules::broken(&self.config) {
+        for BrokenRule { keys, message } in broken_rules(&self.config) {
             let set = keys.into_iter().find(|key| self.origins.contains_key(key)).unwrap_or(keys[0]);
             self.problem(self.origins.get(set).cloned(), keys[0], message);
         }
         for (listen, origin) in self.listen.clone() {
-            if let Err(why) = rules::check_framing(listen.framing, &self.config.limits) {
+            if let Err(why) = check_framing(listen.framing, &self.config.limits) {
                 self.problem(origin, "listen.framing", why);
             }
         }
@@ -302,7 +301,7 @@ impl Draft {
     }
 }
 
-/// Whether a listener can have `address` besides the others.
+/// Fails if another listener has `address` or takes its connections.
 fn is_free(address: &ListenAddr, others: &[Listen]) -> Result<(), String> {
     match others.iter().map(|other| &other.address).find(|other| collide(other, address)) {
         Some(other) if other == address => Err(format!("{address} is listed twice: remove one")),
@@ -311,7 +310,7 @@ fn is_free(address: &ListenAddr, others: &[Listen]) -> Result<(), String> {
     }
 }
 
-/// A key as it stands in a path: quoted where TOML needs quotes, which keeps control characters out of errors.
+/// A key as part of a path: quoted where TOML needs quotes, which also escapes control characters.
 fn bare_or_quoted(key: &str) -> String {
     let is_bare = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
     if is_bare { key.to_owned() } else { format!("{key:?}") }
@@ -337,5 +336,99 @@ fn plant<'t>(table: &mut DeTable<'t>, value: DeValue<'t>) {
     match place.get_mut() {
         DeValue::Table(inner) => plant(inner, value),
         leaf => *leaf = value,
+    }
+}
+
+/// The most bytes that a line has besides its text: time, two names, brackets, line end. An object of JSON mode may be
+/// twice as long, and continued records have three more bytes. A line that does not fit is skipped, with a notice.
+const LINE_OVERHEAD: u64 = 128;
+
+/// A broken rule between two keys.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct BrokenRule {
+    /// The keys, of which one must change; the one to name first.
+    pub(super) keys: [&'static str; 2],
+    /// What is wrong and what to do.
+    pub(super) message: String,
+}
+
+/// The rules that `config` breaks.
+pub(super) fn broken_rules(config: &Config) -> Vec<BrokenRule> {
+    let limits = &config.limits;
+    let least = limits.line_bytes.0 + LINE_OVERHEAD;
+    [
+        holds_a_line("limits.outbox_bytes", limits.outbox_bytes, outbox_for(least), limits.line_bytes),
+        holds_a_line("limits.outbox_total", limits.outbox_total, least, limits.line_bytes),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn holds_a_line(key: &'static str, size: ByteSize, least: u64, line: ByteSize) -> Option<BrokenRule> {
+    (size.0 < least).then(|| BrokenRule {
+        keys: [key, "limits.line_bytes"],
+        message: format!(
+            "{} bytes do not hold one line: at least {least} for limits.line_bytes = {}",
+            size.0, line.0
+        ),
+    })
+}
+
+/// The inverse of [`Limits::unsent_max`]: the size of an outbox for this many unsent bytes, or one byte more.
+const fn outbox_for(unsent: u64) -> u64 {
+    (unsent * 17).div_ceil(16)
+}
+
+/// Checks that an outbox holds the longest line in whole records of this framing.
+///
+/// # Errors
+///
+/// Says what is wrong and what to do.
+pub(super) fn check_framing(framing: Framing, limits: &Limits) -> Result<(), String> {
+    let Framing::Fixed(record) = framing else { return Ok(()) };
+    let (record, line) = (u64::from(record.get()), limits.line_bytes.0);
+    let least = outbox_for((line + LINE_OVERHEAD).next_multiple_of(record));
+    if least > limits.outbox_bytes.0 {
+        let outbox = limits.outbox_bytes.0;
+        return Err(format!(
+            "the longest line needs an outbox of {least} bytes with {framing}: limits.outbox_bytes is {outbox}"
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_size_of_an_outbox_is_the_inverse_of_its_unsent_bytes() {
+        for unsent in [256_u64, 4_224, 4_225, 65_664] {
+            let size = outbox_for(unsent);
+            assert!(Limits::unsent_max(size) >= unsent && Limits::unsent_max(size - 2) < unsent, "{unsent}");
+        }
+    }
+
+    #[test]
+    fn an_outbox_holds_the_longest_line() {
+        let mut config = Config::default();
+        assert_eq!(broken_rules(&config), []);
+        config.limits.outbox_bytes = ByteSize(outbox_for(4096 + LINE_OVERHEAD));
+        assert_eq!(broken_rules(&config), []);
+        config.limits.outbox_bytes = ByteSize(outbox_for(4096 + LINE_OVERHEAD) - 1);
+        assert_eq!(broken_rules(&config)[0].keys[0], "limits.outbox_bytes");
+    }
+
+    #[test]
+    fn an_outbox_must_hold_the_longest_line_in_records() {
+        let fixed = |bytes| Framing::Fixed(std::num::NonZeroU32::new(bytes).unwrap());
+        let mut limits = Limits::default();
+        assert_eq!(check_framing(Framing::Length, &limits), Ok(()));
+        assert_eq!(check_framing(fixed(4096), &limits), Ok(()));
+        assert_eq!(check_framing(fixed(65_536), &limits), Ok(()));
+        limits.outbox_bytes = ByteSize(2 * 4096 - 1);
+        assert_eq!(check_framing(fixed(64), &limits), Ok(()));
+        assert!(check_framing(fixed(4096), &limits).is_err());
     }
 }

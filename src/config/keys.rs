@@ -1,7 +1,6 @@
-//! Every key: its path, its range, where its value lives in a [`Config`].
+//! Every key: its path, its range, and its place in a [`Config`], in the order of `config.toml`.
 //!
-//! One table makes the reader, `config show`, "did you mean" and the proof that `config.toml` names every key.
-//! The order is that of `config.toml`.
+//! Reading, `config show`, "did you mean", `reload` and the test that `config.toml` has every key use this table.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -13,25 +12,25 @@ use super::settings::{ByteSize, Config, DRAIN_MAX, FileMode, Framing, Listen};
 use super::value::{Setting, describe, text};
 use crate::chat::RoomName;
 
-/// The most connections at a time: slab indexes are 32 bits, and each costs a file descriptor.
+/// The most connections at a time: slab indexes have 32 bits, and each connection costs a file descriptor.
 const CLIENTS_MAX: u32 = 1_000_000;
-/// The shortest limit for a line: a command and a name fit.
+/// The smallest limit for a line: a command and a name fit.
 const LINE_MIN: ByteSize = ByteSize(16);
-/// The longest limit for a line: every client may make the server hold so much.
+/// The largest limit for a line: every client may make the server keep that many bytes.
 const LINE_MAX: ByteSize = ByteSize::mib(1);
-/// The sizes of a `fixed` record: what is said fits into a few of the smallest.
+/// The sizes of a `fixed` record: a usual line fits into a few of the smallest.
 const RECORD_BYTES: RangeInclusive<u32> = 64..=64 * 1024;
 /// The most unsent bytes of one client.
 const OUTBOX_MAX: ByteSize = ByteSize::mib(1024);
-/// The largest kernel buffer asked for: beyond it `net.core.wmem_max` decides anyway (socket(7)).
+/// The largest kernel buffer: above it `net.core.wmem_max` decides in any case (socket(7)).
 const BUFFER_MAX: ByteSize = ByteSize::mib(64);
-/// The shortest patience with a client.
+/// The shortest timeout for a client.
 const PATIENCE_MIN: Duration = Duration::from_millis(100);
-/// The longest patience with a client: as good as for ever.
+/// The longest timeout for a client.
 const PATIENCE_MAX: Duration = Duration::from_secs(365 * 86_400);
-/// The longest `TCP_KEEPIDLE` and `TCP_KEEPINTVL`: Linux takes 1 to 32,767 seconds, just over nine hours.
+/// The longest `TCP_KEEPIDLE` and `TCP_KEEPINTVL`: Linux accepts 1 to 32,767 seconds, just over nine hours.
 const KEEPALIVE_MAX: Duration = Duration::from_secs(9 * 3_600);
-/// The most probes (`TCP_KEEPCNT`): Linux takes 1 to 127.
+/// The most probes (`TCP_KEEPCNT`): Linux accepts 1 to 127.
 const PROBES_MAX: u32 = 127;
 /// The longest accept backlog: Linux cuts it to `net.core.somaxconn` (listen(2)), which has 16 bits in practice.
 const ACCEPT_BACKLOG_MAX: u32 = 65_535;
@@ -42,14 +41,14 @@ pub(super) const MOTD_MAX: usize = 16 * 1024;
 /// The most key bindings.
 const BINDINGS_MAX: usize = 200;
 
-/// What to do about a rate that is too low.
+/// The remedy for a rate that is too low.
 const NO_FLOOD_LIMIT: &str = "; for no limit set flood.enabled = false";
 
 /// One key of a `T`.
 pub(super) struct Key<T> {
     /// As in the file: `limits.clients`.
     pub(super) path: &'static str,
-    /// Puts a value in its place, or says what was expected.
+    /// Sets the value, or says what was expected.
     pub(super) read: fn(&mut T, &DeValue<'_>) -> Result<(), String>,
     /// The value as TOML.
     pub(super) write: fn(&T) -> String,
@@ -71,7 +70,7 @@ impl From<Listen> for RawListen {
     }
 }
 
-/// `key!(limits.clients)`, with `in RANGE` for what has an order, with `=> PARSER` for what has a form.
+/// `key!(limits.clients)`, with `in RANGE` for a value with limits or `=> PARSER` for one with a form.
 macro_rules! key {
     ($first:ident $(.$rest:ident)*) => { key!($first $(.$rest)* => Ok) };
     ($first:ident $(.$rest:ident)* in $range:expr) => { key!($first $(.$rest)* in $range, or "") };
@@ -97,7 +96,7 @@ macro_rules! key {
     };
 }
 
-/// The keys of a [`Config`] but its listeners, in the order of `config.toml`.
+/// The keys of a [`Config`] without its listeners, in the order of `config.toml`.
 pub(super) static KEYS: &[Key<Config>] = &[
     key!(server.name => server_name),
     key!(server.motd => motd),
@@ -152,19 +151,18 @@ pub(super) static LISTEN_KEYS: &[Key<RawListen>] =
 /// The name of the array of listeners.
 pub(super) const LISTEN: &str = "listen";
 
-/// Every path that a file may have, the listeners' included.
+/// Every path that a file may have, including those of listeners.
 pub(super) fn paths() -> impl Iterator<Item = String> {
     let listen = LISTEN_KEYS.iter().map(|key| format!("{LISTEN}.{}", key.path));
     listen.chain(KEYS.iter().map(|key| key.path.to_owned()))
 }
 
-/// Whether keys lie below this path.
+/// Whether keys have this path as their section.
 pub(super) fn is_section(path: &str) -> bool {
     KEYS.iter().any(|key| key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
 }
 
-/// The key that was meant by one that does not exist: one of the same name in another section, else the nearest
-/// by edits, if it is near.
+/// The key to suggest for an unknown one: the same name in another section, else the nearest by edits, if it is near.
 pub(super) fn did_you_mean(unknown: &str) -> Option<String> {
     const EDITS_MAX: usize = 3;
     let name = |path: &str| path.rsplit('.').next().map(str::to_owned);
@@ -191,7 +189,7 @@ pub(super) fn did_you_mean(unknown: &str) -> Option<String> {
         .map(|(_, path)| path)
 }
 
-/// A setting within its range; of a number that its type cannot hold the range is told as well.
+/// Reads a setting and checks its range. The error for a number that does not fit the type has the range too.
 fn read_within<T: Setting + PartialOrd>(value: &DeValue<'_>, range: &RangeInclusive<T>) -> Result<T, String> {
     match (T::read(value), value) {
         (Ok(setting), _) => within(setting, range),
@@ -227,11 +225,11 @@ fn server_name(name: String) -> Result<String, String> {
     Err(format!("must be 1 to {SERVER_NAME_MAX} characters without control characters"))
 }
 
-/// A text of whole lines for people who connect.
+/// Checks the message of the day.
 ///
 /// # Errors
 ///
-/// Says what it must not have.
+/// Says what is not allowed.
 pub(super) fn motd(text: String) -> Result<String, String> {
     if text.len() > MOTD_MAX {
         return Err(format!("has more than {MOTD_MAX} bytes: shorten it"));
@@ -261,7 +259,7 @@ fn lobby(name: &str) -> Result<String, String> {
     }
 }
 
-/// Adds bindings to those of the layers below; the same key again replaces one.
+/// Adds bindings to those of the layers below; a binding of the same key is replaced.
 fn bind_keys(config: &mut Config, value: &DeValue<'_>) -> Result<(), String> {
     let Some(table) = value.as_table() else {
         return Err(format!("must be a table such as {{ \"x\" = \"kick\" }}, not {}", describe(value)));
@@ -300,7 +298,7 @@ mod tests {
     use super::*;
     use toml::de::DeTable;
 
-    /// The fields of a [`Config`] as `Debug` prints them, so that a new field is here without anybody's doing.
+    /// The fields of a [`Config`] as `Debug` prints them, so that a new field is found without a change here.
     fn fields() -> Vec<String> {
         let printed = format!("{:#?}", Config::default());
         let mut section = "";
@@ -328,7 +326,7 @@ mod tests {
         assert_eq!(fields, keys);
     }
 
-    /// The keys of a document with their places, listeners' and bindings' included.
+    /// The keys of a document with their places, including those of listeners and bindings.
     fn active(prefix: &str, table: &DeTable<'_>, found: &mut Vec<(usize, String)>) {
         for (name, value) in table {
             let path =
@@ -366,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_meant_is_found() {
+    fn a_near_key_is_suggested_for_an_unknown_one() {
         for (unknown, meant) in [
             ("limits.outbx_bytes", Some("limits.outbox_bytes")),
             ("line_bytes", Some("limits.line_bytes")),

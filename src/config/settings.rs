@@ -1,6 +1,4 @@
-//! The configuration as data: every key with its type and default. A [`Config`] that exists is legal.
-
-mod dashboard;
+//! The configuration as data: every key with its type and default. A [`Config`] that exists is valid.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,8 +8,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use dashboard::{ClockFormat, Dashboard, ThemeName};
-
 use crate::network::Network;
 
 /// A number of bytes, written `"256 KiB"` or `262144` in the file.
@@ -19,13 +15,13 @@ use crate::network::Network;
 pub struct ByteSize(pub u64);
 
 impl ByteSize {
-    /// So many KiB.
+    /// `count` KiB.
     #[must_use]
     pub const fn kib(count: u64) -> Self {
         Self(count * 1024)
     }
 
-    /// So many MiB.
+    /// `count` MiB.
     #[must_use]
     pub const fn mib(count: u64) -> Self {
         Self::kib(count * 1024)
@@ -38,7 +34,7 @@ impl ByteSize {
     }
 }
 
-/// The longest clean stop: a supervisor kills what takes longer.
+/// The longest clean stop. Supervisors kill a process that takes longer.
 pub const DRAIN_MAX: Duration = Duration::from_secs(600);
 
 /// Everything that can be set. [`Config::default`] is what `config.toml` at the root of the source says.
@@ -69,7 +65,7 @@ pub struct Config {
 /// `[server]`: the server as a whole.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Server {
-    /// Its name in the greeting and the dashboard's header.
+    /// The name in the greeting and in the dashboard's header.
     pub name: String,
     /// Shown on connect, each line as `-- TEXT`; empty for none.
     pub motd: String,
@@ -93,12 +89,12 @@ impl Default for Server {
     }
 }
 
-/// What happens to the server when the dashboard's terminal is gone.
+/// What happens when the dashboard loses its terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnHangup {
-    /// It goes on without a dashboard.
+    /// The server continues without a dashboard.
     Detach,
-    /// It ends cleanly, as after SIGTERM.
+    /// The server ends cleanly, as after SIGTERM.
     Drain,
 }
 
@@ -119,9 +115,9 @@ pub struct Listen {
     pub address: ListenAddr,
     /// How messages are delimited.
     pub framing: Framing,
-    /// Connections that the kernel completes ahead of us (listen(2)).
+    /// Connections that the kernel completes before the server accepts them (listen(2)).
     pub backlog: u32,
-    /// Who may connect to a Unix listener: the mode of its file.
+    /// The mode of a Unix listener's file, which decides which users may connect.
     pub mode: FileMode,
 }
 
@@ -143,7 +139,7 @@ impl Default for Listen {
 /// The longest path of a Unix socket, in bytes: `sun_path` has 108 with its NUL (unix(7)).
 pub(super) const UNIX_PATH_MAX: usize = 107;
 
-/// Why a path cannot be a Unix socket's, if it has too many bytes.
+/// Why this path is too long for a Unix socket; `None` if it is not.
 #[must_use]
 pub fn too_long_for_a_socket(path: &Path) -> Option<String> {
     let length = path.as_os_str().len();
@@ -176,7 +172,7 @@ pub enum Framing {
     Lines,
     /// A NUL byte ends a message.
     Nul,
-    /// The number of its bytes stands before a message: 32 bits, big-endian.
+    /// Each message follows its length in bytes: 32 bits, big-endian.
     Length,
     /// Records of this many bytes, 64 to 64 KiB and within [`Limits::line_bytes`], padded with spaces.
     Fixed(NonZeroU32),
@@ -204,9 +200,9 @@ pub struct Limits {
     pub per_ip_loopback: bool,
     /// Networks whose addresses do not count.
     pub trusted: Vec<Network>,
-    /// New connections of one address that are let in at once.
+    /// New connections of one address that are let in without delay.
     pub connects_burst: u32,
-    /// New connections of one address let in a second after that.
+    /// New connections of one address that are let in a second after that.
     pub connects_per_second: u32,
     /// The longest message, in bytes.
     pub line_bytes: ByteSize,
@@ -214,13 +210,13 @@ pub struct Limits {
     pub outbox_bytes: ByteSize,
     /// Unsent bytes of all clients together.
     pub outbox_total: ByteSize,
-    /// Unparsed bytes of all clients together, above which nobody is read more than one message ahead.
+    /// Unparsed bytes of all clients together. Above it, no client is read more than one message ahead.
     pub inbox_total: ByteSize,
     /// Rooms at a time.
     pub rooms: u32,
     /// Rooms that one client may be in.
     pub rooms_per_client: u32,
-    /// People that one client may ignore.
+    /// Clients that one client may ignore.
     pub ignores_per_client: u32,
     /// Bans at a time.
     pub bans: u32,
@@ -228,11 +224,12 @@ pub struct Limits {
     pub mutes: u32,
     /// What happens to a client whose outbox is full.
     pub on_full: OnFull,
-    /// Bytes waiting, none acknowledged and nothing received for so long: reset.
+    /// A client with waiting bytes, of which none is acknowledged, and from which nothing is received, is reset after
+    /// this time.
     pub stall: Duration,
-    /// Kernel send buffer asked for each client (`SO_SNDBUF`).
+    /// The kernel's send buffer for each client (`SO_SNDBUF`).
     pub send_buffer: ByteSize,
-    /// Kernel receive buffer asked for each client (`SO_RCVBUF`).
+    /// The kernel's receive buffer for each client (`SO_RCVBUF`).
     pub receive_buffer: ByteSize,
 }
 
@@ -262,8 +259,8 @@ impl Limits {
         (self.clients as usize / 4).max(10)
     }
 
-    /// Unsent bytes that an outbox of `outbox_bytes` holds. A seventeenth is for what is kept beside them: four bytes
-    /// for each line's end, a sixteenth of a line of 64 bytes, and the ends of buffers.
+    /// Unsent bytes that fit into an outbox of `outbox_bytes`. A seventeenth is for bookkeeping: four bytes for the end
+    /// of each line, a sixteenth of a line of 64 bytes, and the ends of buffers.
     #[must_use]
     pub const fn unsent_max(outbox_bytes: u64) -> u64 {
         outbox_bytes - outbox_bytes / 17
@@ -299,7 +296,7 @@ impl Default for Limits {
 /// What happens to a client whose outbox is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnFull {
-    /// Drop the oldest whole lines and tell how many.
+    /// Drop the oldest whole lines, and notify the client of their number.
     Skip,
     /// Close the connection.
     Disconnect,
@@ -318,7 +315,7 @@ pub struct Flood {
     pub burst_bytes: ByteSize,
     /// Bytes a second after that.
     pub bytes_per_second: ByteSize,
-    /// Over the rate for so long without a pause: told and closed.
+    /// A client over its rate for this time without a pause gets a notice and is closed.
     pub patience: Duration,
 }
 
@@ -338,9 +335,9 @@ impl Default for Flood {
 /// `[half_close]`: what happens when a client ends its input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HalfClose {
-    /// Whether it is answered and closed, or goes on listening.
+    /// Whether the client is answered and closed, or continues to receive.
     pub policy: HalfClosePolicy,
-    /// Longest time as a listener after EOF, and after `shutdown both`.
+    /// The longest time that a client receives after EOF, and the longest `shutdown both`.
     pub timeout: Duration,
 }
 
@@ -355,7 +352,7 @@ impl Default for HalfClose {
 pub enum HalfClosePolicy {
     /// Everything received is answered, then flushed and closed.
     Answer,
-    /// It goes on receiving.
+    /// The client continues to receive.
     Listen,
 }
 
@@ -368,7 +365,7 @@ pub struct Keepalive {
     pub interval: Duration,
     /// Unanswered probes before the connection is given up.
     pub count: u32,
-    /// The same as `idle` for a peer that has sent FIN and stays, if that is shorter.
+    /// `idle` for a peer that has sent FIN and continues to receive, if that is shorter.
     pub idle_half_closed: Duration,
 }
 
@@ -386,9 +383,9 @@ impl Default for Keepalive {
 /// `[rooms]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rooms {
-    /// The room where everybody starts, without its `#`.
+    /// The room that every client starts in, without its `#`.
     pub lobby: String,
-    /// Above so many members presence is summed up.
+    /// Presence is summed up in rooms with more members.
     pub presence_max: u32,
 }
 
@@ -411,16 +408,16 @@ pub enum ControlPath {
     /// In the user's runtime directory, else in the state directory, named by the first TCP port.
     #[default]
     Auto,
-    /// Here.
+    /// This path.
     At(PathBuf),
-    /// There is none.
+    /// There is no control socket.
     Off,
 }
 
 /// `[log]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
-    /// The least important record that is logged.
+    /// The least important level that is logged.
     pub level: LogLevel,
 }
 
@@ -433,12 +430,57 @@ impl Default for Log {
 /// How much is logged; each level includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum LogLevel {
-    /// What failed.
+    /// Failures.
     Error,
-    /// What deserves a look.
+    /// Facts that an operator should look at.
     Warn,
     /// Arrivals, departures, operator verbs.
     Info,
-    /// Everything, each half-close and slow reader too.
+    /// Everything, including each half-close and slow reader.
     Debug,
+}
+
+/// `[dashboard]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dashboard {
+    /// The set of colours.
+    pub theme: ThemeName,
+    /// No box, block or braille glyphs.
+    pub ascii: bool,
+    /// Times as `HH:MM:SS` of the day, or as an age.
+    pub clock: ClockFormat,
+    /// Key bindings over the built-in ones: `"x" = "kick"`.
+    pub keys: Vec<(String, String)>,
+}
+
+impl Default for Dashboard {
+    fn default() -> Self {
+        Self { theme: ThemeName::Auto, ascii: false, clock: ClockFormat::Time, keys: Vec::new() }
+    }
+}
+
+/// The dashboard's sets of colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThemeName {
+    /// The terminal's own colours; none under `NO_COLOR`.
+    Auto,
+    /// Blue and orange, for people who cannot distinguish red and green.
+    ColourBlind,
+    /// For dark backgrounds.
+    Dark,
+    /// Black, white and bold.
+    HighContrast,
+    /// For light backgrounds.
+    Light,
+    /// No colour; bold, dim and reverse only.
+    Mono,
+}
+
+/// How the event pane shows a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockFormat {
+    /// How long ago.
+    Age,
+    /// The time of day.
+    Time,
 }

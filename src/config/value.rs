@@ -1,7 +1,7 @@
-//! How each type of setting is written in TOML: reading it, and writing what is in force.
+//! How each type of setting is read from TOML and written as TOML.
 //!
-//! A reader says what it expected and what it found; which key and where it stands is added by
-//! [`super::draft`]. Ranges belong to the keys ([`super::keys`]), not to the types.
+//! A reader says what it expected and what it found; [`super::draft`] adds the key and the place. Ranges belong to the
+//! keys ([`super::keys`]), not to the types.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,17 +15,17 @@ use super::settings::{
 use crate::network::Network;
 use crate::time::{parse_span, write_span};
 
-/// The most of a value that an error repeats, in characters.
+/// The longest part of a value that an error repeats, in characters.
 const SHOWN_MAX: usize = 40;
-/// The most networks in a list: each is looked at for every connection.
+/// The most networks in a list: each is compared for every connection.
 const NETWORKS_MAX: usize = 1_000;
 
 /// A type that a key can have.
 pub(super) trait Setting: Sized {
-    /// Whether a whole number stands for one, so that its range says all about any.
+    /// Whether a whole number is a value of this type, so that an error about any number can name the range.
     const IS_NUMBER: bool = false;
 
-    /// The setting that a TOML value means, or what was expected of it.
+    /// Reads a TOML value, or says what was expected.
     fn read(value: &DeValue<'_>) -> Result<Self, String>;
 
     /// The TOML value that [`Setting::read`] takes back.
@@ -111,7 +111,7 @@ impl Setting for String {
     }
 }
 
-/// A file, or `"off"` for none; an empty string is none as well.
+/// A file, or `"off"` or an empty string for none.
 impl Setting for Option<PathBuf> {
     fn read(value: &DeValue<'_>) -> Result<Self, String> {
         match text(value) {
@@ -169,7 +169,7 @@ impl Setting for ByteSize {
     }
 }
 
-/// Octal digits, as chmod(1) takes them; without set-user-id and the like, which mean nothing here.
+/// Octal digits as for chmod(1), without the set-user-id, set-group-id and sticky bits, which have no meaning here.
 impl Setting for FileMode {
     fn read(value: &DeValue<'_>) -> Result<Self, String> {
         let digits = text(value).filter(|text| (3..=4).contains(&text.len()));
@@ -227,22 +227,22 @@ impl Setting for Duration {
     }
 }
 
-/// Settings that are one of a few words.
-macro_rules! words {
-    ($($type:ident { $($word:literal $variant:ident)+ })+) => {$(
+/// Settings with a few named values.
+macro_rules! names {
+    ($($type:ident { $($name:literal $variant:ident)+ })+) => {$(
         impl Setting for $type {
             fn read(value: &DeValue<'_>) -> Result<Self, String> {
-                read_word(value, &[$(($word, Self::$variant)),+])
+                read_name(value, &[$(($name, Self::$variant)),+])
             }
 
             fn write(&self) -> String {
-                quoted(match self { $(Self::$variant => $word),+ })
+                quoted(match self { $(Self::$variant => $name),+ })
             }
         }
     )+};
 }
 
-words! {
+names! {
     ClockFormat { "time" Time "age" Age }
     HalfClosePolicy { "answer" Answer "listen" Listen }
     LogLevel { "error" Error "warn" Warn "info" Info "debug" Debug }
@@ -276,11 +276,11 @@ impl Setting for Framing {
     }
 }
 
-fn read_word<T: Copy>(value: &DeValue<'_>, words: &[(&str, T)]) -> Result<T, String> {
-    let found = text(value).and_then(|text| words.iter().find(|(word, _)| *word == text));
+fn read_name<T: Copy>(value: &DeValue<'_>, names: &[(&str, T)]) -> Result<T, String> {
+    let found = text(value).and_then(|text| names.iter().find(|(name, _)| *name == text));
     found.map(|(_, meaning)| *meaning).ok_or_else(|| {
-        let words: Vec<String> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
-        format!("must be {}, not {}", words.join(" or "), describe(value))
+        let names: Vec<String> = names.iter().map(|(name, _)| format!("{name:?}")).collect();
+        format!("must be {}, not {}", names.join(" or "), describe(value))
     })
 }
 
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_without_a_unit_is_told_to_have_one() {
+    fn a_time_without_a_unit_is_refused_with_the_form() {
         assert_eq!(read::<Duration>("\"90s\""), Ok(Duration::from_secs(90)));
         let error = read::<Duration>("5").unwrap_err();
         assert!(error.contains("write \"5s\""), "{error}");
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_word_is_told_the_right_ones() {
+    fn an_unknown_value_is_refused_with_the_known_ones() {
         assert_eq!(
             read::<OnFull>("\"drop\""),
             Err("must be \"skip\" or \"disconnect\", not \"drop\"".to_owned())
@@ -364,14 +364,14 @@ mod tests {
     }
 
     #[test]
-    fn what_an_error_repeats_is_short_and_printable() {
+    fn a_value_in_an_error_is_short_and_printable() {
         let error = read::<bool>(&format!("\"\\u001b[2J{}\"", "x".repeat(9_000))).unwrap_err();
         assert!(error.len() < 100 && !error.contains('\x1b'), "{error}");
     }
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_back(bytes in 0..u64::MAX / 2, ms in 0..1_u64 << 40, name in any::<String>()) {
+        fn a_written_setting_reads_back(bytes in 0..u64::MAX / 2, ms in 0..1_u64 << 40, name in any::<String>()) {
             for size in [ByteSize(bytes), ByteSize(bytes >> 30 << 30), ByteSize(bytes >> 12 << 12)] {
                 prop_assert_eq!(read::<ByteSize>(&size.write()), Ok(size));
             }

@@ -1,29 +1,37 @@
-//! Accepting, and not accepting: budgets, pauses, and the word to those who wait when descriptors have run out.
+//! The reactor's work on its listeners: accepting within a budget, pausing when descriptors have run out, and replacing
+//! Unix sockets whose file is gone.
+//!
+//! A logout empties the runtime directory, and cleaners remove old files. A socket without its file lives on, but no
+//! client can connect to it, so a new socket takes its place.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
-use super::reactor::{Reactor, open_reserve};
+use super::control;
+use super::listener::Listener;
+use super::reactor::{KEY_CONTROL, KEY_LISTENERS, Reactor, open_reserve};
 use super::socket::Socket;
+use super::socket_file::Obstacle;
 use crate::config::settings::LogLevel;
 use crate::engine::{AcceptFailure, Accepted};
 use crate::id::Slot;
 use crate::model::snapshot::Peer;
-use crate::poller::Interest;
+use crate::poller::{Interest, Watched};
 use crate::time::Moment;
 
-/// Connections accepted on one listener at each look of a turn.
+/// Connections accepted on one listener in one turn.
 const ACCEPT_BUDGET: usize = 64;
 /// How long accepting pauses when descriptors or memory have run out.
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
-/// The last line to whoever comes then.
+/// The line to a connection that is accepted with the reserved descriptor.
 const FULL: &[u8] = b"!! the server is full; try again later";
 
 impl Reactor {
     pub(super) fn accept(&mut self, listener: usize, now: Moment) {
         let was_full = self.engine.is_full();
         for _ in 0..ACCEPT_BUDGET {
-            // Of those just let in some may be gone already, which the writes of this turn find out.
+            // Some of the connections just accepted may be gone already; the writes of this turn free their slots.
             if self.engine.is_full() && !was_full {
                 return;
             }
@@ -54,16 +62,16 @@ impl Reactor {
         }
     }
 
-    /// No descriptor is left: the reserve is spent on telling one of those who wait, and accepting pauses.
+    /// Called without a free descriptor: the reserved one serves to notify one waiting client, and accepting pauses.
     fn refuse_one(&mut self, listener: usize, error: &io::Error, now: Moment) {
         self.reserve = None;
         if let Some(listener) = self.listeners.get(listener)
             && let Ok((socket, _)) = listener.accept()
         {
-            let mut word = Vec::new();
-            listener.framing().encode_whole(&mut word, |text| text.extend_from_slice(FULL));
-            // Whether the word arrives is not waited for: there is nothing to wait with.
-            let _ = socket.write(&[io::IoSlice::new(&word)]);
+            let mut line = Vec::new();
+            listener.framing().encode_whole(&mut line, |text| text.extend_from_slice(FULL));
+            // The server does not wait for the line to arrive: it has no descriptor for that.
+            let _ = socket.write(&[io::IoSlice::new(&line)]);
             let _ = socket.finish();
         }
         self.reserve = open_reserve();
@@ -72,13 +80,13 @@ impl Reactor {
         self.engine.accept_failed(AcceptFailure::Exhausted, error);
     }
 
-    /// Accepts again when a pause is over; no more once the server is stopping.
+    /// Accepts again after a pause; closes the listeners when the server is stopping.
     pub(super) fn reopen(&mut self, now: Moment) {
         if self.accept_again.is_some_and(|at| at <= now) {
             self.accept_again = None;
         }
         if self.engine.is_stopping() {
-            // The kernel refuses newcomers from now on, rather than leaving them in a queue that nobody empties.
+            // The kernel now refuses connections instead of queueing them.
             self.listeners.clear();
         }
         if self.accept_again.is_none() {
@@ -97,8 +105,84 @@ impl Reactor {
     }
 }
 
-/// Errors of accept(2) that last: everything else concerns one connection only.
+/// Whether an error of accept(2) lasts; all others concern one connection.
 pub(super) fn is_exhausted(error: &io::Error) -> bool {
     let codes = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
     error.raw_os_error().is_some_and(|code| codes.contains(&code))
+}
+
+/// The time between two checks of all files.
+const CHECK_FILES_EVERY: Duration = Duration::from_secs(5);
+
+/// The time of the next check, and what kept a file from being replaced.
+#[derive(Debug, Default)]
+pub(super) struct Renewal {
+    next: Moment,
+    /// By the key of the listener: logged once, not at every check.
+    obstacles: BTreeMap<usize, String>,
+}
+
+impl Renewal {
+    /// Makes the next turn check.
+    pub(super) fn hurry(&mut self) {
+        self.next = Moment::START;
+        self.obstacles.clear();
+    }
+}
+
+impl Reactor {
+    /// Called in every turn; every few seconds it replaces sockets whose file is gone.
+    pub(super) fn renew_files(&mut self, now: Moment) {
+        if now < self.renewal.next || self.engine.is_stopping() {
+            return;
+        }
+        self.renewal.next = now + CHECK_FILES_EVERY;
+        for index in 0..self.listeners.len() {
+            if self.listeners[index].missed_file().is_some() {
+                let renewed = self.listeners[index].renewed(self.configuration.in_force());
+                if let Some(new) = self.take_renewed(renewed, KEY_LISTENERS + index) {
+                    retire(std::mem::replace(&mut self.listeners[index], new));
+                }
+            }
+        }
+        let missed = self.control.as_ref().and_then(|control| control.missed_file());
+        if let Some(gone) = missed.map(|file| file.path().to_owned()) {
+            let renewed = control::renewed(&gone);
+            if let Some(new) = self.take_renewed(renewed, KEY_CONTROL)
+                && let Some(old) = self.control.replace(new)
+            {
+                retire(old);
+            }
+        }
+    }
+
+    /// Watches a listener with a new file, and logs the replacement or the obstacle.
+    fn take_renewed(&mut self, renewed: Result<Listener, Obstacle>, key: usize) -> Option<Watched<Listener>> {
+        let watched = renewed.map_err(|obstacle| obstacle.to_string()).and_then(|listener| {
+            let address = listener.address().to_string();
+            let watched = self.poller.watch(listener, key, Interest::READ);
+            watched.map(|watched| (watched, address)).map_err(|(_, error)| error.to_string())
+        });
+        let what = if key == KEY_CONTROL { "the control socket" } else { "a listener" };
+        match watched {
+            Ok((watched, address)) => {
+                self.renewal.obstacles.remove(&key);
+                let text = format!("the file of {what} was gone; it is at {address} now");
+                self.engine.note(LogLevel::Warn, text);
+                Some(watched)
+            }
+            Err(why) => {
+                let text = format!("the file of {what} is gone and cannot be made again: {why}");
+                if self.renewal.obstacles.insert(key, text.clone()).as_ref() != Some(&text) {
+                    self.engine.note(LogLevel::Error, text);
+                }
+                None
+            }
+        }
+    }
+}
+
+/// Closes a listener whose path belongs to another listener now.
+fn retire(old: Watched<Listener>) {
+    old.into_inner().forget_file();
 }

@@ -1,51 +1,51 @@
 //! Reads sockets for the engine, and makes each socket do what its session wants. Every step looks at what a session
-//! wants now, so nothing is forgotten and nothing is done twice.
+//! wants now, so that no effect is lost and none happens twice.
 //!
-//! The sockets are behind a trait: the reactor has real ones, the tests' World a simulated kernel for each client. The
-//! turn is the same.
+//! [`Sockets`] is a trait: the reactor implements it with real sockets, and tests with a simulated kernel for each
+//! client.
 
 use std::io::{self, IoSlice};
 
 use crate::engine::{CloseMode, Engine, Flushed, READ_BUDGET, Wants, WriteError};
 use crate::id::Slot;
 
-/// Bytes offered to one peer in one write, of which a turn may do [`PASSES_MAX`].
+/// Bytes offered to one peer in one write; a turn may have [`PASSES_MAX`] of these.
 const WRITE_BUDGET: usize = 64 * 1024;
-/// How often one turn goes over what became dirty by its own work; the rest is the next turn's.
+/// Passes over sessions that became dirty in this turn; the rest waits for the next turn.
 const PASSES_MAX: usize = 4;
-/// Connections that are let in after they have waited, in one turn.
+/// Waiting connections that are let in in one turn.
 const LET_IN_MAX: usize = 64;
 /// Bytes read in one turn from one socket that is broken.
 const BROKEN_READ_BUDGET: usize = 4 * 1024 * 1024;
-/// Bytes in the kernel that are looked at when patience with a sender is judged: more than the default receive buffer
-/// holds, of which Linux makes twice what was asked for (socket(7)).
+/// Unread bytes that are examined to judge patience with a sender: more than the default receive buffer holds, which
+/// Linux makes twice the size that was asked for (socket(7)).
 const PEEK_MAX: usize = 256 * 1024;
 
-/// The sockets of all connections, by the slots that the engine gave them. None of these waits for anything.
+/// The sockets of all connections, by the slots that the engine gave them. No method blocks.
 pub trait Sockets {
-    /// Reads once, at most `most` bytes, at least one; nothing read is the end of input (read(2)).
+    /// Reads once, at most `most` bytes; an empty result is the end of input (read(2)).
     ///
     /// # Errors
     ///
-    /// Those of read(2); `WouldBlock` says that there is nothing now.
+    /// Those of read(2); `WouldBlock` if there is nothing to read now.
     fn read(&mut self, slot: Slot, most: usize) -> io::Result<&[u8]>;
 
-    /// Writes once, and gives the number of bytes that were taken.
+    /// Writes once, and returns the number of bytes that the kernel took.
     ///
     /// # Errors
     ///
-    /// Whether it is worth trying again is for who knows the system to say.
+    /// The implementation decides which errors of the system pass (`Blocked`) and which end the output (`Failed`).
     fn write(&mut self, slot: Slot, slices: &[IoSlice<'_>]) -> Result<usize, WriteError>;
 
     /// Whether a write is not worth a try: the last one was blocked, or [`Sockets::set_blocked`] was called, and no
-    /// event has said since then that the socket is writable. If such events lead to nothing again and again they are
-    /// not to be believed: then a write is worth a try only where `wants` asks for a look at Send-Q.
+    /// event has reported the socket as writable since then. If such events lead to no write again and again, they are
+    /// ignored: then a write is tried only when `wants` asks for a look at Send-Q.
     fn is_blocked(&self, slot: Slot, wants: Wants) -> bool;
 
     /// The kernel took less than it was offered by the last write.
     fn set_blocked(&mut self, slot: Slot);
 
-    /// Sends FIN after what the kernel holds.
+    /// Sends FIN after the bytes in Send-Q.
     ///
     /// # Errors
     ///
@@ -55,13 +55,13 @@ pub trait Sockets {
     /// Send-Q, in bytes.
     fn send_q(&self, slot: Slot) -> u32;
 
-    /// The error that waits on a socket, if there is one (`SO_ERROR`): whoever asks for it takes it away.
+    /// Takes the pending error of a socket, if any (`SO_ERROR`).
     fn take_error(&mut self, slot: Slot) -> Option<io::Error>;
 
-    /// Whether the peer has ended its input and nothing is there to be read before that. Reads nothing.
+    /// Whether the peer has ended its input and no bytes are left to read. Reads nothing.
     fn has_ended(&self, slot: Slot) -> bool;
 
-    /// What the peer has sent and the server has not read, at most `most` bytes of it. It stays unread.
+    /// The unread input, at most `most` bytes. It stays unread.
     fn peek(&self, slot: Slot, most: usize) -> Vec<u8>;
 
     /// Asks for the events that the session wants: readable ones if it reads, writable ones if it writes and is
@@ -72,38 +72,36 @@ pub trait Sockets {
     /// Those of the poller.
     fn watch(&mut self, slot: Slot, wants: Wants) -> io::Result<()>;
 
-    /// The peer has ended its input and stays to receive: whether it is still there is to be found out sooner than
-    /// of others.
+    /// Makes keepalive probe this peer sooner: it has ended its input and continues to receive.
     fn probe_peer_sooner(&mut self, slot: Slot);
 
-    /// Closes the socket; the slot is free then.
+    /// Closes the socket and frees its place.
     fn close(&mut self, slot: Slot, close_mode: CloseMode);
 
-    /// Whether the turn has gone on for long enough, so that what is left to do is the next turn's. Asked after each
-    /// connection that was served.
+    /// Whether the rest of the work must wait for the next turn. Called after each connection that was served.
     fn is_late(&mut self) -> bool;
 }
 
-/// How far a socket is read.
+/// How much of a socket is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ReadTo {
-    /// One read: there is a next turn.
+    /// One read; the rest is read in the next turn.
     Once,
-    /// All that there is: the socket is broken, and is reported as readable in every turn.
+    /// All input: the socket is broken and would be reported as readable in every turn.
     TheEnd,
 }
 
-/// What reading came to.
+/// The result of reading a socket.
 struct ReadResult {
     /// Bytes read, and one more for an end or an error.
     progress: usize,
-    /// There is no more to read, and no error has given a reason.
+    /// No more can be read, and no error has given a close reason.
     is_exhausted: bool,
     /// The last read gave 0, which is the end of input only if the socket has not failed.
     is_at_end: bool,
 }
 
-/// Does what has its deadline at or before now.
+/// Handles all deadlines at or before now.
 pub fn handle_timeout(engine: &mut Engine, sockets: &impl Sockets) {
     engine.handle_timeout();
     while let Some(slot) = engine.poll_patience() {
@@ -111,8 +109,8 @@ pub fn handle_timeout(engine: &mut Engine, sockets: &impl Sockets) {
     }
 }
 
-/// Makes every socket that may have to do something do what its session wants, for as long as the turn may go on. The
-/// last step of a turn: what is left unsent is held to the limits. `dirty` is kept by the caller for its memory.
+/// Makes the socket of every dirty session do what the session wants, until the turn is late. This is the last step of
+/// a turn: then outboxes are cut to their limits. The caller keeps `dirty` only to reuse its memory.
 pub fn reconcile(engine: &mut Engine, sockets: &mut impl Sockets, dirty: &mut Vec<Slot>) {
     let_in_waiting(engine, sockets);
     let mut is_behind = false;
@@ -123,7 +121,7 @@ pub fn reconcile(engine: &mut Engine, sockets: &mut impl Sockets, dirty: &mut Ve
             break;
         }
         close_finished(engine, dirty, sockets);
-        // Connections that were closed leave rooms: those lines are written with the rest.
+        // Closed connections leave their rooms; the lines about that are written with the rest.
         engine.settle();
         engine.sort_dirty(dirty);
         is_behind = flush_all(engine, dirty, sockets);
@@ -134,8 +132,8 @@ pub fn reconcile(engine: &mut Engine, sockets: &mut impl Sockets, dirty: &mut Ve
     engine.end_turn(is_behind);
 }
 
-/// Lets in connections that have waited for their turn. One that has ended meanwhile and sent nothing is dropped, and
-/// takes nothing of the rate of its address.
+/// Lets in connections that have waited for their turn. A connection that has ended meanwhile and sent nothing is
+/// dropped and does not count for the rate of its address.
 fn let_in_waiting(engine: &mut Engine, sockets: &impl Sockets) {
     for _ in 0..LET_IN_MAX {
         let Some(slot) = engine.poll_let_in() else { return };
@@ -143,8 +141,7 @@ fn let_in_waiting(engine: &mut Engine, sockets: &impl Sockets) {
     }
 }
 
-/// Flushes one connection after the other until the turn is late. The rest is first in the next turn; `true` if there is
-/// a rest.
+/// Flushes connections until the turn is late. The rest comes first in the next turn; returns whether there is a rest.
 fn flush_all(engine: &mut Engine, dirty: &mut Vec<Slot>, sockets: &mut impl Sockets) -> bool {
     for at in 0..dirty.len() {
         flush_one(engine, dirty[at], sockets);
@@ -159,7 +156,7 @@ fn flush_all(engine: &mut Engine, dirty: &mut Vec<Slot>, sockets: &mut impl Sock
 /// Reads once; a broken socket is read to its end, because it is reported as readable in every turn. Returns the bytes
 /// read, and one more for an end or an error.
 pub fn receive(engine: &mut Engine, slot: Slot, is_broken: bool, sockets: &mut impl Sockets) -> usize {
-    // Asked before the output is given up. A hang-up means that both FINs were sent; the peer's is read below.
+    // Read before the output is given up. A hang-up means that both FINs were sent; the peer's is read below.
     let has_sent_fin = engine.has_sent_fin(slot);
     if is_broken && engine.is_waiting(slot) {
         fail_broken(engine, slot, has_sent_fin, false, sockets);
@@ -180,7 +177,7 @@ fn read(engine: &mut Engine, slot: Slot, to: ReadTo, sockets: &mut impl Sockets)
     let mut progress = 0;
     loop {
         let most = engine.read_budget(slot);
-        // A peer that has gone cannot wait for room: what is beyond it is lost.
+        // A peer that is gone cannot wait for room in the inbox: the bytes that do not fit are lost.
         let is_cut_short = most < READ_BUDGET;
         match sockets.read(slot, most) {
             Ok([]) if to == ReadTo::TheEnd => {
@@ -213,9 +210,9 @@ fn read(engine: &mut Engine, slot: Slot, to: ReadTo, sockets: &mut impl Sockets)
     }
 }
 
-/// A hang-up before our FIN, or an error: no peer is there to write to. After our FIN a hang-up is no error: the kernel
-/// goes on sending what it holds for the peer. The first error is the reason: after it a read gives 0, as at the end of
-/// input.
+/// Handles an error, or a hang-up before our FIN: no peer is left to write to. After our FIN a hang-up is no error,
+/// because the kernel continues to send its Send-Q. The first error becomes the close reason; after it, a read returns
+/// 0 as at the end of input.
 fn fail_broken(
     engine: &mut Engine,
     slot: Slot,
@@ -247,7 +244,7 @@ fn close_finished(engine: &mut Engine, dirty: &[Slot], sockets: &mut impl Socket
     }
 }
 
-/// Writes, sends FIN, looks at Send-Q, asks for events, and notes the next deadline.
+/// Writes, sends FIN, looks at Send-Q, asks for events, and arms the next deadline.
 fn flush_one(engine: &mut Engine, slot: Slot, sockets: &mut impl Sockets) {
     let Some(wants) = engine.wants(slot) else { return };
     if wants.close_mode.is_some() {
@@ -260,7 +257,7 @@ fn flush_one(engine: &mut Engine, slot: Slot, sockets: &mut impl Sockets) {
             Flushed::Blocked => sockets.set_blocked(slot),
             Flushed::Failed(error) => {
                 engine.lose_output(slot);
-                // What the peer sent before the failure is read; the 0 that follows is no end of input.
+                // Input from before the failure is read; the 0 that follows is no end of input.
                 read(engine, slot, ReadTo::TheEnd, sockets);
                 if engine.close_mode(slot).is_none() {
                     engine.handle_error(slot, &error);
@@ -280,8 +277,8 @@ fn flush_one(engine: &mut Engine, slot: Slot, sockets: &mut impl Sockets) {
         wants = now_wants;
     }
     if wants.probe {
-        // After both FINs the socket is not watched, or not for much longer: no event tells of an error. For all others
-        // an event does, and its handler must find the error: to ask for it is to take it away.
+        // After both FINs the socket is not watched, or not for much longer, so that no event reports an error. For all
+        // other sockets an event does, and its handler must find the error: reading SO_ERROR clears it.
         let error = if wants.events { None } else { sockets.take_error(slot) };
         match error {
             Some(error) => engine.handle_error(slot, &error),

@@ -1,18 +1,19 @@
-//! How long the turns take, a window of the recent ones; and how late they begin.
+//! How long turns take, how late they begin, and how long a turn may go on.
 
 use std::time::Duration;
 
+use crate::clock::Clock;
 use crate::model::snapshot::TurnStats;
 use crate::time::Moment;
 
-/// Turns in the window.
+/// The number of recent turns that are measured.
 const WINDOW: usize = 512;
-/// Seconds of which it is known how late their turns began.
+/// The seconds for which the latest turn is kept.
 const LATE_SECONDS: usize = 60;
-/// The newest of them that a picture shows as now.
+/// The newest of them, which a snapshot shows as the present.
 const LATE_NOW: u64 = 2;
 
-/// The lengths of the last turns, and how late they began, in microseconds.
+/// The lengths of the last turns and how late they began, in microseconds.
 #[derive(Debug)]
 pub(super) struct Gauge {
     recent_us: Vec<u32>,
@@ -32,7 +33,7 @@ impl Gauge {
         Self { recent_us: Vec::with_capacity(WINDOW), turns: 0, late: [Late::default(); LATE_SECONDS] }
     }
 
-    /// A turn begins at `now`, so long after its wait should have ended.
+    /// A turn begins at `now`, `late` after its wait should have ended.
     pub(super) fn record_late(&mut self, now: Moment, late: Duration) {
         let second = second_of(now);
         let slot = &mut self.late[usize::try_from(second).unwrap_or(0) % LATE_SECONDS];
@@ -49,7 +50,7 @@ impl Gauge {
         recent.map(|late| late.most_us).max().unwrap_or(0)
     }
 
-    /// A turn took so long, from the end of its wait to its end.
+    /// A turn took this time, from the end of its wait to its own end.
     pub(super) fn record(&mut self, took: Duration) {
         let took_us = micros(took);
         if self.recent_us.len() < WINDOW {
@@ -85,6 +86,37 @@ const fn second_of(moment: Moment) -> u64 {
     moment.micros() / 1_000_000
 }
 
+/// The time after which a turn, reading included, writes to no further client. The next turn serves operators first.
+const TURN_TIME_BUDGET: Duration = Duration::from_millis(10);
+/// Calls between two readings of the clock: a reading costs a tenth of a short write.
+const READ_CLOCK_EVERY: u32 = 32;
+
+/// The time of the current turn.
+#[derive(Debug)]
+pub(super) struct TurnTime {
+    clock: Clock,
+    end: Moment,
+    asked: u32,
+}
+
+impl TurnTime {
+    pub(super) const fn new(clock: Clock) -> Self {
+        Self { clock, end: Moment::START, asked: 0 }
+    }
+
+    /// A turn begins at `now`.
+    pub(super) fn begin(&mut self, now: Moment) {
+        self.end = now + TURN_TIME_BUDGET;
+        self.asked = 0;
+    }
+
+    /// Whether the turn's time is up. Even a late turn serves [`READ_CLOCK_EVERY`] clients before this is true.
+    pub(super) fn is_over(&mut self) -> bool {
+        self.asked += 1;
+        self.asked.is_multiple_of(READ_CLOCK_EVERY) && self.clock.moment() >= self.end
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_turn_of_the_last_minute_is_known_and_then_forgotten() {
+    fn the_latest_turn_is_kept_for_a_minute() {
         let mut gauge = Gauge::new();
         let at = |seconds: u64| Moment::START + Duration::from_secs(seconds);
         gauge.record_late(at(100), Duration::from_millis(6_500));
@@ -117,5 +149,15 @@ mod tests {
         assert_eq!(late(at(159)), (6_500_000, 0));
         assert_eq!(late(at(160)), (900, 0));
         assert_eq!(late(at(161)), (0, 0));
+    }
+
+    #[test]
+    fn a_late_turn_serves_some_clients_and_then_ends() {
+        let mut time = TurnTime::new(Clock::start());
+        time.begin(Moment::START + Duration::from_secs(3_600));
+        assert!((0..10 * READ_CLOCK_EVERY).all(|_| !time.is_over()), "there is an hour left");
+        time.begin(Moment::START);
+        time.end = Moment::START;
+        assert_eq!((1..1_000).find(|_| time.is_over()), Some(READ_CLOCK_EVERY));
     }
 }

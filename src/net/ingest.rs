@@ -1,4 +1,4 @@
-//! What a turn takes in: signals, and bytes of whoever is readable, within the turn's budgets.
+//! The input of a turn: signals, and the bytes of readable peers, within the turn's budgets.
 
 use std::io;
 use std::time::Duration;
@@ -13,31 +13,33 @@ use crate::id::Slot;
 use crate::poller::{Events, Readiness};
 use crate::time::Moment;
 
-/// Bytes read from all at each look of a turn.
+/// Bytes read from all peers in one turn.
 const TURN_READ_BUDGET: usize = 4 * 1024 * 1024;
-/// How old a turn may be when it reads from anybody else.
+/// The age of a turn after which it reads from no further peer.
 const READ_TIME_BUDGET: Duration = Duration::from_millis(6);
-/// Peers between two looks at the clock, if they send little.
-const LOOK_EVERY: usize = 64;
+/// Peers between two readings of the clock, if they send little.
+const READ_CLOCK_EVERY: usize = 64;
 
-/// The peers that are ready, in the order in which they are read. Whoever a turn has no budget left for is first in
-/// the next: the kernel alone would name the same ones first again and again, of more than one wait reports.
+/// The peers that are ready, in the order in which they are read. Peers for which a turn has no budget left are first
+/// in the next. Without that, the kernel could report the same peers first in each turn, if more are ready than one
+/// wait reports.
 #[derive(Debug, Default)]
 pub(super) struct ReadingOrder {
     peers: Vec<Readiness>,
-    /// How many of them were left out of an earlier turn.
+    /// The number of peers that an earlier turn left out.
     left_out: usize,
 }
 
 impl ReadingOrder {
-    /// A wait has reported these. Whoever is left out already may be among them: to be read twice is no harm.
+    /// Adds the peers that a wait has reported. A peer that was left out may be among them; reading it twice does no
+    /// harm.
     fn add(&mut self, ready: impl Iterator<Item = Readiness>) {
         self.left_out = self.peers.len();
         self.peers.extend(ready);
     }
 
-    /// The first `served` have been read. The others are kept, but none of the last wait while any of an earlier one
-    /// is left: they are reported again, and so one wait's events are the most that is ever kept.
+    /// Removes the first `served` peers, which have been read. Of the others, those of the last wait are kept only if
+    /// none of an earlier wait is left. They are reported again, so at most the events of one wait are kept.
     fn drop_first(&mut self, served: usize) {
         if served < self.left_out {
             self.peers.truncate(self.left_out);
@@ -47,7 +49,7 @@ impl ReadingOrder {
 }
 
 impl Reactor {
-    /// Takes in what `events` tell of. Newcomers are behind those who are here: whoever leaves is not told of them.
+    /// Handles `events`. Peers come before new connections, so that a client that leaves reads nothing about them.
     pub(super) fn ingest(&mut self, events: &Events, start: Moment) {
         self.reading.add(events.iter().filter(|ready| ready.key & SPECIAL == 0));
         let served = self.ingest_peers(start);
@@ -62,7 +64,7 @@ impl Reactor {
         }
     }
 
-    /// Reads from peers until the turn's budget is used up, and gives the number of peers.
+    /// Reads from peers until the turn's budget is used up; returns the number of peers.
     fn ingest_peers(&mut self, start: Moment) -> usize {
         let mut read = 0;
         let mut served = 0;
@@ -70,9 +72,9 @@ impl Reactor {
             let before = read / READ_BUDGET;
             read += self.handle_ready(ready);
             served += 1;
-            // Not after each peer: the clock costs as much as a short line.
-            let is_time_to_look = read / READ_BUDGET > before || served.is_multiple_of(LOOK_EVERY);
-            let is_late = is_time_to_look && self.clock.moment().since(start) >= READ_TIME_BUDGET;
+            // Not after each peer: reading the clock costs as much as a short line.
+            let is_clock_due = read / READ_BUDGET > before || served.is_multiple_of(READ_CLOCK_EVERY);
+            let is_late = is_clock_due && self.clock.moment().since(start) >= READ_TIME_BUDGET;
             if is_late || read >= TURN_READ_BUDGET {
                 break;
             }
@@ -84,11 +86,11 @@ impl Reactor {
         let Taken { stops, reload, renew, end } = self.signals.take();
         self.stop_signals += stops;
         if stops > 0 && self.engine.stop(None) {
-            self.engine.note(LogLevel::Info, "told to stop: draining".to_owned());
+            self.engine.note(LogLevel::Info, "a signal asks for the end: draining".to_owned());
         }
-        // With a dashboard it says that the terminal has gone.
+        // With a dashboard, SIGHUP means that the terminal is gone.
         if reload && self.mailbox.is_none() {
-            self.engine.note(LogLevel::Info, "SIGHUP: reading the configuration anew".to_owned());
+            self.engine.note(LogLevel::Info, "SIGHUP: reading the configuration again".to_owned());
             self.configuration.want();
         }
         if renew {
@@ -101,7 +103,7 @@ impl Reactor {
         }
     }
 
-    /// One connection is readable, writable or broken. Gives the number of bytes read.
+    /// Handles a connection that is readable, writable or broken; returns the number of bytes read.
     fn handle_ready(&mut self, ready: Readiness) -> usize {
         let Some((slot, conn)) = self.sockets.find(ready.key) else { return 0 };
         let Some(wants) = self.engine.wants(slot) else { return 0 };
@@ -125,8 +127,8 @@ impl Reactor {
     fn guard_against_spinning(&mut self, slot: Slot, progress: usize) {
         let Some(conn) = self.sockets.get_mut(slot) else { return };
         if conn.idle_wakes.are_too_many(progress) {
-            let who = self.engine.label(slot);
-            let text = format!("bug: {who} woke the loop {IDLE_WAKES_MAX} times for nothing; it is closed");
+            let conn = self.engine.label(slot);
+            let text = format!("bug: {conn} woke the loop {IDLE_WAKES_MAX} times for nothing; it is closed");
             self.engine.note(LogLevel::Error, text);
             self.engine.handle_error(slot, &io::Error::other("woke the loop for nothing"));
         }
@@ -142,13 +144,13 @@ mod tests {
     }
 
     #[test]
-    fn of_more_than_a_wait_reports_each_is_read_before_any_is_read_again() {
+    fn more_peers_than_one_wait_reports_are_read_in_turn() {
         const WAIT: usize = 1_024;
         const SERVED: usize = 64;
         let mut order = ReadingOrder::default();
         let mut reads = vec![0; 2 * WAIT];
         for turn in 0..reads.len() / SERVED {
-            // The kernel moves those whom it has reported to the end of its list.
+            // The kernel moves the peers that it has reported to the end of its list.
             let half = turn % 2 * WAIT;
             order.add((half..half + WAIT).map(readable));
             for ready in &order.peers[..SERVED] {
@@ -161,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_kept_when_there_is_budget_for_all() {
+    fn no_peer_is_kept_when_the_budget_suffices_for_all() {
         let mut order = ReadingOrder::default();
         order.add((0..3).map(readable));
         order.drop_first(2);

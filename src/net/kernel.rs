@@ -1,6 +1,6 @@
-//! What the kernel knows of a socket and no crate asks for: its queues and `TCP_INFO`.
+//! The queues of a socket and its `TCP_INFO`, which no crate in use offers.
 //!
-//! What the kernel does not tell is `None`, not zero.
+//! A figure that the kernel does not report is `None`, not zero.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -11,7 +11,7 @@ pub(super) fn send_q(fd: BorrowedFd<'_>) -> Option<u32> {
     ioctl_count(fd, libc::TIOCOUTQ)
 }
 
-/// Both queues, and for TCP what explains them.
+/// Recv-Q and Send-Q, and for TCP the figures that explain them.
 pub(super) fn queues(fd: BorrowedFd<'_>, is_tcp: bool) -> Option<Kernel> {
     Some(Kernel {
         recv_q: ioctl_count(fd, libc::FIONREAD)?,
@@ -28,21 +28,21 @@ fn ioctl_count(fd: BorrowedFd<'_>, request: libc::Ioctl) -> Option<u32> {
     (result == 0).then(|| u32::try_from(count).unwrap_or(0))
 }
 
-/// The connections that wait to be accepted on a TCP listener.
+/// The accept queue of a TCP listener.
 pub(super) fn accept_queue(fd: BorrowedFd<'_>) -> Option<AcceptQueue> {
-    /// 32-bit words of `struct tcp_info` (linux/tcp.h) up to and with `tcpi_sacked`.
+    /// 32-bit words of `struct tcp_info` (linux/tcp.h), up to and including `tcpi_sacked`.
     const WORDS: usize = 8;
     /// `TCP_LISTEN` (`include/net/tcp_states.h`).
     const LISTEN: u8 = 10;
     let words = tcp_info_words::<WORDS>(fd)?;
     let [state, ..] = words[0].to_ne_bytes();
-    // Of a listener the kernel tells its queue in the places of other figures (`tcp_get_info` in `net/ipv4/tcp.c`).
+    // For a listener, the kernel uses these two fields for its queue (`tcp_get_info` in `net/ipv4/tcp.c`).
     let [unacked, sacked] = [words[6], words[7]];
     (state == LISTEN).then_some(AcceptQueue { length: unacked, limit: sacked })
 }
 
 fn tcp_info(fd: BorrowedFd<'_>) -> Option<TcpInfo> {
-    /// 32-bit words of `struct tcp_info` up to and with `tcpi_snd_wnd`.
+    /// 32-bit words of `struct tcp_info`, up to and including `tcpi_snd_wnd`.
     const WORDS: usize = 58;
     let words = tcp_info_words::<WORDS>(fd)?;
     let [_state, _ca_state, retransmits, _probes] = words[0].to_ne_bytes();
@@ -55,7 +55,7 @@ fn tcp_info(fd: BorrowedFd<'_>) -> Option<TcpInfo> {
     })
 }
 
-/// The first words of `TCP_INFO`; none from a kernel that has fewer.
+/// The first words of `TCP_INFO`; `None` from a kernel that has fewer.
 fn tcp_info_words<const N: usize>(fd: BorrowedFd<'_>) -> Option<[u32; N]> {
     let mut words = [0_u32; N];
     let mut length = libc::socklen_t::try_from(size_of_val(&words)).ok()?;
@@ -102,13 +102,13 @@ mod tests {
     }
 
     #[test]
-    fn the_accept_queue_of_a_listener_and_of_nothing_else() {
+    fn only_a_tcp_listener_has_an_accept_queue() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let limit = accept_queue(listener.as_fd()).unwrap().limit;
         assert!(limit > 0);
         let _waiting = [TcpStream::connect(address).unwrap(), TcpStream::connect(address).unwrap()];
-        // A connection is complete for its client a moment before it is for us.
+        // A connection is complete for its client a moment before it is in the accept queue.
         let seen = (0..1_000_000).find_map(|_| {
             std::thread::yield_now();
             accept_queue(listener.as_fd()).filter(|queue| queue.length == 2)

@@ -1,4 +1,4 @@
-//! Listening sockets: bound once at the start, each with a way to say no when descriptors run out.
+//! Listening sockets and why one cannot be bound. A Unix listener can be bound again when its file is gone.
 
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpStream};
@@ -18,53 +18,53 @@ use crate::link::control::{connect, serving};
 use crate::model::snapshot::{AcceptQueue, Peer};
 use crate::wire::framing::Framing;
 
-/// Access to a directory that is made for a listener: its mode, not the directory, keeps people out.
+/// The mode of a directory that is created for a listener. The mode of the socket restricts access, not the directory.
 const LISTENER_DIRECTORY_MODE: u32 = 0o755;
-/// How long another server is given to say who it is.
-const WHO_ARE_YOU: Duration = Duration::from_millis(300);
+/// How long another server may take to send its greeting.
+const GREETING_MAX: Duration = Duration::from_millis(300);
 
-/// Why there is no listener.
+/// Why a listener could not be bound.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// Another chatops serves there.
+    /// Another chatops listens there.
     #[error("{address} is in use by another chatops{}; choose another address with -l ADDR", reached(control.as_deref()))]
     Chatops {
-        /// Where.
+        /// The address in use.
         address: ListenAddr,
-        /// Its control socket, if it is one of ours.
+        /// Its control socket, if it belongs to this user.
         control: Option<PathBuf>,
     },
-    /// The control socket cannot be had.
+    /// The control socket cannot be bound.
     #[error("no control socket at {}: {obstacle}; choose another with -o control.path=PATH, or \"off\"", path.display())]
     Control {
-        /// Where.
+        /// The path.
         path: PathBuf,
-        /// What is in the way.
+        /// The obstacle.
         obstacle: Obstacle,
     },
-    /// Some program serves there.
+    /// Another program listens there.
     #[error("{0} is in use by another program; choose another with -l ADDR, or find it with `{find}`", find = finder(.0))]
     InUse(ListenAddr),
     /// Another process holds the lock on the directory of the path.
     #[error("another process holds the lock on the directory of {0}; try again, or choose another path")]
     Locked(ListenAddr),
-    /// There is something other than a socket at the path.
+    /// The file at the path is not a socket.
     #[error("{0} is there and is no socket; move it away or choose another path with -l unix:/PATH")]
     NoSocket(ListenAddr),
     /// The system refused.
     #[error("cannot listen on {address}: {error}; {}", remedy(.address, .error))]
     Refused {
-        /// Where.
+        /// The address.
         address: ListenAddr,
-        /// What the system said.
+        /// The error of the system.
         error: io::Error,
     },
-    /// The loop could not be set up.
+    /// The event loop could not be set up.
     #[error("cannot set up the event loop: {0}")]
     Loop(io::Error),
 }
 
-/// The command that names the process which serves there.
+/// The command that finds the process that listens there.
 fn finder(address: &ListenAddr) -> String {
     match address {
         ListenAddr::Tcp(address) => format!("ss -ltnp sport = :{}", address.port()),
@@ -72,7 +72,7 @@ fn finder(address: &ListenAddr) -> String {
     }
 }
 
-/// What to do when the system refused. A kernel without IPv6 knows no address of it (socket(2)).
+/// The remedy for an error of the system. A kernel without IPv6 has no such address family (socket(2)).
 fn remedy(address: &ListenAddr, error: &io::Error) -> String {
     let has_no_family = error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error());
     match address {
@@ -86,7 +86,7 @@ fn remedy(address: &ListenAddr, error: &io::Error) -> String {
     }
 }
 
-/// How to reach a server by its control socket.
+/// How to reach a server through its control socket.
 fn reached(control: Option<&Path>) -> String {
     control.map_or_else(String::new, |path| {
         let path = path.display();
@@ -99,7 +99,7 @@ fn reached(control: Option<&Path>) -> String {
 pub(super) struct Listener {
     socket: socket2::Socket,
     is_tcp: bool,
-    /// As it was bound, with the port that the system chose for 0.
+    /// The bound address, with the port that the system chose for port 0.
     address: ListenAddr,
     framing: settings::Framing,
     /// The file to remove at the end.
@@ -138,7 +138,7 @@ impl Listener {
         Ok(Self::new(socket, listen.address.clone(), listen, Some(file)))
     }
 
-    /// The same with a new file, for one whose file is gone. Its directory is made if that is gone too.
+    /// The same listener with a new file, for one whose file is gone. Its directory is created if that is gone too.
     pub(super) fn renewed(&self, config: &Config) -> Result<Self, Obstacle> {
         let listen = config.listen.0.iter().find(|listen| listen.address == self.address);
         let (ListenAddr::Unix(path), Some(listen)) = (&self.address, listen) else {
@@ -148,12 +148,12 @@ impl Listener {
         Self::bind_unix(path, listen, config, Patience::None)
     }
 
-    /// The file that has to be there for anybody to connect, unless it is there.
+    /// The file that clients need to connect, if it is gone.
     pub(super) fn missed_file(&self) -> Option<&SocketFile> {
         self.file.as_ref().filter(|file| !file.is_there())
     }
 
-    /// Leaves whatever is at its path alone at its end: another listener has that now.
+    /// Keeps the file at its path when this listener is dropped: another listener owns it now.
     pub(super) fn forget_file(&mut self) {
         self.file = None;
     }
@@ -170,12 +170,11 @@ impl Listener {
         Self { socket, is_tcp: false, address, framing, file: Some(file) }
     }
 
-    /// Whom it accepts from now on has the options of this configuration.
+    /// Applies the options of this configuration to connections that are accepted from now on.
     pub(super) fn reconfigure(&self, config: &Config) -> io::Result<()> {
         if self.is_tcp { set_tcp_options(&self.socket, config) } else { set_buffers(&self.socket, config) }
     }
 
-    /// As it was bound.
     pub(super) const fn address(&self) -> &ListenAddr {
         &self.address
     }
@@ -190,25 +189,25 @@ impl Listener {
         self.framing.into()
     }
 
-    /// How many wait to be accepted, where the system tells it.
+    /// The accept queue, where the system reports it.
     pub(super) fn accept_queue(&self) -> Option<AcceptQueue> {
         if self.is_tcp { kernel::accept_queue(self.as_fd()) } else { None }
     }
 
-    /// The next connection that waits, and where it comes from.
+    /// The next waiting connection and its peer.
     pub(super) fn accept(&self) -> io::Result<(Socket, Peer)> {
         let (socket, from) = accept_nonblocking(&self.socket)?;
         Ok((Socket::new(socket, self.is_tcp), peer_at(from)))
     }
 }
 
-/// Who is at this address. An IPv4 address that is mapped into IPv6 (RFC 4291, section 2.5.5.2) is shown as IPv4.
+/// The peer at this address. An IPv4-mapped address (RFC 4291, section 2.5.5.2) is shown as IPv4.
 fn peer_at(from: Option<SocketAddr>) -> Peer {
     from.map_or(Peer::Unix, |address| Peer::Tcp(SocketAddr::new(address.ip().to_canonical(), address.port())))
 }
 
-/// Accepts a connection that does not block from the start (accept4(2)): to make it so afterwards takes two more
-/// calls. Its address is none on a Unix socket.
+/// Accepts a connection as a non-blocking socket (accept4(2)); setting that later takes two more calls. The address is
+/// `None` on a Unix socket.
 fn accept_nonblocking(listener: &socket2::Socket) -> io::Result<(socket2::Socket, Option<SocketAddr>)> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let (socket, from) = rustix::net::acceptfrom_with(listener, flags)?;
@@ -254,7 +253,8 @@ fn in_use(error: io::Error, listen: &Listen) -> BindError {
     in_use_by(address)
 }
 
-/// Says who serves at `address`: one of ours is known by its control socket, another's chatops by its greeting.
+/// Finds which program listens on `address`. A chatops of this user is found by its control socket, one of another user
+/// by its greeting.
 fn in_use_by(address: ListenAddr) -> BindError {
     let control = serving(&address);
     if control.is_some() || is_chatops(&address) {
@@ -264,7 +264,7 @@ fn in_use_by(address: ListenAddr) -> BindError {
     }
 }
 
-/// Whether whoever serves there greets as chatops does.
+/// Whether the server there greets as chatops does.
 fn is_chatops(address: &ListenAddr) -> bool {
     greeting(address).is_ok_and(|text| text.contains("/help lists the commands"))
 }
@@ -273,12 +273,12 @@ fn greeting(address: &ListenAddr) -> io::Result<String> {
     let mut buffer = [0; 4096];
     let count = match address {
         ListenAddr::Tcp(address) => {
-            let mut stream = TcpStream::connect_timeout(address, WHO_ARE_YOU)?;
-            stream.set_read_timeout(Some(WHO_ARE_YOU))?;
+            let mut stream = TcpStream::connect_timeout(address, GREETING_MAX)?;
+            stream.set_read_timeout(Some(GREETING_MAX))?;
             stream.read(&mut buffer)?
         }
         ListenAddr::Unix(path) => {
-            let mut stream = connect(path, WHO_ARE_YOU)?;
+            let mut stream = connect(path, GREETING_MAX)?;
             stream.read(&mut buffer)?
         }
     };
@@ -290,14 +290,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn on_a_machine_without_ipv6_the_address_of_all_ipv4_is_named() {
+    fn without_ipv6_the_error_suggests_the_address_of_all_ipv4() {
         let refused = |address: &str, errno| {
             let error = io::Error::from_raw_os_error(errno);
             let refused = BindError::Refused { address: ListenAddr::Tcp(address.parse().unwrap()), error };
             refused.to_string()
         };
-        let told = refused("[::]:6677", Errno::AFNOSUPPORT.raw_os_error());
-        assert!(told.ends_with("no IPv6: listen on every IPv4 address with -l 0.0.0.0:6677"), "{told}");
+        let error = refused("[::]:6677", Errno::AFNOSUPPORT.raw_os_error());
+        assert!(error.ends_with("no IPv6: listen on every IPv4 address with -l 0.0.0.0:6677"), "{error}");
         for other in [
             refused("[::1]:6677", Errno::AFNOSUPPORT.raw_os_error()),
             refused("[::]:6677", Errno::ADDRNOTAVAIL.raw_os_error()),
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv4_peer_is_shown_as_what_it_is() {
+    fn an_ipv4_mapped_peer_is_shown_as_ipv4() {
         let peer = |text: &str| peer_at(Some(text.parse().unwrap()));
         assert_eq!(peer("[::ffff:192.0.2.7]:5000"), peer("192.0.2.7:5000"));
         assert_ne!(peer("[2001:db8::7]:5000"), peer("192.0.2.7:5000"));

@@ -1,8 +1,8 @@
 //! The one loop that owns every socket.
 //!
-//! It has each socket do what its session in the [`crate::engine`] wants, and tells the engine what happened.
-//! Level-triggered throughout: what is not read or written in one turn shows again in the next. A peer can never
-//! bring an error into the loop; it becomes a reason in the engine.
+//! It makes each socket do what its session in the [`crate::engine`] wants, and notifies the engine of what happened.
+//! Polling is level-triggered: an event that one turn does not handle appears again in the next. An error of one peer
+//! never leaves the loop; it becomes a close reason in the engine.
 
 mod accept;
 mod control;
@@ -15,13 +15,11 @@ mod process;
 mod publish;
 mod reactor;
 mod reload;
-mod renew;
 mod server;
 mod signals;
 mod socket;
 mod socket_file;
 mod table;
-mod turn_time;
 
 pub use listener::BindError;
 pub use server::{End, Server, Totals};

@@ -1,4 +1,4 @@
-//! What the system tells of the process and its machine: descriptors, memory, lost connections.
+//! Figures of the system about this process and machine: descriptors, memory, lost connections.
 
 use std::fs;
 
@@ -6,23 +6,23 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::model::snapshot::AcceptLosses;
 
-/// How many descriptors there may be; `None` without a limit.
+/// The limit of open descriptors; `None` without a limit.
 pub(super) fn descriptor_limit() -> Option<u32> {
     getrlimit(Resource::Nofile).current.map(|most| u32::try_from(most).unwrap_or(u32::MAX))
 }
 
-/// Open descriptors, where the system tells it. The size of `/proc/self/fd` is their number, since Linux 6.2: to list
-/// them takes milliseconds when there are ten thousand. Before that it is 0, and they are counted.
+/// The number of open descriptors, where the system reports it. Since Linux 6.2 it is the size of `/proc/self/fd`; on
+/// an older kernel that size is 0 and they are listed, which takes milliseconds for ten thousand.
 pub(super) fn open_descriptors() -> Option<u32> {
     let open = match fs::metadata("/proc/self/fd").ok()?.len() {
-        // All but the one that the counting takes.
+        // Without the descriptor of this listing.
         0 => (fs::read_dir("/proc/self/fd").ok()?.count() as u64).checked_sub(1).filter(|open| *open > 0)?,
         open => open,
     };
     u32::try_from(open).ok()
 }
 
-/// Resident memory in bytes (`/proc/self/statm`, proc(5)), where the system tells it.
+/// Resident memory in bytes (`/proc/self/statm`, proc(5)), where the system reports it.
 pub(super) fn resident_bytes() -> Option<u64> {
     resident_in(&fs::read_to_string("/proc/self/statm").ok()?)
 }
@@ -32,12 +32,12 @@ fn resident_in(statm: &str) -> Option<u64> {
     pages.checked_mul(rustix::param::page_size() as u64)
 }
 
-/// What accept queues lost, machine-wide (`/proc/net/netstat`); `None` where the system does not tell.
+/// Connections that accept queues of this machine lost (`/proc/net/netstat`), where the system reports them.
 pub(super) fn accept_losses() -> Option<AcceptLosses> {
     losses_in(&fs::read_to_string("/proc/net/netstat").ok()?)
 }
 
-/// Each group of counters is two lines with its name before them: the names, and below them the values.
+/// Each group of counters is two lines that start with the group's name: the counters' names, then their values.
 fn losses_in(netstat: &str) -> Option<AcceptLosses> {
     let mut group = netstat.lines().filter_map(|line| line.strip_prefix("TcpExt:"));
     let (names, values) = (group.next()?, group.next()?);
@@ -53,14 +53,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counters_are_found_by_their_names() {
+    fn counters_are_found_by_name() {
         let netstat = "TcpExt: SyncookiesSent ListenOverflows ListenDrops\nTcpExt: 0 12 15\n\
                        IpExt: InNoRoutes\nIpExt: 0\n";
         assert_eq!(losses_in(netstat), Some(AcceptLosses { overflows: 12, drops: 15 }));
     }
 
     #[test]
-    fn what_is_missing_is_not_zero() {
+    fn a_missing_figure_is_none_and_not_zero() {
         for statm in ["", "12", "12 x"] {
             assert_eq!(resident_in(statm), None, "{statm:?}");
         }

@@ -9,12 +9,12 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use super::accept::Renewal;
 use super::drive::{self, Sockets};
 use super::gauge::Gauge;
 use super::ingest::ReadingOrder;
 use super::listener::Listener;
 use super::reload::Configuration;
-use super::renew::Renewal;
 use super::server::Sink;
 use super::signals::{SignalPipe, Signals};
 use super::table::Table;

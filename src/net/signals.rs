@@ -1,4 +1,4 @@
-//! Signals to the server: one pipe wakes the loop for all of them (signal(7)).
+//! Signals to the server: one socket pair wakes the loop for all of them (signal(7)).
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -11,12 +11,12 @@ use signal_hook::consts::{
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 
-/// To stop, and the second time to stop at once.
+/// Signals that drain the server; the second one ends it at once.
 const STOP: [i32; 2] = [SIGTERM, SIGINT];
-/// These end the process by default. They do so here too, once the terminal is given back and files are removed.
+/// Signals that end the process by default. They end it here too, after the terminal is restored and files are removed.
 const END: [i32; 8] = [SIGQUIT, SIGABRT, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGSYS, SIGTRAP];
 
-/// The signals that have come in.
+/// The handlers of all signals.
 pub(super) struct Signals {
     delivery: SignalDelivery<Arc<UnixStream>, SignalOnly>,
     pipe: Arc<UnixStream>,
@@ -26,21 +26,21 @@ pub(super) struct Signals {
 #[derive(Debug)]
 pub(super) struct SignalPipe(Arc<UnixStream>);
 
-/// What has come since the last look.
+/// The signals since the last call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Taken {
-    /// How many SIGTERM and SIGINT.
+    /// The number of SIGTERM and SIGINT.
     pub(super) stops: usize,
-    /// SIGHUP: the configuration is to be read again, or the dashboard's terminal has gone.
+    /// SIGHUP: read the configuration again; with a dashboard, its terminal is gone.
     pub(super) reload: bool,
-    /// SIGUSR1: missing files of sockets are to be made again.
+    /// SIGUSR1: replace sockets whose file is gone.
     pub(super) renew: bool,
-    /// A signal of which the process dies.
+    /// A signal that ends the process.
     pub(super) end: Option<i32>,
 }
 
 impl Signals {
-    /// Catches them from now on.
+    /// Registers the handlers.
     pub(super) fn catch() -> io::Result<(Self, SignalPipe)> {
         let (reader, writer) = UnixStream::pair()?;
         reader.set_nonblocking(true)?;
@@ -50,9 +50,9 @@ impl Signals {
         Ok((Self { delivery, pipe: Arc::clone(&pipe) }, SignalPipe(pipe)))
     }
 
-    /// What has come since the last look.
+    /// The signals since the last call.
     pub(super) fn take(&mut self) -> Taken {
-        // One byte for each; of two at once that are alike the kind is known once.
+        // Each signal writes one byte; two equal signals at once are reported as one.
         let bytes = (&*self.pipe).read(&mut [0; 64]).unwrap_or(0);
         let mut taken = Taken::default();
         let mut is_mixed = false;

@@ -1,4 +1,4 @@
-//! One connection's socket: non-blocking reads and writes, FIN, RST, and the options it is set up with.
+//! The socket of one connection: non-blocking reads and writes, FIN, RST, and its options.
 
 use std::io::{self, IoSlice, Read};
 use std::mem::MaybeUninit;
@@ -35,12 +35,12 @@ impl Socket {
         self.inner.send_vectored(slices).map_err(write_error)
     }
 
-    /// Whether the peer's FIN is all that there is to read (`MSG_PEEK`, recv(2)).
+    /// Whether the input has ended and no bytes are left to read (`MSG_PEEK`, recv(2)).
     pub(super) fn has_ended(&self) -> bool {
         matches!(self.inner.peek(&mut [MaybeUninit::uninit()]), Ok(0))
     }
 
-    /// What is there to read, at most `most` bytes of it, left unread (`MSG_PEEK`, recv(2)).
+    /// The unread input, at most `most` bytes; it stays unread (`MSG_PEEK`, recv(2)).
     pub(super) fn peek(&self, most: usize) -> Vec<u8> {
         let mut bytes = vec![0; most];
         let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
@@ -49,19 +49,19 @@ impl Socket {
         bytes
     }
 
-    /// Sends FIN after what the kernel holds.
+    /// Sends FIN after the bytes in Send-Q.
     pub(super) fn finish(&self) -> io::Result<()> {
         self.inner.shutdown(Shutdown::Write)
     }
 
-    /// Makes closing it send RST: what the kernel holds is dropped and no FIN-WAIT-1 is left behind (`SO_LINGER` 0).
+    /// Makes `close()` send RST: Send-Q is dropped, and the socket does not stay in FIN-WAIT-1 (`SO_LINGER` 0).
     pub(super) fn reset_when_closed(&self) {
-        // Should the option fail, the close is an orderly one, which is all that is left to do.
+        // If the option cannot be set, the close is an orderly one.
         let _ = self.inner.set_linger(Some(Duration::ZERO));
     }
 
-    /// Sets the silence before the first keepalive probe (`TCP_KEEPIDLE`, tcp(7)), which counts from what was last
-    /// received. On a Unix socket there is nothing to set: the kernel knows of every end.
+    /// Sets the time from the last received byte to the first keepalive probe (`TCP_KEEPIDLE`, tcp(7)). Does nothing on
+    /// a Unix socket, where the kernel notices every end.
     pub(super) fn set_keepalive_idle(&self, idle: Duration) -> io::Result<()> {
         if !self.is_tcp {
             return Ok(());
@@ -69,12 +69,12 @@ impl Socket {
         self.inner.set_tcp_keepalive(&TcpKeepalive::new().with_time(idle))
     }
 
-    /// The error that waits on the socket, if there is one (`SO_ERROR`).
+    /// Takes the pending error of the socket, if any (`SO_ERROR`).
     pub(super) fn take_error(&self) -> Option<io::Error> {
         self.inner.take_error().unwrap_or_else(Some)
     }
 
-    /// Bytes sent and not acknowledged; 0 where the system does not tell.
+    /// Bytes sent and not acknowledged; 0 where the system does not report them.
     pub(super) fn send_q(&self) -> u32 {
         kernel::send_q(self.as_fd()).unwrap_or(0)
     }
@@ -96,8 +96,8 @@ impl From<Socket> for OwnedFd {
     }
 }
 
-/// What an error of a write says. With `ENOBUFS` (send(2)) the queue of the network's interface is full for a moment:
-/// there is an event when the socket takes more, as there is for one that would block.
+/// Classifies the error of a write. `ENOBUFS` (send(2)) means that the queue of the network interface is full for a
+/// moment: as for a socket that would block, an event says when it takes more.
 fn write_error(error: io::Error) -> WriteError {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => WriteError::Blocked,
@@ -106,21 +106,21 @@ fn write_error(error: io::Error) -> WriteError {
     }
 }
 
-/// Sets the options of a TCP connection. Set on a listener, they are those of every socket it accepts (tcp(7)).
+/// Sets the options of a TCP connection. Accepted sockets inherit them from their listener (tcp(7)).
 pub(super) fn set_tcp_options(socket: &socket2::Socket, config: &Config) -> io::Result<()> {
     let keepalive = TcpKeepalive::new()
         .with_time(config.keepalive.idle)
         .with_interval(config.keepalive.interval)
         .with_retries(config.keepalive.count);
     socket.set_tcp_keepalive(&keepalive)?;
-    // Writes are gathered here, once a turn; Nagle would hold the last one back.
+    // The server writes once a turn; Nagle's algorithm would delay the last segment.
     socket.set_tcp_nodelay(true)?;
-    // Telnet's synch comes as urgent data (RFC 854); out of line it would be a lost byte and a busy loop.
+    // Telnet's synch arrives as urgent data (RFC 854). Out of line, its byte would be lost and the loop would spin.
     socket.set_out_of_band_inline(true)?;
     set_buffers(socket, config)
 }
 
-/// Bounds what the kernel holds for a connection.
+/// Limits the kernel's buffers of a connection.
 pub(super) fn set_buffers(socket: &socket2::Socket, config: &Config) -> io::Result<()> {
     socket.set_send_buffer_size(config.limits.send_buffer.bytes())?;
     socket.set_recv_buffer_size(config.limits.receive_buffer.bytes())
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_keepalive_of_one_connection_is_set_without_touching_the_rest() {
+    fn the_keepalive_idle_time_of_one_connection_is_set_alone() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (accepted, _) = listener.accept().unwrap();
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_passes_is_told_from_what_is_over() {
+    fn an_error_that_passes_blocks_a_write_and_others_end_it() {
         for code in [libc::EAGAIN, libc::EINTR, libc::ENOBUFS] {
             let error = write_error(io::Error::from_raw_os_error(code));
             assert!(matches!(error, WriteError::Blocked), "{error:?}");

@@ -1,7 +1,8 @@
-//! Files of Unix sockets: made in place of one on which nobody answers, missed when they are gone, removed at the end.
+//! The files of Unix sockets: created, also in place of a file on which no server answers, checked for existence, and
+//! removed at the end.
 //!
-//! To look at a path and then act on it is a race between two servers. Each holds a lock on the directory meanwhile
-//! (flock(2)), so that of two that start on one path the second finds the first one live.
+//! Checking a path and then changing it would be a race between two servers. Each holds a lock on the directory
+//! meanwhile (flock(2)), so that of two servers that start on one path, the second finds the first one live.
 
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -14,18 +15,18 @@ use rustix::fs::{FlockOperation, Mode, fchmod, flock};
 
 use crate::link::control::{is_answered, socket_address};
 
-/// Looks at the lock of a directory before it is given up: ten seconds.
-const LOCK_LOOKS: u32 = 1_000;
-/// The time between two looks.
+/// Attempts to lock a directory: ten seconds.
+const LOCK_ATTEMPTS: u32 = 1_000;
+/// The time between two attempts.
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
-/// What keeps a Unix socket from its path.
+/// Why a Unix socket cannot have its path.
 #[derive(Debug, thiserror::Error)]
 pub enum Obstacle {
-    /// A server answers there.
+    /// Another server answers on it.
     #[error("a server answers there")]
     Live,
-    /// There is something other than a socket.
+    /// The file is not a socket.
     #[error("what is there is no socket")]
     NoSocket,
     /// Another process holds the lock on the directory.
@@ -36,23 +37,23 @@ pub enum Obstacle {
     System(#[from] io::Error),
 }
 
-/// Whether the lock on a directory is waited for.
+/// Whether to wait for the lock on a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Patience {
-    /// A start may take a moment.
+    /// At the start of the server.
     Wait,
-    /// The loop goes on.
+    /// In the loop, which must not wait.
     None,
 }
 
-/// The file of a Unix socket. It is known by more than its path: another's may stand there later.
+/// The file of a Unix socket. Its path does not identify it: another file may have that path later.
 #[derive(Debug)]
 pub(super) struct SocketFile {
     path: PathBuf,
     identity: Identity,
 }
 
-/// Device, inode and, since a freed inode is used again, the time of birth where the file system keeps it.
+/// Device, inode, and the time of birth where the file system has it: a freed inode is used again.
 type Identity = (u64, u64, Option<SystemTime>);
 
 fn identity(found: &Metadata) -> Identity {
@@ -60,7 +61,7 @@ fn identity(found: &Metadata) -> Identity {
 }
 
 impl SocketFile {
-    /// Binds `socket` to `path`, with a file of this mode, and listens.
+    /// Binds `socket` to `path` with a file of this mode, and listens.
     pub(super) fn bind(
         socket: &socket2::Socket,
         path: &Path,
@@ -69,8 +70,8 @@ impl SocketFile {
         patience: Patience,
     ) -> Result<Self, Obstacle> {
         let _lock = lock_directory(path, patience)?;
-        make_way(path)?;
-        // The file is made with the mode of the socket, less the umask (Linux): at no time may more connect.
+        remove_stale(path)?;
+        // On Linux the file gets the mode of the socket, less the umask: at no time may other users connect.
         fchmod(socket, Mode::from_raw_mode(mode)).map_err(io::Error::from)?;
         socket.bind(&socket_address(path)?)?;
         let listens = set_mode(path, mode)
@@ -91,7 +92,7 @@ impl SocketFile {
         &self.path
     }
 
-    /// Whether its path still leads to it. What cannot be looked at counts as there.
+    /// Whether its path still leads to it. A path that cannot be checked counts as present.
     pub(super) fn is_there(&self) -> bool {
         match fs::symlink_metadata(&self.path) {
             Ok(found) => identity(&found) == self.identity,
@@ -99,7 +100,7 @@ impl SocketFile {
         }
     }
 
-    /// Removes it, while its socket still listens: nobody else replaces it before.
+    /// Removes the file. Must be called while its socket still listens, because no other server replaces it before.
     pub(super) fn remove(&self) {
         let found = fs::symlink_metadata(&self.path);
         if found.is_ok_and(|found| identity(&found) == self.identity) {
@@ -109,7 +110,7 @@ impl SocketFile {
     }
 }
 
-/// Makes the directory that `path` is to stand in, if it is gone.
+/// Creates the directory of `path`, if it is gone.
 pub(super) fn make_directory(path: &Path, mode: u32) -> io::Result<()> {
     match path.parent() {
         Some(parent) => fs::DirBuilder::new().recursive(true).mode(mode).create(parent),
@@ -117,16 +118,16 @@ pub(super) fn make_directory(path: &Path, mode: u32) -> io::Result<()> {
     }
 }
 
-/// Keeps other servers from this directory's sockets for as long as the file is open. There is no lock where the
-/// directory may not be read or its file system knows none.
+/// Locks the directory of `path` until the returned file is dropped. There is no lock if the directory may not be read,
+/// or if its file system has none.
 fn lock_directory(path: &Path, patience: Patience) -> Result<Option<File>, Obstacle> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let directory = match File::open(directory) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(None),
         opened => opened?,
     };
-    let looks = if patience == Patience::Wait { LOCK_LOOKS } else { 1 };
-    for _ in 0..looks {
+    let attempts = if patience == Patience::Wait { LOCK_ATTEMPTS } else { 1 };
+    for _ in 0..attempts {
         match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(Some(directory)),
             Err(error) if io::Error::from(error).kind() == io::ErrorKind::WouldBlock => {
@@ -138,8 +139,8 @@ fn lock_directory(path: &Path, patience: Patience) -> Result<Option<File>, Obsta
     Err(Obstacle::Locked)
 }
 
-/// Makes way for a socket: one on which nobody answers is removed.
-fn make_way(path: &Path) -> Result<(), Obstacle> {
+/// Removes a socket on which no server answers.
+fn remove_stale(path: &Path) -> Result<(), Obstacle> {
     let Ok(found) = fs::symlink_metadata(path) else { return Ok(()) };
     if !found.file_type().is_socket() {
         return Err(Obstacle::NoSocket);
@@ -150,8 +151,8 @@ fn make_way(path: &Path) -> Result<(), Obstacle> {
     Ok(fs::remove_file(path)?)
 }
 
-/// Gives the file the mode that the umask took away. Its path may lead elsewhere by now in a directory that others can
-/// write: only a socket is changed.
+/// Sets the bits of the mode that the umask removed. In a directory that other users can write, the path may lead to
+/// another file by now: only a socket is changed.
 fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
     let found = fs::symlink_metadata(path)?;
     if found.permissions().mode() & 0o777 == mode {
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_starts_on_one_stale_path_one_wins_and_stays_reachable() {
+    fn one_of_several_servers_that_start_on_a_stale_path_gets_it() {
         const STARTS: usize = 8;
         let directory = Directory::new("race");
         let path = directory.0.join("a.sock");
@@ -220,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_waits_for_the_lock_and_the_loop_does_not() {
+    fn only_a_start_waits_for_the_lock() {
         let directory = Directory::new("lock");
         let path = directory.0.join("a.sock");
         let held = lock_directory(&path, Patience::Wait).unwrap();
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_missed_and_never_taken_for_another() {
+    fn a_missing_file_is_noticed_and_the_file_of_another_socket_is_kept() {
         let directory = Directory::new("missed");
         let path = directory.0.join("a.sock");
         let (_socket, file) = bind(&path, Patience::Wait).unwrap();
@@ -246,7 +247,7 @@ mod tests {
         assert!(!file.is_there() || file.identity.2.is_none());
         if file.identity.2.is_some() {
             file.remove();
-            assert!(path.exists(), "it is another's");
+            assert!(path.exists(), "the file of another socket stays");
         }
         fs::remove_dir_all(&directory.0).unwrap();
         assert!(!file.is_there());

@@ -1,13 +1,14 @@
-//! The table of connected sockets: one place for each slot of the engine, and what the engine does with them.
+//! The table of connected sockets, one place for each slot of the engine.
 //!
-//! A poller key is slot and generation, so a stale event of a connection that ended in the same turn misses.
+//! A poller key is slot and generation, so that a stale event of a connection that ended in the same turn has no
+//! effect.
 
 use std::io::{self, IoSlice};
 use std::time::Duration;
 
 use super::drive::Sockets;
+use super::gauge::TurnTime;
 use super::socket::Socket;
-use super::turn_time::TurnTime;
 use crate::clock::Clock;
 use crate::config::settings::Keepalive;
 use crate::engine::{CloseMode, READ_BUDGET, Wants, WriteError};
@@ -20,13 +21,13 @@ use crate::poller::{Interest, Poller, Watched};
 pub(super) struct Table {
     places: Vec<Option<Connected>>,
     generations: u32,
-    /// Silence before the first keepalive probe of a peer that has sent FIN and stays.
+    /// `TCP_KEEPIDLE` of a peer that has sent FIN and continues to receive.
     half_closed_idle: Duration,
     buffer: Box<[u8]>,
     pub(super) time: TurnTime,
 }
 
-/// A socket and what the loop has to remember of it.
+/// A socket and what the loop knows about it.
 #[derive(Debug)]
 pub(super) struct Connected {
     socket: Registered,
@@ -35,41 +36,43 @@ pub(super) struct Connected {
     pub(super) idle_wakes: IdleWakes,
 }
 
-/// Wake-ups of one socket in a row that led to nothing; at so many there is a bug, and it is closed.
+/// Consecutive wake-ups of one socket without progress that show a bug; the socket is then closed.
 pub(super) const IDLE_WAKES_MAX: u16 = 1_000;
 
-/// Counts them.
+/// Counts consecutive wake-ups without progress.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct IdleWakes(u16);
 
 impl IdleWakes {
-    /// It woke the loop, and so much came of it. `true` if there is a bug.
+    /// Counts a wake-up that made this progress; `true` if there were too many without any.
     pub(super) const fn are_too_many(&mut self, progress: usize) -> bool {
         self.0 = if progress > 0 { 0 } else { self.0.saturating_add(1) };
         self.0 >= IDLE_WAKES_MAX
     }
 }
 
-/// Writable events in a row after which nothing was taken all the same; after so many they are not believed.
+/// Consecutive writable events after which the kernel took nothing. After that many, the socket is polled instead.
 const FALSE_EVENTS_MAX: u8 = 16;
 
-/// Whether a write is worth a try.
+/// Whether to try a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Writable {
-    /// Nothing speaks against it.
     Yes,
-    /// The kernel took no more; a writable event says when it will. `false_events` of these came in a row although
-    /// nothing could be written.
-    Wait { false_events: u8 },
-    /// That event came.
-    Retry { false_events: u8 },
-    /// The events keep coming and nothing is taken (`ENOBUFS`, or no memory left for TCP): to wait for them would be
-    /// to spin. Each look at Send-Q is a try.
+    /// The kernel took no more; wait for a writable event. The last `false_events` of these led to no write.
+    Wait {
+        false_events: u8,
+    },
+    /// The writable event arrived.
+    Retry {
+        false_events: u8,
+    },
+    /// Writable events keep arriving although the kernel takes nothing (`ENOBUFS`, or no memory left for TCP). Waiting
+    /// for them would spin, so each look at Send-Q tries a write.
     Poll,
 }
 
 impl Writable {
-    /// After a write of which the kernel took nothing.
+    /// The state after a write of which the kernel took nothing.
     const fn after_nothing(self) -> Self {
         match self {
             Self::Yes => Self::Wait { false_events: 0 },
@@ -81,7 +84,7 @@ impl Writable {
         }
     }
 
-    /// After a writable event; `true` if it was waited for.
+    /// Handles a writable event; `true` if the socket waited for it.
     pub(super) const fn became_writable(&mut self) -> bool {
         let Self::Wait { false_events } = *self else { return false };
         *self = Self::Retry { false_events };
@@ -89,7 +92,7 @@ impl Writable {
     }
 }
 
-/// Whether the poller watches the socket. Once both FINs are sent it would only hang up, again and again.
+/// Whether the poller watches the socket. After both FINs, a watched socket would report a hang-up in every turn.
 #[derive(Debug)]
 enum Registered {
     Watched(Watched<Socket>),
@@ -130,7 +133,7 @@ impl Table {
         }
     }
 
-    /// Gives an accepted socket its place. It has one also if the poller will not watch it, which is the error.
+    /// Gives an accepted socket its place, also if the poller cannot watch it, which is the error.
     pub(super) fn seat(&mut self, slot: Slot, socket: Socket, poller: &Poller) -> io::Result<()> {
         self.generations = (self.generations + 1) % (1 << 31);
         let generation = self.generations;
@@ -146,14 +149,14 @@ impl Table {
         watched
     }
 
-    /// The connection that a key was made for, unless it is gone.
+    /// The connection of this poller key, unless it is gone.
     pub(super) fn find(&mut self, key: usize) -> Option<(Slot, &mut Connected)> {
         let slot = Slot::at(key & 0xFFFF_FFFF);
         let conn = self.get_mut(slot)?;
         (key_of(slot, conn.generation) == key).then_some((slot, conn))
     }
 
-    /// Other silences from now on, of those who end their input later.
+    /// Applies to peers that end their input from now on.
     pub(super) fn set_keepalive(&mut self, keepalive: &Keepalive) {
         self.half_closed_idle = keepalive.idle_half_closed.min(keepalive.idle);
     }
@@ -162,7 +165,7 @@ impl Table {
         self.places.get_mut(slot.index())?.as_mut()
     }
 
-    /// What the kernel knows of a connection.
+    /// The kernel's queues of a connection.
     pub(super) fn queues(&self, slot: Slot) -> Option<Kernel> {
         self.get(slot)?.socket.socket().queues()
     }
@@ -172,7 +175,7 @@ impl Table {
     }
 
     fn socket(&self, slot: Slot) -> io::Result<&Socket> {
-        // The engine asks for nobody whose socket is closed; should it, that connection ends.
+        // The engine names no slot whose socket is closed; if it did, this error would close the connection.
         self.get(slot).map(|conn| conn.socket.socket()).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }
@@ -254,7 +257,7 @@ impl Sockets for Table {
 
     fn probe_peer_sooner(&mut self, slot: Slot) {
         if let Ok(socket) = self.socket(slot) {
-            // Without it the peer is found out later, by the idle time that it has.
+            // If it fails, the peer is probed later, after the usual idle time.
             let _ = socket.set_keepalive_idle(self.half_closed_idle);
         }
     }
@@ -286,7 +289,7 @@ mod tests {
 
     const WAIT: Writable = Writable::Wait { false_events: 0 };
 
-    /// After so many writable events that led to nothing.
+    /// The state after this number of writable events without a write.
     fn after_false_events(count: u8) -> Writable {
         (0..count).fold(WAIT, |writable, _| match writable {
             Writable::Wait { false_events } => Writable::Retry { false_events }.after_nothing(),
@@ -312,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_for_a_socket_that_is_closed_does_not_reach_the_next_one_at_its_place() {
+    fn a_stale_event_does_not_reach_the_next_socket_in_the_same_place() {
         let poller = Poller::new().unwrap();
         let (mut table, key, _peer) = seated(&poller);
         assert!(table.find(key).is_some());
@@ -324,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_that_wants_no_events_wakes_nobody_although_it_hangs_up() {
+    fn a_socket_that_wants_no_events_does_not_report_a_hang_up() {
         let poller = Poller::new().unwrap();
         let (mut table, _, peer) = seated(&poller);
         let mut events = crate::poller::Events::with_capacity(std::num::NonZeroUsize::MIN);
@@ -339,17 +342,17 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_wake_ups_for_nothing_in_a_row_are_a_bug() {
+    fn a_thousand_wake_ups_without_progress_are_a_bug() {
         let mut wakes = IdleWakes::default();
         for progress in [1, 7] {
             assert!((1..IDLE_WAKES_MAX).all(|_| !wakes.are_too_many(0)));
-            assert!(!wakes.are_too_many(progress), "what leads to something counts from the start");
+            assert!(!wakes.are_too_many(progress), "progress resets the count");
         }
         assert_eq!((1..2_000).find(|_| wakes.are_too_many(0)), Some(IDLE_WAKES_MAX));
     }
 
     #[test]
-    fn events_that_lead_to_nothing_are_not_believed_for_ever() {
+    fn after_sixteen_false_writable_events_a_socket_is_polled() {
         assert_eq!(Writable::Yes.after_nothing(), WAIT);
         let last = after_false_events(FALSE_EVENTS_MAX);
         assert_eq!(last, Writable::Wait { false_events: FALSE_EVENTS_MAX });

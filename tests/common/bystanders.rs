@@ -1,5 +1,5 @@
-//! Three people who chat in the lobby while something goes wrong around them, ten lines a second between them. Whoever
-//! of them misses a line, gets one twice or out of order, or waits too long for one, fails the test.
+//! Three clients that chat in the lobby during an attack or a fault, with ten lines a second in all. The test fails if
+//! one of them misses a line, gets one twice or out of order, or waits too long for one.
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -15,23 +15,23 @@ use super::server::Server;
 use super::wait::{AT_ONCE, DEADLINE, now, wait_until};
 use super::without_time;
 
-/// They take turns in this order.
+/// The nicks, in the order of their turns.
 pub(crate) const NICKS: [&str; 3] = ["ann", "ben", "cleo"];
 /// Time between two lines.
 const PERIOD: Duration = Duration::from_millis(100);
-/// What one look takes from the kernel.
+/// The most bytes of one read.
 const READ_MAX: usize = 64 * 1024;
 
-/// The three while they are silent.
+/// The three clients while they are silent.
 pub(crate) struct Bystanders {
     clients: [Client; NICKS.len()],
-    /// When each of them said which line.
-    said_at: [Vec<Instant>; NICKS.len()],
-    /// How many lines of each speaker each listener has heard: `heard[listener][speaker]`.
-    heard: [[usize; NICKS.len()]; NICKS.len()],
+    /// When each client sent each of its lines.
+    sent_at: [Vec<Instant>; NICKS.len()],
+    /// The number of lines of each speaker that each listener has received: `received[listener][speaker]`.
+    received: [[usize; NICKS.len()]; NICKS.len()],
 }
 
-/// The three while they talk, on a thread of their own.
+/// The three clients while they chat, on their own thread.
 pub(crate) struct Talk {
     thread: Option<JoinHandle<Bystanders>>,
     progress: Arc<Progress>,
@@ -39,16 +39,16 @@ pub(crate) struct Talk {
 
 #[derive(Default)]
 struct Progress {
-    /// Nobody begins another line.
+    /// No client starts another line.
     ends: AtomicBool,
-    /// Nobody cares any more.
+    /// The test has failed: the thread ends at once.
     abandoned: AtomicBool,
-    lines_said: AtomicUsize,
-    /// Rounds, of one line of each, that everybody has heard to the end.
-    rounds_heard: AtomicUsize,
+    lines_sent: AtomicUsize,
+    /// Complete rounds, in which each client sent one line and received the others'.
+    rounds_received: AtomicUsize,
 }
 
-/// Who of them said a line, and as which of their own.
+/// The speaker of a line, and the number of the line among the speaker's.
 pub(crate) fn spoken(line: &str) -> Option<(usize, usize)> {
     let line = without_time(line);
     let (nick, number) = line.strip_prefix("HH:MM #lobby <")?.split_once("> line ")?;
@@ -58,13 +58,13 @@ pub(crate) fn spoken(line: &str) -> Option<(usize, usize)> {
 impl Bystanders {
     #[track_caller]
     pub(crate) fn connect(server: &Server) -> Self {
-        Self { clients: people(server, NICKS), said_at: Default::default(), heard: Default::default() }
+        Self { clients: people(server, NICKS), sent_at: Default::default(), received: Default::default() }
     }
 
     pub(crate) fn start_talking(self) -> Talk {
         let progress = Arc::new(Progress::default());
         let shared = Arc::clone(&progress);
-        progress.lines_said.store(self.lines_said(), Ordering::SeqCst);
+        progress.lines_sent.store(self.lines_sent(), Ordering::SeqCst);
         Talk { thread: Some(thread::spawn(move || self.talk(&shared))), progress }
     }
 
@@ -72,7 +72,7 @@ impl Bystanders {
         let mut due = now();
         while !progress.abandoned.load(Ordering::SeqCst) {
             let ends = progress.ends.load(Ordering::SeqCst);
-            if ends && self.heard_all() {
+            if ends && self.received_all() {
                 break;
             }
             if !ends && now() >= due {
@@ -82,14 +82,14 @@ impl Bystanders {
             let patience = if ends { PERIOD } else { due.saturating_duration_since(now()) };
             self.listen(patience);
             self.expect_in_time();
-            progress.lines_said.store(self.lines_said(), Ordering::SeqCst);
-            progress.rounds_heard.store(self.rounds_heard(), Ordering::SeqCst);
+            progress.lines_sent.store(self.lines_sent(), Ordering::SeqCst);
+            progress.rounds_received.store(self.rounds_received(), Ordering::SeqCst);
         }
         self
     }
 
-    fn lines_said(&self) -> usize {
-        self.said_at.iter().map(Vec::len).sum()
+    fn lines_sent(&self) -> usize {
+        self.sent_at.iter().map(Vec::len).sum()
     }
 
     fn pairs() -> impl Iterator<Item = (usize, usize)> {
@@ -99,23 +99,24 @@ impl Bystanders {
             .filter(|(listener, speaker)| listener != speaker)
     }
 
-    fn heard_all(&self) -> bool {
-        Self::pairs().all(|(listener, speaker)| self.heard[listener][speaker] == self.said_at[speaker].len())
+    fn received_all(&self) -> bool {
+        Self::pairs()
+            .all(|(listener, speaker)| self.received[listener][speaker] == self.sent_at[speaker].len())
     }
 
-    fn rounds_heard(&self) -> usize {
-        Self::pairs().map(|(listener, speaker)| self.heard[listener][speaker]).min().unwrap_or(0)
+    fn rounds_received(&self) -> usize {
+        Self::pairs().map(|(listener, speaker)| self.received[listener][speaker]).min().unwrap_or(0)
     }
 
-    /// The next line of whoever's turn it is.
+    /// Sends the line of the client whose turn it is.
     fn say(&mut self) {
-        let speaker = self.lines_said() % NICKS.len();
-        let number = self.said_at[speaker].len();
-        self.said_at[speaker].push(now());
+        let speaker = self.lines_sent() % NICKS.len();
+        let number = self.sent_at[speaker].len();
+        self.sent_at[speaker].push(now());
         self.clients[speaker].send(&format!("line {number}"));
     }
 
-    /// Reads what there is, or comes within `patience`.
+    /// Reads the lines that arrive within `patience`.
     fn listen(&mut self, patience: Duration) {
         let timeout = Timespec::try_from(patience).expect("a fraction of a second");
         let mut fds = self.clients.each_ref().map(|client| PollFd::new(client, PollFlags::IN));
@@ -125,12 +126,12 @@ impl Bystanders {
             let taken = self.clients[listener].take_from_kernel(READ_MAX);
             assert!(taken > 0, "the server left a bystander: {}", self.clients[listener].report());
             while let Ok(line) = self.clients[listener].line_within(Duration::ZERO) {
-                self.hear(listener, &line);
+                self.receive(listener, &line);
             }
         }
     }
 
-    fn hear(&mut self, listener: usize, line: &str) {
+    fn receive(&mut self, listener: usize, line: &str) {
         let was_skipped = line.starts_with("-- ") && line.contains(" lines skipped");
         assert!(
             !was_skipped,
@@ -138,10 +139,10 @@ impl Bystanders {
             self.clients[listener].report()
         );
         if let Some((speaker, number)) = spoken(line) {
-            let next = &mut self.heard[listener][speaker];
+            let next = &mut self.received[listener][speaker];
             assert!(
                 speaker != listener && number == *next,
-                "{} should hear line {next} of {}: {}",
+                "{} should receive line {next} of {}: {}",
                 NICKS[listener],
                 NICKS[speaker],
                 self.clients[listener].report()
@@ -150,11 +151,11 @@ impl Bystanders {
         }
     }
 
-    /// No line has been under way for too long.
+    /// Checks that no line has been on its way for too long.
     fn expect_in_time(&self) {
         for (listener, speaker) in Self::pairs() {
-            let missing = self.heard[listener][speaker];
-            let waited = self.said_at[speaker].get(missing).map_or(Duration::ZERO, Instant::elapsed);
+            let missing = self.received[listener][speaker];
+            let waited = self.sent_at[speaker].get(missing).map_or(Duration::ZERO, Instant::elapsed);
             assert!(
                 waited <= AT_ONCE,
                 "line {missing} of {} is under way for {waited:?}: {}",
@@ -166,29 +167,29 @@ impl Bystanders {
 }
 
 impl Talk {
-    /// Waits until each of them has said one more line from now on, and the others have heard it.
+    /// Waits until each client has sent one more line and the others have received it.
     #[track_caller]
     pub(crate) fn round(&mut self) {
         self.rounds(1);
     }
 
-    /// The same with so many lines of each: it takes 0.3 s a round, and as much again at most.
+    /// Waits for `count` rounds. A round takes 0.3 s, and at most twice that.
     #[track_caller]
     pub(crate) fn rounds(&mut self, count: usize) {
-        let said = self.progress.lines_said.load(Ordering::SeqCst);
+        let said = self.progress.lines_sent.load(Ordering::SeqCst);
         let wanted = said.div_ceil(NICKS.len()) + count;
-        wait_until(DEADLINE, "the bystanders have heard each other", || {
+        wait_until(DEADLINE, "the bystanders have received each other", || {
             self.expect_talking();
-            self.rounds_heard() >= wanted
+            self.rounds_received() >= wanted
         });
     }
 
-    /// How many lines each of them has said and the others have heard.
-    pub(crate) fn rounds_heard(&self) -> usize {
-        self.progress.rounds_heard.load(Ordering::SeqCst)
+    /// The number of complete rounds.
+    pub(crate) fn rounds_received(&self) -> usize {
+        self.progress.rounds_received.load(Ordering::SeqCst)
     }
 
-    /// Lets them fall silent: everybody has heard everything.
+    /// Ends the chat when every client has received every line.
     #[track_caller]
     pub(crate) fn end(mut self) -> Bystanders {
         self.progress.ends.store(true, Ordering::SeqCst);
@@ -199,7 +200,7 @@ impl Talk {
     fn expect_talking(&mut self) {
         if self.thread.as_ref().is_some_and(JoinHandle::is_finished) {
             self.join();
-            unreachable!("they talk until they are told to end");
+            unreachable!("they chat until `end` is called");
         }
     }
 
@@ -210,7 +211,7 @@ impl Talk {
 }
 
 impl Drop for Talk {
-    /// A test that fails does not wait for what they have to hear, and they leave before the server does.
+    /// A failed test does not wait for missing lines, and the clients leave before the server ends.
     fn drop(&mut self) {
         self.progress.abandoned.store(true, Ordering::SeqCst);
         if let Some(thread) = self.thread.take() {

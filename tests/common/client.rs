@@ -1,4 +1,4 @@
-//! A client on a plain socket that reads only when told to and checks the form of every line it gets.
+//! A client on a plain socket. It reads only when a test asks for it, and checks the form of every line.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -32,20 +32,20 @@ pub(crate) enum End {
     Reset,
 }
 
-/// What one look at the socket gave.
+/// The result of one read.
 enum Got {
     Bytes,
     Nothing,
     End(End),
 }
 
-/// One connection. It never reads ahead: what a test does not ask for stays in the kernel.
+/// One connection. It never reads ahead: bytes that a test does not ask for stay in the kernel.
 pub(crate) struct Client {
     stream: Stream,
     framing: Framing,
-    /// For reports: the name the test has for it.
+    /// The name of the client in reports.
     label: String,
-    /// Received and not yet looked at.
+    /// Received bytes that no test has read.
     inbox: Vec<u8>,
     /// The last lines sent and received, for reports.
     log: VecDeque<String>,
@@ -59,7 +59,7 @@ impl Client {
         Self::connect_to(&server.endpoints[0])
     }
 
-    /// Connects to the first listener with a receive buffer of so many bytes, and reads nothing.
+    /// Connects to the first listener with a receive buffer of this size, and reads nothing.
     #[track_caller]
     pub(crate) fn with_receive_buffer(server: &Server, bytes: usize) -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket can be had");
@@ -85,7 +85,7 @@ impl Client {
         Self::on(stream)
     }
 
-    /// Wraps a socket that is connected already.
+    /// Wraps a connected socket.
     pub(crate) fn on_tcp(stream: TcpStream) -> Self {
         Self::on(Stream::Tcp(stream))
     }
@@ -95,19 +95,19 @@ impl Client {
         Self { stream, framing: Framing::Lines, label, inbox: Vec::new(), log: VecDeque::new(), fences: 0 }
     }
 
-    /// How its messages are delimited.
+    /// The framing of its messages.
     pub(crate) fn framing(&self) -> Framing {
         self.framing
     }
 
-    /// Connects, reads the greeting, takes a name and says a line, so that its arrival is announced.
+    /// Connects, reads the greeting, takes a name and sends a line, so that its arrival is announced.
     #[track_caller]
     pub(crate) fn named(server: &Server, nick: &str) -> Self {
         Self::named_on(server, 0, nick)
     }
 
-    /// Connects to the listener with this number, reads the greeting, takes a name and says a line, so that its arrival is
-    /// announced.
+    /// Connects to the listener with this number, reads the greeting, takes a name and sends a line, so that its
+    /// arrival is announced.
     #[track_caller]
     pub(crate) fn named_on(server: &Server, listener: usize, nick: &str) -> Self {
         let mut client = Self::connect_nth(server, listener);
@@ -115,7 +115,7 @@ impl Client {
         client
     }
 
-    /// Reads the greeting, takes a name and says a line, so that its arrival is announced.
+    /// Reads the greeting, takes a name and sends a line, so that its arrival is announced.
     #[track_caller]
     pub(crate) fn arrive_as(&mut self, nick: &str) {
         self.greeting();
@@ -124,7 +124,7 @@ impl Client {
         self.lines_until_now();
     }
 
-    /// Reads the greeting, and gives the connection's id out of it.
+    /// Reads the greeting, and returns the connection's id in it.
     #[track_caller]
     pub(crate) fn greeting(&mut self) -> u64 {
         let line = self.skip_to("the greeting", |line| line.contains(": you are guest-"));
@@ -132,7 +132,7 @@ impl Client {
         id.and_then(|digits| digits.parse().ok()).unwrap_or_else(|| panic!("no id in {line:?}"))
     }
 
-    /// Takes a name, whatever else comes in meanwhile.
+    /// Takes a name; skips other lines that arrive before the answer.
     #[track_caller]
     pub(crate) fn rename(&mut self, nick: &str) {
         nick.clone_into(&mut self.label);
@@ -150,7 +150,7 @@ impl Client {
         Self { framing: self.framing, ..Self::on(stream) }
     }
 
-    /// Takes up to `count` bytes that have arrived, for a reader that is slow on purpose; gives how many.
+    /// Reads up to `count` bytes, for a reader that is slow on purpose; returns their number.
     pub(crate) fn take_from_kernel(&mut self, count: usize) -> usize {
         let mut chunk = vec![0; count];
         let taken = match &self.stream {
@@ -162,7 +162,7 @@ impl Client {
         taken
     }
 
-    /// Drops the whole lines that were received and not looked at.
+    /// Drops the whole lines that were received and not read by the test.
     pub(crate) fn forget(&mut self) {
         let end = self.inbox.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
         self.inbox.drain(..end);
@@ -182,7 +182,7 @@ impl Client {
         self.send_raw(&self.framing.encode(line.as_bytes()));
     }
 
-    /// Sends bytes; fails when the server does not take them within the deadline.
+    /// Sends bytes; fails if the server does not take them within the deadline.
     #[track_caller]
     pub(crate) fn send_raw(&mut self, bytes: &[u8]) {
         self.note(format!("> {}", excerpt(bytes)));
@@ -192,7 +192,7 @@ impl Client {
         }
     }
 
-    /// Sends as much of `bytes` as is taken within `patience`; gives how many that were.
+    /// Sends as many of `bytes` as the server takes within `patience`; returns their number.
     pub(crate) fn send_some(&mut self, bytes: &[u8], patience: Duration) -> usize {
         self.set_write_timeout(patience);
         let mut sent = 0;
@@ -233,7 +233,7 @@ impl Client {
         }
     }
 
-    /// The next line, or how it failed to come.
+    /// The next line, or why there is none.
     pub(crate) fn line_within(&mut self, deadline: Duration) -> Result<String, String> {
         let start = now();
         loop {
@@ -251,14 +251,14 @@ impl Client {
         }
     }
 
-    /// The next line is this one; a time before it stands as `HH:MM`.
+    /// Checks that the next line is this one, with its time written as `HH:MM`.
     #[track_caller]
     pub(crate) fn expect(&mut self, expected: &str) {
         let line = without_time(&self.line());
         assert_eq!(line, expected, "{}\n{}", self.label, self.report());
     }
 
-    /// The next line has this property.
+    /// Checks that the next line has this property.
     #[track_caller]
     pub(crate) fn expect_line(&mut self, what: &str, condition: impl Fn(&str) -> bool) -> String {
         let line = without_time(&self.line());
@@ -266,7 +266,7 @@ impl Client {
         line
     }
 
-    /// Reads on until a line has this property.
+    /// Reads until a line has this property.
     #[track_caller]
     pub(crate) fn skip_to(&mut self, what: &str, mut condition: impl FnMut(&str) -> bool) -> String {
         let start = now();
@@ -279,14 +279,14 @@ impl Client {
         }
     }
 
-    /// Sends a command and gives every line up to the end of its answer, which a ping behind it marks.
+    /// Sends a command and then a ping; returns every line before the answer to the ping.
     #[track_caller]
     pub(crate) fn answer(&mut self, command: &str) -> Vec<String> {
         self.send(command);
         self.lines_until_now()
     }
 
-    /// Every line that the server had for this client before it came to a ping sent now.
+    /// Sends a ping, and returns every line before its answer.
     #[track_caller]
     pub(crate) fn lines_until_now(&mut self) -> Vec<String> {
         self.fences += 1;
@@ -303,14 +303,14 @@ impl Client {
         }
     }
 
-    /// Nothing was sent to this client since the line read last.
+    /// Checks that nothing was sent to this client since the last line that was read.
     #[track_caller]
     pub(crate) fn expect_nothing(&mut self) {
         let lines = self.lines_until_now();
         assert!(lines.is_empty(), "{} should have got nothing, got {lines:?}", self.label);
     }
 
-    /// A command that is refused: exactly one `!!` line. Gives its text.
+    /// Sends a command and checks that it is refused with exactly one `!!` line; returns its text.
     #[track_caller]
     pub(crate) fn refused(&mut self, command: &str) -> String {
         let lines = self.answer(command);
@@ -333,14 +333,14 @@ impl Client {
         (lines, end)
     }
 
-    /// Nothing more comes but the server's FIN.
+    /// Checks that only the server's FIN follows.
     #[track_caller]
     pub(crate) fn expect_eof(&mut self) {
         let (lines, end) = self.lines_to_end(DEADLINE);
         assert_eq!((lines.as_slice(), end), (&[][..], End::Fin), "{}\n{}", self.label, self.report());
     }
 
-    /// Reads up to the end of the connection; the lines stay to be taken.
+    /// Reads up to the end of the connection; the lines can still be read.
     #[track_caller]
     pub(crate) fn wait_for_end(&mut self, deadline: Duration) -> End {
         let start = now();
@@ -353,7 +353,7 @@ impl Client {
         }
     }
 
-    /// At least `count` raw bytes, whatever they are; for telnet.
+    /// At least `count` raw bytes, for telnet.
     #[track_caller]
     pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
         let start = now();
@@ -445,13 +445,13 @@ fn connect_tcp(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Bytes in readable form, cut where reports would drown in them.
+/// Bytes in readable form, cut for reports.
 fn excerpt(bytes: &[u8]) -> String {
     let shown = bytes[..bytes.len().min(200)].escape_ascii();
     if bytes.len() > 200 { format!("{shown}… ({} bytes)", bytes.len()) } else { shown.to_string() }
 }
 
-/// Connects these people and lets each read what the arrival of the others told it.
+/// Connects clients with these nicks; each reads the lines about the arrival of the others.
 #[track_caller]
 pub(crate) fn people<const N: usize>(server: &Server, nicks: [&str; N]) -> [Client; N] {
     let mut clients = nicks.map(|nick| Client::named(server, nick));

@@ -22,7 +22,7 @@ impl Framing {
         }
     }
 
-    /// A message as it is sent. A record that is too short for it goes on in further ones.
+    /// The bytes of a message. A message that is longer than a record continues in further ones.
     pub(crate) fn encode(self, message: &[u8]) -> Vec<u8> {
         match self {
             Self::Lines => [message, b"\n"].concat(),
@@ -36,7 +36,7 @@ impl Framing {
         }
     }
 
-    /// Takes the first message out of what has arrived; of `fixed` a record, without the spaces at its end.
+    /// Removes the first message from `inbox`; with `fixed` it is a record without the spaces at its end.
     #[track_caller]
     pub(crate) fn take(self, inbox: &mut Vec<u8>) -> Option<Vec<u8>> {
         let mut message = match self {
@@ -60,7 +60,7 @@ impl Framing {
     }
 }
 
-/// Takes as many bytes as `measure` says the first message has, if they are there.
+/// Removes the first message, whose length `measure` returns, if all of it has arrived.
 fn drain(inbox: &mut Vec<u8>, measure: impl FnOnce(&[u8]) -> Option<usize>) -> Option<Vec<u8>> {
     let length = measure(inbox).filter(|&length| length <= inbox.len())?;
     Some(inbox.drain(..length).collect())

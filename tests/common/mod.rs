@@ -1,7 +1,7 @@
 //! What the black-box tests share: the real `chatops` as a child process, clients of it, and what the kernel
-//! tells about both.
+//! reports about both.
 //!
-//! Nothing here knows the source of `chatops`; the binary is started as a person would start it. Every wait has a
+//! Nothing here knows the source of `chatops`; it starts the binary as a user does. Every wait has a
 //! deadline and ends with a report of what was seen until then.
 
 #![allow(dead_code, unused_imports, reason = "each test crate uses its own part of this module")]
@@ -25,7 +25,7 @@ pub(crate) use server::{Endpoint, Finished, Home, Server};
 pub(crate) use transcript::Transcript;
 pub(crate) use wait::{AT_ONCE, DEADLINE, let_pass, now, wait_until};
 
-/// No limit on what clients may send, for tests that are about something else.
+/// Switches flood limits off, for tests about something else.
 pub(crate) const NO_FLOOD_LIMIT: &str = "flood.enabled=false";
 
 /// Text of one line for each number, each with a line end.
@@ -33,7 +33,7 @@ pub(crate) fn numbered(numbers: std::ops::Range<usize>, line: impl Fn(usize) -> 
     numbers.fold(String::new(), |text, number| text + &line(number) + "\n")
 }
 
-/// The line with the time before it replaced by `HH:MM`, so that it can be compared whole.
+/// The line with its time replaced by `HH:MM`, so that it can be compared as a whole.
 pub(crate) fn without_time(line: &str) -> String {
     let bytes = line.as_bytes();
     let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);

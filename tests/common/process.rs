@@ -1,4 +1,4 @@
-//! What Linux tells about a process and about TCP sockets, from proc(5).
+//! Figures about processes and TCP sockets, from proc(5).
 
 use std::fs;
 use std::time::Duration;
@@ -11,7 +11,7 @@ const TICKS_PER_SECOND: u64 = 100;
 /// Processor time that the process has used, user and system together.
 pub(crate) fn cpu_time(pid: u32) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process lives");
-    // The name in parentheses may hold spaces: fields are counted behind it. utime is field 14, stime 15.
+    // The name in parentheses may have spaces: fields are counted after it. utime is field 14, stime 15.
     let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
     let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
     Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND)
@@ -24,7 +24,7 @@ pub(crate) fn cpu_time_during(pid: u32, span: Duration) -> Duration {
     cpu_time(pid).saturating_sub(before)
 }
 
-/// Processor time used on this machine by whatever runs on it, all processors together.
+/// Processor time of all processes of this machine, all processors together.
 pub(crate) fn machine_cpu_time() -> Duration {
     let stat = fs::read_to_string("/proc/stat").expect("this is Linux");
     let fields = stat.lines().next().unwrap().split_whitespace().skip(1);
@@ -51,7 +51,7 @@ pub(crate) fn next_fd(pid: u32) -> u64 {
     (0..u64::MAX).find(|number| !open.contains(number)).expect("few are open")
 }
 
-/// Allows a child descriptors below `limit` only, whatever it has open already; gives the limit until now.
+/// Allows a child only descriptors below `limit`, whatever it has open already; returns the old limit.
 pub(crate) fn limit_descriptors(pid: u32, limit: u64) -> u64 {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("process ids are positive");
     // A child has the hard limit of its parent.
@@ -60,21 +60,21 @@ pub(crate) fn limit_descriptors(pid: u32, limit: u64) -> u64 {
     before.current.unwrap_or(u64::MAX)
 }
 
-/// How often threads of the process have gone to sleep of their own accord: each time something woke them.
+/// The voluntary context switches of all threads of the process: each is one wake-up.
 pub(crate) fn sleeps(pid: u32) -> u64 {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("the process lives");
     let status = threads.filter_map(|thread| Some(thread.ok()?.path().join("status")));
     status.filter_map(|path| status_number(path.to_str()?, "voluntary_ctxt_switches:")).sum()
 }
 
-/// The processes that the first thread of this one has started and that it has not waited for.
+/// The child processes of the first thread of this process.
 pub(crate) fn children(pid: u32) -> Vec<u32> {
     let path = format!("/proc/{pid}/task/{pid}/children");
     let children = fs::read_to_string(path).expect("the process is there");
     children.split_whitespace().map(|child| child.parse().expect("a number")).collect()
 }
 
-/// Whether there is such a process, a zombie not counted.
+/// Whether the process exists and is no zombie.
 pub(crate) fn lives(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
@@ -124,14 +124,14 @@ pub(crate) struct TcpSocket {
     pub(crate) send_q: u64,
     /// Recv-Q: not yet read by the process.
     pub(crate) recv_q: u64,
-    /// When the next keepalive probe is due; none while another timer of the socket runs.
+    /// When the next keepalive probe is due; `None` while another timer of the socket runs.
     pub(crate) keepalive_in: Option<Duration>,
     /// The number of the socket, as in `/proc/PID/fd`.
     pub(crate) inode: u64,
 }
 
-/// The connections whose local port is `port`: the server's ends, listeners and the mere memory of ended ones
-/// (TIME-WAIT) left out.
+/// The connections with the local port `port`: the server's ends, without listeners and without ended ones
+/// (TIME-WAIT).
 pub(crate) fn connections_on(port: u16) -> Vec<TcpSocket> {
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|path| fs::read_to_string(path).unwrap_or_default());
     let sockets = tables.iter().flat_map(|table| table.lines().skip(1)).filter_map(parse_socket);
@@ -183,7 +183,7 @@ pub(crate) fn connection_from(server_port: u16, client_port: u16) -> Option<TcpS
     connections_on(server_port).into_iter().find(|end| end.remote_port == client_port)
 }
 
-/// How much of what came from the client at `client_port` the process behind `server_port` has not read.
+/// The bytes from the client at `client_port` that the server at `server_port` has not read.
 pub(crate) fn unread_from(server_port: u16, client_port: u16) -> u64 {
     connection_from(server_port, client_port).map_or(0, |end| end.recv_q)
 }

@@ -1,4 +1,4 @@
-//! Clients as people have them: `nc`, `ncat`, `socat`, `telnet`, run as child processes.
+//! The usual client programs `nc`, `ncat`, `socat` and `telnet`, run as child processes.
 
 use std::io::{self, Write};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -10,7 +10,7 @@ use super::server::{Server, send_signal};
 use super::transcript::Transcript;
 use super::wait::holds_within;
 
-/// Whether these programs are installed; says aloud which is not, so that a skipped test is never taken for a
+/// Whether these programs are installed. Prints which is missing, so that a skipped test is never taken for a
 /// passed one.
 pub(crate) fn installed(programs: &[&str]) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -22,14 +22,14 @@ pub(crate) fn installed(programs: &[&str]) -> bool {
     missing.is_none()
 }
 
-/// Says that a test is skipped, past the capture of the test harness.
+/// Prints that a test is skipped, around the capture of the test harness.
 pub(crate) fn say_skipped(why: &str) {
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("a test");
     let _ = writeln!(io::stderr(), "SKIPPED: {why} ({test})");
 }
 
-/// A client program under way; it is killed when this value goes.
+/// A running client program; dropping it kills the process.
 pub(crate) struct RealClient {
     child: Child,
     stdin: Option<ChildStdin>,
@@ -56,7 +56,7 @@ impl RealClient {
         Self { child, stdin, stdout, stderr }
     }
 
-    /// Connects one of the programs people chat with to the first listener of `server`.
+    /// Connects a client program to the first listener of `server`.
     #[track_caller]
     pub(crate) fn connect(program: &str, server: &Server) -> Self {
         let arguments = connect_arguments(program, server.port());
@@ -69,7 +69,7 @@ impl RealClient {
         stdin.write_all(format!("{line}\n").as_bytes()).expect("the client takes input");
     }
 
-    /// Sends text as it is and ends the input, as `printf TEXT |` does.
+    /// Sends `text` unchanged and ends the input, as `printf TEXT |` does.
     #[track_caller]
     pub(crate) fn send_all(&mut self, text: &str) {
         let mut stdin = self.stdin.take().expect("its input is open");

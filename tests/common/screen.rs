@@ -13,15 +13,15 @@ use rustix::process::Signal;
 use super::server::{CHATOPS, Home, send_signal};
 use super::wait::{DEADLINE, holds_within, let_pass, now, wait_until};
 
-/// A little longer than the dashboard wants a key to be alone before it answers a question.
+/// A little longer than the pause that the dashboard requires before a key that answers a question.
 const ANSWER_GAP: Duration = Duration::from_millis(120);
 
-/// What has been drawn so far, and whether the terminal goes on taking output.
+/// The screen so far, and whether the terminal takes output.
 struct State {
     parser: vt100::Parser,
-    /// The terminal takes nothing, as after Ctrl-S.
+    /// The terminal takes no output, as after Ctrl-S.
     stalled: bool,
-    /// The terminal is about to go.
+    /// The terminal is about to close.
     closing: bool,
 }
 
@@ -30,7 +30,7 @@ struct Shared {
     changed: Condvar,
 }
 
-/// A terminal with a program on it, which is killed when this value goes.
+/// A terminal with a program on it; dropping it kills the program.
 pub(crate) struct Terminal {
     shared: Arc<Shared>,
     reader: Option<JoinHandle<()>>,
@@ -96,7 +96,7 @@ impl Terminal {
         terminal
     }
 
-    /// Starts `chatops` on a free port of 127.0.0.1 and waits for its dashboard; gives its address too.
+    /// Starts `chatops` on a free port of 127.0.0.1 and waits for its dashboard; also returns its address.
     #[track_caller]
     pub(crate) fn with_dashboard(options: &[&str]) -> (Self, SocketAddr) {
         let mut arguments = vec!["-l", "127.0.0.1:0"];
@@ -133,7 +133,7 @@ impl Terminal {
         self.state().parser.screen().contents()
     }
 
-    /// Waits until the screen has this property; fails with the screen when it does not come to it.
+    /// Waits until the screen has this property; fails with the screen if it does not.
     #[track_caller]
     pub(crate) fn wait_for(&self, what: &str, condition: impl Fn(&str) -> bool) -> String {
         let start = now();
@@ -155,7 +155,7 @@ impl Terminal {
         self.wait_for(&format!("{part:?} on the screen"), |screen| screen.contains(part))
     }
 
-    /// Waits for a line of the screen that contains all of `parts`; gives it.
+    /// Waits for a line of the screen that contains all of `parts`, and returns it.
     #[track_caller]
     pub(crate) fn wait_for_row(&self, parts: &[&str]) -> String {
         let find = |screen: &str| row_with(screen, parts);
@@ -163,7 +163,7 @@ impl Terminal {
         find(&screen).unwrap()
     }
 
-    /// Gives a verb on the `:` line, and says yes if it asks.
+    /// Enters a verb on the `:` line, and confirms it if the dashboard asks.
     #[track_caller]
     pub(crate) fn verb(&mut self, verb: &str) {
         let asked = |screen: &str| screen.contains("[n] no");
@@ -181,7 +181,7 @@ impl Terminal {
         }
     }
 
-    /// Moves the selection to the row of this person.
+    /// Moves the selection to the row with this nick.
     #[track_caller]
     pub(crate) fn select(&mut self, nick: &str) {
         self.keys("g");
@@ -197,7 +197,7 @@ impl Terminal {
         panic!("{nick} cannot be selected:\n{}", self.text());
     }
 
-    /// Whether the terminal is as a shell expects it: the normal screen, the cursor shown, no mouse.
+    /// Whether the terminal is restored: normal screen, visible cursor, no mouse.
     pub(crate) fn is_restored(&self) -> bool {
         let state = self.state();
         let screen = state.parser.screen();
@@ -205,7 +205,7 @@ impl Terminal {
         !screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste() && !mouse
     }
 
-    /// Waits for the terminal to be as a shell expects it.
+    /// Waits until the terminal is restored.
     #[track_caller]
     pub(crate) fn wait_until_restored(&self) {
         let restored = holds_within(DEADLINE, || self.is_restored());
@@ -216,12 +216,12 @@ impl Terminal {
         );
     }
 
-    /// Whether the dashboard is on its screen of its own.
+    /// Whether the terminal shows the alternate screen.
     pub(crate) fn on_alternate_screen(&self) -> bool {
         self.state().parser.screen().alternate_screen()
     }
 
-    /// From now on the terminal takes no output, or takes it again.
+    /// Stops or continues the output of the terminal.
     pub(crate) fn stall(&self, stalled: bool) {
         self.state().stalled = stalled;
         self.shared.changed.notify_all();
@@ -235,7 +235,7 @@ impl Terminal {
         state.parser.set_size(nonzero(rows), nonzero(cols));
     }
 
-    /// Closes the terminal under the program, as a window that is closed or a line that breaks.
+    /// Closes the terminal of the program, as a closed window or a broken line does.
     ///
     /// The thread that reads the screen holds the terminal as well; a change of size makes the dashboard draw,
     /// which wakes it to leave.
@@ -249,7 +249,7 @@ impl Terminal {
         self.master = None;
     }
 
-    /// Waits for the end of the program and gives its exit code.
+    /// Waits for the end of the program and returns its exit code.
     #[track_caller]
     pub(crate) fn exit(&mut self, deadline: Duration) -> u32 {
         let child = &mut self.child;
@@ -280,11 +280,11 @@ impl Drop for Terminal {
     }
 }
 
-/// What begins and ends a synchronised update: nothing between them is shown before all of it.
+/// The start and end of a synchronised update: the terminal shows all of it at once.
 const UPDATE_BEGINS: &[u8] = b"\x1b[?2026h";
 const UPDATE_ENDS: &[u8] = b"\x1b[?2026l";
 
-/// How many of `bytes` may be shown: not an update that is under way.
+/// The number of `bytes` that may be shown: those before an unfinished update.
 fn showable(bytes: &[u8]) -> usize {
     let last = |sequence: &[u8]| bytes.windows(sequence.len()).rposition(|window| window == sequence);
     match (last(UPDATE_BEGINS), last(UPDATE_ENDS)) {
@@ -297,7 +297,7 @@ fn showable(bytes: &[u8]) -> usize {
     }
 }
 
-/// Fanout the screen from the pty for as long as there is one.
+/// Feeds the screen from the pty until it closes.
 fn draw(mut source: impl Read, shared: &Shared) {
     let mut pending = Vec::new();
     let mut chunk = [0; 4096];

@@ -1,4 +1,4 @@
-//! `chatops serve` as a child process with a home of its own.
+//! `chatops serve` as a child process with its own home directory.
 
 use std::fs;
 use std::io;
@@ -19,7 +19,7 @@ use super::wait::{DEADLINE, holds_within};
 /// The program under test.
 pub(crate) const CHATOPS: &str = env!("CARGO_BIN_EXE_chatops");
 
-/// A directory that is home, config, data, state and runtime dir of one process, and goes with this value.
+/// A directory that is home, config, data, state and runtime dir of one process; dropping it removes the directory.
 pub(crate) struct Home(PathBuf);
 
 impl Home {
@@ -43,7 +43,7 @@ impl Home {
         self.0.join("run")
     }
 
-    /// The environment that keeps a process within this home and away from the person's own.
+    /// The environment that keeps a process within this home and away from the user's.
     pub(crate) fn environment(&self) -> [(&'static str, PathBuf); 6] {
         [
             ("HOME", self.0.clone()),
@@ -69,7 +69,7 @@ pub(crate) enum Endpoint {
     Unix(PathBuf),
 }
 
-/// A running `chatops serve`; it is killed when this value goes.
+/// A running `chatops serve`; dropping it kills the process.
 pub(crate) struct Server {
     child: Child,
     pub(crate) stdout: Transcript,
@@ -176,7 +176,7 @@ impl Server {
         &self.home
     }
 
-    /// Its control socket, if it is where it is without a word about it.
+    /// Its control socket at the default path.
     pub(crate) fn control(&self) -> PathBuf {
         self.home.runtime_dir().join(format!("chatops-{}.sock", self.port()))
     }
@@ -218,14 +218,14 @@ impl Server {
         self.child.wait().unwrap()
     }
 
-    /// Ends it with SIGTERM and gives the exit code.
+    /// Ends the server with SIGTERM and returns the exit code.
     #[track_caller]
     pub(crate) fn stop(&mut self) -> Option<i32> {
         self.signal(Signal::TERM);
         self.exit(DEADLINE).code()
     }
 
-    /// Proves that it still runs.
+    /// Checks that the server still runs.
     #[track_caller]
     pub(crate) fn assert_alive(&mut self) {
         let ended = self.child.try_wait().unwrap();

@@ -1,4 +1,4 @@
-//! Everything a process has written so far, collected by a thread so that the process never waits for the test.
+//! The output of a process so far, collected by a thread so that the process never waits for the test.
 
 use std::io::Read;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -24,7 +24,7 @@ struct Seen {
 }
 
 impl Transcript {
-    /// Starts to collect what `source` gives.
+    /// Starts to collect the output of `source`.
     pub(crate) fn of(mut source: impl Read + Send + 'static) -> Self {
         let shared = Arc::new(Shared { seen: Mutex::default(), changed: Condvar::new() });
         let filled = Arc::clone(&shared);
@@ -44,7 +44,7 @@ impl Transcript {
         Self { shared }
     }
 
-    /// All text so far; bytes that are no UTF-8 are replaced.
+    /// All text so far; bytes that are not UTF-8 are replaced.
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.seen().bytes).into_owned()
     }
@@ -54,7 +54,7 @@ impl Transcript {
         self.seen().bytes.clone()
     }
 
-    /// Waits until `condition` holds of the text; fails with the text when it does not.
+    /// Waits until `condition` holds for the text; fails with the text if it does not.
     #[track_caller]
     pub(crate) fn wait_for(&self, what: &str, condition: impl Fn(&str) -> bool) -> String {
         match self.within(DEADLINE, |seen| condition(&String::from_utf8_lossy(&seen.bytes))) {
@@ -69,7 +69,7 @@ impl Transcript {
         self.wait_for(&format!("output with {part:?}"), |text| text.contains(part))
     }
 
-    /// Waits for the end of the stream and gives all text.
+    /// Waits for the end of the stream and returns all text.
     #[track_caller]
     pub(crate) fn wait_for_end(&self, deadline: Duration) -> String {
         match self.within(deadline, |seen| seen.ended) {
@@ -78,7 +78,8 @@ impl Transcript {
         }
     }
 
-    /// The text when `condition` holds, or as an error when it does not within the deadline or before the end.
+    /// The text when `condition` holds. The text is the error if it does not hold within the deadline or before the
+    /// end.
     fn within(&self, deadline: Duration, condition: impl Fn(&Seen) -> bool) -> Result<String, String> {
         let start = now();
         let mut seen = self.seen();

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-/// How long a test waits for what should happen at once; generous, for busy machines.
+/// How long a test waits for an event; long enough for busy machines.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
-/// The longest that something may take which nothing is to hold up; a busy machine is no excuse for more.
+/// The longest time for something that must not be delayed, also on a busy machine.
 pub(crate) const AT_ONCE: Duration = Duration::from_secs(3);
 
-/// How often a condition that nobody announces is looked at.
+/// The time between two checks of a condition.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// The monotonic clock.
@@ -17,14 +17,14 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// Looks at `condition` until it holds; fails with `what` when it does not within `deadline`.
+/// Checks `condition` until it holds; fails with `what` if it does not within `deadline`.
 #[track_caller]
 pub(crate) fn wait_until(deadline: Duration, what: &str, condition: impl FnMut() -> bool) {
     assert!(holds_within(deadline, condition), "not within {deadline:?}: {what}");
 }
 
 /// Whether `condition` holds at some time within `deadline`.
-#[expect(clippy::disallowed_methods, reason = "a pause between two looks at what announces no change")]
+#[expect(clippy::disallowed_methods, reason = "a pause between two checks of a condition")]
 pub(crate) fn holds_within(deadline: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let start = now();
     loop {
@@ -38,7 +38,7 @@ pub(crate) fn holds_within(deadline: Duration, mut condition: impl FnMut() -> bo
     }
 }
 
-/// Lets time pass that is itself what is measured: "in two idle seconds", "not before one second".
+/// Waits, for tests about time itself: "in two idle seconds", "not before one second".
 pub(crate) fn let_pass(span: Duration) {
     let start = now();
     wait_until(span + DEADLINE, "time passes", || start.elapsed() >= span);

@@ -1,4 +1,4 @@
-//! Messages of three people to the hub: text, commands, and what only looks like one.
+//! Messages of three clients to the hub: text, commands, and text that looks like a command.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use chatops::wire::text::scrub;
 
 use crate::recipe::Recipe;
 
-/// Lines, and what ends one, so that a recipe is a talk of many.
+/// Lines and line ends, so that a recipe makes many messages.
 const PIECES: [&str; 49] = [
     "\n",
     "\n",
@@ -63,7 +63,7 @@ const PIECES: [&str; 49] = [
     "\u{1B}[2J",
 ];
 
-/// The most lines of one answer: 100 and "and N more", behind a heading.
+/// The most lines of one answer: a heading, 100 lines, and "and N more".
 const ANSWER_LINES_MAX: usize = 102;
 
 const PEOPLE: u32 = 3;
@@ -78,10 +78,10 @@ pub(crate) fn check(input: &[u8]) {
     }
 }
 
-/// A hub, and what everybody hears.
+/// A hub, and the lines of every client.
 struct Talk {
     hub: Hub,
-    ears: Ears,
+    inbox: Inbox,
     now: Now,
 }
 
@@ -97,25 +97,25 @@ impl Talk {
             mutes_max: 2,
             presence_max: 50,
         };
-        let mut talk = Self { hub: Hub::new(rules), ears: Ears::default(), now: Now::default() };
+        let mut talk = Self { hub: Hub::new(rules), inbox: Inbox::default(), now: Now::default() };
         for number in 0..PEOPLE {
             let id = ConnId::new(u64::from(number) + 1).unwrap();
-            talk.hub.enter(Slot(number), id, talk.now, &mut talk.ears);
+            talk.hub.enter(Slot(number), id, talk.now, &mut talk.inbox);
         }
         talk
     }
 
     fn says(&mut self, speaker: Slot, text: &str) {
         let before = self.audit_counts();
-        self.ears.heard.clear();
+        self.inbox.received.clear();
         self.now.moment = self.now.moment + Duration::from_secs(1);
-        let outcome = self.hub.message(speaker, text, self.now, &mut self.ears);
-        let own = self.ears.heard.get(&speaker).map_or(&[][..], Vec::as_slice);
+        let outcome = self.hub.message(speaker, text, self.now, &mut self.inbox);
+        let own = self.inbox.received.get(&speaker).map_or(&[][..], Vec::as_slice);
         assert!(own.len() <= ANSWER_LINES_MAX, "{} lines answer {text:?}", own.len());
         let refusals = own.iter().filter(|line| line.starts_with("!! ")).count();
         if refusals > 0 {
-            let heard: usize = self.ears.heard.values().map(Vec::len).sum();
-            assert_eq!((refusals, heard), (1, 1), "{text:?}: {:?}", self.ears.heard);
+            let received: usize = self.inbox.received.values().map(Vec::len).sum();
+            assert_eq!((refusals, received), (1, 1), "{text:?}: {:?}", self.inbox.received);
             assert_eq!(self.audit_counts(), before, "{text:?} is refused and changes nothing");
             assert_eq!(outcome, Outcome::Continue);
         }
@@ -123,12 +123,12 @@ impl Talk {
         let is_silent = text.starts_with("/me") || text.to_ascii_lowercase().starts_with("/me");
         let is_quit = matches!(outcome, Outcome::Quit(_));
         assert!(!is_command || is_silent || is_quit || !own.is_empty(), "{text:?} is not answered");
-        for line in self.ears.heard.values().flatten() {
+        for line in self.inbox.received.values().flatten() {
             assert!(!line.contains(|c: char| c.is_control() && c != '\t'), "{text:?}: {line:?}");
         }
     }
 
-    /// Who is called what and is where.
+    /// The nick and the rooms of every client.
     fn audit_counts(&self) -> Vec<String> {
         let mut books: Vec<String> = (0..PEOPLE)
             .filter_map(|number| self.hub.person(Slot(number)))
@@ -138,37 +138,37 @@ impl Talk {
             })
             .collect();
         books.extend(self.hub.rooms().map(|room| format!("{} {} {:?}", room.name, room.members, room.topic)));
-        assert_eq!(self.ears.members.len(), self.hub.room_count(), "a room has a member");
+        assert_eq!(self.inbox.members.len(), self.hub.room_count(), "a room has a member");
         books
     }
 }
 
 #[derive(Default)]
-struct Ears {
+struct Inbox {
     members: BTreeMap<RoomId, BTreeSet<Slot>>,
-    heard: BTreeMap<Slot, Vec<String>>,
+    received: BTreeMap<Slot, Vec<String>>,
 }
 
-impl Ears {
-    fn hear(&mut self, member: Slot, line: &Line<'_>) {
+impl Inbox {
+    fn receive(&mut self, member: Slot, line: &Line<'_>) {
         let mut bytes = Vec::new();
         word(line, WallTime::default(), Style::default(), &mut bytes);
-        self.heard.entry(member).or_default().push(String::from_utf8(bytes).unwrap());
+        self.received.entry(member).or_default().push(String::from_utf8(bytes).unwrap());
     }
 }
 
-impl Delivery for Ears {
+impl Delivery for Inbox {
     fn answer(&mut self, member: Slot, line: &Line<'_>) {
-        self.hear(member, line);
+        self.receive(member, line);
     }
 
     fn tell(&mut self, member: Slot, line: &Line<'_>) {
-        self.hear(member, line);
+        self.receive(member, line);
     }
 
     fn tell_all(&mut self, members: &[Slot], line: &Line<'_>) {
         for member in members {
-            self.hear(*member, line);
+            self.receive(*member, line);
         }
     }
 
@@ -183,7 +183,7 @@ impl Delivery for Ears {
     fn tell_room(&mut self, room: RoomId, except: &[Slot], line: &Line<'_>) {
         let members = self.members.get(&room).cloned().unwrap_or_default();
         for member in members.into_iter().filter(|member| !except.contains(member)) {
-            self.hear(member, line);
+            self.receive(member, line);
         }
     }
 

@@ -1,7 +1,7 @@
-//! The whole way: bytes of a stranger in any chunks, and what everybody reads of it.
+//! The whole engine: bytes of one client, the stranger, in any chunks, and what every client reads.
 //!
-//! The stranger is alone in saying anything and no time passes, so what is read may not depend on how its bytes were
-//! cut. Telnet's answers come between lines, wherever a read ends; they are compared for themselves.
+//! Only the stranger sends lines and no time passes, so the result must not depend on how its bytes were cut. Telnet
+//! answers come between lines, wherever a read ends; they are compared separately.
 
 use chatops::chat::{Nick, RoomName};
 use chatops::config::settings::{self, ByteSize, Config, Listen, Listeners};
@@ -12,16 +12,16 @@ use serde_json::Value;
 use crate::framer;
 use crate::framing::Framing;
 use crate::recipe::Recipe;
+use crate::recipe::chunks;
 use crate::stage::{Client, Window, World};
-use crate::stream::chunks;
 
 /// The longest message, in bytes.
 const LINE_BYTES: usize = 256;
 /// The longest request of an operator, in bytes.
 const REQUEST_BYTES: usize = 8_192;
-/// What delimits a message takes so much at most.
+/// The most bytes that delimit a message.
 const DELIMITER_BYTES_MAX: u64 = 4;
-/// What the kernel takes for a slow operator, and how much that one reads at a time.
+/// The bytes that the kernel takes for a slow operator, and the bytes that the operator reads at a time.
 const SLOW_KERNEL_BYTES: usize = 500;
 const SLOW_READ_BYTES: usize = 100;
 /// How messages are delimited on each listener; the first is that of the witness.
@@ -82,7 +82,7 @@ const PIECES: [&[u8]; 51] = [
     b"        ",
 ];
 
-/// Questions and orders, none of which ends anybody.
+/// Questions and orders that close no connection.
 const REQUESTS: [&[u8]; 28] = [
     b"\n",
     b"\r\n",
@@ -114,19 +114,19 @@ const REQUESTS: [&[u8]; 28] = [
     b"\x16\x03\x01",
 ];
 
-/// What everybody has read in the end.
-struct Heard {
+/// What every client has read at the end.
+struct Outcome {
     witness: Vec<String>,
-    /// Of the one whose messages a NUL byte ends.
+    /// The lines of a client on a `nul` listener.
     reader: Vec<String>,
-    /// What the stranger itself read, without telnet, in pieces that may end anywhere.
+    /// The lines of the stranger, without telnet.
     own: Vec<String>,
     telnet: Answers,
     /// Why the stranger's connection ended, if it has.
     end: Option<&'static str>,
 }
 
-/// What telnet's side of the server has answered.
+/// The telnet answers of the server.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Answers {
     commands: Vec<u8>,
@@ -139,7 +139,7 @@ impl Answers {
     }
 }
 
-/// What a stranger is: the listener, and whether it comes by TCP.
+/// The stranger: its listener, and whether it uses TCP.
 #[derive(Clone, Copy, Debug)]
 struct Stranger {
     listener: u16,
@@ -152,7 +152,7 @@ impl Stranger {
     }
 }
 
-/// A stranger on any listener, and two who listen.
+/// A stranger on any listener, and two clients that only read.
 pub(crate) fn clients(input: &[u8]) {
     let mut recipe = Recipe::new(input);
     let stranger = Stranger { listener: recipe.pick(&[0, 0, 0, 1, 2, 3]), is_tcp: recipe.below(4) > 0 };
@@ -163,15 +163,15 @@ pub(crate) fn clients(input: &[u8]) {
         let messages = stream.split(|byte| *byte == b'\n');
         stream = messages.flat_map(|message| stranger.framing().encode(message)).collect();
     }
-    let whole = hear(stranger, &[&stream]);
-    let cut = hear(stranger, &chunks(&stream, &sizes));
+    let whole = play(stranger, &[&stream]);
+    let cut = play(stranger, &chunks(&stream, &sizes));
     expect_same("the witness", &cut.witness, &whole.witness);
     expect_same("the reader", &cut.reader, &whole.reader);
     expect_same("the stranger", &cut.own, &whole.own);
     assert_eq!(cut.end, whole.end, "{stranger:?}");
-    // Behind its own end a stranger is not answered, but what came in the same read was.
-    let is_heard_out = whole.end.is_none_or(|reason| reason == "eof");
-    assert!(if is_heard_out { cut.telnet == whole.telnet } else { cut.telnet.is_within(&whole.telnet) });
+    // After its own end a stranger gets no answers, but commands in the same read were answered.
+    let is_read_to_end = whole.end.is_none_or(|reason| reason == "eof");
+    assert!(if is_read_to_end { cut.telnet == whole.telnet } else { cut.telnet.is_within(&whole.telnet) });
     let may_speak_telnet = stranger.is_tcp && stranger.listener == 0 && stream.contains(&0xff);
     assert!(may_speak_telnet || whole.telnet == Answers::default(), "telnet unasked for");
     for line in whole.witness.iter().chain(&whole.reader) {
@@ -179,7 +179,7 @@ pub(crate) fn clients(input: &[u8]) {
     }
 }
 
-/// Fails at the first that is not the same in a stream that was cut.
+/// Fails at the first line that differs in the stream that was cut.
 #[track_caller]
 fn expect_same(who: &str, cut: &[String], whole: &[String]) {
     for at in 0..cut.len().max(whole.len()) {
@@ -200,13 +200,13 @@ fn configure(config: &mut Config) {
     config.flood.enabled = false;
 }
 
-fn hear(stranger: Stranger, chunks: &[&[u8]]) -> Heard {
+fn play(stranger: Stranger, chunks: &[&[u8]]) -> Outcome {
     let mut world = World::with(configure);
     let witness = world.connect();
     world.says(witness, "/nick witness");
     let reader = world.connect_on(1, "unix");
     let address = if stranger.is_tcp { "192.0.2.7:1" } else { "unix" };
-    // Both are announced before the stranger comes.
+    // Both are announced before the stranger connects.
     world.pass("3s");
     let client = world.connect_on(stranger.listener, address);
     world.everybody_has_read();
@@ -223,7 +223,7 @@ fn hear(stranger: Stranger, chunks: &[&[u8]]) -> Heard {
         _ => (own, Answers::default()),
     };
     let reader = String::from_utf8(world.bytes(reader)).expect("only UTF-8 is sent");
-    Heard {
+    Outcome {
         witness: world.lines(witness),
         reader: reader.split_terminator('\0').map(str::to_owned).collect(),
         own: own.split(|byte| *byte == b'\n').map(|piece| piece.escape_ascii().to_string()).collect(),
@@ -240,7 +240,7 @@ fn end_of(world: &mut World, client: Client) -> Option<&'static str> {
     })
 }
 
-/// At most one message that is not whole is held.
+/// Checks that at most one unfinished message is stored.
 fn check_inbox(world: &mut World, client: Client) {
     let id = world.peer(client).id;
     let rows = world.snapshot().rows;
@@ -248,7 +248,7 @@ fn check_inbox(world: &mut World, client: Client) {
     assert!(held <= LINE_BYTES as u64 + DELIMITER_BYTES_MAX, "{held} bytes are held");
 }
 
-/// Takes commands of telnet and the answers to "are you there" out of what was read.
+/// Removes telnet commands and the answers to "are you there" from the bytes.
 fn without_telnet(bytes: &[u8]) -> (Vec<u8>, Answers) {
     const ARE_YOU_THERE: &[u8] = b"-- [yes]\r\n";
     let (mut text, mut answers) = (Vec::new(), Answers::default());
@@ -275,7 +275,7 @@ fn without_telnet(bytes: &[u8]) -> (Vec<u8>, Answers) {
     (text, answers)
 }
 
-/// Whether it is a line that the room or the witness is told of the stranger, who is none of the others.
+/// Whether the line is about the stranger, for its room or for the witness.
 fn is_of_a_stranger(line: &str) -> bool {
     let Some(line) = line.strip_prefix("12:34 ").filter(|line| !line.contains(is_forbidden)) else {
         return false;
@@ -316,7 +316,7 @@ fn is_forbidden(c: char) -> bool {
     (c.is_control() && c != '\t') || is_end || matches!(c, '\u{200B}' | '\u{202E}')
 }
 
-/// Somebody on the control socket: one answer a request, whatever is asked and however it is cut.
+/// An operator on the control socket: one answer for each request, however the input is cut.
 pub(crate) fn operators(input: &[u8]) {
     let mut recipe = Recipe::new(input);
     let sizes = recipe.sizes();
@@ -345,14 +345,14 @@ fn is_foreign_request(request: &[u8]) -> bool {
     request.len() <= REQUEST_BYTES && Foreign::of_counted_message(request).is_some()
 }
 
-/// An answer without what is counted: a number is that of the turn in which it is written.
+/// An answer without its numbers, which belong to the turn in which they are written.
 fn what_is_told(answer: &Value) -> String {
     let fields = answer.as_object().expect("an answer is an object");
     let names: Vec<&str> = fields.keys().map(String::as_str).collect();
     format!("{} {} {names:?}", answer["error"], answer["message"])
 }
 
-/// What somebody is answered who reads everything at once, or little at a time.
+/// The answers to an operator that reads everything at once, or little at a time.
 fn answers(chunks: &[&[u8]], is_slow: bool) -> Vec<Value> {
     let mut world = World::with(configure);
     let witness = world.connect();

@@ -7,9 +7,9 @@ use chatops::wire::framing::Framing;
 use chatops::wire::text::scrub;
 
 use crate::recipe::Recipe;
-use crate::stream::chunks;
+use crate::recipe::chunks;
 
-/// The length before a message is the longest that delimits one (`wire::framing`).
+/// The longest delimiter is the length before a message (`wire::framing`).
 const DELIMITER_BYTES_MAX: usize = 4;
 
 /// Pieces of streams in all framings: ends, lengths that fit and that do not, padding.
@@ -41,12 +41,11 @@ const PIECES: [&[u8]; 20] = [
 enum Part {
     Message(Vec<u8>),
     TooLong,
-    /// The input ended so many bytes inside a message that is none.
+    /// The input ended in an incomplete message; with its bytes so far.
     Incomplete(usize),
 }
 
-/// Whatever the chunks, the messages are those that a reader of the whole stream finds, and what is held meanwhile is
-/// at most one of the limit.
+/// With any chunks, the messages are those of the whole stream, and at most one message of the limit is stored.
 pub(crate) fn messages(input: &[u8]) {
     let mut recipe = Recipe::new(input);
     let framing = framing(&mut recipe);
@@ -61,13 +60,13 @@ pub(crate) fn messages(input: &[u8]) {
     assert_eq!(decoded(framing, limit, first, &rest), expected, "{framing:?}, {} kept", first.len());
 }
 
-/// What is put into a framing comes out of it.
+/// An encoded message decodes to itself.
 pub(crate) fn round_trip(input: &[u8]) {
     let mut recipe = Recipe::new(input);
     let framing = framing(&mut recipe);
     let sizes = recipe.sizes();
     let stream = recipe.stream(&PIECES);
-    // The server sends scrubbed text only, in which nothing ends a line.
+    // The server sends only scrubbed text, which has no line ends.
     let texts: Vec<_> = stream.split(|byte| *byte == b'x').map(scrub).collect();
     let mut bytes = Vec::new();
     for scrubbed in &texts {
@@ -84,7 +83,7 @@ pub(crate) fn round_trip(input: &[u8]) {
     }
 }
 
-/// Whole records, no more than it takes, and nothing in them but the text and padding.
+/// Whole records, as few as possible, with nothing but the text and padding.
 fn check_records(bytes: &[u8], record: usize, text: &[u8]) {
     assert!(bytes.len().is_multiple_of(record) && !bytes.is_empty());
     let mut records = bytes.chunks(record);
@@ -130,7 +129,7 @@ fn take_all(framer: &mut Framer, input: &mut &[u8], limit: usize, parts: &mut Ve
     }
 }
 
-/// The same of a stream that is there as a whole, by the plainest way.
+/// The messages of the whole stream, decoded in the simplest way.
 fn whole(framing: Framing, stream: &[u8], limit: usize) -> Vec<Part> {
     match framing {
         Framing::Lines => lines(stream).into_iter().map(|line| within(line, limit)).collect(),
@@ -159,7 +158,7 @@ pub(crate) fn lines(stream: &[u8]) -> Vec<&[u8]> {
 
 fn ended_by_nul(stream: &[u8]) -> Vec<&[u8]> {
     let mut texts: Vec<&[u8]> = stream.split(|byte| *byte == 0).collect();
-    // Behind the last end is a message only if there is something.
+    // After the last line end there is a message only if it is not empty.
     if texts.last().is_some_and(|last| last.is_empty()) {
         texts.pop();
     }
@@ -193,7 +192,7 @@ fn records(stream: &[u8], record: usize, limit: usize) -> Vec<Part> {
     stream.chunks(record).map(part).collect()
 }
 
-/// Padding is spaces and nothing else that is white.
+/// Padding is spaces only, no other white space.
 fn without_padding(record: &[u8]) -> &[u8] {
     let end = record.iter().rposition(|byte| *byte != b' ').map_or(0, |last| last + 1);
     &record[..end]

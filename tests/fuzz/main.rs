@@ -1,16 +1,15 @@
-//! Fuzz targets for everything that takes bytes of strangers: framing, telnet, scrubbing, commands, the operator's
+//! Fuzz targets for everything that reads untrusted bytes: framing, telnet, scrubbing, commands, the operator's
 //! verbs, and the engine as a whole.
 //!
-//! Each target runs for `CHATOPS_FUZZ_SECONDS`, and for a moment when nothing is said. An input is a run of bytes; a
-//! target reads it as a [`recipe`], so that most inputs come near to what the code looks at. The targets know nothing
-//! of who makes the inputs: with `cargo bolero test` it is a fuzzer that watches which code was reached.
+//! Each target runs for `CHATOPS_FUZZ_SECONDS`, by default for a moment. An input is a sequence of bytes; a target
+//! reads it as a [`recipe`], so that most inputs reach interesting code. The inputs are random, or with `cargo bolero
+//! test` made by a fuzzer with coverage feedback.
 
 mod commands;
 mod engine;
 mod framer;
 mod operator;
 mod recipe;
-mod stream;
 mod telnet;
 mod text;
 
@@ -23,7 +22,7 @@ mod stage;
 
 use std::time::Duration;
 
-/// How long a target runs when nothing else is said.
+/// The default time of a target.
 const MOMENT: Duration = Duration::from_millis(250);
 
 /// The longest input, in bytes.
@@ -35,7 +34,7 @@ fn time_for_each() -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Hands inputs to a check until its time is over.
+/// Calls a check with inputs until its time is over.
 macro_rules! fuzz {
     ($name:ident, $check:path) => {
         #[test]

@@ -1,11 +1,11 @@
-//! The operator's verbs, as lines that anybody may type.
+//! The operator's verbs, as arbitrary lines.
 
 use chatops::model::verbs::{OperatorCommand, VERBS};
 use chatops::wire::text::scrub;
 
 use crate::recipe::Recipe;
 
-/// What arguments are made of, beside the verbs themselves.
+/// Pieces of arguments, besides the verbs.
 const PIECES: [&str; 28] = [
     " ",
     "  ",
@@ -37,7 +37,7 @@ const PIECES: [&str; 28] = [
     "\u{3000}",
 ];
 
-/// What an error says beside the words it repeats: the usage, or the list of verbs.
+/// The longest text of an error besides its quotation of the input: the usage, or the list of verbs.
 const ERROR_BYTES_MAX: usize = 400;
 
 pub(crate) fn check(input: &[u8]) {

@@ -1,6 +1,6 @@
-//! An input as decisions: which of several things, how many, and bytes that are made of pieces worth trying.
+//! An input as decisions: choices, numbers, and bytes that are made of interesting pieces.
 
-/// Decisions, one after the other. Where none is left, each is the first of its choices, so that a shorter input is a
+/// Decisions, one after the other. When none is left, each is the first of its choices, so that a shorter input is a
 /// simpler case.
 pub(crate) struct Recipe<'a>(&'a [u8]);
 
@@ -32,7 +32,7 @@ impl<'a> Recipe<'a> {
         (0..=self.below(8)).map(|_| 1 + self.pick(&[0, 0, 1, 2, 6, 20, 90, 4096])).collect()
     }
 
-    /// All decisions that are left, as bytes: pieces, runs of one piece, and bytes as they come.
+    /// All remaining decisions as bytes: pieces, repetitions of one piece, and raw bytes.
     pub(crate) fn stream(&mut self, pieces: &[&[u8]]) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut piece: &[u8] = b"x";
@@ -48,4 +48,23 @@ impl<'a> Recipe<'a> {
         }
         bytes
     }
+}
+
+/// Reads of one stream at most; the last one gives all that is left.
+const CHUNKS_MAX: usize = 300;
+
+/// The stream in reads of these sizes, repeated. An empty stream is read once.
+pub(crate) fn chunks<'a>(stream: &'a [u8], sizes: &[usize]) -> Vec<&'a [u8]> {
+    let mut chunks = Vec::new();
+    let mut rest = stream;
+    for size in sizes.iter().cycle().take(CHUNKS_MAX) {
+        let (chunk, after) = rest.split_at(rest.len().min(*size));
+        chunks.push(chunk);
+        rest = after;
+        if rest.is_empty() {
+            return chunks;
+        }
+    }
+    chunks.push(rest);
+    chunks
 }

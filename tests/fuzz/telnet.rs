@@ -1,4 +1,4 @@
-//! Telnet in front of lines, as a client of a `lines` listener has it.
+//! Telnet before framing, as on a `lines` listener.
 
 use chatops::wire::framer::{Frame, Framer};
 use chatops::wire::framing::Framing;
@@ -6,15 +6,15 @@ use chatops::wire::telnet::{ANSWERS_MAX, TERMINAL_NAME_MAX, Telnet};
 use chatops::wire::text::{GROWTH_MAX, scrub};
 
 use crate::recipe::Recipe;
-use crate::stream::chunks;
+use crate::recipe::chunks;
 
 /// The longest line of the client, in bytes.
 const LIMIT: usize = 64;
 
-/// The longest answer: `-- [yes]` with its end, or an option asked for with a subnegotiation behind it.
+/// The longest answer: `-- [yes]` with its line end, or a request for an option with a subnegotiation after it.
 const ANSWER_BYTES_MAX: usize = 10;
 
-/// Commands whole and torn, options that are supported and others, subnegotiations with and without an end.
+/// Whole and cut commands, supported and other options, subnegotiations with and without an end.
 const PIECES: [&[u8]; 26] = [
     b"hello\r\n",
     b"\xff",
@@ -65,7 +65,7 @@ pub(crate) fn check(input: &[u8]) {
     check_doubled(&stream, &sizes);
 }
 
-/// Answers are bounded, and nobody gets any who has not spoken telnet.
+/// Answers are bounded, and a client that has sent no telnet gets none.
 fn check_alone(stream: &[u8], seen: &Seen) {
     assert!(seen.replies.len() <= ANSWERS_MAX as usize * ANSWER_BYTES_MAX);
     assert!(seen.spoken || (seen.replies.is_empty() && seen.dropped == 0));
@@ -77,7 +77,7 @@ fn check_alone(stream: &[u8], seen: &Seen) {
     }
 }
 
-/// Data in which 0xFF is doubled is data and nothing else.
+/// Data in which each 0xFF is doubled is only data.
 fn check_doubled(data: &[u8], sizes: &[usize]) {
     let sent: Vec<u8> =
         data.iter().flat_map(|&byte| std::iter::repeat_n(byte, 1 + usize::from(byte == 0xff))).collect();

@@ -1,4 +1,4 @@
-//! Scrubbed text: what it never contains is written here a second time, from the contract with those who read it and
+//! Scrubbed text. The characters that it never contains are listed here a second time, from the documented promise and
 //! not from the code.
 
 use chatops::wire::text::{EMOJI_BYTES_MAX, GRAPHEME_BYTES_MAX, GRAPHEME_MARKS_MAX, GROWTH_MAX, scrub};
@@ -117,7 +117,7 @@ fn check_graphemes(text: &str) {
         let mut marks = 0;
         for c in grapheme.chars() {
             match c {
-                // What joins or tints is no new base for marks.
+                // A joiner or a modifier is no new base for marks.
                 '\u{200C}' | '\u{200D}' | '\u{1F3FB}'..='\u{1F3FF}' | '\u{FF9E}' | '\u{FF9F}' => {}
                 c if c.general_category_group() == GeneralCategoryGroup::Mark => marks += 1,
                 _ => marks = 0,

@@ -1,4 +1,4 @@
-//! Clients that come again and again from one address, to have more than one connection may have: lines, places.
+//! Clients that connect again and again from one address to get more lines or places than one connection may have.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -7,10 +7,10 @@ use std::time::Duration;
 use crate::common::{Client, DEADLINE, Server, let_pass, now, numbered};
 use crate::scene::Scene;
 
-/// How long an attack goes on.
+/// How long an attack lasts.
 const ATTACK: Duration = Duration::from_secs(3);
 
-/// Connects from another loopback address than everybody else.
+/// Connects from a loopback address that no other client has.
 fn connect_from(host: u8, server: &Server) -> TcpStream {
     use socket2::{Domain, Socket, Type};
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
@@ -22,11 +22,11 @@ fn connect_from(host: u8, server: &Server) -> TcpStream {
 }
 
 fn read_to_the_end(mut stream: TcpStream) {
-    // An end by RST is an end.
+    // RST ends the connection too.
     let _ = stream.read_to_end(&mut Vec::new());
 }
 
-/// The lines of the attack that the reader has got.
+/// The lines of the attack that the reader has received.
 fn floods(reader: &mut Client) -> usize {
     reader.lines_until_now().iter().filter(|line| line.contains("> flood ")).count()
 }
@@ -52,10 +52,10 @@ fn a_loop_of_connections_has_the_rate_of_one() {
                 read_to_the_end(stream);
             }
         }
-        // What one connection may say in that time, and the last one until now.
+        // The lines of one connection in that time, and those of the last connection until now.
         let allowed = 20 + 5 * (usize::try_from(start.elapsed().as_secs()).unwrap() + 1);
-        // Some that have reset are accepted and read at once, before the server can know: they count as connections at
-        // a time, each with its burst.
+        // Some connections that have reset are accepted and read before the server can know of the reset. They count as
+        // simultaneous connections, each with its burst.
         let allowed = allowed * 6 / 5 + if is_reset { 5 * 20 } else { 0 };
         let got = floods(&mut reader);
         assert!(got >= 20 && got <= allowed, "{got} lines, {allowed} are allowed (reset: {is_reset})");
@@ -64,7 +64,7 @@ fn a_loop_of_connections_has_the_rate_of_one() {
     scene.expect_unharmed();
 }
 
-/// The old connection still says what it sent when the next one comes: there are two at a time, and not more.
+/// The lines of the old connection are still read when the next one connects: two count at a time, and not more.
 #[test]
 fn a_loop_that_does_not_wait_for_its_end_has_the_rate_of_two() {
     let scene = Scene::start(&["limits.per_ip_loopback=true"]);
@@ -85,7 +85,7 @@ fn a_loop_that_does_not_wait_for_its_end_has_the_rate_of_two() {
 }
 
 #[test]
-fn listeners_that_are_gone_leave_places_for_others() {
+fn half_closed_clients_that_are_gone_free_their_places() {
     let mut scene = Scene::start(&["limits.clients=60"]);
     for number in 0..200 {
         let mut client = Client::connect(&scene.server);
@@ -101,7 +101,7 @@ fn listeners_that_are_gone_leave_places_for_others() {
 }
 
 #[test]
-fn sockets_that_have_failed_leave_places_for_others() {
+fn failed_sockets_free_their_places() {
     let scene = Scene::start(&["limits.clients=60"]);
     let forty = numbered(0..40, |number| format!("/ping {number}"));
     let start = now();
@@ -124,7 +124,7 @@ fn sockets_that_have_failed_leave_places_for_others() {
 }
 
 #[test]
-fn a_storm_of_connections_of_one_address_waits_and_the_script_behind_it_loses_nothing() {
+fn connections_over_the_rate_of_an_address_wait_and_lose_nothing() {
     let scene = Scene::start(&["limits.per_ip_loopback=true", "limits.connects_burst=10"]);
     let mut reader = Client::named(&scene.server, "reader");
     for _ in 0..60 {

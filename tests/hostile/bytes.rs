@@ -1,4 +1,4 @@
-//! What clients send: noise, NUL and 0xFF, bytes one at a time, lines without an end, telnet storms, urgent data.
+//! Input of clients: noise, NUL and 0xFF, bytes one at a time, lines without an end, many telnet requests, urgent data.
 
 use std::net::TcpStream;
 use std::time::Duration;
@@ -6,14 +6,13 @@ use std::time::Duration;
 use rustix::net::SendFlags;
 
 use crate::common::{Client, DEADLINE, NO_FLOOD_LIMIT, now, process, wait_until};
-use crate::noise::Noise;
 use crate::scene::Scene;
 
 const MIB: usize = 1024 * 1024;
 const IAC: u8 = 0xff;
 const DO: u8 = 0xfd;
 
-/// Reads and drops what comes, so that the sender's own window is never the reason to stop.
+/// Reads and drops the input, so that this client's full window never stops the server.
 fn swallow(client: &mut Client) {
     while client.take_from_kernel(65_536) > 0 {
         client.forget();
@@ -21,7 +20,7 @@ fn swallow(client: &mut Client) {
 }
 
 #[test]
-fn random_bytes_are_survived_and_reach_others_only_as_clean_text() {
+fn random_bytes_reach_others_only_as_scrubbed_text() {
     let mut scene = Scene::start(&[NO_FLOOD_LIMIT]);
     let mut noise = Noise::new(0x9e37_79b9_7f4a_7c15);
     for round in 0..24 {
@@ -40,7 +39,7 @@ fn random_bytes_are_survived_and_reach_others_only_as_clean_text() {
         }
         drop(rude);
         // The bystanders check that each line they read is UTF-8, ends with CR LF and has no control character. They
-        // get three bytes for each that is no text, and are not to be outrun.
+        // get three bytes for each invalid one, so the noise must not be faster than they read.
         if round % 3 == 2 {
             scene.round();
         }
@@ -84,7 +83,7 @@ fn random_commands_never_end_the_server() {
         client.send("/ping done");
         client.skip_to("an answer", |line| line == "-- pong done");
     }
-    // Who said /listen would stay after an orderly close, until keepalive finds it gone.
+    // A client that sent /listen would stay after an orderly close, until keepalive finds it gone.
     rude.into_iter().for_each(Client::reset);
     scene.expect_unharmed();
 }
@@ -94,7 +93,7 @@ fn nul_and_0xff_everywhere_are_no_trouble() {
     let mut scene = Scene::start(&[NO_FLOOD_LIMIT]);
     let mut rude = Client::connect(&scene.server);
     rude.greeting();
-    // A first message with a NUL in it is no person's.
+    // A first message with a NUL in it counts as another protocol.
     rude.send("hello");
     for byte in [0, IAC] {
         // A whole mebibyte; on both sides of every byte of text, of commands, names and line ends; and on half of them.
@@ -116,7 +115,7 @@ fn nul_and_0xff_everywhere_are_no_trouble() {
 }
 
 #[test]
-fn bytes_sent_one_at_a_time_make_whole_lines_and_cost_little() {
+fn bytes_sent_one_at_a_time_become_whole_lines_and_cost_little() {
     let scene = Scene::start(&[]);
     let mut witness = Client::named(&scene.server, "witness");
     let mut drippers: Vec<Client> =
@@ -128,7 +127,7 @@ fn bytes_sent_one_at_a_time_make_whole_lines_and_cost_little() {
         for dripper in &mut drippers {
             dripper.send_raw(&[byte]);
         }
-        // Each byte is to be read alone, and not together with the next.
+        // The server must read each byte alone, not together with the next.
         wait_until(DEADLINE, "the bytes are read", || {
             process::connections_on(scene.server.port()).iter().all(|end| end.recv_q == 0)
         });
@@ -166,13 +165,13 @@ fn endless_input_without_a_line_end_takes_no_memory() {
 }
 
 #[test]
-fn a_storm_of_requests_neither_grows_nor_wedges_the_server() {
+fn many_telnet_requests_neither_grow_nor_block_the_server() {
     let mut scene = Scene::start(&[NO_FLOOD_LIMIT]);
     let mut reads_nothing = Client::connect(&scene.server);
     let mut reads = Client::connect(&scene.server);
     reads.greeting();
     let storm: Vec<u8> = (0..10_000_u32).flat_map(|n| [IAC, DO, u8::try_from(n % 40).unwrap()]).collect();
-    // A hundred thousand from each, in a second or what the machine takes for it.
+    // A hundred thousand requests from each client, in a second or however long the machine needs.
     for part in 1..=10_u32 {
         let start = now();
         for client in [&mut reads_nothing, &mut reads] {
@@ -188,7 +187,7 @@ fn a_storm_of_requests_neither_grows_nor_wedges_the_server() {
 }
 
 #[test]
-fn urgent_data_is_no_trouble() {
+fn urgent_data_neither_blocks_nor_spins_the_server() {
     let mut scene = Scene::start(&[]);
     let mut witness = Client::named(&scene.server, "witness");
     let stream = TcpStream::connect_timeout(&scene.server.address(), DEADLINE).unwrap();
@@ -199,10 +198,40 @@ fn urgent_data_is_no_trouble() {
     let used = scene.cpu_time_in_rounds(3);
     assert!(used <= Duration::from_millis(200), "{used:?} of processor time for urgent data");
     rustix::net::send(&stream, b"\r\nafter the urgency\r\n", SendFlags::empty()).unwrap();
-    // No byte of a command went astray: that would show as text of its own.
+    // No byte of a command was lost: the rest would be shown as text.
     let said = |line: &str| line.contains(" <guest-5> ");
     let line = witness.skip_to("what was said", said);
     assert_eq!(line, "HH:MM #lobby <guest-5> after the urgency");
     drop((stream, witness));
     scene.expect_unharmed();
+}
+
+/// Pseudo-random numbers (xorshift64).
+pub(crate) struct Noise(u64);
+
+impl Noise {
+    /// `seed` is not 0.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    /// A number below `limit`.
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.next() % u64::try_from(limit).unwrap()).unwrap()
+    }
+
+    pub(crate) fn pick<'a>(&mut self, list: &[&'a str]) -> &'a str {
+        list[self.below(list.len())]
+    }
+
+    pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
+        (0..count).map(|_| self.next().to_le_bytes()[3]).collect()
+    }
 }

@@ -1,4 +1,4 @@
-//! How clients end: by the hundred, in the middle of whatever it is, with RST, or not at all.
+//! Ends of clients: hundreds at once, in the middle of a line, with RST, or never.
 
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
@@ -12,7 +12,7 @@ fn connect(server: &Server) -> TcpStream {
 }
 
 #[test]
-fn connections_that_come_and_go_leave_nothing() {
+fn short_connections_leave_no_state() {
     let mut scene = Scene::start(&[]);
     for round in 0..500 {
         let stream = connect(&scene.server);
@@ -36,11 +36,11 @@ fn connections_that_come_and_go_leave_nothing() {
 }
 
 #[test]
-fn storms_of_resets_leave_nothing() {
+fn many_resets_leave_no_state() {
     let mut scene = Scene::start(&[]);
     for wave in 0..5 {
         let mut crowd: Vec<Client> = (0..100).map(|_| Client::connect(&scene.server)).collect();
-        // The first wave resets what is still waiting to be accepted, the others what was greeted and has spoken.
+        // The first wave resets connections that wait to be accepted, the others connections that have sent a line.
         if wave > 0 {
             for client in &mut crowd {
                 client.greeting();
@@ -93,7 +93,7 @@ fn a_close_with_data_that_the_client_has_not_read_is_survived() {
     let port = scene.server.port();
     let mut crowd: Vec<Client> = (0..30).map(|_| Client::connect(&scene.server)).collect();
     for (number, client) in crowd.iter_mut().enumerate() {
-        // Some have a greeting to read, some an answer, and some more than the kernels will hold.
+        // The clients have not read a greeting, an answer, or more than the kernel's buffers hold.
         let questions = "/help\n".repeat([0, 3, 2000][number % 3]);
         client.send_some(questions.as_bytes(), Duration::from_millis(50));
         let is_full =
@@ -103,13 +103,13 @@ fn a_close_with_data_that_the_client_has_not_read_is_survived() {
         }
     }
     scene.rounds(2);
-    // To close a socket with data that nobody has read makes the kernel send RST (RFC 2525, 2.17).
+    // The kernel sends RST when a socket with unread data is closed (RFC 2525, 2.17).
     drop(crowd);
     scene.expect_unharmed();
 }
 
 #[test]
-fn hundreds_that_say_half_a_line_and_stay_cost_nothing() {
+fn hundreds_of_clients_with_half_a_line_cost_nothing() {
     let mut scene = Scene::start(&["rooms.presence_max=1"]);
     let mut crowd: Vec<Client> = (0..300).map(|_| Client::connect(&scene.server)).collect();
     for (number, client) in crowd.iter_mut().enumerate() {
@@ -123,9 +123,9 @@ fn hundreds_that_say_half_a_line_and_stay_cost_nothing() {
     scene.expect_unharmed();
 }
 
-/// Memory that connections which have gone may keep: events of two kinds have 1 MiB each, the closed list 4 MiB.
+/// Memory that closed connections may keep: events of two kinds have 1 MiB each, the closed list has 4 MiB.
 const KEPT_BY_THE_GONE: u64 = 6 * 1024 * 1024;
-/// What an allocator keeps of the messages that were read meanwhile.
+/// Memory of freed messages that an allocator may keep.
 const ALLOCATOR_SLACK: u64 = 10 * 1024 * 1024;
 
 #[test]
@@ -142,13 +142,13 @@ fn connections_that_quit_with_long_texts_leave_little() {
         for _ in 0..times {
             let mut stream = connect(&server);
             stream.write_all(quit.as_bytes()).unwrap();
-            // Read to the end, so that the next one begins when this one has gone.
+            // Read to the end, so that the next client starts after the end of this one.
             std::io::copy(&mut stream, &mut std::io::sink()).unwrap();
         }
     };
     attack(10);
     let before = process::rss(server.pid());
-    // Each text has 180 KiB when it is shown, and would be kept four times.
+    // Each text has 180 KiB when it is shown, and would be stored four times.
     attack(120);
     let grown = process::rss(server.pid()).saturating_sub(before);
     assert!(grown < KEPT_BY_THE_GONE + ALLOCATOR_SLACK, "grown by {grown} bytes");

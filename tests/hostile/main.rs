@@ -1,19 +1,15 @@
-//! Clients that mean no good, or do not know better, and system calls that fail: whatever comes, the server neither
-//! wedges nor grows nor spins.
+//! Hostile and broken clients, and system calls that fail: the server never blocks, grows or spins.
 //!
-//! Every attack is made in a [`scene::Scene`], whose three bystanders chat in the same room all the while and miss no
-//! line of each other; afterwards the server has the descriptors it had before, and idles.
+//! Every attack is made in a [`scene::Scene`], whose three bystanders chat in the same room and miss no line of each
+//! other. After the attack the server has the descriptors that it had before, and idles.
 
 #[path = "../common/mod.rs"]
 mod common;
 
 mod addresses;
 mod bytes;
-mod descriptors;
 mod endings;
-mod injected;
-mod noise;
 mod readers;
-mod records;
 mod scene;
+mod system;
 mod work;

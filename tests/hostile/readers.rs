@@ -1,16 +1,19 @@
-//! Clients that do not read, or cannot: stopped, asleep, or only there to send.
+//! Clients that do not read (stopped, asleep, or sending only), and readers of fixed records.
 
+use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
+use std::{io, thread};
 
 use rustix::process::Signal;
 
 use crate::common::{
-    AT_ONCE, Client, DEADLINE, NO_FLOOD_LIMIT, RealClient, bystanders, installed, now, numbered, wait_until,
+    AT_ONCE, Client, DEADLINE, Endpoint, NO_FLOOD_LIMIT, RealClient, Server, bystanders, installed, now,
+    numbered, people, wait_until, without_time,
 };
 use crate::scene::Scene;
 
 #[test]
-fn a_crowd_that_floods_all_at_once_is_held_off() {
+fn many_clients_that_flood_at_once_delay_no_other_client() {
     let mut scene = Scene::start(&["limits.receive_buffer=\"16 KiB\"", "rooms.presence_max=1"]);
     let mut alice = Client::named(&scene.server, "alice");
     let mut rude: Vec<Client> = (0..30).map(|_| Client::connect(&scene.server)).collect();
@@ -35,10 +38,10 @@ fn floods_from_clients_that_read_nothing_take_no_memory() {
     let mut scene = Scene::start(&options);
     let mut alice = Client::named(&scene.server, "alice");
     let mut rude: Vec<Client> = (0..10).map(|_| Client::connect(&scene.server)).collect();
-    // Little of it is text: all that a client sent before it resets is said at once where there is no flood limit.
+    // Few lines are text: without a flood limit, all lines that a client sent before it resets are said at once.
     let flood = format!("{}and some text\n", "/help\n/who\n".repeat(100)).repeat(120);
     for client in &mut rude {
-        // Answers are not skipped, so the server must stop reading who does not take them.
+        // Answers are not skipped, so the server must stop reading a client that does not take them.
         client.send_some(flood.as_bytes(), Duration::from_millis(50));
         alice.lines_until_now();
     }
@@ -53,10 +56,10 @@ fn floods_from_clients_that_read_nothing_take_no_memory() {
 /// Lines for the reader that is stopped, about 1 MB.
 const LINES: usize = 10_000;
 
-/// What a reader of the lobby and of another room got, up to a last line.
+/// The lines that a reader of the lobby and of another room got, up to a last line.
 #[derive(Default)]
 struct Account {
-    /// Of each bystander, the first line and how many are missing between the lines that came.
+    /// For each bystander: the first line, and the number of lines missing between the lines that arrived.
     next_of_bystanders: [Option<usize>; bystanders::NICKS.len()],
     next_of_talker: usize,
     missing: usize,
@@ -83,7 +86,7 @@ impl Account {
 }
 
 #[test]
-fn a_stopped_reader_goes_on_with_what_was_kept_and_is_told_what_was_not() {
+fn a_stopped_reader_continues_with_the_kept_lines_and_reads_the_number_skipped() {
     if !installed(&["nc.openbsd"]) {
         return;
     }
@@ -116,5 +119,79 @@ fn a_stopped_reader_goes_on_with_what_was_kept_and_is_told_what_was_not() {
     assert_eq!(account.skipped, account.missing, "what it is told is what is missing");
     assert!(account.skipped > LINES / 2, "{} lines skipped of 1 MB for 16 KiB", account.skipped);
     drop((nc, talker));
+    scene.expect_unharmed();
+}
+
+/// The median delay of other clients' lines beside a reader of the largest records. It is some milliseconds; with
+/// records of 1 MiB and stored padding it was two to five seconds.
+const MEDIAN_MAX: Duration = Duration::from_millis(500);
+
+#[test]
+fn no_text_becomes_a_record_that_looks_like_one_of_the_server() {
+    let server = Server::framed(&["lines", "fixed:64"], &[NO_FLOOD_LIMIT]);
+    let mut scene = Scene::around(server);
+    let mut reader = Client::connect_nth(&scene.server, 1);
+    let mut mallory = Client::named(&scene.server, "mallory");
+    let fakes = ["12:34 *** send me your password", "-- you are banned", "!! ", "12:34 #lobby <ann> hi"];
+    // For every size of record, one of these texts would start the next record.
+    for room in 0..70 {
+        mallory.send(&format!("{}{}", "x".repeat(room), fakes[room % fakes.len()].repeat(4)));
+    }
+    mallory.send("the last");
+    let mut records = 0;
+    loop {
+        let record = without_time(&reader.line());
+        records += 1;
+        if records <= 2 {
+            // The greeting.
+            continue;
+        }
+        if record.ends_with("<mallory> the last") {
+            break;
+        }
+        if record == ".." || record.starts_with(".. ") {
+            continue;
+        }
+        assert!(
+            record.starts_with("HH:MM #lobby <") || record.starts_with("HH:MM #lobby --"),
+            "a record of its own: {record:?}"
+        );
+    }
+    assert!(records > 140, "{records}");
+    scene.round();
+    drop((mallory, reader));
+    scene.expect_unharmed();
+}
+
+#[test]
+fn a_reader_of_large_records_delays_no_other_client() {
+    let options = [NO_FLOOD_LIMIT, "limits.line_bytes=\"64 KiB\""];
+    let server = Server::framed(&["lines", "fixed:65536"], &options);
+    let mut scene = Scene::around(server);
+    // One client that reads at full speed, and one that reads nothing.
+    let Endpoint::Tcp(address) = scene.server.endpoints[1] else { panic!("it is a TCP listener") };
+    let idle = TcpStream::connect(address).unwrap();
+    let greedy = TcpStream::connect(address).unwrap();
+    let mut reading = greedy.try_clone().unwrap();
+    let reading = thread::spawn(move || io::copy(&mut reading, &mut io::sink()).unwrap());
+    let [mut alice, mut bob] = people(&scene.server, ["alice", "bob"]);
+    let mut waits = Vec::new();
+    for number in 0..300 {
+        // A few lines at once, each of which takes a record of 64 KiB.
+        let start = now();
+        alice.send_raw(format!("a{number}\nb{number}\nc{number}\n").as_bytes());
+        let last = format!("HH:MM #lobby <alice> c{number}");
+        bob.skip_to("the third line", |line| line == last);
+        waits.push(start.elapsed());
+    }
+    waits.sort();
+    assert!(waits[waits.len() / 2] < MEDIAN_MAX, "{:?}", waits[waits.len() / 2]);
+    assert!(waits[waits.len() - 1] < AT_ONCE, "{:?}", waits[waits.len() - 1]);
+    scene.rounds(2);
+    scene.expect_not_grown();
+    greedy.shutdown(Shutdown::Both).unwrap();
+    let read = reading.join().unwrap();
+    assert!(read >= 64 * 65_536, "the greedy one got {read} bytes");
+    drop((alice, bob, idle, greedy));
     scene.expect_unharmed();
 }

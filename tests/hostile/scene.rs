@@ -1,23 +1,23 @@
-//! What every attack has around it: a server, three bystanders who chat all the while, and how the server stood before.
+//! The setting of every attack: a server, three bystanders that chat, and the server's figures before the attack.
 
 use std::time::Duration;
 
 use crate::common::{Bystanders, DEADLINE, Server, Talk, process, wait_until};
 
 const MIB: u64 = 1024 * 1024;
-/// The most by which an attack may leave the server larger: what an allocator keeps.
+/// The most memory that the server may have more after an attack: freed memory that an allocator keeps.
 const GROWTH_MAX: u64 = 8 * MIB;
-/// How long the server is watched for being idle, and the processor time that counts as none in it: the kernel counts
-/// in hundredths of a second.
+/// How long the server must idle, and the processor time that counts as none: the kernel counts in hundredths of a
+/// second.
 const IDLE_SPAN: Duration = Duration::from_millis(600);
 const IDLE_MAX: Duration = Duration::from_millis(30);
 
-/// A server with its bystanders, and what it held before the attack.
+/// A server with its bystanders, and its figures before the attack.
 pub(crate) struct Scene {
     talk: Talk,
     rss: u64,
     fds: usize,
-    /// Behind the talk, so that nobody complains of a server that is gone when a test has failed.
+    /// Declared after the talk, so that a failed test drops the talk first and the bystanders do not miss the server.
     pub(crate) server: Server,
 }
 
@@ -28,7 +28,7 @@ impl Scene {
         Self::around(Server::start(options))
     }
 
-    /// Lets the bystanders in on this server; they talk from now on.
+    /// Connects the bystanders to this server; they chat from now on.
     #[track_caller]
     pub(crate) fn around(server: Server) -> Self {
         let bystanders = Bystanders::connect(&server);
@@ -36,19 +36,19 @@ impl Scene {
         Self { talk: bystanders.start_talking(), rss, fds, server }
     }
 
-    /// Waits until the bystanders have caught up with all that was said, and have heard each other.
+    /// Waits until the bystanders have received all lines, and each other's.
     #[track_caller]
     pub(crate) fn round(&mut self) {
         self.talk.round();
     }
 
-    /// Goes on with whatever is under way for so many rounds of the bystanders' talk, of 0.3 s each.
+    /// Waits for `rounds` rounds of the bystanders' chat, of 0.3 s each.
     #[track_caller]
     pub(crate) fn rounds(&mut self, count: usize) {
         self.talk.rounds(count);
     }
 
-    /// The same; gives the processor time that the server uses meanwhile.
+    /// The same; returns the processor time that the server uses meanwhile.
     #[track_caller]
     pub(crate) fn cpu_time_in_rounds(&mut self, count: usize) -> Duration {
         let before = process::cpu_time(self.server.pid());
@@ -58,18 +58,18 @@ impl Scene {
 
     /// How many lines each of the bystanders has said and the others have heard.
     pub(crate) fn lines_of_each(&self) -> usize {
-        self.talk.rounds_heard()
+        self.talk.rounds_received()
     }
 
-    /// The server has no more memory than before, but for what an allocator keeps.
+    /// Checks that the server has no more memory than before, except for what an allocator keeps.
     #[track_caller]
     pub(crate) fn expect_not_grown(&self) {
         let grown = process::rss(self.server.pid()).saturating_sub(self.rss);
         assert!(grown < GROWTH_MAX, "grown by {grown} bytes");
     }
 
-    /// The attack is over: the bystanders have missed nothing, the server has the descriptors it had, is no larger,
-    /// idles once they are silent, serves on, and ends as it should.
+    /// Ends the attack. Checks that the bystanders missed nothing, that the server has its descriptors and memory of
+    /// before, idles when they are silent, still serves, and ends cleanly.
     #[track_caller]
     pub(crate) fn expect_unharmed(mut self) {
         self.round();

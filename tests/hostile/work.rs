@@ -1,4 +1,4 @@
-//! Dear questions, asked by clients that do not wait for the answers, and crowds of answers that nobody reads.
+//! Expensive commands of clients that do not wait for the answers, and many answers that no client reads.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -9,11 +9,11 @@ use std::time::Duration;
 use crate::common::{Client, DEADLINE, NO_FLOOD_LIMIT, Server, process, wait_until};
 use crate::scene::Scene;
 
-/// Lines about who comes and goes are summed up from the first on, so that a crowd may be set up quickly.
+/// Presence is summed up from the first member on, so that many clients can join quickly.
 const NO_PRESENCE: &str = "rooms.presence_max=1";
-/// Connections of one raider, one after the other.
+/// The connections of one attacker, one after the other.
 const RAIDS: usize = 400;
-/// Processor time that the server may use for one raid: a small part of what an answer about a crowd costs.
+/// The processor time that the server may use for one such connection: a small part of the cost of a long answer.
 const RAID_COST_MAX: Duration = Duration::from_millis(2);
 
 /// Connects, asks twenty questions and closes, again and again, from two threads.
@@ -38,7 +38,7 @@ fn status(server: &Server, field: &str) -> u64 {
     status[field].as_u64().unwrap_or_else(|| panic!("no {field} in {answer}"))
 }
 
-/// Nobody waits for raiders, and what each raid costs is no answer.
+/// Checks that the bystanders do not wait for the attackers, and that no answer was built for these connections.
 #[track_caller]
 fn expect_cheap_raids(mut scene: Scene, question: &'static str) {
     let before = process::cpu_time(scene.server.pid());
@@ -51,7 +51,7 @@ fn expect_cheap_raids(mut scene: Scene, question: &'static str) {
 }
 
 #[test]
-fn questions_about_a_crowd_whose_answers_nobody_waits_for_hold_nobody_up() {
+fn unread_answers_about_many_members_delay_no_other_client() {
     let scene = Scene::start(&[NO_FLOOD_LIMIT, NO_PRESENCE, "limits.clients=3000"]);
     let crowd: Vec<Client> = (0..1_000).map(|_| Client::connect(&scene.server)).collect();
     wait_until(DEADLINE, "the crowd is here", || status(&scene.server, "clients") >= 1_003);
@@ -60,7 +60,7 @@ fn questions_about_a_crowd_whose_answers_nobody_waits_for_hold_nobody_up() {
 }
 
 #[test]
-fn questions_about_many_rooms_whose_answers_nobody_waits_for_hold_nobody_up() {
+fn unread_answers_about_many_rooms_delay_no_other_client() {
     let scene = Scene::start(&[NO_FLOOD_LIMIT, NO_PRESENCE, "limits.clients=3000"]);
     let mut crowd: Vec<Client> = (0..250).map(|_| Client::connect(&scene.server)).collect();
     for (number, client) in crowd.iter_mut().enumerate() {
@@ -73,7 +73,7 @@ fn questions_about_many_rooms_whose_answers_nobody_waits_for_hold_nobody_up() {
 }
 
 #[test]
-fn orders_of_an_operator_about_a_crowd_hold_nobody_up() {
+fn verbs_on_many_clients_delay_no_other_client() {
     let mut scene = Scene::start(&[NO_FLOOD_LIMIT, NO_PRESENCE, "limits.clients=3000"]);
     let mut crowd: Vec<Client> = (0..500).map(|_| Client::connect(&scene.server)).collect();
     wait_until(DEADLINE, "the crowd is here", || status(&scene.server, "clients") >= 503);
@@ -90,7 +90,7 @@ fn orders_of_an_operator_about_a_crowd_hold_nobody_up() {
 }
 
 #[test]
-fn answers_that_a_crowd_does_not_read_stay_within_the_limit_and_cost_no_reader_a_line() {
+fn unread_answers_of_many_clients_stay_within_the_limit_and_cost_no_line() {
     let limit = 2 * 1024 * 1024;
     let server = Server::framed(
         &["lines", "fixed:4096"],
@@ -100,7 +100,7 @@ fn answers_that_a_crowd_does_not_read_stay_within_the_limit_and_cost_no_reader_a
     let mut crowd: Vec<Client> = (0..200).map(|_| Client::connect_nth(&scene.server, 1)).collect();
     let questions = format!("{:4096}{:4096}", "/who", "/help").repeat(4);
     for client in &mut crowd {
-        // Not all of it is taken from a client that does not read.
+        // The server does not take all of it from a client that does not read.
         client.send_some(questions.as_bytes(), Duration::from_millis(2));
     }
     for _ in 0..5 {

@@ -1,9 +1,9 @@
-//! People: the greeting, names, what is said, and the exact lines about it.
+//! The greeting, names, and the exact form of every line.
 
 use crate::common::{Client, End, NO_FLOOD_LIMIT, Server, people};
 
 #[test]
-fn the_server_speaks_first_and_says_who_you_are() {
+fn the_greeting_has_the_name_of_the_client() {
     let server = Server::start(&[]);
     let mut alice = Client::connect(&server);
     alice.expect("-- chatops: you are guest-1 in #lobby (1 here). /help lists the commands.");
@@ -49,7 +49,7 @@ fn the_motd_comes_line_by_line_before_the_greeting() {
 }
 
 #[test]
-fn what_is_said_reaches_the_others_and_not_the_speaker() {
+fn a_line_reaches_the_other_members_and_not_its_sender() {
     let server = Server::start(&[]);
     let [mut alice, mut bob, mut carol] = people(&server, ["alice", "bob", "carol"]);
     alice.send("good morning");
@@ -61,7 +61,7 @@ fn what_is_said_reaches_the_others_and_not_the_speaker() {
 }
 
 #[test]
-fn a_time_of_day_stands_before_what_is_said() {
+fn a_line_starts_with_the_time_of_day() {
     let server = Server::start(&[]);
     let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
     alice.send("tick");
@@ -85,7 +85,7 @@ fn lines_keep_their_order() {
 }
 
 #[test]
-fn an_action_is_told_with_a_star() {
+fn an_action_is_shown_with_a_star() {
     let server = Server::start(&[]);
     let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
     alice.send("/me waves to all");
@@ -94,7 +94,7 @@ fn an_action_is_told_with_a_star() {
 }
 
 #[test]
-fn two_slashes_say_one() {
+fn two_slashes_send_one() {
     let server = Server::start(&[]);
     let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
     alice.send("//etc/hosts is a file");
@@ -131,7 +131,7 @@ fn a_new_name_is_answered_and_announced() {
 }
 
 #[test]
-fn one_may_change_the_case_of_ones_own_name() {
+fn a_client_may_change_the_case_of_its_name() {
     let server = Server::start(&[]);
     let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
     assert_eq!(alice.answer("/nick ALICE"), ["-- you are now ALICE"]);
@@ -139,7 +139,7 @@ fn one_may_change_the_case_of_ones_own_name() {
 }
 
 #[test]
-fn a_name_that_was_given_up_is_free_again() {
+fn a_name_is_free_after_a_rename() {
     let server = Server::start(&[]);
     let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
     alice.rename("ada");
@@ -148,7 +148,7 @@ fn a_name_that_was_given_up_is_free_again() {
 }
 
 #[test]
-fn names_outside_the_rules_are_refused_and_nobody_hears_of_it() {
+fn an_invalid_name_is_refused_and_not_announced() {
     let server = Server::start(&[NO_FLOOD_LIMIT]);
     let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
     let too_long = "x".repeat(25);
@@ -165,7 +165,7 @@ fn names_outside_the_rules_are_refused_and_nobody_hears_of_it() {
 }
 
 #[test]
-fn names_at_the_edge_of_the_rules_are_taken() {
+fn the_shortest_and_longest_names_are_accepted() {
     let server = Server::start(&[NO_FLOOD_LIMIT]);
     let mut alice = Client::named(&server, "alice");
     let longest = "x".repeat(24);
@@ -175,7 +175,7 @@ fn names_at_the_edge_of_the_rules_are_taken() {
 }
 
 #[test]
-fn a_private_line_goes_to_both_and_to_nobody_else() {
+fn a_private_line_reaches_only_its_sender_and_recipient() {
     let server = Server::start(&[]);
     let [mut alice, mut bob, mut carol] = people(&server, ["alice", "bob", "carol"]);
     assert_eq!(alice.answer("/msg BOB are you in?"), ["HH:MM [alice -> bob] are you in?"]);
@@ -196,7 +196,7 @@ fn a_private_line_reaches_across_rooms() {
 }
 
 #[test]
-fn a_private_line_to_nobody_is_refused() {
+fn a_private_line_to_an_unknown_nick_is_refused() {
     let server = Server::start(&[]);
     let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
     alice.refused("/msg zoe hello");
@@ -207,7 +207,7 @@ fn a_private_line_to_nobody_is_refused() {
 }
 
 #[test]
-fn whois_tells_about_a_person_and_hides_the_address() {
+fn whois_describes_a_client_and_hides_its_address() {
     let server = Server::start(&[]);
     let [mut alice, bob] = people(&server, ["alice", "bob"]);
     let port = bob.local_port().to_string();
@@ -311,7 +311,7 @@ fn times_and_presence_can_be_switched_off() {
 }
 
 #[test]
-fn control_characters_reach_others_only_as_something_visible() {
+fn control_characters_are_shown_as_visible_stand_ins() {
     let server = Server::start(&[NO_FLOOD_LIMIT]);
     let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
     let hidden = ['\0', '\x07', '\x1b', '\u{9b}', '\u{202e}', '\u{2028}', '\u{200b}', '\u{e0041}'];
@@ -329,7 +329,7 @@ fn control_characters_reach_others_only_as_something_visible() {
 }
 
 #[test]
-fn words_of_all_scripts_pass_unharmed() {
+fn text_of_all_scripts_is_delivered_unchanged() {
     let server = Server::start(&[NO_FLOOD_LIMIT]);
     let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
     for text in ["grüß Gott", "日本語", "مرحبا", "नमस्ते", "👩\u{200d}👩\u{200d}👧", "❤\u{fe0f}", "e\u{301}"]

@@ -1,4 +1,5 @@
-//! Back-pressure: who floods is not read, who does not read is skipped, and nobody else notices either.
+//! Back-pressure: a client that floods is not read, lines for a client that does not read are skipped, and no other
+//! client notices.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use crate::common::{
 const MIB: u64 = 1024 * 1024;
 
 #[test]
-fn a_flooding_sender_is_told_once_and_not_read() {
+fn a_flooding_client_is_warned_once_and_not_read() {
     let server = Server::start(&["limits.receive_buffer=\"16 KiB\""]);
     let [mut alice, mut bob, mut carol] = people(&server, ["alice", "bob", "carol"]);
     let before = process::rss(server.pid());
@@ -39,7 +40,7 @@ fn a_flooding_sender_is_told_once_and_not_read() {
 }
 
 #[test]
-fn what_a_flooding_sender_sent_arrives_later_in_order_at_the_rate() {
+fn lines_of_a_flooding_client_arrive_in_order_at_the_rate() {
     let server = Server::start(&["flood.burst_lines=20", "flood.lines_per_second=100"]);
     let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
     let start = now();
@@ -66,14 +67,14 @@ fn bytes_are_limited_as_well_as_lines() {
     for _ in 0..12 {
         bob.expect(&format!("HH:MM #lobby <alice> {long}"));
     }
-    // One read may take more than the limit allows; then she is not read until that is made up for.
+    // One read may take more than the limit allows; then alice is not read until the bucket has refilled.
     alice.send("next");
     bob.expect("HH:MM #lobby <alice> next");
     assert!(start.elapsed() >= Duration::from_millis(1500), "12,000 bytes passed in {:?}", start.elapsed());
 }
 
 #[test]
-fn who_floods_for_too_long_is_told_and_closed() {
+fn a_client_that_floods_for_too_long_is_warned_then_closed() {
     let server = Server::start(&["flood.patience=1s", "limits.receive_buffer=\"16 KiB\""]);
     let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
     let before = process::fd_count(server.pid());
@@ -83,7 +84,7 @@ fn who_floods_for_too_long_is_told_and_closed() {
     wait_until(DEADLINE, "her socket is closed", || process::fd_count(server.pid()) < before);
 }
 
-/// Alice says `count` lines of about 100 bytes while bob reads each at once; gives what was said.
+/// Alice sends `count` lines of about 100 bytes, and bob reads each at once; returns the lines.
 fn talk(alice: &mut Client, bob: &mut Client, count: usize) -> Vec<String> {
     let text = |number: usize| format!("line {number:06} {}", "-".repeat(80));
     let said: Vec<String> =
@@ -99,7 +100,7 @@ fn talk(alice: &mut Client, bob: &mut Client, count: usize) -> Vec<String> {
 }
 
 #[test]
-fn a_slow_reader_loses_whole_lines_and_is_told_where_and_how_many() {
+fn a_slow_reader_loses_whole_lines_and_reads_where_and_how_many() {
     let options = [NO_FLOOD_LIMIT, "limits.outbox_bytes=\"32 KiB\"", "limits.send_buffer=\"16 KiB\""];
     let server = Server::start(&options);
     let [mut alice, mut bob, mut slow] = people(&server, ["alice", "bob", "slow"]);
@@ -139,7 +140,7 @@ fn answers_are_never_skipped() {
     let server = Server::start(&options);
     let [mut alice, mut bob, mut slow] = people(&server, ["alice", "bob", "slow"]);
     talk(&mut alice, &mut bob, 5000);
-    // Its outbox is full; its own questions must wait for room and then be answered in order.
+    // The outbox is full; the client's own commands must wait for room, and are then answered in order.
     for number in 0..200 {
         slow.send(&format!("/ping {number}"));
     }
@@ -246,7 +247,7 @@ fn all_outboxes_together_are_bounded() {
     }
     bob.lines_until_now();
     let before = process::rss(server.pid());
-    // Answers are never skipped: so many are not made while nobody takes them.
+    // Answers are never skipped: the server does not make more of them while the client takes none.
     let questions = "/help\n/who\n/rooms\n".repeat(2_000);
     for client in &mut crowd {
         client.send_some(questions.as_bytes(), Duration::from_millis(50));
@@ -295,7 +296,7 @@ fn order_and_number_hold_for_many_senders() {
 }
 
 #[test]
-fn what_a_client_sent_before_it_closed_its_unix_socket_is_heard_at_its_rate() {
+fn lines_sent_before_a_unix_socket_closes_are_delivered_at_the_rate() {
     let home = Arc::new(Home::new());
     let unix = format!("unix:{}", home.path().join("chat.sock").display());
     let options = ["flood.burst_lines=5", "flood.lines_per_second=50"];
@@ -304,7 +305,7 @@ fn what_a_client_sent_before_it_closed_its_unix_socket_is_heard_at_its_rate() {
     let mut alice = Client::named_on(&server, 1, "alice");
     bob.skip_to("alice", |line| line.ends_with("<alice> hello"));
     alice.send_raw(numbered(0..30, |number| format!("line {number}")).as_bytes());
-    // Of a Unix socket this is a hang-up in both directions.
+    // On a Unix socket this is a hang-up in both directions.
     drop(alice);
     for number in 0..30 {
         bob.expect(&format!("HH:MM #lobby <alice> line {number}"));

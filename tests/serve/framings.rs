@@ -1,4 +1,4 @@
-//! Listeners of every framing: what is said in one is heard in all, and none can be wedged, grown or lost by bytes.
+//! Listeners of every framing: all share the rooms, and no bytes can block them, use up memory or lose messages.
 
 use crate::common::{
     Client, DEADLINE, End, Framing, NO_FLOOD_LIMIT, Server, numbered, process, wait_until, without_time,
@@ -6,16 +6,16 @@ use crate::common::{
 
 const MIB: usize = 1024 * 1024;
 
-/// Lines said to readers who are slow.
+/// Lines for slow readers.
 const SAID: usize = 20_000;
 
 /// One listener of each framing; records hold every line of these tests, the greeting too.
 const ALL: [&str; 4] = ["lines", "nul", "length", "fixed:128"];
 
-/// Who speaks on which of them.
+/// The client's nick on each listener.
 const NICKS: [&str; 4] = ["lina", "nula", "lena", "fixa"];
 
-/// A server with a listener of each framing, and a person on each who has read what the others' arrival told it.
+/// A server with a listener of each framing, and a client on each that has read the lines about the others' arrival.
 fn people_of_all(options: &[&str]) -> (Server, [Client; 4]) {
     let server = Server::framed(&ALL, &[&[NO_FLOOD_LIMIT], options].concat());
     let mut listener = 0..;
@@ -37,7 +37,7 @@ fn all_but(speaker: usize, people: &mut [Client; 4], line: &str) {
 }
 
 #[test]
-fn the_framing_is_told_with_the_address() {
+fn stdout_shows_the_framing_with_the_address() {
     let server = Server::framed(&ALL, &[]);
     let told: Vec<String> =
         server.stdout.text().lines().map(|line| line.rsplit_once(' ').unwrap().1.to_owned()).collect();
@@ -45,7 +45,7 @@ fn the_framing_is_told_with_the_address() {
 }
 
 #[test]
-fn one_room_holds_people_of_every_framing() {
+fn clients_of_every_framing_share_a_room() {
     let (_server, mut people) = people_of_all(&[]);
     for speaker in 0..4 {
         let nick = NICKS[speaker];
@@ -99,7 +99,7 @@ fn any_cut_of_a_conversation_gives_the_same_lines() {
     }
 }
 
-/// Waits until the server has taken from the kernel what this client sent.
+/// Waits until the server has read all that this client sent.
 fn wait_until_read(server: &Server, listener: usize, client: &Client) {
     let crate::common::Endpoint::Tcp(address) = &server.endpoints[listener] else { panic!("no TCP") };
     let port = client.local_port();
@@ -107,7 +107,7 @@ fn wait_until_read(server: &Server, listener: usize, client: &Client) {
 }
 
 #[test]
-fn line_ends_inside_a_message_are_shown_to_everybody() {
+fn line_ends_inside_a_message_are_shown_as_symbols() {
     let (_server, mut people) = people_of_all(&[]);
     for (speaker, nick) in [(1, "nula"), (2, "lena"), (3, "fixa")] {
         people[speaker].send("two\nlines\r\n!! not the server");
@@ -118,7 +118,7 @@ fn line_ends_inside_a_message_are_shown_to_everybody() {
 }
 
 #[test]
-fn telnet_is_not_spoken_beside_lines() {
+fn telnet_is_spoken_on_lines_listeners_only() {
     let (_server, mut people) = people_of_all(&[]);
     for speaker in 1..4 {
         let framing = people[speaker].framing();
@@ -146,7 +146,7 @@ fn empty_messages_do_nothing() {
 }
 
 #[test]
-fn a_message_too_long_is_refused_whole_and_the_session_goes_on() {
+fn a_message_too_long_is_refused_whole_and_the_session_continues() {
     let (_server, mut people) = people_of_all(&["limits.line_bytes=1024"]);
     for (speaker, nick) in [(1, "nula"), (2, "lena")] {
         let longest = "x".repeat(1000);
@@ -163,7 +163,7 @@ fn a_message_too_long_is_refused_whole_and_the_session_goes_on() {
 }
 
 #[test]
-fn a_long_line_goes_on_in_further_event_kinds() {
+fn a_long_line_continues_in_further_records() {
     let server = Server::framed(&["lines", "fixed:64"], &[]);
     let mut alice = Client::named(&server, "alice");
     let mut bob = Client::connect_nth(&server, 1);
@@ -171,7 +171,7 @@ fn a_long_line_goes_on_in_further_event_kinds() {
     assert!(greeting.starts_with("-- chatops: you are guest-"), "{greeting:?}");
     assert_eq!(greeting[64..].trim_end_matches(' '), ".. commands.");
     alice.lines_until_now();
-    // A character lies across the end of the first record. The others say that they go on.
+    // A character crosses the end of the first record. The others start with the mark of a continuation.
     let text = format!("{}ü{}", "a".repeat(64 - "12:34 #lobby <alice> ".len() - 1), "b".repeat(64));
     alice.send(&text);
     let bytes = bob.bytes(192);
@@ -179,7 +179,7 @@ fn a_long_line_goes_on_in_further_event_kinds() {
     let rest = records[1..].iter().flat_map(|record| record.strip_prefix(b".. ").expect("it goes on"));
     let line = String::from_utf8(records[0].iter().chain(rest).copied().collect()).unwrap();
     assert_eq!(without_time(line.trim_end_matches(' ')), format!("HH:MM #lobby <alice> {text}"));
-    // What fills its record to the last byte takes no other.
+    // A text that fills its record to the last byte needs no second one.
     let text = "c".repeat(64 - "12:34 #lobby <alice> ".len());
     alice.send(&text);
     alice.send("next");
@@ -187,7 +187,7 @@ fn a_long_line_goes_on_in_further_event_kinds() {
     bob.expect("HH:MM #lobby <alice> next");
 }
 
-/// A fifth person on the listener with this number, whose arrival the others have read.
+/// A fifth client on the listener with this number; the others have read its arrival.
 #[track_caller]
 fn fifth(server: &Server, listener: usize, people: &mut [Client; 4]) -> Client {
     let leaver = Client::named_on(server, listener, "leaver");
@@ -198,7 +198,7 @@ fn fifth(server: &Server, listener: usize, people: &mut [Client; 4]) -> Client {
 }
 
 #[test]
-fn at_the_end_of_input_an_unfinished_message_counts_where_a_byte_ends_it() {
+fn at_the_end_of_input_an_unfinished_delimited_message_counts() {
     let (server, mut people) = people_of_all(&[]);
     for listener in [0, 1] {
         let mut leaver = fifth(&server, listener, &mut people);
@@ -241,7 +241,7 @@ fn at_the_end_of_input_an_incomplete_message_is_dropped() {
 }
 
 #[test]
-fn hostile_lengths_take_no_memory_and_no_peace() {
+fn hostile_lengths_take_no_memory_and_disturb_no_client() {
     let (mut server, mut people) = people_of_all(&[]);
     let before = process::rss(server.pid());
     let block = vec![0xaa; MIB];
@@ -311,7 +311,7 @@ fn slow_readers_of_every_framing_lose_whole_messages() {
     }
 }
 
-/// Reads everything that alice said or the news that it is missing; gives how much was.
+/// Reads every line of alice or the notice that it was skipped; returns the number skipped.
 #[track_caller]
 fn take_all(client: &mut Client, count: usize, text: &impl Fn(usize) -> String) -> usize {
     let (mut next, mut skipped) = (0, 0);
@@ -333,7 +333,7 @@ fn take_all(client: &mut Client, count: usize, text: &impl Fn(usize) -> String) 
 }
 
 #[test]
-fn whoever_is_turned_away_or_let_go_reads_why() {
+fn a_refused_or_closed_client_reads_the_reason() {
     let mut server = Server::framed(&ALL, &["limits.clients=4"]);
     let mut people = [0, 1, 2, 3].map(|listener| Client::connect_nth(&server, listener));
     for client in &mut people {
@@ -376,7 +376,7 @@ fn other_protocols_get_one_line_and_the_end_here_too() {
 }
 
 #[test]
-fn records_longer_than_the_longest_message_come_whole_in_any_pieces() {
+fn records_longer_than_the_longest_message_are_delivered_whole() {
     let server = Server::framed(&["lines", "fixed:65536"], &[NO_FLOOD_LIMIT]);
     let mut alice = Client::named_on(&server, 0, "alice");
     let mut bob = Client::connect_nth(&server, 1);

@@ -1,4 +1,4 @@
-//! The end of a client's input: everything is answered first, and who wants to listen may.
+//! The end of a client's input: everything is answered first, and a client that asks for it may continue to receive.
 
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ fn an_answer_larger_than_all_buffers_is_flushed_before_the_end() {
 }
 
 #[test]
-fn under_the_listen_policy_a_half_closed_client_goes_on_receiving_until_its_time_is_up() {
+fn under_the_listen_policy_a_half_closed_client_receives_until_its_timeout() {
     let server = Server::start(&["half_close.policy=listen", "half_close.timeout=2s"]);
     let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
     let start = now();
@@ -90,7 +90,7 @@ fn under_the_listen_policy_a_half_closed_client_goes_on_receiving_until_its_time
 }
 
 #[test]
-fn who_asked_to_listen_stays_after_the_timeout() {
+fn a_client_that_sent_listen_stays_after_the_timeout() {
     let server = Server::start(&["half_close.timeout=1s"]);
     let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
     let answer = alice.answer("/listen");
@@ -105,10 +105,10 @@ fn who_asked_to_listen_stays_after_the_timeout() {
 }
 
 #[test]
-fn who_stays_after_fin_is_probed_sooner() {
+fn a_half_closed_client_is_probed_sooner() {
     let server = Server::start(&["keepalive.idle=10m", "keepalive.idle_half_closed=30s"]);
     let [mut alice, bob] = people(&server, ["alice", "bob"]);
-    // While bytes are under way the socket's timer is another one.
+    // While bytes are unacknowledged, the socket runs another timer.
     let is_due = |client: &Client, within: std::ops::Range<u64>| {
         let ends = process::connections_on(server.port());
         let end = ends.into_iter().find(|end| end.remote_port == client.local_port());
@@ -142,7 +142,7 @@ fn half_closed_clients_cost_no_processor_time() {
 }
 
 #[test]
-fn clients_that_were_answered_leave_nothing_behind() {
+fn clients_that_were_answered_leave_no_state() {
     let server = Server::start(&[]);
     let mut bob = Client::named(&server, "bob");
     let before = process::fd_count(server.pid());
@@ -159,12 +159,12 @@ fn clients_that_were_answered_leave_nothing_behind() {
 }
 
 #[test]
-fn a_newcomer_is_not_told_of_who_had_left_before_it_was_let_in() {
+fn a_client_reads_nothing_about_departures_before_it_was_let_in() {
     let server = Server::start(&[]);
     let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
     server.signal(Signal::STOP);
     wait_until(DEADLINE, "the server stands still", || process::is_stopped(server.pid()));
-    // The server hears of both at once, and of the newcomer first.
+    // Both events are in one turn of the server, the new connection first.
     let mut carol = Client::connect(&server);
     bob.shutdown_write();
     server.signal(Signal::CONT);
@@ -175,7 +175,7 @@ fn a_newcomer_is_not_told_of_who_had_left_before_it_was_let_in() {
 }
 
 #[test]
-fn what_the_kernel_holds_is_delivered_when_the_peers_fin_follows_the_servers() {
+fn bytes_in_send_q_are_delivered_after_both_fins() {
     let server = Server::start(&[]);
     let mut alice = Client::with_receive_buffer(&server, 2048);
     alice.send_raw(format!("{}/quit\n", "/help\n".repeat(19)).as_bytes());

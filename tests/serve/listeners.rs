@@ -1,11 +1,13 @@
-//! Where the server listens: what it prints about it, IPv6, Unix sockets, and addresses that cannot be had.
+//! Listeners: the lines on stdout, IPv6, Unix sockets, and addresses that cannot be bound; and admission: the number of
+//! clients, of clients from one address, and the cost of many refusals.
 
 use std::fs;
 use std::net::{Ipv6Addr, TcpListener};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixListener;
+use std::time::Duration;
 
-use crate::common::{Client, DEADLINE, Endpoint, Finished, Home, Server, wait_until};
+use crate::common::{Client, DEADLINE, End, Endpoint, Finished, Home, Server, let_pass, process, wait_until};
 
 #[test]
 fn stdout_has_one_line_for_each_listener_and_nothing_else() {
@@ -28,7 +30,7 @@ fn stdout_has_one_line_for_each_listener_and_nothing_else() {
 }
 
 #[test]
-fn people_of_all_listeners_meet() {
+fn clients_of_all_listeners_share_a_room() {
     let home = Home::new();
     let unix = format!("unix:{}", home.path().join("chat.sock").display());
     let server = Server::listening_on(&["127.0.0.1:0", &unix], &[]);
@@ -78,7 +80,7 @@ fn one_address_in_use_of_two_opens_neither() {
 }
 
 #[test]
-fn its_own_socket_file_goes_with_the_server() {
+fn the_server_removes_its_socket_file_at_its_end() {
     let home = Home::new();
     let path = home.path().join("chat.sock");
     let mut server = Server::listening_on(&[&format!("unix:{}", path.display())], &[]);
@@ -88,7 +90,7 @@ fn its_own_socket_file_goes_with_the_server() {
 }
 
 #[test]
-fn a_socket_file_on_which_nobody_answers_is_replaced() {
+fn a_stale_socket_file_is_replaced() {
     let home = Home::new();
     let path = home.path().join("chat.sock");
     drop(UnixListener::bind(&path).unwrap());
@@ -108,7 +110,7 @@ fn a_live_socket_is_refused() {
 }
 
 #[test]
-fn what_is_no_socket_is_refused_and_left_alone() {
+fn a_file_that_is_no_socket_is_refused_and_kept() {
     let home = Home::new();
     let file = home.path().join("precious");
     fs::write(&file, "data").unwrap();
@@ -131,7 +133,7 @@ fn a_path_too_long_or_without_a_directory_is_refused() {
 }
 
 #[test]
-fn addresses_that_are_none_are_wrong_usage() {
+fn an_invalid_address_is_wrong_usage() {
     for address in ["nowhere", "127.0.0.1", "127.0.0.1:99999", "unix:", ""] {
         let finished = Finished::run(&["serve", "-l", address]);
         assert_eq!(finished.code, Some(2), "{address:?}: {finished:?}");
@@ -140,7 +142,7 @@ fn addresses_that_are_none_are_wrong_usage() {
 }
 
 #[test]
-fn a_listener_beyond_loopback_is_warned_of_once() {
+fn a_listener_beyond_loopback_causes_one_warning() {
     let mut open = Server::listening_on(&["0.0.0.0:0"], &[]);
     let port = open.port();
     let warning = format!("0.0.0.0:{port} is open to all who can reach it, in plain text");
@@ -167,10 +169,10 @@ fn arrivals_and_departures_are_logged_on_stderr() {
 }
 
 #[test]
-fn a_log_that_nobody_reads_does_not_stop_the_chat() {
+fn a_blocked_log_does_not_stop_the_chat() {
     let home = Home::new();
     let fifo = home.path().join("log");
-    // A pipe of 64 KiB that is open and never read, as a pager that was left standing.
+    // A pipe of 64 KiB that is open and never read, as by a stopped pager.
     let status = std::process::Command::new("mkfifo").arg(&fifo).status().expect("mkfifo is in coreutils");
     assert!(status.success());
     let server = Server::with_stderr_to(&fifo, &["log.level=debug", "flood.enabled=false"]);
@@ -188,4 +190,67 @@ fn a_log_that_nobody_reads_does_not_stop_the_chat() {
         let who = alice.answer("/who").join("\n");
         !who.contains("guest-")
     });
+}
+
+/// Checks that the client is refused: one line with the reason, then the end.
+#[track_caller]
+fn expect_turned_away(client: &mut Client) {
+    let (lines, end) = client.lines_to_end(DEADLINE);
+    assert!(lines.len() == 1 && lines[0].starts_with("!! "), "{lines:?}");
+    assert_eq!(end, End::Fin);
+}
+
+#[test]
+fn a_client_over_the_limit_reads_why_and_is_closed() {
+    let server = Server::start(&["limits.clients=2"]);
+    let mut alice = Client::named(&server, "alice");
+    let mut bob = Client::named(&server, "bob");
+    alice.lines_until_now();
+    expect_turned_away(&mut Client::connect(&server));
+    alice.expect_nothing();
+    bob.send("/quit");
+    alice.expect("HH:MM #lobby <-- bob (quit)");
+    drop(bob);
+    wait_until(DEADLINE, "a place is free", || {
+        let mut carol = Client::connect(&server);
+        carol.line().contains("you are guest-")
+    });
+}
+
+#[test]
+fn addresses_are_limited_and_loopback_only_when_asked() {
+    let free = Server::start(&["limits.per_ip=1"]);
+    let mut both = [Client::connect(&free), Client::connect(&free)];
+    for client in &mut both {
+        client.greeting();
+    }
+
+    let strict = Server::start(&["limits.per_ip=1", "limits.per_ip_loopback=true"]);
+    let mut first = Client::connect(&strict);
+    first.greeting();
+    expect_turned_away(&mut Client::connect(&strict));
+    drop(first);
+    wait_until(DEADLINE, "the address has a place again", || {
+        Client::connect(&strict).line().contains("you are guest-")
+    });
+}
+
+#[test]
+fn refusals_of_many_connections_cost_little() {
+    let server = Server::start(&["limits.clients=1"]);
+    let mut alice = Client::named(&server, "alice");
+    let before = process::fd_count(server.pid());
+    // None of the clients reads or closes: each refusal could linger.
+    let crowd: Vec<Client> = (0..300).map(|_| Client::connect(&server)).collect();
+    let (mut most, start) = (0, crate::common::now());
+    while start.elapsed() < Duration::from_secs(1) {
+        most = most.max(process::fd_count(server.pid()));
+        let_pass(Duration::from_millis(10));
+    }
+    assert!(most <= before + 16 + 4, "{most} file descriptors, {before} before the crowd came");
+    drop(crowd);
+    wait_until(DEADLINE, "the refused are gone", || process::fd_count(server.pid()) <= before);
+    let used = process::cpu_time_during(server.pid(), Duration::from_secs(1));
+    assert!(used <= Duration::from_millis(50), "{used:?} of processor time in a second of nothing");
+    alice.expect_nothing();
 }

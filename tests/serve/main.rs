@@ -6,11 +6,9 @@ mod common;
 
 mod chat;
 mod flow;
-mod framing;
 mod framings;
 mod half_close;
-mod limits;
+mod lines;
 mod listeners;
 mod rooms;
 mod stop;
-mod telnet;

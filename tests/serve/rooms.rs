@@ -52,7 +52,7 @@ fn leaving_the_active_room_makes_the_one_before_active() {
 }
 
 #[test]
-fn who_is_in_no_room_is_told_to_join_one() {
+fn text_of_a_client_in_no_room_is_refused() {
     let server = Server::start(&[NO_FLOOD_LIMIT]);
     let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
     alice.answer("/leave");
@@ -68,7 +68,7 @@ fn who_is_in_no_room_is_told_to_join_one() {
 }
 
 #[test]
-fn rooms_that_cannot_be_are_refused() {
+fn an_invalid_room_name_is_refused() {
     let server = Server::start(&[NO_FLOOD_LIMIT]);
     let mut alice = Client::named(&server, "alice");
     let long = format!("/join #{}", "r".repeat(25));
@@ -82,7 +82,7 @@ fn rooms_that_cannot_be_are_refused() {
 }
 
 #[test]
-fn a_topic_is_told_to_the_room_and_kept_for_it() {
+fn a_topic_is_announced_in_its_room_and_kept() {
     let server = Server::start(&[]);
     let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
     let answer = alice.answer("/topic release on friday");
@@ -96,7 +96,7 @@ fn a_topic_is_told_to_the_room_and_kept_for_it() {
 }
 
 #[test]
-fn who_and_rooms_list_what_is_there() {
+fn who_lists_members_and_rooms_lists_rooms() {
     let server = Server::start(&[NO_FLOOD_LIMIT]);
     let [mut alice, mut bob, mut carol] = people(&server, ["alice", "bob", "carol"]);
     bob.answer("/join #rust");
@@ -126,7 +126,7 @@ fn a_room_ends_with_its_last_member() {
 }
 
 #[test]
-fn the_members_of_a_room_hear_when_a_member_goes() {
+fn the_members_of_a_room_read_when_a_member_leaves() {
     let server = Server::start(&[NO_FLOOD_LIMIT]);
     let [mut alice, mut bob, carol] = people(&server, ["alice", "bob", "carol"]);
     alice.answer("/join #rust");
@@ -176,7 +176,7 @@ fn longer_lists_end_after_100_lines_with_a_count() {
 }
 
 #[test]
-fn in_a_crowd_presence_is_summed_up() {
+fn presence_is_summed_up_in_a_large_room() {
     let server = Server::start(&[NO_FLOOD_LIMIT, "rooms.presence_max=3"]);
     let [mut alice, _bob, _carol] = people(&server, ["alice", "bob", "carol"]);
     let start = now();
@@ -204,14 +204,14 @@ fn in_a_crowd_presence_is_summed_up() {
     assert!((1..=4).contains(&summaries), "{summaries} sums for 6 joins");
 }
 
-/// The number before `word` in a list such as `12 joined, 3 left`.
+/// The number before `name` in a list such as `12 joined, 3 left`.
 fn count_before(sum: &str, word: &str) -> usize {
     let part = sum.split(", ").find_map(|part| part.strip_suffix(word));
     part.map_or(0, |number| number.parse().unwrap())
 }
 
 #[test]
-fn a_client_may_be_in_so_many_rooms_and_there_are_so_many() {
+fn rooms_are_limited_for_a_client_and_for_the_server() {
     let server = Server::start(&[NO_FLOOD_LIMIT, "limits.rooms_per_client=3", "limits.rooms=4"]);
     let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
     alice.answer("/join #one");

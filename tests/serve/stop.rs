@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use crate::common::{AT_ONCE, Client, DEADLINE, End, Finished, NO_FLOOD_LIMIT, Server, now, people, process};
 
 #[test]
-fn sigterm_and_sigint_tell_everybody_and_end_cleanly() {
+fn sigterm_and_sigint_notify_all_clients_and_end_cleanly() {
     for signal in [Signal::TERM, Signal::INT] {
         let mut server = Server::start(&[]);
         let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
@@ -26,7 +26,7 @@ fn sigterm_and_sigint_tell_everybody_and_end_cleanly() {
 }
 
 #[test]
-fn without_clients_it_ends_at_once() {
+fn a_server_without_clients_ends_at_once() {
     let mut server = Server::start(&["server.drain=30s"]);
     let start = now();
     assert_eq!(server.stop(), Some(0));
@@ -34,7 +34,7 @@ fn without_clients_it_ends_at_once() {
 }
 
 #[test]
-fn clients_that_close_at_once_do_not_hold_up_the_end() {
+fn clients_that_close_at_once_do_not_delay_the_end() {
     let mut server = Server::start(&["server.drain=30s"]);
     let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
     let start = now();
@@ -46,7 +46,7 @@ fn clients_that_close_at_once_do_not_hold_up_the_end() {
     assert!(start.elapsed() < AT_ONCE, "took {:?}", start.elapsed());
 }
 
-/// A server with a client that takes nothing although a megabyte waits for it.
+/// A server with a client that takes nothing while a megabyte waits for it.
 fn server_with_a_stuck_client(drain: &str) -> (Server, [Client; 3]) {
     let server = Server::start(&[NO_FLOOD_LIMIT, drain, "limits.outbox_bytes=\"1 MiB\""]);
     let [mut alice, mut bob, stuck] = people(&server, ["alice", "bob", "stuck"]);
@@ -59,7 +59,7 @@ fn server_with_a_stuck_client(drain: &str) -> (Server, [Client; 3]) {
 }
 
 #[test]
-fn the_end_takes_no_longer_than_the_drain() {
+fn the_end_takes_at_most_the_drain() {
     let (mut server, [_alice, _bob, _stuck]) = server_with_a_stuck_client("server.drain=1s");
     let start = now();
     server.signal(Signal::TERM);
@@ -71,7 +71,7 @@ fn the_end_takes_no_longer_than_the_drain() {
 }
 
 #[test]
-fn what_is_unsent_is_flushed_before_the_end() {
+fn unsent_bytes_are_flushed_before_the_end() {
     let (mut server, [alice, bob, mut stuck]) = server_with_a_stuck_client("server.drain=20s");
     server.signal(Signal::TERM);
     let mut lines = Vec::new();
@@ -86,7 +86,7 @@ fn what_is_unsent_is_flushed_before_the_end() {
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once() {
+fn a_second_signal_ends_the_server_at_once() {
     let (mut server, [mut alice, _bob, _stuck]) = server_with_a_stuck_client("server.drain=60s");
     server.signal(Signal::TERM);
     alice.skip_to("the notice", |line| line.starts_with("-- ") || line.starts_with("HH:MM *** "));
@@ -98,7 +98,7 @@ fn a_second_signal_ends_it_at_once() {
 }
 
 #[test]
-fn while_it_ends_nobody_is_let_in() {
+fn a_draining_server_lets_no_client_in() {
     let (mut server, [mut alice, _bob, _stuck]) = server_with_a_stuck_client("server.drain=60s");
     server.signal(Signal::TERM);
     alice.skip_to("the notice", |line| line.starts_with("-- ") || line.starts_with("HH:MM *** "));
@@ -111,7 +111,7 @@ fn while_it_ends_nobody_is_let_in() {
 }
 
 #[test]
-fn sighup_ends_nothing() {
+fn sighup_does_not_end_the_server() {
     let mut server = Server::start(&[]);
     let mut alice = Client::named(&server, "alice");
     server.signal(Signal::HUP);
@@ -122,7 +122,7 @@ fn sighup_ends_nothing() {
 }
 
 #[test]
-fn without_a_terminal_the_dashboard_says_what_to_run_instead() {
+fn without_a_terminal_the_dashboard_names_the_command_to_run() {
     let finished = Finished::run(&["-l", "127.0.0.1:0"]);
     finished.assert_refused(&["no terminal here: run `chatops serve`"]);
     assert_eq!(finished.stderr.trim_end().lines().count(), 1, "{finished:?}");

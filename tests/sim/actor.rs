@@ -1,4 +1,4 @@
-//! Somebody with a client: what they type, and what the oracle has to know of it.
+//! A simulated client: the lines it types, and what the oracle must know about it.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -15,7 +15,7 @@ pub(crate) const RECORD_BYTES: u32 = 256;
 /// Telnet: "interpret as command", "no operation", "do", "timing mark", "are you there".
 const TELNET: [&[u8]; 3] = [&[255, 241], &[255, 253, 6], &[255, 246]];
 
-/// What nobody should be troubled by: NUL, bell, escape, half a character, a bidi override.
+/// Bytes that must do no harm: NUL, bell, escape, half a character, a bidi override.
 const GARBAGE: [&[u8]; 5] = [&[0], &[7], &[27, b'[', b'J'], &[0xe2, 0x82], "\u{202e}".as_bytes()];
 
 /// One client's program.
@@ -26,28 +26,28 @@ pub(crate) struct Actor {
     pub(crate) framing: Framing,
     /// Typed and not yet sent.
     typed: VecDeque<u8>,
-    /// Things said so far, each with its number in it.
+    /// The number of lines said so far; each line has its number in it.
     pub(crate) said: u32,
-    /// Pings so far, each with its number in it.
+    /// The number of pings so far; each ping has its number in it.
     pub(crate) pings: u32,
-    /// Names taken so far.
+    /// The number of names taken so far.
     names: u32,
-    /// Lines that others have sent to it alone; not all of them may have found it.
+    /// Private lines that others have sent to it; some may not have reached it.
     pub(crate) letters: usize,
-    /// Lines about who comes and goes may be missing: it has turned them off at some time.
+    /// Presence lines may be missing: the client has turned them off at some time.
     pub(crate) is_presence_mixed: bool,
-    /// Clients whose words may be missing: it has ignored them at some time, if they had the name then.
+    /// Clients whose lines may be missing: this client has ignored them at some time, if they had that name then.
     pub(crate) ignored: BTreeSet<usize>,
     pub(crate) may_speak_telnet: bool,
     pub(crate) has_spoken_telnet: bool,
-    /// It has typed something that is not blank.
+    /// The client has typed a line that is not blank.
     has_entered: bool,
-    /// It has asked to stay after the end of its input.
+    /// The client has sent `/listen`.
     pub(crate) asked_to_listen: bool,
     pub(crate) has_finished: bool,
-    /// Something happened to it after which its lines may go unheard.
+    /// After this event, lines of the client may be lost.
     pub(crate) is_tainted: bool,
-    /// `shutdown write`: it reads no more, and is there all the same.
+    /// After `shutdown write` the client gets no more lines but stays connected.
     pub(crate) is_write_shut: bool,
 }
 
@@ -73,12 +73,12 @@ impl Actor {
         }
     }
 
-    /// The name it had last asked for; `None` before the first.
+    /// The last name that the client asked for; `None` before the first.
     pub(crate) fn nick(&self) -> Option<String> {
         (self.names > 0).then(|| format!("{}n{}", self.client.0, self.names))
     }
 
-    /// Types one line of any kind, and gives what it was for the trace.
+    /// Types one line of any kind; returns its description for the trace.
     pub(crate) fn types(&mut self, random: &mut Random, rooms: &[&str]) -> String {
         let room = random.pick(rooms);
         let line = match random.below(100) {
@@ -119,7 +119,7 @@ impl Actor {
         line
     }
 
-    /// Types so many things to say, or questions with long answers.
+    /// Types `count` lines to say, or commands with long answers.
     pub(crate) fn types_at_length(&mut self, random: &mut Random, count: usize) {
         let asks = random.percent(20);
         for _ in 0..count {
@@ -128,13 +128,13 @@ impl Actor {
         }
     }
 
-    /// Types a line to one person alone.
+    /// Types a private line.
     pub(crate) fn writes_to(&mut self, random: &mut Random, nick: &str) {
         let line = format!("/msg {nick} a letter");
         self.enter(random, &line);
     }
 
-    /// Types that it does not want to hear `nick`, a name of the client `whom`, or that it does.
+    /// Types `/ignore` or `/unignore` for `nick`, a name of the client `whom`.
     pub(crate) fn ignores(&mut self, random: &mut Random, whom: Client, nick: &str) -> String {
         self.ignored.insert(whom.0);
         let line = format!("{} {nick}", random.pick(&["/ignore", "/ignore", "/unignore"]));
@@ -142,7 +142,7 @@ impl Actor {
         line
     }
 
-    /// Words that are not said twice.
+    /// A text that is not said twice.
     fn words(&mut self, random: &mut Random) -> String {
         self.said += 1;
         let padding = random.pick(&["", " ...", " the more the merrier"]).repeat(random.pick(&[1, 1, 3]));
@@ -155,7 +155,7 @@ impl Actor {
         let mut line = line.as_bytes().to_vec();
         if random.percent(3) {
             let garbage = random.pick(&GARBAGE);
-            // A first message with a NUL in it is no person's.
+            // A first message with a NUL in it counts as another protocol.
             line.extend(if is_first && garbage == [0] { &b"?"[..] } else { garbage });
         }
         if self.may_speak_telnet && random.percent(3) {
@@ -170,15 +170,14 @@ impl Actor {
         }
     }
 
-    /// What it sends now of what was typed: all of it, or a part that may end anywhere.
+    /// The bytes to send now: all that were typed, or a part that may end anywhere.
     pub(crate) fn sends(&mut self, random: &mut Random) -> Vec<u8> {
         let most = self.typed.len();
         let count = if random.percent(70) { most } else { random.below(most + 1) };
         self.typed.drain(..count).collect()
     }
 
-    /// One last thing, with all that was typed before it and maybe without its line's end: heard all the same where a
-    /// byte ends a line.
+    /// A last line, after all that was typed before it, maybe without its line end. It counts where a byte ends a line.
     pub(crate) fn sends_the_rest(&mut self, random: &mut Random) -> Vec<u8> {
         let last = self.words(random);
         self.enter(random, &last);

@@ -1,8 +1,8 @@
 //! The fault simulator: random schedules of clients, faults, operator verbs and time, played on the engine, with
-//! everything that anybody received checked against what was said.
+//! everything that each client received checked against what was said.
 //!
-//! `CHATOPS_SIM_SCHEDULES` says how many schedules are played, `CHATOPS_SIM_SEED` which one is the first. A
-//! schedule that fails tells how it is played again, alone.
+//! `CHATOPS_SIM_SCHEDULES` is the number of schedules, `CHATOPS_SIM_SEED` the first one. A schedule that fails prints
+//! how to replay it alone.
 
 mod actor;
 #[path = "../common/framing.rs"]
@@ -24,9 +24,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use schedule::Schedule;
 use tally::Tally;
 
-/// The schedules that are played when nothing else is said.
+/// The default number of schedules.
 const SCHEDULES: u64 = 10_000;
-/// From so many on every fault has happened.
+/// With this number of schedules, every fault has happened.
 const SCHEDULES_FOR_ALL: u64 = 1_000;
 
 fn variable(name: &str) -> Option<u64> {
@@ -35,7 +35,7 @@ fn variable(name: &str) -> Option<u64> {
 }
 
 #[test]
-fn whatever_happens_the_promises_hold() {
+fn every_schedule_keeps_the_promises() {
     let first = variable("CHATOPS_SIM_SEED").unwrap_or(1);
     let count = variable("CHATOPS_SIM_SCHEDULES").unwrap_or(SCHEDULES);
     let mut tally = Tally::default();
@@ -66,13 +66,13 @@ fn a_schedule_is_the_same_each_time() {
 }
 
 #[test]
-fn who_sets_the_wall_clock_changes_the_times_that_are_read_and_nothing_else() {
+fn setting_the_wall_clock_changes_only_displayed_times() {
     for seed in 1..400 {
-        let (heard, ends) = Schedule::new(seed).heard();
-        let (as_ever, ends_as_ever) = Schedule::new(seed).without_wall_jumps().heard();
+        let (received, ends) = Schedule::new(seed).lines_and_ends();
+        let (as_ever, ends_as_ever) = Schedule::new(seed).without_wall_jumps().lines_and_ends();
         assert_eq!(ends, ends_as_ever, "schedule {seed}");
-        for (client, (heard, as_ever)) in heard.iter().zip(&as_ever).enumerate() {
-            assert_eq!(heard, as_ever, "schedule {seed}: client {client}");
+        for (client, (received, as_ever)) in received.iter().zip(&as_ever).enumerate() {
+            assert_eq!(received, as_ever, "schedule {seed}: client {client}");
         }
     }
 }

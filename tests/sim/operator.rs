@@ -1,4 +1,4 @@
-//! Somebody on the control socket: what they ask, and whether each request was answered, once and in order.
+//! A simulated operator on the control socket: its requests, and whether each was answered once and in order.
 
 use std::collections::VecDeque;
 
@@ -7,43 +7,43 @@ use serde_json::Value;
 use crate::random::Random;
 use crate::stage::{Client, Peer};
 
-/// More than any request may have (`session::limits`).
+/// More bytes than a request may have (`session::limits`).
 const TOO_LONG_BYTES: usize = 9_000;
 
-/// What a request is to be answered with.
+/// The expected answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Request {
-    /// Nothing: an error that names the verbs. Without its end it is no request.
+    /// An empty request: an error that lists the verbs. Without its line end it is no request.
     Blank,
-    /// An error with these words in it.
+    /// An error with this text in it.
     Refused(String),
-    /// An order about somebody who is not there: an error with these words in it.
+    /// An order about a connection that is gone: an error with this text in it.
     Nobody(String),
-    /// An error as well, and it may come before the request's end.
+    /// An error that may arrive before the end of the request.
     TooLong,
     /// A list of this name.
     List(&'static str),
-    /// Something done or refused to somebody, whose id is in the answer.
+    /// A verb on a connection, done or refused, with the id in the answer.
     Order(String),
-    /// One connection, here or gone or never there.
+    /// One connection: present, gone, or never there.
     Connection(u64),
     Status,
 }
 
-/// One operator's program. It sends requests in parts, and may read slowly or never.
+/// A simulated operator. It sends requests in parts, and may read slowly or never.
 #[derive(Debug)]
 pub(crate) struct Operator {
     pub(crate) client: Client,
     /// Typed and not yet sent.
     typed: VecDeque<u8>,
     asked: Vec<Request>,
-    /// Requests that were sent with their end, or the CR of it.
+    /// Requests that were sent with their line end, or with its CR.
     sent: usize,
-    /// What was sent ends in CR.
+    /// The bytes sent end with CR.
     after_cr: bool,
     numbered: u64,
     pub(crate) has_finished: bool,
-    /// Something happened after which requests may go unanswered.
+    /// After this event, requests may remain unanswered.
     pub(crate) is_tainted: bool,
 }
 
@@ -61,7 +61,7 @@ impl Operator {
         }
     }
 
-    /// Types a question, or what is no verb; gives it for the trace.
+    /// Types a question or an unknown verb; returns it for the trace.
     pub(crate) fn asks(&mut self, random: &mut Random, id_max: u64) -> String {
         self.numbered += 1;
         let number = 900_000 + self.numbered;
@@ -100,7 +100,7 @@ impl Operator {
         self.asked.push(request);
     }
 
-    /// What it sends now of what was typed: all of it, or a part that may end anywhere.
+    /// The bytes to send now: all that were typed, or a part that may end anywhere.
     pub(crate) fn sends(&mut self, random: &mut Random) -> Vec<u8> {
         let most = self.typed.len();
         let count = match random.below(10) {
@@ -126,7 +126,7 @@ impl Operator {
         rest
     }
 
-    /// The last request ends with the input: a question is answered all the same.
+    /// The last request ends with the input: a question is answered, an order is not.
     fn cuts_off_the_last(&mut self) {
         if let Some(last @ (Request::Order(_) | Request::Nobody(_))) = self.asked.last_mut() {
             *last = Request::Refused("the request has no line end".to_owned());
@@ -142,7 +142,7 @@ impl Operator {
         bytes
     }
 
-    /// With everything read and nothing under way, each request that was sent has its answer.
+    /// Checks that each request has its answer, when everything was read and the server has no work left.
     pub(crate) fn check_answered(&self, peer: &Peer) {
         let answers = peer.received.split(|byte| *byte == b'\n').count() - 1;
         let is_here = peer.slot.is_some() && !peer.is_closed && !peer.server_fin;
@@ -153,8 +153,8 @@ impl Operator {
         }
     }
 
-    /// Answers are whole objects, and those of the requests, in their order; gives their number. All requests are
-    /// answered if the stream has come to its end.
+    /// Checks that the answers are whole objects, and those of the requests in their order; returns their number. All
+    /// requests are answered if the stream has ended.
     pub(crate) fn check(&self, peer: &Peer) -> usize {
         let me = self.client.0;
         let lines: Vec<&[u8]> = peer.received.split_inclusive(|byte| *byte == b'\n').collect();
@@ -186,8 +186,8 @@ fn is_answer_to(request: &Request, answer: &Value) -> bool {
         Request::TooLong => error == Some("a request has at most 8192 bytes"),
         Request::List(name) => is_ok && has_rows(name, &answer[*name]),
         Request::Order(about) => {
-            let told = error.or(answer["message"].as_str());
-            told.is_some_and(|told| told.contains(about))
+            let line = error.or(answer["message"].as_str());
+            line.is_some_and(|line| line.contains(about))
         }
         Request::Connection(id) => match error {
             Some(error) => error == format!("nobody here is #{id}"),
@@ -197,7 +197,7 @@ fn is_answer_to(request: &Request, answer: &Value) -> bool {
     }
 }
 
-/// Rows of connections are told by rising id, those of rooms by name, and none twice.
+/// Checks that rows of connections have rising ids and rows of rooms rising names, so that none comes twice.
 fn has_rows(list: &str, rows: &Value) -> bool {
     let Some(rows) = rows.as_array() else { return false };
     match list {

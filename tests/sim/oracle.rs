@@ -1,28 +1,28 @@
-//! What everybody should have received, and whether they did.
+//! What every client should have received, and the check that it did.
 //!
-//! One client, the witness, is in every room from the first, reads everything at once and says nothing. As the
-//! server keeps the order in which things were said, across rooms too, the witness's stream is that order; what
-//! it read of who came and went says who was where. Every other stream has to be that order, with the client's own
-//! acts left out and nothing else, but for whole lines in whose very place a marker counts them, and for the goings of
-//! those who went together with it.
+//! One client, the witness, is in every room from the start, reads everything at once and says nothing. The server
+//! keeps the order of all lines, across rooms too, so the witness's stream is that order, and its presence lines say
+//! which client was in which room. Every other stream must have the lines of the client's rooms in that order, without
+//! the client's own. Missing are only skipped lines, which a marker in their place counts, and departures together with
+//! the client's own.
 //!
-//! The witness does not read of a newcomer in the lobby at once. Such a client is in the lobby from its greeting on: its
-//! stream begins somewhere before the first act of its own that the witness reads. Until its arrival is announced its own
-//! answers say when it is out of the lobby, and it may go without a line.
+//! The witness does not read of a new client in the lobby at once. Such a client is in the lobby from its greeting on,
+//! so its stream begins before its first act that the witness reads. Until its arrival is announced, its own answers
+//! say when it is out of the lobby, and it may leave without a line.
 //!
-//! Where the witness missed something itself, or there is none, it is still checked that nothing comes twice, out
-//! of order, from a room one is not in, or from oneself.
+//! If the witness missed a line, or if there is no witness, the checks are only that no line comes twice, out of order,
+//! from a room that the client is not in, or from the client itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use crate::actor::Actor;
-use crate::transcript::{Act, Heard, Told, Transcript, owner_of_chosen};
+use crate::transcript::{Act, RoomLine, ServerLine, Transcript, owner_of_chosen};
 
-/// Where everybody is from the first.
+/// The room that every client starts in.
 const LOBBY: &str = "#lobby";
 
-/// What nobody may break, whatever else is known.
+/// Checks the rules that hold for every stream, with or without a witness.
 pub(crate) fn check_alone(actor: &Actor, transcript: &Transcript) {
     let me = actor.client.0;
     let mut rooms = BTreeSet::new();
@@ -31,15 +31,15 @@ pub(crate) fn check_alone(actor: &Actor, transcript: &Transcript) {
     let mut pongs = 0;
     for line in &transcript.lines {
         match line {
-            Heard::Own(text) => {
+            ServerLine::Own(text) => {
                 note_rooms(text, &mut rooms);
                 note_ignored(text, &mut ignored);
                 let writer =
                     text.strip_prefix('[').and_then(|rest| rest.split_once(" -> ")).map(|(nick, _)| nick);
-                // Who is ignored has a name of its own.
+                // An ignored client has a chosen name.
                 let writer = writer.filter(|nick| !nick.starts_with("guest-")).map(owner_of_chosen);
-                let is_deaf = writer.is_some_and(|writer| writer != me && ignored.contains(&writer));
-                assert!(!is_deaf, "{me} gets a letter of one whom it ignores: {text}");
+                let is_ignored = writer.is_some_and(|writer| writer != me && ignored.contains(&writer));
+                assert!(!is_ignored, "{me} gets a letter of one whom it ignores: {text}");
                 if let Some(number) = text.strip_prefix("-- pong ") {
                     let number: u32 =
                         number.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap();
@@ -47,67 +47,70 @@ pub(crate) fn check_alone(actor: &Actor, transcript: &Transcript) {
                     pongs = number;
                 }
             }
-            Heard::Told(told) => {
-                assert_ne!(told.by, Some(me), "{me} reads of its own act: {}", told.line);
-                let is_deaf = told.act == Act::Spoke && told.by.is_some_and(|by| ignored.contains(&by));
-                assert!(!is_deaf, "{me} reads of one whom it ignores: {}", told.line);
-                assert!(rooms.contains(&told.room), "{me} is not in {} and reads {}", told.room, told.line);
-                if let Some((by, number)) = utterance(&told.line) {
+            ServerLine::Room(line) => {
+                assert_ne!(line.by, Some(me), "{me} reads of its own act: {}", line.text);
+                let is_ignored = line.act == Act::Spoke && line.by.is_some_and(|by| ignored.contains(&by));
+                assert!(!is_ignored, "{me} reads a line of an ignored client: {}", line.text);
+                assert!(rooms.contains(&line.room), "{me} is not in {} and reads {}", line.room, line.text);
+                if let Some((by, number)) = utterance(&line.text) {
                     let before = latest.insert(by, number).unwrap_or(0);
                     assert!(number > before, "{me} reads {number} of {by} behind {before}");
                 }
             }
-            Heard::Operator(_) | Heard::Skipped(_) => {}
+            ServerLine::Operator(_) | ServerLine::Skipped(_) => {}
         }
     }
     assert!(pongs <= actor.pings);
 }
 
-/// Whoever was never let in has read nothing, or the one line to those for whom there is no descriptor: whether that.
+/// Checks that a client that was never let in has read nothing, or only the line that the server is full; returns
+/// which.
 pub(crate) fn is_sent_away(transcript: &Transcript) -> bool {
-    let lines: Vec<&Heard> = transcript.lines.iter().collect();
+    let lines: Vec<&ServerLine> = transcript.lines.iter().collect();
     match lines[..] {
         [] => false,
-        [Heard::Own(text)] if text == "!! the server is full; try again later" => true,
+        [ServerLine::Own(text)] if text == "!! the server is full; try again later" => true,
         _ => panic!("to somebody who was not let in: {lines:?}"),
     }
 }
 
-/// Every ping is answered and every word heard, of those to whom nothing happened.
-pub(crate) fn check_heard(actor: &Actor, transcript: &Transcript, order: &[Heard]) {
+/// Checks that every ping of an undisturbed client is answered, and every line delivered.
+pub(crate) fn check_received(actor: &Actor, transcript: &Transcript, order: &[ServerLine]) {
     if actor.is_tainted || actor.is_write_shut || !transcript.is_complete {
         return;
     }
     let me = actor.client.0;
     let pongs = transcript.own().filter(|text| text.starts_with("-- pong ")).count();
     assert_eq!(pongs, actor.pings as usize, "{me}: every ping is answered");
-    let heard = order.iter().filter(
-        |line| matches!(line, Heard::Told(told) if utterance(&told.line).is_some_and(|(by, _)| by == me)),
+    let received = order.iter().filter(
+        |line| matches!(line, ServerLine::Room(line) if utterance(&line.text).is_some_and(|(by, _)| by == me)),
     );
-    // Whoever comes from the address of a muted one is muted as well.
+    // A client from the address of a muted one is muted as well.
     let is_refusal = |text: &&str| {
         text.starts_with("!! you are in no room")
             || text.starts_with("!! the operator has muted your address")
     };
     let refused = transcript.own().filter(is_refusal).count();
-    let heard = heard.count();
+    let received = received.count();
     assert!(
-        heard + refused >= actor.said as usize && heard <= actor.said as usize,
-        "{me}: said {}, heard {heard}, refused at most {refused}",
+        received + refused >= actor.said as usize && received <= actor.said as usize,
+        "{me}: said {}, received {received}, refused at most {refused}",
         actor.said
     );
 }
 
-/// The stream is the witness's order, cut out for this client.
-pub(crate) fn check_against(actor: &Actor, transcript: &Transcript, order: &[Heard]) {
+/// Checks that the stream is the part of the witness's order that is for this client.
+pub(crate) fn check_against(actor: &Actor, transcript: &Transcript, order: &[ServerLine]) {
     let due = due_to(actor, order);
     let mut rooms = BTreeSet::from([LOBBY.to_owned()]);
     let mut places = Places::at_the_start(&due, actor.letters);
     for line in &transcript.lines {
         let next = match line {
-            Heard::Skipped(count) => (0..*count).fold(places.clone(), |places, _| places.skip(&due)),
-            Heard::Told(Told { line, .. }) | Heard::Operator(line) => places.read(&due, line),
-            Heard::Own(text) => {
+            ServerLine::Skipped(count) => (0..*count).fold(places.clone(), |places, _| places.skip(&due)),
+            ServerLine::Room(RoomLine { text: line, .. }) | ServerLine::Operator(line) => {
+                places.read(&due, line)
+            }
+            ServerLine::Own(text) => {
                 note_rooms(text, &mut rooms);
                 places.clone().with_lobby(&due, rooms.contains(LOBBY))
             }
@@ -116,12 +119,12 @@ pub(crate) fn check_against(actor: &Actor, transcript: &Transcript, order: &[Hea
         places = next;
     }
     if transcript.is_complete && !actor.is_write_shut {
-        let line = Heard::Own("the end".to_owned());
+        let line = ServerLine::Own("the end".to_owned());
         assert!(places.reach_the_end(&due), "{}", mismatch(actor, transcript, &due, &line, &places));
     }
 }
 
-fn mismatch(actor: &Actor, transcript: &Transcript, due: &Dues, at: &Heard, places: &Places) -> String {
+fn mismatch(actor: &Actor, transcript: &Transcript, due: &Dues, at: &ServerLine, places: &Places) -> String {
     let from = places.at.first().map_or(0, |(place, _)| *place);
     let next: Vec<_> = due.lines[from.min(due.lines.len())..].iter().take(12).map(|due| &due.line).collect();
     format!(
@@ -130,13 +133,13 @@ fn mismatch(actor: &Actor, transcript: &Transcript, due: &Dues, at: &Heard, plac
     )
 }
 
-/// What a client should get, in this order.
+/// The lines that a client should get, in this order.
 #[derive(Debug, Default)]
 struct Dues {
     lines: Vec<Due>,
-    /// The last line that may be its first one.
+    /// The last line that may be the client's first one.
     latest_start: usize,
-    /// From here on it may have gone without a line.
+    /// From here on the client may have left without a line.
     earliest_end: usize,
 }
 
@@ -144,16 +147,16 @@ struct Dues {
 #[derive(Debug)]
 struct Due {
     line: String,
-    /// What it may be instead: the client has ignored at some time the one who goes.
+    /// The line without the quit text, if the client has ignored the leaving one at some time.
     without_words: Option<String>,
-    /// It may as well be absent: the client has turned such lines off or ignored the speaker at some time, or may have
-    /// left before, or at the same time.
+    /// The line may be absent: the client has turned such lines off or ignored the speaker at some time, or may have
+    /// left before it or together with it.
     is_optional: bool,
-    /// It comes before the client's arrival is announced: the client gets it if it is in the lobby.
+    /// The line comes before the client's arrival is announced: the client gets it if it is in the lobby.
     is_unannounced: bool,
 }
 
-fn due_to(actor: &Actor, order: &[Heard]) -> Dues {
+fn due_to(actor: &Actor, order: &[ServerLine]) -> Dues {
     let me = Some(actor.client.0);
     let goes_with = going_with(order, actor.client.0);
     let mut rooms: BTreeSet<&str> = BTreeSet::new();
@@ -161,39 +164,39 @@ fn due_to(actor: &Actor, order: &[Heard]) -> Dues {
     let mut due = Dues::default();
     for (at, line) in order.iter().enumerate() {
         match line {
-            Heard::Told(told) if told.by == me => {
-                match told.act {
-                    Act::Came => assert!(rooms.insert(&told.room), "comes twice: {}", told.line),
-                    Act::Went => assert!(rooms.remove(told.room.as_str()), "unheard of: {}", told.line),
+            ServerLine::Room(line) if line.by == me => {
+                match line.act {
+                    Act::Came => assert!(rooms.insert(&line.room), "comes twice: {}", line.text),
+                    Act::Went => assert!(rooms.remove(line.room.as_str()), "unheard of: {}", line.text),
                     Act::Counted | Act::Renamed | Act::SetTopic | Act::Spoke => {
-                        assert!(rooms.contains(told.room.as_str()), "unheard of: {}", told.line);
+                        assert!(rooms.contains(line.room.as_str()), "unheard of: {}", line.text);
                     }
                 }
-                has_gone |= is_going(told);
-                is_unannounced &= !has_gone && told.room != LOBBY;
+                has_gone |= is_going(line);
+                is_unannounced &= !has_gone && line.room != LOBBY;
                 if !std::mem::replace(&mut was_here, true) {
                     due.latest_start = due.lines.len();
                 }
                 due.earliest_end = due.lines.len();
             }
-            Heard::Told(told) => {
-                let is_unannounced = is_unannounced && told.room == LOBBY;
-                let is_mixed = actor.is_presence_mixed && told.act.is_presence();
-                let is_ignored = told.by.is_some_and(|by| actor.ignored.contains(&by));
-                let may_be_hidden = is_ignored && !matches!(told.act, Act::Came | Act::Went);
+            ServerLine::Room(line) => {
+                let is_unannounced = is_unannounced && line.room == LOBBY;
+                let is_mixed = actor.is_presence_mixed && line.act.is_presence();
+                let is_ignored = line.by.is_some_and(|by| actor.ignored.contains(&by));
+                let may_be_hidden = is_ignored && !matches!(line.act, Act::Came | Act::Went);
                 let is_optional = is_mixed || may_be_hidden || goes_with.contains(&at);
-                if is_unannounced || rooms.contains(told.room.as_str()) {
-                    let without_words = is_ignored.then(|| without_last_words(told));
-                    let line = told.line.clone();
+                if is_unannounced || rooms.contains(line.room.as_str()) {
+                    let without_words = is_ignored.then(|| without_quit_text(line));
+                    let line = line.text.clone();
                     due.lines.push(Due { line, without_words, is_optional, is_unannounced });
                 }
             }
-            Heard::Operator(line) => {
+            ServerLine::Operator(line) => {
                 let is_optional = rooms.is_empty() && !is_unannounced;
                 let line = line.clone();
                 due.lines.push(Due { line, without_words: None, is_optional, is_unannounced: false });
             }
-            Heard::Own(_) | Heard::Skipped(_) => {}
+            ServerLine::Own(_) | ServerLine::Skipped(_) => {}
         }
     }
     if !was_here {
@@ -205,35 +208,33 @@ fn due_to(actor: &Actor, order: &[Heard]) -> Dues {
     due
 }
 
-/// Whether somebody goes for good.
-fn is_going(told: &Told) -> bool {
-    told.act == Act::Went && !told.line.ends_with("(left)")
+/// Whether a client leaves the server.
+fn is_going(line: &RoomLine) -> bool {
+    line.act == Act::Went && !line.text.ends_with("(left)")
 }
 
-/// A going as those read it who ignore the one who goes: `(quit)` for `(quit: for good)`.
-fn without_last_words(told: &Told) -> String {
-    match told.line.split_once(": ") {
-        Some((before, _)) if told.act == Act::Went => format!("{before})"),
-        _ => told.line.clone(),
+/// A departure as clients read it that ignore the leaving one: `(quit)` for `(quit: for good)`.
+fn without_quit_text(line: &RoomLine) -> String {
+    match line.text.split_once(": ") {
+        Some((before, _)) if line.act == Act::Went => format!("{before})"),
+        _ => line.text.clone(),
     }
 }
 
-/// The goings, one right after the other, among which is the one of `client`: those who go together are not told of
-/// each other.
-fn going_with(order: &[Heard], client: usize) -> Range<usize> {
-    let goes = |line: &Heard| matches!(line, Heard::Told(told) if is_going(told));
-    let is_own =
-        |line: &Heard| matches!(line, Heard::Told(told) if is_going(told) && told.by == Some(client));
+/// The consecutive departures that include the one of `client`: clients that leave together do not read of each other.
+fn going_with(order: &[ServerLine], client: usize) -> Range<usize> {
+    let goes = |line: &ServerLine| matches!(line, ServerLine::Room(line) if is_going(line));
+    let is_own = |line: &ServerLine| matches!(line, ServerLine::Room(line) if is_going(line) && line.by == Some(client));
     let Some(own) = order.iter().position(is_own) else { return 0..0 };
     let before = order[..own].iter().rev().take_while(|line| goes(line)).count();
     let after = order[own..].iter().take_while(|line| goes(line)).count();
     own - before..own + after
 }
 
-/// Where in what is due a stream may be.
+/// The positions in the expected lines at which a stream may be.
 #[derive(Clone, Debug)]
 struct Places {
-    /// Each with how many lines to the client alone were skipped until there: of those the witness knows nothing.
+    /// Each with the number of private lines skipped up to there, which the witness does not know.
     at: BTreeSet<(usize, usize)>,
     letters: usize,
     is_in_lobby: bool,
@@ -286,7 +287,7 @@ impl Places {
     }
 }
 
-/// The rooms that somebody is in, as the answers to it say.
+/// The rooms that a client is in, by the answers to its commands.
 fn note_rooms(answer: &str, rooms: &mut BTreeSet<String>) {
     let room = |rest: &str| format!("#{}", rest.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap());
     if answer.contains(": you are guest-") {
@@ -298,7 +299,8 @@ fn note_rooms(answer: &str, rooms: &mut BTreeSet<String>) {
     }
 }
 
-/// Whom somebody ignores, as the answers to it say. A name that nobody has is one that its client may take and give up.
+/// The clients that a client ignores, by the answers to its commands. An ignored name without an owner stays one that a
+/// client may take.
 fn note_ignored(answer: &str, ignored: &mut BTreeSet<usize>) {
     if let Some((name, _)) = answer.strip_prefix("-- you ignore ").and_then(|rest| rest.split_once(';')) {
         if !name.ends_with(", who is not here") {
@@ -309,7 +311,8 @@ fn note_ignored(answer: &str, ignored: &mut BTreeSet<usize>) {
     }
 }
 
-/// Who said the how manieth of its things, if it is something said: `s3.17;`, unless that was cut off.
+/// The speaker of a line and the line's number among the speaker's, from its mark `s3.17;`; `None` if the mark was cut
+/// off.
 fn utterance(line: &str) -> Option<(usize, u32)> {
     let mut words =
         line.split(' ').filter_map(|word| word.strip_prefix('s')?.split_once(';')?.0.split_once('.'));

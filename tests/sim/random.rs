@@ -1,5 +1,5 @@
-//! Chance that is the same in every run: splitmix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number
-//! generators", 2014).
+//! Pseudo-random numbers that are the same in every run: splitmix64 (Steele, Lea, Flood: "Fast splittable pseudorandom
+//! number generators", 2014).
 
 /// A source of numbers.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ impl Random {
         least + self.below(most - least + 1)
     }
 
-    /// True in so many of a hundred cases.
+    /// True in `chance` of a hundred cases.
     pub(crate) fn percent(&mut self, chance: usize) -> bool {
         self.below(100) < chance
     }

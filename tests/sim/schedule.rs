@@ -1,5 +1,5 @@
-//! One schedule: a server configured by chance, and steps by chance until everybody is gone. What is checked after
-//! each step is here and in the stage, what is checked in the end in [`verdict`].
+//! One schedule: a server with random settings, and random steps until every client is gone. The checks after each step
+//! are here and in the stage, those at the end in [`verdict`].
 
 mod verdict;
 
@@ -16,7 +16,7 @@ use crate::random::Random;
 use crate::server::{FRAMINGS, configure};
 use crate::stage::{Client, Window, World};
 use crate::tally::Tally;
-use crate::transcript::Heard;
+use crate::transcript::ServerLine;
 
 /// Rooms that the witness is in.
 const OPEN_ROOMS: [&str; 4] = ["#lobby", "#a", "#b", "#c"];
@@ -24,7 +24,7 @@ const OPEN_ROOMS: [&str; 4] = ["#lobby", "#a", "#b", "#c"];
 const CLIENTS_MAX: usize = 9;
 /// Raids at most; each is one client more.
 const RAIDS_MAX: usize = 8;
-/// Questions in one raid, the dear ones among them.
+/// Commands in one raid, including the expensive ones.
 const QUESTIONS: [&str; 6] = ["/who", "/rooms", "/help", "/who #lobby", "/set", "/whois guest-1"];
 /// Operators on the control socket at most.
 const OPERATORS_MAX: usize = 3;
@@ -35,7 +35,7 @@ const ANSWER_IN_EVENTS_MAX: usize = 8_192;
 /// Acts that are shown of a schedule that failed.
 const TRACE_MAX: usize = 60;
 
-/// What somebody does.
+/// The kinds of steps.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     /// An operator types requests.
@@ -48,25 +48,25 @@ enum Step {
     /// An operator comes.
     Enter,
     Finish,
-    /// Somebody ignores another, or no longer.
+    /// A client ignores another, or ends that.
     Ignore,
     Kernel,
     Letter,
-    /// Something is ordered about somebody.
+    /// An operator's verb on a connection.
     Operator,
     Pass,
-    /// Somebody connects, asks dear questions, and is gone, with the answers unread or never taken.
+    /// A client connects, sends expensive commands and leaves, with the answers unread.
     Raid,
     Read,
     Reset,
     Say,
     Type,
-    /// Somebody puts the wall clock forward or back.
+    /// The wall clock is set forward or back.
     Wall,
     Window,
 }
 
-/// How often each happens.
+/// The weight of each step.
 const STEPS: [(usize, Step); 19] = [
     (6, Step::Ask),
     (3, Step::Burst),
@@ -96,10 +96,10 @@ pub(crate) struct Schedule {
     actors: Vec<Actor>,
     operators: Vec<Operator>,
     raids: usize,
-    /// Client 0 watches, and nothing is done to it.
+    /// Client 0 is the witness, and no fault happens to it.
     has_witness: bool,
     is_exhausted: bool,
-    /// Whether the wall clock is set by somebody at times.
+    /// Whether the wall clock is set at times.
     wall_jumps: bool,
     accepted: BTreeSet<u64>,
     closed: BTreeMap<u64, CloseReason>,
@@ -168,24 +168,24 @@ impl Schedule {
         self.world.pass("1m");
     }
 
-    /// The same schedule, with a wall clock that nobody sets.
+    /// The same schedule, with a wall clock that is never set.
     pub(crate) fn without_wall_jumps(mut self) -> Self {
         self.wall_jumps = false;
         self
     }
 
-    /// Plays it to its end, and checks everything.
+    /// Plays the schedule to its end, and checks everything.
     pub(crate) fn play(mut self) -> Tally {
         self.run();
         self.judge();
         self.tally
     }
 
-    /// Plays it to its end, and gives what every client has read, without the times, and how each connection ended.
-    pub(crate) fn heard(mut self) -> (Vec<Vec<Heard>>, BTreeMap<u64, CloseReason>) {
+    /// Plays the schedule to its end; returns the lines of every client, without times, and how each connection ended.
+    pub(crate) fn lines_and_ends(mut self) -> (Vec<Vec<ServerLine>>, BTreeMap<u64, CloseReason>) {
         self.run();
-        let heard = self.transcripts().into_iter().map(|transcript| transcript.lines).collect();
-        (heard, self.closed)
+        let lines = self.transcripts().into_iter().map(|transcript| transcript.lines).collect();
+        (lines, self.closed)
     }
 
     fn run(&mut self) {
@@ -234,11 +234,11 @@ impl Schedule {
 
     fn check(&mut self) {
         let books = self.world.audit_counts();
-        // What cannot be skipped: answers, and a line for each that was begun. And one that the operator has said since
-        // the last turn, in two events for some.
+        // These bytes cannot be skipped: answers, one started line for each client, and a line that the operator has
+        // said since the last turn, in two records for some clients.
         let begun = books.connections * (LINE_BYTES + 64 + 2 * RECORD_BYTES as usize);
         assert!(books.queued_bytes <= self.outbox_total + books.kept_bytes + begun, "{books:?}");
-        // The read that went beyond the limit, and a message that each has begun since.
+        // The read that exceeded the limit, and a message that each client has started since.
         let begun = READ_BUDGET + books.connections * (LINE_BYTES + 8);
         assert!(books.parked_bytes <= self.inbox_total + begun, "{books:?}");
         for record in self.world.take_events() {
@@ -259,20 +259,20 @@ impl Schedule {
         self.trace.0.push(step);
     }
 
-    /// The number of an actor who is not the witness, if there is any.
-    fn anybody(&mut self) -> Option<usize> {
+    /// The number of an actor other than the witness, if there is any.
+    fn other_actor(&mut self) -> Option<usize> {
         let first = usize::from(self.has_witness);
         (self.actors.len() > first).then(|| self.random.within(first, self.actors.len() - 1))
     }
 
-    /// A client or an operator who is not the witness, if there is any.
-    fn somebody(&mut self) -> Option<Client> {
+    /// A client other than the witness, or an operator, if there is any.
+    fn other_client(&mut self) -> Option<Client> {
         let first = usize::from(self.has_witness);
         let count = self.world.peers.len();
         (count > first).then(|| Client(self.random.within(first, count - 1)))
     }
 
-    /// From now on what this one says may go unheard, and what it asks unanswered.
+    /// From now on lines of this client may be lost, and its commands unanswered.
     fn taint(&mut self, client: Client) {
         self.actors
             .iter_mut()
@@ -305,7 +305,7 @@ impl Schedule {
                 self.world.wall_ahead_s += if self.wall_jumps { ahead_s } else { 0 };
             }
             Step::Close | Step::Finish | Step::Kernel | Step::Read | Step::Reset | Step::Window => {
-                if let Some(client) = self.somebody() {
+                if let Some(client) = self.other_client() {
                     self.note(format!("{}: {step:?}", client.0));
                     self.meddle(client, step);
                 }
@@ -313,7 +313,7 @@ impl Schedule {
         }
     }
 
-    /// Something happens between a peer and the server.
+    /// A fault between a peer and the server.
     fn meddle(&mut self, client: Client, step: Step) {
         match step {
             Step::Close => {
@@ -409,7 +409,7 @@ impl Schedule {
         self.world.set_exhausted(self.is_exhausted);
     }
 
-    /// An operator who can still type, if there is any.
+    /// An operator that can still type, if there is any.
     fn any_operator(&mut self) -> Option<usize> {
         let count = self.operators.len();
         let number = (count > 0).then(|| self.random.below(count))?;
@@ -435,9 +435,9 @@ impl Schedule {
         self.world.sends(operator.client, &bytes);
     }
 
-    /// The number of an actor who can still type, if the one that is looked at can.
+    /// The number of a random actor, if it can still type.
     fn any_typist(&mut self) -> Option<usize> {
-        let number = self.anybody()?;
+        let number = self.other_actor()?;
         let actor = &self.actors[number];
         let can_type = !actor.has_finished && !self.world.peer(actor.client).is_closed;
         can_type.then_some(number)
@@ -465,7 +465,7 @@ impl Schedule {
 
     fn write_letter(&mut self) {
         let Some(number) = self.any_typist() else { return };
-        let Some(to) = self.anybody() else { return };
+        let Some(to) = self.other_actor() else { return };
         let Some(nick) = self.actors[to].nick() else { return };
         if to != number {
             self.actors[to].letters += 1;
@@ -477,7 +477,7 @@ impl Schedule {
 
     fn ignore(&mut self) {
         let Some(number) = self.any_typist() else { return };
-        let Some(whom) = self.anybody() else { return };
+        let Some(whom) = self.other_actor() else { return };
         let Some(nick) = self.actors[whom].nick() else { return };
         let whom = self.actors[whom].client;
         let line = self.actors[number].ignores(&mut self.random, whom, &nick);
@@ -509,7 +509,7 @@ impl Schedule {
     }
 
     fn operate(&mut self) {
-        let Some(number) = self.anybody() else { return };
+        let Some(number) = self.other_actor() else { return };
         let Some(id) = self.world.peer(self.actors[number].client).id else { return };
         let verb = self.random.pick(&[
             "kick",
@@ -543,7 +543,7 @@ impl Schedule {
         }
     }
 
-    /// Gives an order, on the control socket if somebody there can type. Whether it was or may be carried out.
+    /// Gives an order, on the control socket if an operator can type. Returns whether it was or may be carried out.
     fn order(&mut self, line: &str, about: &str) -> bool {
         let operator = if self.random.percent(50) { self.any_operator() } else { None };
         if let Some(number) = operator {
@@ -576,7 +576,7 @@ impl Schedule {
         }
     }
 
-    /// Everybody ends as they like, the witness last.
+    /// Ends every client in a random way, the witness last.
     fn everybody_leaves(&mut self) {
         self.note("everybody leaves".to_owned());
         self.world.set_exhausted(false);
@@ -595,7 +595,7 @@ impl Schedule {
             self.turn();
         }
         self.world.pass("1h");
-        // Those who asked to listen are still there.
+        // Clients that sent /listen are still there.
         for number in first..self.actors.len() {
             let client = self.actors[number].client;
             if let Some(id) = self.world.peer(client).id.filter(|_| self.is_there(client)) {
@@ -626,7 +626,7 @@ impl Schedule {
         self.order(verb, "");
         self.world.run();
         if !self.world.engine.is_stopping() {
-            // Whoever was to order it has not got so far.
+            // The operator that was to order it has not sent the order yet.
             self.world.operator(verb).unwrap();
         }
         if self.random.percent(70) {
@@ -650,7 +650,7 @@ impl Schedule {
         self.world.peer(client).slot.is_some()
     }
 
-    /// All that can happen now has happened: whoever reads everything has all its answers.
+    /// Checks, when the server has no work left, that every client that reads everything has all its answers.
     fn check_answered(&self) {
         for operator in &self.operators {
             let peer = &self.world.peers[operator.client.0];

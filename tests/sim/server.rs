@@ -1,4 +1,4 @@
-//! The server of a schedule: its listeners, and limits by chance, small enough to be reached.
+//! The server of a schedule: its listeners, and random limits that are small enough to be reached.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub(crate) fn configure(config: &mut Config, random: &mut Random, has_witness: b
     config.limits.line_bytes = ByteSize(LINE_BYTES as u64);
     config.limits.outbox_bytes = ByteSize(random.pick(&[700, 1_000, 1_500, 3_000, 10_000]));
     config.limits.stall = Duration::from_secs(random.pick(&[15, 60, 120]));
-    // Most actors have one address: one that is refused is no actor.
+    // Most actors share an address: a refused one is no actor.
     config.limits.per_ip = PerAddress::Most(0);
     config.flood.enabled = random.percent(60);
     config.flood.burst_lines = random.pick(&[2, 7, 20]);

@@ -1,28 +1,28 @@
-//! What was seen in many schedules, so that a run shows that everything it is about did happen.
+//! Counts events of many schedules, so that a run shows that every simulated fault happened.
 
 use std::collections::BTreeMap;
 
 use crate::transcript::Transcript;
 
-/// What happened in one schedule or in many: whoever reads it sees that the faults did happen.
+/// The events of one schedule or of many.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(crate) schedules: u64,
-    /// Those whose streams were compared line by line.
+    /// Clients whose streams were compared line by line.
     pub(crate) compared: u64,
     pub(crate) lines_read: u64,
     /// Streams with a marker for skipped lines.
     pub(crate) skipping_streams: u64,
     /// Streams that were cut off.
     pub(crate) cut_streams: u64,
-    /// Streams in which somebody is ignored.
+    /// Streams of clients that ignore another.
     pub(crate) ignoring_streams: u64,
     pub(crate) turned_away: u64,
-    /// Those who came when no descriptor was left, and were told.
+    /// Clients that connected without a free descriptor and got the notice.
     pub(crate) exhausted: u64,
     /// Answers to operators.
     pub(crate) answers: u64,
-    /// Messages within which the input ended.
+    /// Messages in which the input ended.
     pub(crate) incomplete: u64,
     pub(crate) ends: BTreeMap<&'static str, u64>,
 }
@@ -52,7 +52,7 @@ impl Tally {
         self.ignoring_streams += u64::from(ignores);
     }
 
-    /// Everything that is to be simulated has been.
+    /// Checks that every simulated fault has happened.
     pub(crate) fn check(&self) {
         assert!(self.compared * 2 > self.schedules, "most schedules are compared line by line");
         assert!(self.skipping_streams > 0 && self.cut_streams > 0 && self.turned_away > 0);

@@ -1,4 +1,4 @@
-//! What somebody has received, taken apart into lines and their meaning.
+//! The lines that a client has received, with their meaning.
 
 use std::collections::BTreeMap;
 
@@ -7,29 +7,29 @@ use crate::stage::Peer;
 
 /// A line in the stream of one client.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Heard {
-    /// `-- `, `!! ` and what is said to it alone.
+pub(crate) enum ServerLine {
+    /// `-- `, `!! ` and private lines.
     Own(String),
     /// `-- 7 lines skipped`
     Skipped(usize),
-    /// The operator, to everybody.
+    /// A line of the operator to every client.
     Operator(String),
-    /// What is told to a room.
-    Told(Told),
+    /// A line for a room.
+    Room(RoomLine),
 }
 
-/// A line that is told to a room.
+/// A line for a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Told {
-    /// Without the time.
-    pub(crate) line: String,
+pub(crate) struct RoomLine {
+    /// The line without its time.
+    pub(crate) text: String,
     pub(crate) room: String,
     pub(crate) act: Act,
-    /// The number of the client that did it; none for a summary of several.
+    /// The number of the client that caused it; `None` for a summary of several.
     pub(crate) by: Option<usize>,
 }
 
-/// What somebody did.
+/// What a client did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
     Came,
@@ -74,8 +74,8 @@ pub(crate) fn owner_of_chosen(nick: &str) -> usize {
 /// One client's stream.
 #[derive(Debug)]
 pub(crate) struct Transcript {
-    pub(crate) lines: Vec<Heard>,
-    /// Everything that was to come has come: the server's FIN was read.
+    pub(crate) lines: Vec<ServerLine>,
+    /// The stream has ended: the server's FIN was read.
     pub(crate) is_complete: bool,
 }
 
@@ -92,24 +92,25 @@ impl Transcript {
             let line = String::from_utf8(line).expect("only UTF-8 is sent");
             assert!(!line.chars().any(|c| c != '\t' && c.is_control()), "{line:?}");
             match lines.last_mut() {
-                // A long line goes on in the next record, with the padding of what is typed at length.
+                // A long line continues in the next record, which starts with its padding.
                 Some(last) if is_fixed && line.starts_with('x') => last.push_str(&line),
                 _ => lines.push(line),
             }
         }
-        // A line that was cut off behind a space has none for those who read it in a record.
-        let lines = lines.iter().map(|line| heard(line.trim_end_matches(' '), names)).collect();
+        // In a record, a line that was cut after a space has lost that space.
+        let lines = lines.iter().map(|line| parse_line(line.trim_end_matches(' '), names)).collect();
         assert!(!is_complete || bytes.is_empty(), "the last line is not whole: {}", bytes.escape_ascii());
         Self { lines, is_complete }
     }
 
     /// How many lines its markers say were skipped.
     pub(crate) fn skipped(&self) -> u64 {
-        let counts = self.lines.iter().map(|line| if let Heard::Skipped(count) = line { *count } else { 0 });
+        let counts =
+            self.lines.iter().map(|line| if let ServerLine::Skipped(count) = line { *count } else { 0 });
         counts.map(|count| count as u64).sum()
     }
 
-    /// Whether it was told that it may stay after the end of its input.
+    /// Whether the client got the notice that it stays after the end of its input.
     pub(crate) fn listens(&self) -> bool {
         self.own().any(|text| text.starts_with("-- you stay after the end of your input"))
     }
@@ -117,7 +118,7 @@ impl Transcript {
     pub(crate) fn own(&self) -> impl Iterator<Item = &str> {
         self.lines
             .iter()
-            .filter_map(|line| if let Heard::Own(text) = line { Some(text.as_str()) } else { None })
+            .filter_map(|line| if let ServerLine::Own(text) = line { Some(text.as_str()) } else { None })
     }
 }
 
@@ -136,22 +137,22 @@ fn without_telnet(bytes: &[u8]) -> Vec<u8> {
     text
 }
 
-fn heard(line: &str, names: &Names) -> Heard {
+fn parse_line(line: &str, names: &Names) -> ServerLine {
     if let Some(count) = line.strip_prefix("-- ").and_then(|rest| rest.strip_suffix(" lines skipped"))
         && let Ok(count) = count.parse()
     {
-        return Heard::Skipped(count);
+        return ServerLine::Skipped(count);
     }
     let untimed = without_time(line);
-    if let Some(told) = untimed.strip_prefix('#').and_then(|rest| told(untimed, rest, names)) {
-        return Heard::Told(told);
+    if let Some(line) = untimed.strip_prefix('#').and_then(|rest| parse_room_line(untimed, rest, names)) {
+        return ServerLine::Room(line);
     }
     if untimed.starts_with("*** ") {
-        return Heard::Operator(untimed.to_owned());
+        return ServerLine::Operator(untimed.to_owned());
     }
     let is_own = line.starts_with("-- ") || line.starts_with("!! ") || untimed.starts_with('[');
     assert!(is_own, "a line of no known kind: {line:?}");
-    Heard::Own(untimed.to_owned())
+    ServerLine::Own(untimed.to_owned())
 }
 
 fn without_time(line: &str) -> &str {
@@ -160,7 +161,7 @@ fn without_time(line: &str) -> &str {
     if is_timed { &line[6..] } else { line }
 }
 
-fn told(line: &str, rest: &str, names: &Names) -> Option<Told> {
+fn parse_room_line(line: &str, rest: &str, names: &Names) -> Option<RoomLine> {
     let (room, rest) = rest.split_once(' ')?;
     let (sign, rest) = rest.split_once(' ')?;
     let first = rest.split(' ').next()?;
@@ -175,5 +176,5 @@ fn told(line: &str, rest: &str, names: &Names) -> Option<Told> {
         nick => (Act::Spoke, Some(nick.strip_prefix('<')?.strip_suffix('>')?)),
     };
     let by = nick.map(|nick| names.owner(nick));
-    Some(Told { line: line.to_owned(), room: format!("#{room}"), act, by })
+    Some(RoomLine { text: line.to_owned(), room: format!("#{room}"), act, by })
 }

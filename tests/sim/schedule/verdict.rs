@@ -8,7 +8,7 @@ use chatops::id::ConnId;
 use super::Schedule;
 use crate::actor::Actor;
 use crate::oracle;
-use crate::transcript::{Heard, Names, Transcript};
+use crate::transcript::{Names, ServerLine, Transcript};
 
 impl Schedule {
     pub(super) fn judge(&mut self) {
@@ -67,7 +67,7 @@ impl Schedule {
             oracle::check_against(actor, transcript, &order.lines);
             // Whoever was closed for flooding had more to say.
             if reason.word() != "flood" {
-                oracle::check_heard(actor, transcript, &order.lines);
+                oracle::check_received(actor, transcript, &order.lines);
             }
         }
     }
@@ -90,5 +90,5 @@ impl Schedule {
 
 /// Whether the stream has every line that it should have.
 fn is_whole(transcript: &Transcript) -> bool {
-    transcript.is_complete && !transcript.lines.iter().any(|line| matches!(line, Heard::Skipped(_)))
+    transcript.is_complete && !transcript.lines.iter().any(|line| matches!(line, ServerLine::Skipped(_)))
 }

@@ -1,4 +1,5 @@
-//! Bytes and lines: every way to end a line, every way to cut one up, and what is no line at all.
+//! Bytes and lines: every line end, every cut of the input, input that is no chat, and telnet (RFC 854, RFC 1143), whose
+//! commands are removed from the text and answered.
 
 use crate::common::{Client, End, NO_FLOOD_LIMIT, Server, people, process, wait_until};
 
@@ -31,7 +32,7 @@ fn every_cut_of_a_conversation_gives_the_same_lines() {
     for cut in 1..conversation.len() {
         let (head, tail) = conversation.split_at(cut);
         alice.send_raw(head);
-        // The answer proves that the first part was read alone; it must not end the line under way.
+        // The answer shows that the first part was read alone; it must not end the unfinished line.
         wait_until_read(&server, &alice);
         alice.send_raw(tail);
         for line in ["one", "two", "three", "four", "five þé", "six"] {
@@ -41,7 +42,7 @@ fn every_cut_of_a_conversation_gives_the_same_lines() {
     bob.expect_nothing();
 }
 
-/// Waits until the server has taken from the kernel what this client sent.
+/// Waits until the server has read all that this client sent.
 fn wait_until_read(server: &Server, client: &Client) {
     let port = client.local_port();
     wait_until(crate::common::DEADLINE, "the server reads", || {
@@ -65,7 +66,7 @@ fn lf_cr_lf_cr_nul_and_a_lone_cr_end_a_line() {
 }
 
 #[test]
-fn the_last_line_needs_no_end() {
+fn the_last_line_needs_no_line_end() {
     let server = Server::start(&[]);
     let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
     alice.send_raw(b"first\nlast words");
@@ -77,7 +78,7 @@ fn the_last_line_needs_no_end() {
 }
 
 #[test]
-fn a_line_too_long_is_refused_whole_and_the_session_goes_on() {
+fn a_line_too_long_is_refused_whole_and_the_session_continues() {
     let server = Server::start(&["limits.line_bytes=1024"]);
     let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
     let longest = "x".repeat(1024);
@@ -199,7 +200,7 @@ fn a_typed_line_is_corrected_on_tcp_and_shown_elsewhere() {
 }
 
 #[test]
-fn words_of_real_languages_come_through() {
+fn texts_of_real_languages_are_delivered_unchanged() {
     let server = Server::start(&[NO_FLOOD_LIMIT]);
     let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
     for line in include_str!("../field/words.txt").lines().filter(|line| !line.starts_with('#')) {
@@ -219,4 +220,95 @@ fn a_byte_order_mark_before_the_first_line_is_dropped() {
     stranger.expect("-- you are now bob");
     stranger.send("hello");
     alice.skip_to("bob's line", |line| line == "HH:MM #lobby <bob> hello");
+}
+
+const IAC: u8 = 0xff;
+const DONT: u8 = 0xfe;
+const DO: u8 = 0xfd;
+const WONT: u8 = 0xfc;
+const WILL: u8 = 0xfb;
+const SB: u8 = 0xfa;
+const SE: u8 = 0xf0;
+const IP: u8 = 0xf4;
+const NOP: u8 = 0xf1;
+const TIMING_MARK: u8 = 6;
+const TERMINAL_TYPE: u8 = 24;
+/// Assigned to nothing (IANA, Telnet Options).
+const UNKNOWN: u8 = 77;
+
+#[test]
+fn telnet_commands_are_removed_from_text() {
+    let server = Server::start(&[]);
+    let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
+    let mut message = b"he".to_vec();
+    message.extend([IAC, NOP]);
+    message.extend(b"ll");
+    message.extend([IAC, SB, TERMINAL_TYPE, 0, b'x', b'\n', IAC, IAC, b'y', IAC, SE]);
+    message.extend(b"o\r\n");
+    for byte in message {
+        alice.send_raw(&[byte]);
+    }
+    bob.expect("HH:MM #lobby <alice> hello");
+    bob.expect_nothing();
+}
+
+#[test]
+fn a_telnet_request_is_refused_and_not_shown_to_others() {
+    let server = Server::start(&[]);
+    let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
+    alice.send_raw(&[IAC, DO, UNKNOWN]);
+    assert_eq!(alice.bytes(3), [IAC, WONT, UNKNOWN]);
+    alice.send_raw(&[IAC, WILL, UNKNOWN]);
+    assert_eq!(alice.bytes(3), [IAC, DONT, UNKNOWN]);
+    alice.send("plain");
+    bob.expect("HH:MM #lobby <alice> plain");
+    // Client checks every line it reads to be UTF-8, which no telnet command is.
+    bob.expect_nothing();
+    alice.expect_nothing();
+}
+
+#[test]
+fn after_ctrl_c_a_timing_mark_is_answered() {
+    let server = Server::start(&[]);
+    let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
+    alice.send_raw(&[IAC, IP, IAC, DO, TIMING_MARK]);
+    let answer = alice.bytes(3);
+    let marks = [[IAC, WILL, TIMING_MARK], [IAC, WONT, TIMING_MARK]];
+    assert!(marks.iter().any(|mark| answer == mark), "{answer:x?}");
+    alice.send("still here");
+    bob.expect("HH:MM #lobby <alice> still here");
+    alice.expect_nothing();
+}
+
+#[test]
+fn a_refusal_is_not_answered() {
+    let server = Server::start(&[]);
+    let [mut alice, _bob] = people(&server, ["alice", "bob"]);
+    alice.send_raw(&[IAC, DONT, TERMINAL_TYPE, IAC, WONT, TERMINAL_TYPE]);
+    alice.expect_nothing();
+}
+
+#[test]
+fn an_unfinished_subnegotiation_takes_no_memory() {
+    let server = Server::start(&[NO_FLOOD_LIMIT]);
+    let [mut alice, mut bob] = people(&server, ["alice", "bob"]);
+    let before = crate::common::process::rss(server.pid());
+    alice.send_raw(&[IAC, SB, TERMINAL_TYPE]);
+    let block = vec![b'q'; 1024 * 1024];
+    for _ in 0..32 {
+        alice.send_raw(&block);
+    }
+    alice.send_raw(&[IAC, SE]);
+    alice.send("out again");
+    bob.expect("HH:MM #lobby <alice> out again");
+    let grown = crate::common::process::rss(server.pid()).saturating_sub(before);
+    assert!(grown < 8 * 1024 * 1024, "grown by {grown} bytes");
+}
+
+#[test]
+fn a_client_that_sends_no_telnet_gets_none() {
+    let server = Server::start(&[]);
+    let mut quiet = Client::connect(&server);
+    let greeting = quiet.bytes(1);
+    assert!(!greeting.contains(&IAC), "{}", greeting.escape_ascii());
 }

@@ -1,30 +1,78 @@
-//! System calls of the server that fail though nobody has done anything, by `strace --inject`. What is a matter of time
-//! costs nobody a line; what is the matter of one connection ends that one.
+//! System calls that fail: file descriptors that run out, by a limit from the start or by one that is lowered while the
+//! server runs, and errors by `strace --inject`. A call that passes later costs no client a line; an error of one
+//! connection closes only that connection.
 
 use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::common::process::TcpState;
+use crate::common::process::{self, TcpState};
 use crate::common::real::say_skipped;
-use crate::common::{
-    Client, DEADLINE, End, RealClient, Server, bystanders, installed, now, process, wait_until,
-};
+use crate::common::{Client, DEADLINE, End, RealClient, Server, bystanders, installed, now, wait_until};
 use crate::scene::Scene;
+
+/// The processor time that the server may use in a second for the bystanders' chat and for waiting connections.
+const BUSY_MAX: Duration = Duration::from_millis(150);
+
+/// Checks that the client reads that the server is full.
+fn is_turned_away(client: &mut Client) -> bool {
+    client.line_within(Duration::from_millis(100)).is_ok_and(|line| line.starts_with("!! "))
+}
+
+/// Checks that the client reads its greeting.
+fn gets_in(server: &Server) -> bool {
+    Client::connect(server).line_within(DEADLINE).is_ok_and(|line| line.contains("you are guest-"))
+}
+
+#[track_caller]
+fn expect_calm(server: &Server) {
+    let used = process::cpu_time_during(server.pid(), Duration::from_secs(1));
+    assert!(used <= BUSY_MAX, "{used:?} of processor time in a second while full");
+}
+
+#[test]
+fn a_server_with_few_file_descriptors_takes_as_many_clients_as_fit() {
+    let scene = Scene::around(Server::with_descriptors(72, &[]));
+    let server = &scene.server;
+    server.stderr.wait_for("a warning that says why", |log| log.contains("72 open files"));
+    let mut crowd: Vec<Client> = (0..100).map(|_| Client::connect(server)).collect();
+    assert!(crowd.iter_mut().any(is_turned_away), "nobody was told that the server is full");
+    expect_calm(server);
+    drop(crowd);
+    wait_until(DEADLINE, "somebody gets in again", || gets_in(server));
+    assert!(!server.stderr.text().contains("cannot accept"), "{}", server.stderr.text());
+    scene.expect_unharmed();
+}
+
+#[test]
+fn without_file_descriptors_waiting_clients_are_notified_one_by_one() {
+    let scene = Scene::start(&[]);
+    let server = &scene.server;
+    let before = process::limit_descriptors(server.pid(), process::next_fd(server.pid()));
+    let mut crowd: Vec<Client> = (0..20).map(|_| Client::connect(server)).collect();
+    let told = |crowd: &mut Vec<Client>| crowd.iter_mut().any(is_turned_away);
+    wait_until(DEADLINE, "somebody is told that the server is full", || told(&mut crowd));
+    expect_calm(server);
+    assert!(server.stderr.text().matches("cannot accept").count() <= 3, "{}", server.stderr.text());
+    process::limit_descriptors(server.pid(), before);
+    drop(crowd);
+    wait_until(DEADLINE, "somebody gets in again", || gets_in(server));
+    scene.expect_unharmed();
+}
 
 /// Both names of the call that waits; a machine has one or both.
 const WAIT: &str = "?epoll_wait,epoll_pwait,?epoll_pwait2";
 
-/// Between two tries to accept when there is nothing to accept with; 200 ms, and as much less as clocks may differ.
+/// The pause between two attempts to accept without descriptors: 200 ms, less a tolerance for clocks.
 const PAUSE_MIN: Duration = Duration::from_millis(190);
 
-/// An strace that has the server's system calls fail, or take their time, until it ends.
+/// An strace that makes system calls of the server fail or wait, until it is dropped.
 struct Faults {
     strace: RealClient,
 }
 
 impl Faults {
-    /// Tampers with these calls, in a way that `strace --inject` understands. `None`, said aloud, where that is not
+    /// Injects into these calls, in the syntax of `strace --inject`. Prints and returns `None` where that is not
     /// allowed.
     fn everywhere(server: &Server, calls: &str, how: &str) -> Option<Self> {
         Self::start(server, calls, how, &[])
@@ -54,13 +102,13 @@ impl Faults {
         Some(Self { strace })
     }
 
-    /// How many calls were tampered with so far.
+    /// The number of calls with an injection so far.
     fn count(&self) -> usize {
         let trace = self.strace.stderr.text();
         trace.matches("(INJECTED)").count() + trace.matches("(DELAYED)").count()
     }
 
-    /// Lets the calls be; gives how many were tampered with.
+    /// Ends the injection; returns the number of calls.
     #[track_caller]
     fn end(mut self) -> usize {
         self.strace.signal(Signal::INT);
@@ -71,7 +119,7 @@ impl Faults {
 }
 
 #[test]
-fn calls_that_are_put_off_cost_nobody_a_line() {
+fn blocked_and_interrupted_calls_lose_no_line() {
     let mut scene = Scene::start(&[]);
     let faults = [
         (WAIT, "EINTR"),
@@ -82,7 +130,7 @@ fn calls_that_are_put_off_cost_nobody_a_line() {
         ("sendmsg", "ENOBUFS"),
     ];
     for (calls, error) in faults {
-        // Every other one, whomever it hits.
+        // Every other call, on any connection.
         let how = format!("error={error}:when=1+2");
         let Some(faults) = Faults::everywhere(&scene.server, calls, &how) else { return };
         scene.rounds(2);
@@ -93,11 +141,11 @@ fn calls_that_are_put_off_cost_nobody_a_line() {
 }
 
 #[test]
-fn a_connection_whose_every_write_is_put_off_does_not_spin_the_loop() {
+fn a_connection_whose_writes_all_block_does_not_spin_the_loop() {
     let mut scene = Scene::start(&[]);
     for error in ["EAGAIN", "ENOBUFS"] {
         let mut victim = Client::named(&scene.server, "victim");
-        // The kernel says all the while that the socket can be written to.
+        // The kernel reports the socket as writable all the time.
         let how = format!("error={error}:when=1+");
         let Some(faults) = Faults::on(&victim, &scene.server, "sendmsg", &how) else { return };
         scene.rounds(4);
@@ -118,7 +166,7 @@ fn a_connection_whose_every_write_is_put_off_does_not_spin_the_loop() {
 }
 
 #[test]
-fn an_error_of_one_connection_ends_that_one_alone() {
+fn an_error_of_one_connection_closes_only_that_one() {
     let scene = Scene::start(&[]);
     let mut witness = Client::named(&scene.server, "witness");
     let faults = [
@@ -144,10 +192,10 @@ fn an_error_of_one_connection_ends_that_one_alone() {
 }
 
 #[test]
-fn accepting_that_fails_for_a_while_costs_nobody_anything_but_time() {
+fn failing_accepts_only_delay_connections() {
     let scene = Scene::start(&[]);
-    // Which error, how often, and how many pauses that makes. Where descriptors or memory are short, the reserve is
-    // spent on a second try before each pause, which fails as well.
+    // The error, how often it is injected, and the number of pauses. Without descriptors or memory, the reserved
+    // descriptor serves for a second attempt before each pause, which fails as well.
     let faults = [
         ("EMFILE", 50, 25),
         ("ENFILE", 2, 1),
@@ -172,7 +220,7 @@ fn accepting_that_fails_for_a_while_costs_nobody_anything_but_time() {
 }
 
 #[test]
-fn a_reset_while_the_last_of_it_is_sent_leaves_nothing() {
+fn a_reset_during_the_last_flush_leaves_no_state() {
     let scene = Scene::start(&[]);
     let port = scene.server.port();
     let mut victim = Client::with_receive_buffer(&scene.server, 4096);
@@ -181,7 +229,7 @@ fn a_reset_while_the_last_of_it_is_sent_leaves_nothing() {
     wait_until(DEADLINE, "the kernel holds more of the answers than is taken", || {
         state(&victim).is_some_and(|end| end.recv_q == 0 && end.send_q > 1000)
     });
-    // The reset comes between FIN and the look at what of it is acknowledged, which follows at once.
+    // The reset arrives between FIN and the look at Send-Q that follows at once.
     let Some(faults) = Faults::on(&victim, &scene.server, "shutdown", "delay_exit=500000") else { return };
     victim.shutdown_write();
     wait_until(DEADLINE, "FIN is sent", || state(&victim).is_some_and(|end| end.state == TcpState::LastAck));
