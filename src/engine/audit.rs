@@ -1,6 +1,5 @@
 //! The engine's books, counted anew: tests compare them with what is kept from day to day.
 
-use super::connection::Role;
 use super::server::Engine;
 
 /// Sums over everything that the engine holds.
@@ -34,8 +33,6 @@ pub struct AuditCounts {
     pub kept_bytes: usize,
     /// The most that one client has unsent.
     pub largest_outbox: usize,
-    /// The most that one operator has unsent.
-    pub largest_answer: usize,
     /// Chunks of lines in memory.
     pub chunks: usize,
     /// The memory they take, in bytes.
@@ -71,13 +68,9 @@ impl Engine {
         for (_, conn) in &self.conns.slab {
             let outbox = conn.session.outbox();
             books.unsent_bytes += outbox.bytes();
-            books.unparsed_bytes += conn.inbox_bytes();
+            books.unparsed_bytes += conn.session.inbox_bytes();
             books.kept_bytes += outbox.kept_bytes();
-            let largest = match conn.role {
-                Role::Operator => &mut books.largest_answer,
-                Role::Client | Role::TurnedAway => &mut books.largest_outbox,
-            };
-            *largest = outbox.bytes().max(*largest);
+            books.largest_outbox = outbox.bytes().max(books.largest_outbox);
             books.delayed += usize::from(conn.delayed);
             books.misarmed += usize::from(conn.armed != conn.session.poll_timeout());
         }

@@ -126,7 +126,6 @@ impl Engine {
             self.close_finished(&dirty, sockets);
             // Those who were buried leave rooms: their last lines go out with the rest.
             self.settle();
-            self.operators_first(&mut dirty);
             self.is_behind = self.serve_all(&mut dirty, sockets);
             if self.is_behind {
                 break;
@@ -134,13 +133,6 @@ impl Engine {
         }
         self.end_turn();
         self.reconciled = dirty;
-    }
-
-    /// Operators wait for no crowd.
-    fn operators_first(&self, dirty: &mut [Slot]) {
-        if self.operators.count() > 0 {
-            dirty.sort_by_key(|slot| !self.operators.has(*slot));
-        }
     }
 
     /// Serves one after the other until the turn is late. Whoever is left is first in the next one; `true` if anybody

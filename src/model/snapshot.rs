@@ -310,6 +310,8 @@ pub struct Status {
     pub rooms: u32,
     /// Bans in force.
     pub bans: u32,
+    /// Connections to the control socket.
+    pub operators: u32,
     /// Accepting is paused by the operator.
     pub paused: bool,
     /// The server is ending.

@@ -86,7 +86,7 @@ impl Reactor {
             self.engine.note(LogLevel::Info, "told to stop: draining".to_owned());
         }
         // With a dashboard it says that the terminal has gone.
-        if reload && self.mailbox.is_none() {
+        if reload && !self.onlookers.has_dashboard() {
             self.engine.note(LogLevel::Info, "SIGHUP: reading the configuration anew".to_owned());
             self.configuration.want();
         }

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::{FlockOperation, Mode, fchmod, flock};
 
-use crate::link::control::{is_answered, socket_address};
+use crate::control::client::{is_answered, socket_address};
 
 /// Looks at the lock of a directory before it is given up: ten seconds.
 const LOCK_LOOKS: u32 = 1_000;

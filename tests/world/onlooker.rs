@@ -1,6 +1,6 @@
 //! A dashboard in another process: what it asks on the control socket, and that it sees the same as one in this.
 
-use chatops::engine::control::onlooker::{brief_request, picture_request, read_outcome, read_picture};
+use chatops::control::picture::{brief_request, picture_request, read_outcome, read_picture};
 use chatops::id::ConnId;
 use chatops::model::event::EventKind;
 use chatops::model::snapshot::{Kernel, Query, Snapshot};

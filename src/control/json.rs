@@ -12,13 +12,9 @@ use serde::Serialize;
 
 pub(super) use status::Status;
 
-use crate::chat::RoomSummary;
-use crate::engine::bans;
-use crate::engine::reload::Reloaded;
-use crate::engine::verbs::{self, Outcome};
-use crate::id::ConnId;
+use crate::model::answer::{self, BanRow, ConnectionRow, OperatorRow, Outcome, RoomRow};
 use crate::model::event;
-use crate::model::snapshot::{self, Detail, Row};
+use crate::model::snapshot::{self, ConnId, Detail, RoomName};
 use crate::time::Now;
 
 /// One connection: a row of `connections` and `closed`.
@@ -86,18 +82,19 @@ struct Tcp {
 }
 
 impl<'a> Connection<'a> {
-    pub(super) fn of(row: &'a Row, listener: &'a str, rooms: Vec<&'a str>, now: Now) -> Self {
+    pub(super) fn of(connection: &'a ConnectionRow, listeners: &'a [String], now: Now) -> Self {
+        let ConnectionRow { row, rooms } = connection;
         let end = row.gone_at.unwrap_or(now.moment);
         let kernel = row.kernel;
         Self {
             id: row.id.get(),
             nick: row.nick.as_ref().map(snapshot::Nick::as_str),
             peer: row.peer.to_string(),
-            listener,
+            listener: listeners.get(usize::from(row.listener)).map_or("", String::as_str),
             state: row.state.to_string(),
             age_s: seconds(end.since(row.since)),
             idle_s: seconds(end.since(row.heard)),
-            rooms,
+            rooms: rooms.iter().map(RoomName::as_str).collect(),
             bytes_in: row.bytes_in,
             bytes_out: row.bytes_out,
             lines_in: row.lines_in,
@@ -185,8 +182,8 @@ pub(super) struct Room<'a> {
 }
 
 impl<'a> Room<'a> {
-    pub(super) fn of(room: &RoomSummary<'a>) -> Self {
-        Self { name: room.name.as_str(), members: room.members, topic: room.topic }
+    pub(super) fn of(room: &'a RoomRow) -> Self {
+        Self { name: room.name.as_str(), members: room.members, topic: room.topic.as_deref() }
     }
 }
 
@@ -204,13 +201,13 @@ pub(super) struct Operator {
 }
 
 impl Operator {
-    pub(super) fn of(operator: &super::Operator, now: Now) -> Self {
+    pub(super) fn of(operator: &OperatorRow, now: Now) -> Self {
         Self {
             id: operator.number,
             uid: operator.uid,
             pid: Some(operator.pid).filter(|pid| *pid != 0),
             age_s: seconds(now.moment.since(operator.since)),
-            idle_s: operator.idle(now.moment).map(seconds),
+            idle_s: operator.idle_since.map(|since| seconds(now.moment.since(since))),
         }
     }
 }
@@ -229,7 +226,7 @@ pub(super) struct Ban<'a> {
 }
 
 impl<'a> Ban<'a> {
-    pub(super) fn of(ban: &'a bans::Ban, now: Now) -> Self {
+    pub(super) fn of(ban: &'a BanRow, now: Now) -> Self {
         Self {
             what: ban.mask.to_string(),
             reason: &ban.reason,
@@ -274,7 +271,7 @@ impl<'a> Event<'a> {
 
 /// How an order went.
 #[derive(Debug, Serialize)]
-pub(super) struct Done<'a> {
+struct Done<'a> {
     /// The connection that it was about.
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<u64>,
@@ -285,24 +282,18 @@ pub(super) struct Done<'a> {
 }
 
 impl<'a> Done<'a> {
-    pub(super) fn of(id: Option<ConnId>, done: &'a verbs::Done) -> Self {
+    fn of(done: &'a answer::Done) -> Self {
         let hits = done.hits.as_ref().map(|hits| hits.iter().map(|id| id.get()).collect());
-        Self { id: id.map(ConnId::get), hits, message: &done.message }
+        Self { id: done.id.map(ConnId::get), hits, message: &done.message }
     }
 }
 
 /// What came of a reload.
 #[derive(Debug, Serialize)]
-pub(in crate::engine) struct Reload<'a> {
+struct Reload<'a> {
     applied: &'a [&'static str],
     needs_restart: &'a [&'static str],
     message: &'a str,
-}
-
-impl<'a> Reload<'a> {
-    pub(in crate::engine) fn of(reloaded: &'a Reloaded, message: &'a str) -> Self {
-        Self { applied: &reloaded.applied, needs_restart: &reloaded.needs_restart, message }
-    }
 }
 
 #[derive(Debug, Serialize)]
@@ -324,22 +315,41 @@ pub(super) fn write(line: &mut Vec<u8>, value: &impl Serialize) {
         .expect("memory takes everything, and no map has other keys than strings");
 }
 
+/// Adds values to a list that has `count` of them.
+pub(super) fn elements<T: Serialize>(
+    line: &mut Vec<u8>,
+    count: &mut u64,
+    values: impl IntoIterator<Item = T>,
+) {
+    for value in values {
+        if *count > 0 {
+            line.push(b',');
+        }
+        *count += 1;
+        write(line, &value);
+    }
+}
+
 /// Adds a whole answer: `{"ok":true,…}`.
-pub(in crate::engine) fn success(line: &mut Vec<u8>, answer: &impl Serialize) {
+pub(super) fn success(line: &mut Vec<u8>, answer: &impl Serialize) {
     write(line, &Success { ok: true, answer });
     line.push(b'\n');
 }
 
 /// Adds a whole answer: `{"ok":false,"error":"…"}`.
-pub(in crate::engine) fn failure(line: &mut Vec<u8>, error: &str) {
+pub(super) fn failure(line: &mut Vec<u8>, error: &str) {
     write(line, &Failure { ok: false, error });
     line.push(b'\n');
 }
 
 /// Adds the answer to an order.
-pub(super) fn outcome(line: &mut Vec<u8>, id: Option<ConnId>, outcome: &Outcome) {
+pub(super) fn outcome(line: &mut Vec<u8>, outcome: &Outcome) {
     match outcome {
-        Ok(done) => success(line, &Done::of(id, done)),
+        Ok(answer::Done { message, reload: Some(keys), .. }) => {
+            let (applied, needs_restart) = (&keys.applied, &keys.needs_restart);
+            success(line, &Reload { applied, needs_restart, message });
+        }
+        Ok(done) => success(line, &Done::of(done)),
         Err(why) => failure(line, why),
     }
 }

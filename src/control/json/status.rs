@@ -9,7 +9,7 @@ use crate::model::snapshot;
 
 /// The server as a whole: the answer to `status`.
 #[derive(Debug, Serialize)]
-pub(in crate::engine::control) struct Status<'a> {
+pub(in crate::control) struct Status<'a> {
     version: &'static str,
     name: &'a str,
     pid: u32,
@@ -22,7 +22,7 @@ pub(in crate::engine::control) struct Status<'a> {
     clients: u32,
     half_closed: u32,
     slow: u32,
-    operators: usize,
+    operators: u32,
     accepted: u64,
     refused: u64,
     accept_failures: u64,
@@ -77,7 +77,7 @@ struct Loop {
 }
 
 impl<'a> Status<'a> {
-    pub(in crate::engine::control) fn of(status: &'a snapshot::Status, operators: usize) -> Self {
+    pub(in crate::control) fn of(status: &'a snapshot::Status) -> Self {
         let snapshot::TurnStats { turns, p50_us, p99_us, max_us, late_max_us, .. } = status.turns;
         Self {
             version: env!("CARGO_PKG_VERSION"),
@@ -93,7 +93,7 @@ impl<'a> Status<'a> {
             clients: status.clients,
             half_closed: status.half_closed,
             slow: status.slow,
-            operators,
+            operators: status.operators,
             accepted: status.accepted,
             refused: status.refused,
             accept_failures: status.accept_failures,

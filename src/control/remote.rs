@@ -12,10 +12,11 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use super::control::Control;
-use super::local::{LocalLink, Mailbox, local};
-use super::{LinkError, Request, Response};
-use crate::engine::control::onlooker::{brief_request, picture_request, read_outcome, read_picture};
+use super::client::Control;
+use super::picture::{brief_request, picture_request, read_outcome, read_picture};
+use crate::link::local::{LocalLink, Mailbox, local};
+use crate::link::{LinkError, Request, Response};
+use crate::model::answer::Done;
 use crate::model::snapshot::Query;
 use crate::model::verbs::OperatorCommand;
 
@@ -86,9 +87,11 @@ fn carry(control: &mut Control, request: Request) -> Result<Response, LinkError>
                 order => order.to_string(),
             };
             // A request is one line, whatever was typed or pasted.
-            let outcome = read_outcome(&ask(&line.replace(char::is_control, " "))?);
+            let outcome = read_outcome(&ask(&line.replace(char::is_control, " "))?).map(Done::from);
             Ok(Response::Verb { ticket, outcome })
         }
+        // A dashboard requests snapshots alone.
+        Request::Connection(_) | Request::Page { .. } | Request::Status => Err(LinkError::Busy),
     }
 }
 
@@ -157,7 +160,10 @@ mod tests {
             match link.response() {
                 Ok(None) => woken.recv_timeout(DEADLINE).unwrap(),
                 Ok(Some(Response::Snapshot(_))) => told.push("picture".to_owned()),
-                Ok(Some(Response::Verb { outcome, .. })) => told.push(format!("{outcome:?}")),
+                Ok(Some(Response::Verb { outcome, .. })) => {
+                    told.push(format!("{:?}", outcome.map(|done| done.message)));
+                }
+                Ok(Some(other)) => panic!("not requested: {other:?}"),
                 Err(why) => {
                     told.push(format!("{why:?}"));
                     break;
