@@ -3,11 +3,11 @@
 //! A long answer is made page by page. What is kept between two pages is a place to go on from, never rows.
 
 use super::json;
-use super::picture::{Asked, Picture};
 use crate::link::{Request, Response};
 use crate::model::answer::{Kernels, List, Page, Rows};
+use crate::model::snapshot::{ConnId, Query};
 use crate::model::verbs::{OperatorCommand, Question, VerbError, Who};
-use crate::time::Moment;
+use crate::time::{Moment, parse_span};
 
 /// Bytes that one row takes at most in general; of larger ones there are few.
 const ROW_BYTES: usize = 1_024;
@@ -24,11 +24,17 @@ pub(super) enum Progress {
 pub(super) enum Answer {
     Connection(Who),
     List(Listing),
-    Picture(Box<Picture>),
     /// The status stands before the connections.
     Snapshot,
     Status,
     Verb(OperatorCommand),
+}
+
+/// What may be answered again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Follows {
+    Events,
+    Snapshots,
 }
 
 /// A list in an answer.
@@ -53,16 +59,59 @@ const fn connections(kernels: Kernels) -> List {
 
 impl Answer {
     /// Understands a request.
-    pub(super) fn to(line: &str) -> Result<Self, VerbError> {
-        match Asked::parse(line) {
-            Some(Asked::Brief(question)) => Ok(Self::Verb(OperatorCommand::Ask(question?))),
-            Some(Asked::Picture(query)) => Ok(Self::Picture(Box::new(Picture::new(query?)))),
-            None => line.parse().map(Self::to_command),
+    ///
+    /// Beside the verbs, which are the same everywhere, a program that asks again and again may ask for less, here
+    /// alone: `connections queues ID,ID,…` reads the kernel's queues of these connections only, `closed for TIME` lists
+    /// those that ended within it, `events after N` those after this one, and `brief` after a question asks for its
+    /// answer in one line.
+    pub(super) fn to(line: &str, now: Moment) -> Result<Self, VerbError> {
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        match words.as_slice() {
+            ["connections", "queues", ids @ ..] => {
+                let ids = ids.iter().flat_map(|ids| ids.split(',')).filter(|id| !id.is_empty());
+                let ids: Result<Vec<ConnId>, _> = ids.take(Query::VISIBLE_MAX + 1).map(str::parse).collect();
+                let mut ids =
+                    ids.map_err(|_| VerbError("expected: connections queues ID,ID,…".to_owned()))?;
+                ids.sort_unstable();
+                Ok(Self::list("connections", connections(Kernels::Of(ids.into()))))
+            }
+            ["closed", "for", time @ ..] if !time.is_empty() => {
+                let within = parse_span(&time.concat());
+                let within = within.map_err(|why| VerbError(format!("expected: closed for TIME: {why}")))?;
+                // Those that ended as long ago as that are not among them.
+                let within_us = u64::try_from(within.as_micros()).unwrap_or(u64::MAX);
+                let since = Moment::from_micros((now.micros() + 1).saturating_sub(within_us));
+                Ok(Self::list("closed", List::Closed { after: 0, through: List::ALL, since }))
+            }
+            ["events", "after", number] | ["events", "after", number, "follow"] => match number.parse() {
+                Ok(after) => Ok(events(after, false)),
+                Err(_) => Err(VerbError("expected: events after N [follow]".to_owned())),
+            },
+            [.., "brief"] => match line.trim_end().trim_end_matches("brief").parse() {
+                Ok(OperatorCommand::Ask(question)) => Ok(Self::Verb(OperatorCommand::Ask(question))),
+                _ => line.parse().map(Self::to_command),
+            },
+            _ => line.parse().map(Self::to_command),
+        }
+    }
+
+    const fn list(name: &'static str, list: List) -> Self {
+        Self::List(Listing { name, list, rows: None })
+    }
+
+    /// What is answered again and again, if that is asked for.
+    pub(super) fn followed(&self, line: &str) -> Option<Follows> {
+        let is_on =
+            line.split_ascii_whitespace().next_back().is_some_and(|word| word.eq_ignore_ascii_case("follow"));
+        match self {
+            Self::List(Listing { list: List::Events { .. }, .. }) if is_on => Some(Follows::Events),
+            Self::Snapshot if is_on => Some(Follows::Snapshots),
+            _ => None,
         }
     }
 
     fn to_command(command: OperatorCommand) -> Self {
-        let list = |name, list| Self::List(Listing { name, list, rows: None });
+        let list = Self::list;
         match command {
             OperatorCommand::Ask(question) => match question {
                 Question::Bans => list("bans", List::Bans { after: 0 }),
@@ -92,7 +141,6 @@ impl Answer {
         match self {
             Self::Connection(who) => Request::Connection(*who),
             Self::List(listing) => listing.request(room),
-            Self::Picture(picture) => picture.request(room),
             Self::Snapshot | Self::Status => Request::Status,
             Self::Verb(command) => Request::Verb { ticket: 0, command: command.clone() },
         }
@@ -102,7 +150,6 @@ impl Answer {
     pub(super) fn write(&mut self, response: Response, line: &mut Vec<u8>) -> Progress {
         match (&mut *self, response) {
             (Self::List(listing), Response::Page(page)) => return listing.write(*page, line),
-            (Self::Picture(picture), response) => return picture.write(response, line),
             (Self::Snapshot, Response::Status(status)) => {
                 json::open_list_behind(line, &json::Status::of(&status.1), "connections");
                 let list = connections(Kernels::All);
@@ -135,7 +182,7 @@ impl Answer {
 
 impl Listing {
     fn request(&self, room: usize) -> Request {
-        page_request(self.list.clone(), room)
+        Request::Page { list: self.list.clone(), limit: 1 + room / ROW_BYTES }
     }
 
     fn write(&mut self, page: Page, line: &mut Vec<u8>) -> Progress {
@@ -151,11 +198,6 @@ impl Listing {
         json::close_list(line);
         Progress::Complete
     }
-}
-
-/// As many rows of a list as there is room for.
-pub(super) const fn page_request(list: List, room: usize) -> Request {
-    Request::Page { list, limit: 1 + room / ROW_BYTES }
 }
 
 /// Writes the rows of a page after those that there are.

@@ -12,10 +12,12 @@ use serde::Serialize;
 
 pub(super) use status::Status;
 
+use crate::config::settings::LogLevel;
 use crate::model::answer::{self, BanRow, ConnectionRow, OperatorRow, Outcome, RoomRow};
 use crate::model::event;
-use crate::model::snapshot::{self, ConnId, Detail, RoomName};
-use crate::time::Now;
+use crate::model::event::EventKind;
+use crate::model::snapshot::{self, CloseReason, ConnId, Detail, RoomName};
+use crate::time::{Moment, Now};
 
 /// One connection: a row of `connections` and `closed`.
 #[derive(Debug, Serialize)]
@@ -48,6 +50,15 @@ pub(super) struct Connection<'a> {
     send_q: Option<u32>,
     #[serde(flatten)]
     tcp: Option<Tcp>,
+    /// When its input ended, it last stopped taking bytes, and it was last paused: seconds after the server's start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    eof_at_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stuck_at_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flow_at_s: Option<f64>,
+    /// Send-Q when it was last looked at, which costs nothing.
+    send_q_seen: u32,
     read: String,
     write: String,
     flags: Vec<&'static str>,
@@ -109,13 +120,14 @@ impl<'a> Connection<'a> {
             recv_q: kernel.map(|kernel| kernel.recv_q),
             send_q: kernel.map(|kernel| kernel.send_q),
             tcp: kernel.and_then(|kernel| kernel.tcp).map(Tcp::from),
+            eof_at_s: row.eof_at.map(since_start),
+            stuck_at_s: row.stuck_since.map(since_start),
+            flow_at_s: row.flow_since.map(since_start),
+            send_q_seen: row.send_q_seen,
             read: row.read.to_string(),
             write: row.write.to_string(),
             flags: row.flags.words().collect(),
-            reason: row.reason.as_ref().map(|reason| match reason.detail() {
-                Some(said) => format!("{}: {said}", reason.word()),
-                None => reason.word().to_owned(),
-            }),
+            reason: row.reason.as_ref().map(reason_words),
             gone_s: row.gone_at.map(|at| seconds(now.moment.since(at))),
             terminal: row.terminal.as_deref().map(Terminal::from).unwrap_or_default(),
         }
@@ -252,6 +264,67 @@ pub(super) struct Event<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     nick: Option<String>,
     text: String,
+    #[serde(flatten)]
+    facts: Facts<'a>,
+}
+
+/// What stands in the text of an event, apart.
+#[derive(Debug, Default, Serialize)]
+struct Facts<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer: Option<String>,
+    /// Why a connection was closed or refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// Bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unsent: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lines: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outbox_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outbox_limit: Option<u64>,
+    /// The number of events that are not here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verb: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    level: Option<&'static str>,
+    /// Clients can cause it as often as they like.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by_clients: Option<bool>,
+}
+
+impl<'a> Facts<'a> {
+    fn of(kind: &'a EventKind) -> Self {
+        let none = Self::default();
+        match kind {
+            EventKind::Accepted { peer, .. } => Self { peer: Some(peer.to_string()), ..none },
+            EventKind::Closed { reason, unsent, .. } => {
+                Self { reason: Some(reason_words(reason)), unsent: Some(*unsent), ..none }
+            }
+            EventKind::Eof { unsent, .. } => Self { unsent: Some(*unsent), ..none },
+            EventKind::Missed { events } => Self { events: Some(*events), ..none },
+            EventKind::Operator { verb, outcome, .. } => {
+                Self { verb: Some(verb), outcome: Some(outcome), ..none }
+            }
+            EventKind::Refused { peer, why } => {
+                Self { peer: Some(peer.to_string()), reason: Some(why.to_string()), ..none }
+            }
+            EventKind::Server { level, by_clients, .. } => {
+                Self { level: Some(level_word(*level)), by_clients: Some(*by_clients), ..none }
+            }
+            EventKind::Skipped { lines, .. } => Self { lines: Some(*lines), ..none },
+            EventKind::Slow { outbox, limit, .. } => {
+                Self { outbox_bytes: Some(*outbox), outbox_limit: Some(*limit), ..none }
+            }
+            EventKind::Flow { .. } | EventKind::Full { .. } | EventKind::Nick { .. } => none,
+        }
+    }
 }
 
 impl<'a> Event<'a> {
@@ -265,6 +338,7 @@ impl<'a> Event<'a> {
             id: kind.subject().map(ConnId::get),
             nick: kind.nick().map(|nick| nick.to_string()),
             text: kind.to_string(),
+            facts: Facts::of(kind),
         }
     }
 }
@@ -373,6 +447,30 @@ pub(super) fn open_list_behind(line: &mut Vec<u8>, status: &Status<'_>, name: &s
 /// Ends it.
 pub(super) fn close_list(line: &mut Vec<u8>) {
     line.extend_from_slice(b"]}\n");
+}
+
+/// `kicked: too loud`: a word of `status.closed`, and what was said with it after a colon.
+fn reason_words(reason: &CloseReason) -> String {
+    match (reason, reason.detail()) {
+        (CloseReason::Foreign(protocol), _) => format!("{}: {protocol}", reason.word()),
+        (_, Some(said)) => format!("{}: {said}", reason.word()),
+        (_, None) => reason.word().to_owned(),
+    }
+}
+
+/// A level as the configuration has it.
+pub(super) const fn level_word(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => "info",
+        LogLevel::Debug => "debug",
+    }
+}
+
+/// Seconds after the server's start.
+fn since_start(moment: Moment) -> f64 {
+    seconds(moment.since(Moment::START))
 }
 
 /// Seconds with their milliseconds.

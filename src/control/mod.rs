@@ -9,7 +9,7 @@ mod answer;
 pub mod client;
 mod json;
 mod operator;
-pub mod picture;
+mod read;
 pub mod remote;
 pub mod serve;
 

@@ -9,11 +9,11 @@
 
 use std::time::Duration;
 
-use super::answer::{self, Answer, Progress};
+use super::answer::{self, Answer, Follows, Progress};
 use super::json;
 use crate::link::local::LocalLink;
 use crate::link::{Link, LinkError, Response};
-use crate::model::verbs::{Follow, OperatorCommand, Question, scrub};
+use crate::model::verbs::scrub;
 use crate::time::Moment;
 use crate::wire::foreign::Foreign;
 use crate::wire::framer::{Frame, Framer};
@@ -524,7 +524,7 @@ impl Operator {
         if let Some(link) = &self.link {
             link.set_asked();
         }
-        match Answer::to(text) {
+        match Answer::to(text, now) {
             // Half of `reset 12` is `reset 1`.
             Ok(answer) if answer.is_order() && is_cut_off => {
                 self.refuse("the request has no line end", now);
@@ -532,13 +532,10 @@ impl Operator {
             // Nobody reads it.
             Ok(answer) if self.output.is_lost && !answer.is_order() => {}
             Ok(answer) => {
-                self.followed = match text.parse() {
-                    Ok(OperatorCommand::Ask(Question::Events(Follow::On))) => Some(Followed::Events),
-                    Ok(OperatorCommand::Ask(Question::Snapshot(Follow::On))) => {
-                        Some(Followed::Snapshot { at: now + SNAPSHOT_EVERY })
-                    }
-                    _ => None,
-                };
+                self.followed = answer.followed(text).map(|follows| match follows {
+                    Follows::Events => Followed::Events,
+                    Follows::Snapshots => Followed::Snapshot { at: now + SNAPSHOT_EVERY },
+                });
                 self.answer = Some(answer);
             }
             Err(why) => self.refuse(&why.to_string(), now),

@@ -12,13 +12,18 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::Duration;
 
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
 use super::client::Control;
-use super::picture::{brief_request, picture_request, read_outcome, read_picture};
+use super::read;
+use crate::clock::Clock;
 use crate::link::local::{LocalLink, Mailbox, local};
 use crate::link::{LinkError, Request, Response};
-use crate::model::answer::Done;
-use crate::model::snapshot::Query;
+use crate::model::answer::{Done, Outcome};
+use crate::model::snapshot::{Query, Row, Snapshot};
 use crate::model::verbs::OperatorCommand;
+use crate::time::Now;
 
 /// Why there is no link to a server.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +34,7 @@ pub enum AttachError {
     /// Somebody is there, and does not answer.
     #[error(transparent)]
     Silent(#[from] io::Error),
-    /// It lets no more operators in, or is another version; in its words.
+    /// It lets no more operators in, in its words.
     #[error("{0}")]
     Refused(String),
 }
@@ -46,8 +51,7 @@ pub fn attach(
     wake_onlooker: impl Fn() + Send + Sync + 'static,
 ) -> Result<LocalLink, AttachError> {
     let mut control = Control::connect(path, patience).map_err(AttachError::Unreachable)?;
-    let nothing_old = Query { events_after: u64::MAX, ..Query::default() };
-    read_picture(&control.ask(&picture_request(&nothing_old))?).map_err(AttachError::Refused)?;
+    read::<read::Status>(&control.ask("status")?).map_err(AttachError::Refused)?;
     control.wait_for_ever()?;
     let (bell, woken) = sync_channel(1);
     let ring = move || {
@@ -59,10 +63,11 @@ pub fn attach(
     Ok(link)
 }
 
-fn carry_all(mut control: Control, mut mailbox: Mailbox, woken: &Receiver<()>) {
+fn carry_all(control: Control, mut mailbox: Mailbox, woken: &Receiver<()>) {
+    let mut server = Server { control, clock: Clock::start() };
     while woken.recv().is_ok() {
         while let Some(request) = mailbox.next() {
-            match carry(&mut control, request) {
+            match server.carry(request) {
                 Ok(response) => mailbox.answer(response),
                 Err(why) => return mailbox.end(why),
             }
@@ -70,29 +75,129 @@ fn carry_all(mut control: Control, mut mailbox: Mailbox, woken: &Receiver<()>) {
     }
 }
 
-fn carry(control: &mut Control, request: Request) -> Result<Response, LinkError> {
-    let mut ask = |line: &str| match control.ask_or_end(line) {
-        Ok(Some(answer)) => Ok(answer),
-        Ok(None) => Err(LinkError::Ended),
-        Err(why) => Err(LinkError::Failed(format!("the connection to it is lost: {why}; attach again"))),
-    };
-    match request {
-        Request::Snapshot(query) => {
-            let picture = read_picture(&ask(&picture_request(&query))?).map_err(LinkError::Failed)?;
-            Ok(Response::Snapshot(Box::new(picture)))
-        }
-        Request::Verb { ticket, command } => {
-            let line = match &command {
-                OperatorCommand::Ask(question) => brief_request(question),
-                order => order.to_string(),
-            };
-            // A request is one line, whatever was typed or pasted.
-            let outcome = read_outcome(&ask(&line.replace(char::is_control, " "))?).map(Done::from);
-            Ok(Response::Verb { ticket, outcome })
-        }
-        // A dashboard requests snapshots alone.
-        Request::Connection(_) | Request::Page { .. } | Request::Status => Err(LinkError::Busy),
+/// Reads an answer.
+///
+/// # Errors
+///
+/// Why the server refused, or why its answer cannot be read.
+fn read<T: Default + DeserializeOwned>(answer: &str) -> Result<T, String> {
+    #[derive(Deserialize)]
+    #[serde(bound = "T: Default + DeserializeOwned")]
+    struct Answer<T> {
+        error: Option<String>,
+        #[serde(flatten)]
+        content: T,
     }
+    match serde_json::from_str(answer) {
+        Ok(Answer { error: Some(why), .. }) => Err(why),
+        Ok(Answer { content, .. }) => Ok(content),
+        Err(why) => Err(format!("the server's answer cannot be read: {why}")),
+    }
+}
+
+/// What the lists of the control socket have.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Lists {
+    connections: Vec<read::Connection>,
+    closed: Vec<read::Connection>,
+    events: Vec<read::Event>,
+}
+
+/// The server, as asked over its control socket.
+struct Server {
+    control: Control,
+    clock: Clock,
+}
+
+impl Server {
+    fn carry(&mut self, request: Request) -> Result<Response, LinkError> {
+        match request {
+            Request::Snapshot(query) => {
+                let taken = snapshot(&query, |line| Ok((self.ask(line)?, self.clock.now())))?;
+                Ok(Response::Snapshot(Box::new(taken)))
+            }
+            Request::Verb { ticket, command } => {
+                let line = match &command {
+                    OperatorCommand::Ask(question) => format!("{question} brief"),
+                    order => order.to_string(),
+                };
+                // A request is one line, whatever was typed or pasted.
+                let outcome = outcome(&self.ask(&line.replace(char::is_control, " "))?);
+                Ok(Response::Verb { ticket, outcome })
+            }
+            // A dashboard requests snapshots alone.
+            Request::Connection(_) | Request::Page { .. } | Request::Status => Err(LinkError::Busy),
+        }
+    }
+
+    fn ask(&mut self, line: &str) -> Result<String, LinkError> {
+        match self.control.ask_or_end(line) {
+            Ok(Some(answer)) => Ok(answer),
+            Ok(None) => Err(LinkError::Ended),
+            Err(why) => Err(LinkError::Failed(format!("the connection to it is lost: {why}; attach again"))),
+        }
+    }
+}
+
+/// Everything, as several answers of the control socket tell it; `ask` gives the answer to a request, and when it came.
+/// The living are asked for before those that have ended, so that nobody is missed.
+///
+/// # Errors
+///
+/// Those of `ask`, and why an answer cannot be read.
+pub fn snapshot(
+    query: &Query,
+    mut ask: impl FnMut(&str) -> Result<(String, Now), LinkError>,
+) -> Result<Snapshot, LinkError> {
+    let (answer, begun) = ask("status")?;
+    let status: read::Status = read(&answer).map_err(LinkError::Failed)?;
+    let taken = Now { moment: status.moment(), wall: begun.wall };
+    let listeners = status.listeners().to_vec();
+    let mut detail = None;
+    if let Some(id) = query.detail {
+        // It may have been forgotten.
+        let found = read::<read::Connection>(&ask(&format!("connection {id}"))?.0);
+        detail = found.ok().and_then(|found| found.detail(taken));
+    }
+    // The whole of a list if the server does not know how to give less.
+    let mut ask_for = |list: &str, less: &str| {
+        let (answer, at) = ask(&format!("{list} {less}"))?;
+        let lists = match read(&answer) {
+            Ok(lists) => lists,
+            Err(_) => read(&ask(list)?.0).map_err(LinkError::Failed)?,
+        };
+        Ok::<(Lists, Now), LinkError>((lists, at))
+    };
+    let events = ask_for("events", &format!("after {}", query.events_after))?.0.events;
+    let ids = query.visible.iter().chain(&query.detail).map(|id| id.get().to_string());
+    let queues = format!("queues {}", ids.collect::<Vec<_>>().join(","));
+    let (living, came) = ask_for("connections", &queues)?;
+    // Those that ended since the first answer are among them.
+    let within = Query::GONE_FOR + came.moment.since(begun.moment);
+    let gone = ask_for("closed", &format!("for {}s", within.as_secs() + 1))?.0.closed;
+    let row = |connection: &read::Connection| connection.row(&listeners, taken.moment);
+    let mut rows: Vec<Row> = living.connections.iter().filter_map(row).collect();
+    let is_recent =
+        |row: &Row| row.gone_at.is_some_and(|gone_at| taken.moment.since(gone_at) < Query::GONE_FOR);
+    rows.extend(gone.iter().filter_map(row).filter(is_recent));
+    // Who ended while it was made is in it twice, at last as one that is gone.
+    rows.reverse();
+    rows.sort_by_key(|row| row.id);
+    rows.dedup_by_key(|row| row.id);
+    let events = events.into_iter().map(|event| event.event(taken));
+    let events = events.filter(|event| event.seq > query.events_after).collect();
+    Ok(Snapshot { taken, status: status.into(), rows, detail, events })
+}
+
+/// How an order went, or the answer to a question in one line.
+fn outcome(answer: &str) -> Outcome {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Message {
+        message: String,
+    }
+    read(answer).map(|Message { message }| Done::from(message))
 }
 
 #[cfg(test)]
@@ -105,7 +210,7 @@ mod tests {
 
     use super::*;
     use crate::link::Link;
-    use crate::model::snapshot::Snapshot;
+    use crate::model::snapshot::ConnId;
 
     const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -132,19 +237,17 @@ mod tests {
         (path, thread::spawn(serve))
     }
 
-    fn picture() -> String {
-        let Snapshot { taken, status, detail, events, rows } = Snapshot::default();
-        serde_json::json!({
-            "ok": true, "taken": taken, "status": status, "detail": detail, "events": events, "rows": rows,
-        })
-        .to_string()
+    fn status() -> String {
+        r#"{"ok":true,"version":"0.1.0","uptime_s":3.0}"#.to_owned()
     }
 
     #[test]
     fn requests_are_carried_in_order_until_the_server_goes() {
         let done = |message: &str| format!(r#"{{"ok":true,"message":"{message}"}}"#);
         let refused = r#"{"ok":false,"error":"nobody here is #9"}"#.to_owned();
-        let answers = vec![picture(), picture(), done("paused"), refused, done("up 3 s")];
+        let list = |name: &str| format!(r#"{{"ok":true,"{name}":[]}}"#);
+        let mut answers = vec![status(), status(), list("events"), list("connections"), list("closed")];
+        answers.extend([done("paused"), refused, done("up 3 s")]);
         let (path, served) = server("order", answers);
         let (bell, woken) = channel();
         let mut link = attach(&path, DEADLINE, move || {
@@ -159,7 +262,7 @@ mod tests {
         loop {
             match link.response() {
                 Ok(None) => woken.recv_timeout(DEADLINE).unwrap(),
-                Ok(Some(Response::Snapshot(_))) => told.push("picture".to_owned()),
+                Ok(Some(Response::Snapshot(_))) => told.push("snapshot".to_owned()),
                 Ok(Some(Response::Verb { outcome, .. })) => {
                     told.push(format!("{:?}", outcome.map(|done| done.message)));
                 }
@@ -172,25 +275,57 @@ mod tests {
         }
         assert_eq!(
             told,
-            ["picture", r#"Ok("paused")"#, r#"Err("nobody here is #9")"#, r#"Ok("up 3 s")"#, "Ended"]
+            ["snapshot", r#"Ok("paused")"#, r#"Err("nobody here is #9")"#, r#"Ok("up 3 s")"#, "Ended"]
         );
         let (asked, _stream) = served.join().unwrap();
-        assert_eq!(asked[2..], ["pause", "kick #9 a b", "brief status"]);
-        assert!(asked[..2].iter().all(|line| line.starts_with("picture {")), "{asked:?}");
+        assert_eq!(asked[..4], ["status", "status", "events after 0", "connections queues "]);
+        assert_eq!(asked[4..], ["closed for 6s", "pause", "kick #9 a b", "status brief"]);
         let _ = std::fs::remove_file(&path);
     }
 
     #[test]
-    fn a_server_that_lets_nobody_in_or_is_another_version_is_no_link() {
-        for (answer, told) in [
-            (r#"{"ok":false,"error":"16 operators are here already"}"#, "16 operators are here already"),
-            (r#"{"ok":true,"version":"99.0"}"#, "the server is chatops 99.0, this is"),
-        ] {
-            let (path, served) = server("version", vec![answer.to_owned()]);
-            let why = attach(&path, DEADLINE, || {}).unwrap_err().to_string();
-            assert!(why.starts_with(told), "{why}");
-            served.join().unwrap();
-            let _ = std::fs::remove_file(&path);
+    fn a_server_that_lets_nobody_in_is_no_link() {
+        let answer = r#"{"ok":false,"error":"16 operators are here already"}"#;
+        let (path, served) = server("full", vec![answer.to_owned()]);
+        let why = attach(&path, DEADLINE, || {}).unwrap_err().to_string();
+        assert_eq!(why, "16 operators are here already");
+        served.join().unwrap();
+        let _ = std::fs::remove_file(&path);
+    }
+
+    /// What a server answers that is older or newer than this program.
+    fn other_server(line: &str) -> &'static str {
+        match line {
+            "status" => {
+                r#"{"ok":true,"version":"99.0","uptime_s":10.0,"clients":2,"surprise":[1],"loop":{"x":1}}"#
+            }
+            "connections" => {
+                r#"{"ok":true,"connections":[{"id":7,"nick":"ann","state":"asleep","flags":["slow","glad"],
+                "reason":"moved: far away","colour":"green"},{"nick":"nobody"}]}"#
+            }
+            "closed" => r#"{"ok":true,"closed":[{"id":5,"gone_s":1.5,"reason":"quit: bye"}]}"#,
+            "events" => r#"{"ok":true,"events":[{"seq":3,"kind":"sing","text":"la","id":7},{"seq":1}]}"#,
+            _ => r#"{"ok":false,"error":"takes no argument"}"#,
         }
+    }
+
+    #[test]
+    fn an_older_or_newer_server_is_shown_as_far_as_its_fields_are_known() {
+        let query = Query { visible: vec![], detail: ConnId::new(9), events_after: 2 };
+        let seen = snapshot(&query, |line| Ok((other_server(line).to_owned(), Now::default()))).unwrap();
+        assert_eq!((seen.status.clients, seen.status.bytes_in, seen.detail), (2, 0, None));
+        let rows: Vec<(u64, String)> = seen
+            .rows
+            .iter()
+            .map(|row| (row.id.get(), row.reason.as_ref().map(ToString::to_string).unwrap_or_default()))
+            .collect();
+        assert_eq!(
+            rows,
+            [(5, "quit: bye".to_owned()), (7, "connection failed: moved: far away".to_owned())],
+            "a row without an id is none"
+        );
+        assert!(seen.rows[1].flags.words().eq(["slow"]));
+        let events: Vec<String> = seen.events.iter().map(|event| event.kind.to_string()).collect();
+        assert_eq!(events, ["la"], "what is older is known already");
     }
 }

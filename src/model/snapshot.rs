@@ -97,6 +97,14 @@ impl Flags {
         if on { Self(self.0 | other.0) } else { self }
     }
 
+    /// The set of the flags with these words; others are left out.
+    pub fn of_words<'a>(words: impl Iterator<Item = &'a str>) -> Self {
+        words.fold(Self::default(), |flags, word| {
+            let named = Self::NAMED.into_iter().find(|(_, name)| *name == word);
+            named.map_or(flags, |(flag, _)| flags.with(flag, true))
+        })
+    }
+
     /// All words there are, the most urgent first.
     pub fn all_words() -> impl Iterator<Item = &'static str> {
         Self::NAMED.into_iter().map(|(_, word)| word)

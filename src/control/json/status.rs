@@ -36,10 +36,15 @@ pub(in crate::control) struct Status<'a> {
     lines_skipped: u64,
     inbox_bytes: u64,
     outbox_bytes: u64,
+    /// Of how many for each client, and for all.
+    outbox_limit: u64,
+    outbox_total_limit: u64,
     rooms: u32,
     bans: u32,
     #[serde(rename = "loop")]
     turns: Loop,
+    /// How late the latest turn of the last two seconds began.
+    late_us: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     fds: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,8 +112,11 @@ impl<'a> Status<'a> {
             lines_skipped: status.lines_skipped,
             inbox_bytes: status.inbox_bytes,
             outbox_bytes: status.outbox_bytes,
+            outbox_limit: status.outbox_limit,
+            outbox_total_limit: status.outbox_total_limit,
             rooms: status.rooms,
             bans: status.bans,
+            late_us: status.turns.late_us,
             turns: Loop { turns, p50_us, p99_us, max_us, late_max_us },
             fds: status.fds,
             fds_limit: status.fds_limit,
