@@ -22,6 +22,8 @@ use crate::wire::framer::{Frame, Framer};
 const REQUEST_BYTES_MAX: usize = 8 * 1024;
 /// An answer goes on while less than so many bytes of it wait for their reader.
 const ANSWER_AHEAD_BYTES: usize = 64 * 1024;
+/// Memory that is kept for answers between two of them.
+const SHORT_ANSWER_BYTES: usize = 4 * 1024;
 /// How often a snapshot that is followed is sent.
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);
 /// An operator that asks nothing for so long is ended.
@@ -183,7 +185,9 @@ impl Output {
             self.taken_at = now;
         }
         if self.taken == self.unsent.len() {
+            // Most answers are short: the memory of a long one is given back.
             self.unsent.clear();
+            self.unsent.shrink_to(SHORT_ANSWER_BYTES);
             self.taken = 0;
         } else if self.taken >= ANSWER_AHEAD_BYTES {
             self.unsent.drain(..self.taken);

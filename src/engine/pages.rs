@@ -30,7 +30,7 @@ impl Engine {
                 self.page_of(Rows::Connections(rows), List::Closed { after, through, since }, is_last)
             }
             List::Connections { mut after, through, kernels } => {
-                let through = through.min(self.last_id());
+                let through = through.min(self.admission.last_id());
                 let mut rows = Vec::with_capacity(limit);
                 let mut is_last = false;
                 while rows.len() < limit && !is_last {
@@ -108,12 +108,6 @@ impl Engine {
             after += 1;
         }
         (rows, after, through)
-    }
-
-    /// The id of the last connection so far; 0 before the first.
-    #[must_use]
-    pub const fn last_id(&self) -> u64 {
-        self.admission.last_id()
     }
 
     /// The number of the last event so far; 0 before the first.

@@ -380,6 +380,12 @@ impl Onlookers {
         Some(page)
     }
 
+    /// Whether a snapshot was requested.
+    #[must_use]
+    pub fn want_snapshots(&self) -> bool {
+        !self.snapshots.is_empty()
+    }
+
     /// Takes the snapshots that were requested in this turn.
     pub fn take_snapshots(&mut self, engine: &Engine, machine: &impl Machine) {
         for (id, query) in std::mem::take(&mut self.snapshots) {

@@ -1,4 +1,4 @@
-//! The one loop that owns every socket.
+//! The one loop that owns the clients' sockets. It accepts operators on the control socket, and hands them over.
 //!
 //! It has each socket do what its session in the [`crate::engine`] wants, and tells the engine what happened.
 //! Level-triggered throughout: what is not read or written in one turn shows again in the next. A peer can never

@@ -24,9 +24,11 @@ impl Reactor {
 
     /// Gives onlookers the snapshots that they requested, and the log its events.
     pub(super) fn publish(&mut self) {
-        let (sockets, listeners, gauge) = (&self.sockets, &self.listeners, &self.gauge);
-        let outside = Outside { sockets, listeners, gauge, now: self.clock.moment() };
-        self.onlookers.take_snapshots(&self.engine, &outside);
+        if self.onlookers.want_snapshots() {
+            let (sockets, listeners, gauge) = (&self.sockets, &self.listeners, &self.gauge);
+            let outside = Outside { sockets, listeners, gauge, now: self.clock.moment() };
+            self.onlookers.take_snapshots(&self.engine, &outside);
+        }
         if self.engine.is_stopped() {
             self.onlookers.stop_operators();
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::time::Moment;
 
-/// Time after which a turn, its reading included, writes to nobody else: then operators are heard, who go first.
+/// Time after which a turn, its reading included, writes to nobody else: the next one answers onlookers first.
 const TURN_TIME_BUDGET: Duration = Duration::from_millis(10);
 /// Questions between two looks at the clock: a look costs a tenth of a short write.
 const LOOK_EVERY: u32 = 32;
