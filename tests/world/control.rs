@@ -413,6 +413,18 @@ fn an_operator_who_goes_in_the_middle_of_an_answer_leaves_nothing_behind() {
 }
 
 #[test]
+fn orders_of_an_operator_that_has_gone_are_carried_out_and_half_an_order_is_not() {
+    let mut world = World::new();
+    let [alice] = world.people(["alice"]);
+    let operator = world.connect_operator();
+    world.sends(operator, b"connections\nreload\nsay one\nsay two\nstatus\nsay three\nreset 1");
+    world.peer(operator).resets();
+    world.reads(alice, ["12:34 *** one", "12:34 *** two", "12:34 *** three"]);
+    assert_eq!(world.close_mode(operator), Some(CloseMode::Reset));
+    assert_eq!(world.close_mode(alice), None);
+}
+
+#[test]
 fn a_mute_ends_with_its_time() {
     let mut world = World::new();
     let [alice, bob] = world.people(["alice", "bob"]);
