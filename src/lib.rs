@@ -3,14 +3,14 @@
 //! Read it from the inside out; arrows go down only:
 //!
 //! ```text
-//! cli ──► dash ──► link ──► engine ──► model ──► chat, session ──► wire
-//!  ├────► net ─────────────►─┘
+//! cli ──► dash ─────────────► link ──► engine ──► model ──► chat, session ──► wire
+//!  ├────► net ──► control ─────┘
 //!  └────► bench
 //! ```
 //!
 //! [`wire`], [`session`], [`chat`], [`model`] and [`engine`] are pure: no socket, file, thread or clock. [`net`] is the
-//! one loop that owns every socket, [`dash`] the operator's terminal, [`link`] the only way between the two.
-//! `bench` is a load generator that knows a server by its socket only.
+//! one loop that owns the clients' sockets; [`dash`] is the operator's terminal and [`control`] the control socket, and
+//! [`link`] the only way between the server and both. `bench` is a load generator that knows a server by its socket only.
 //! [`config`]'s settings, [`id`], [`network`] and [`time`] are plain data for all.
 
 #[cfg(not(target_os = "linux"))]
@@ -21,6 +21,7 @@ pub mod chat;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod control;
 pub(crate) mod count;
 pub mod dash;
 pub mod engine;

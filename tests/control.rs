@@ -279,6 +279,17 @@ fn a_ban_ends_whom_it_hits_and_keeps_them_out() {
 }
 
 #[test]
+fn an_order_of_a_script_that_does_not_wait_for_the_answer_is_carried_out() {
+    let server = Server::start(&[]);
+    let mut alice = Client::named(&server, "alice");
+    alice.lines_until_now();
+    let mut script = Operator::connect(&server.control());
+    script.send("connections\nsay backup has begun\n");
+    drop(script);
+    alice.expect("HH:MM *** backup has begun");
+}
+
+#[test]
 fn events_and_snapshots_are_followed_until_somebody_has_seen_enough() {
     let server = Server::start(&[]);
     let mut alice = Client::named(&server, "alice");

@@ -97,7 +97,8 @@ fn serve(scene: Scene, mut mailbox: Mailbox, woken: &Receiver<()>, terminate: &A
         while let Some(request) = mailbox.next() {
             mailbox.answer(match request {
                 Request::Snapshot(_) => Response::Snapshot(Box::default()),
-                Request::Verb { ticket, .. } => Response::Verb { ticket, outcome: Ok(String::new()) },
+                Request::Verb { ticket, .. } => Response::Verb { ticket, outcome: Ok(String::new().into()) },
+                other => panic!("no dashboard requests {other:?}"),
             });
         }
     }

@@ -17,7 +17,7 @@ const TOO_LONG_STILL: [&str; 0] = [];
 
 /// Which part of the crate may name which others: arrows go down only. `config::settings` is plain data;
 /// `config` alone stands for the rest of that module, which reads files.
-const ARROWS: [(&str, &[&str]); 19] = [
+const ARROWS: [(&str, &[&str]); 20] = [
     ("count", &[]),
     ("id", &[]),
     ("network", &[]),
@@ -32,9 +32,13 @@ const ARROWS: [(&str, &[&str]); 19] = [
     ("clock", &["time"]),
     ("poller", &[]),
     ("bench", &["clock", "count", "time", "poller"]),
-    ("link", &["engine", "model", "config::settings"]),
+    ("link", &["engine", "model", "id", "time"]),
+    ("control", &["link", "model", "wire", "time", "config::settings", "clock"]),
     ("log", &["model", "wire", "time", "config::settings"]),
-    ("net", &["engine", "model", "link", "wire", "id", "time", "config::settings", "clock", "poller"]),
+    (
+        "net",
+        &["control", "engine", "model", "link", "wire", "id", "time", "config::settings", "clock", "poller"],
+    ),
     ("dash", &["link", "model", "count", "id", "network", "time", "config::settings", "clock", "poller"]),
     (
         "cli",
@@ -43,7 +47,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
             "dash",
             "net",
             "log",
-            "link",
+            "control",
             "engine",
             "model",
             "config",

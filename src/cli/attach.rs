@@ -13,8 +13,8 @@ use super::start::survive_signals;
 use crate::clock::Clock;
 use crate::config::load;
 use crate::config::settings::Dashboard;
+use crate::control::remote::{self, AttachError};
 use crate::dash::{Access, App, Outcome, Terminal};
-use crate::link::remote::{self, AttachError};
 use crate::poller::Poller;
 
 /// Which server is watched, and how.

@@ -8,7 +8,7 @@ use super::error::{Failure, StartError};
 use super::options::Options;
 use crate::config::settings::{self, ControlPath};
 use crate::config::{Config, Loaded, load};
-use crate::link::control;
+use crate::control::client;
 
 /// How long a server may be silent. It answers within a turn of its loop, which takes milliseconds.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -28,9 +28,9 @@ pub(super) fn the_only_server(before: Options) -> Result<PathBuf, Failure> {
         Err(error) if is_named => return Err(error.into()),
         Ok(_) | Err(_) => {}
     }
-    let mut live = control::live();
+    let mut live = client::live();
     match live.len() {
-        0 => Err(StartError::NoServer(control::searched_directories()).into()),
+        0 => Err(StartError::NoServer(client::searched_directories()).into()),
         1 => Ok(live.remove(0)),
         _ => Err(StartError::SeveralServers(live).into()),
     }

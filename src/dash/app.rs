@@ -27,8 +27,9 @@ use super::text_input::{CHARS_MAX, TextInput};
 use super::theme::Theme;
 use crate::config::settings::{ClockFormat, Dashboard};
 use crate::link::{LinkError, Request, Response};
+use crate::model::answer::Outcome;
 use crate::model::snapshot::{ConnId, Detail, Query};
-use crate::model::verbs::scrub;
+use crate::model::verbs::{OperatorCommand, scrub};
 use crate::time::{Moment, Now};
 pub(crate) use keys::TOO_SOON;
 use std::time::Duration;
@@ -270,6 +271,8 @@ impl App {
                 self.resume_unseen(now);
             }
             Response::Verb { ticket, outcome } => self.take_answer(ticket, outcome, now),
+            // Of what no dashboard requests.
+            Response::Connection(_) | Response::Page(_) | Response::Status(_) | Response::Stopping => {}
         }
         self.send_orders();
         self.settle();
@@ -281,12 +284,19 @@ impl App {
         match (request, why) {
             (Request::Verb { ticket, .. }, LinkError::Busy) => self.orders.wait_again(*ticket),
             (Request::Verb { ticket, .. }, _) => self.take_answer(*ticket, Err(why.to_string()), now),
-            (Request::Snapshot(_), _) => {}
+            (_, _) => {}
         }
     }
 
+    /// Ends the server. It says itself when it has ended; until then the dashboard shows how it goes.
+    pub(super) fn drain_server(&mut self) {
+        self.orders.ask(OperatorCommand::Drain(None));
+        self.send_orders();
+    }
+
     /// How a verb went, or what a question was answered.
-    fn take_answer(&mut self, ticket: u64, outcome: Result<String, String>, now: Now) {
+    fn take_answer(&mut self, ticket: u64, outcome: Outcome, now: Now) {
+        let outcome = outcome.map(|done| done.message);
         self.take_word_of_unseen(ticket, &outcome, now);
         if let Some(told) = self.orders.answered(ticket, outcome) {
             self.tell(told, now);

@@ -25,7 +25,6 @@ use super::{Access, App, Effect, QuitChoice, export, view};
 use crate::clock::Clock;
 use crate::link::local::OUTSTANDING_MAX;
 use crate::link::{Link, LinkError, Request, Response};
-use crate::model::verbs::OperatorCommand;
 use crate::poller::{Events, Interest, Poller, Watched};
 use crate::time::{Moment, Now};
 
@@ -38,9 +37,6 @@ const EVENTS_MAX: NonZeroUsize = NonZeroUsize::new(2).expect("2 is not 0");
 /// Keys in the poller.
 const TERMINAL: usize = 0;
 const SIGNALS: usize = 1;
-
-/// Of the request that ends the server; the state counts its own tickets from below.
-const DRAIN_TICKET: u64 = u64::MAX;
 
 /// How often a dashboard in the background looks whether it is in the foreground again.
 const AWAY_INTERVAL: Duration = Duration::from_millis(200);
@@ -98,19 +94,12 @@ struct Desk<'a, L> {
     events: Events,
     decoder: Decoder,
     pace: Pace,
-    drain: Drain,
+    /// The server is to end with the dashboard.
+    is_draining: bool,
     /// Continued in the background: the terminal is the shell's until this process is in the foreground again.
     is_away: bool,
     /// When a panic elsewhere was found to have taken the terminal.
     closed_at: Option<Moment>,
-}
-
-/// Whether the server is to end with the dashboard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Drain {
-    Asked,
-    No,
-    Wanted,
 }
 
 impl<'a, L: Link> Desk<'a, L> {
@@ -133,7 +122,7 @@ impl<'a, L: Link> Desk<'a, L> {
             events: Events::with_capacity(EVENTS_MAX),
             decoder: Decoder::default(),
             pace,
-            drain: Drain::No,
+            is_draining: false,
             is_away: false,
             closed_at: None,
         })
@@ -285,13 +274,15 @@ impl<'a, L: Link> Desk<'a, L> {
                 Ok(Some(response)) => {
                     match &response {
                         Response::Snapshot(snapshot) => self.pace.answered(snapshot),
-                        Response::Verb { .. } => self.pace.hurry(),
+                        _ => self.pace.hurry(),
                     }
                     self.app.handle_response(response, now);
                 }
                 Ok(None) | Err(LinkError::Busy) => break,
                 Err(LinkError::Ended) => return Break(Outcome::ServerEnded),
-                Err(LinkError::Failed(why)) => return Break(Outcome::ServerFailed(why)),
+                Err(LinkError::Dismissed(why) | LinkError::Failed(why)) => {
+                    return Break(Outcome::ServerFailed(why));
+                }
             }
         }
         Continue(())
@@ -319,10 +310,14 @@ impl<'a, L: Link> Desk<'a, L> {
 
     /// Everything that goes out.
     fn show(&mut self, now: Now) -> ControlFlow<Outcome> {
-        for effect in self.app.take_effects() {
-            self.carry_out(effect, now)?;
+        let mut effects = self.app.take_effects();
+        while !effects.is_empty() {
+            for effect in effects {
+                self.carry_out(effect, now)?;
+            }
+            // To quit and drain is a verb, which is a request.
+            effects = self.app.take_effects();
         }
-        self.drain();
         if self.is_away {
             return Continue(());
         }
@@ -349,8 +344,11 @@ impl<'a, L: Link> Desk<'a, L> {
                 let sent = self.terminal.copy(&text).map(|()| told);
                 self.app.tell(sent.map_err(|why| why.to_string()), now);
             }
-            Effect::Quit(QuitChoice::Drain) if self.drain == Drain::No => self.drain = Drain::Wanted,
-            Effect::Quit(QuitChoice::Drain) => {}
+            Effect::Quit(QuitChoice::Drain) => {
+                if !std::mem::replace(&mut self.is_draining, true) {
+                    self.app.drain_server();
+                }
+            }
             Effect::Quit(QuitChoice::Leave) => return Break(Outcome::Left),
             Effect::Redraw => self.terminal.redraw(),
             Effect::Request(request) => self.request(&request, now),
@@ -368,17 +366,6 @@ impl<'a, L: Link> Desk<'a, L> {
     fn request(&mut self, request: &Request, now: Now) {
         if let Err(why) = self.link.request(request.clone()) {
             self.app.request_refused(request, &why, now);
-        }
-    }
-
-    /// The server says when it has ended; until then the dashboard shows how it goes.
-    fn drain(&mut self) {
-        if self.drain == Drain::Wanted {
-            let command = OperatorCommand::Drain(None);
-            // A busy link is asked again in the next turn.
-            if self.link.request(Request::Verb { ticket: DRAIN_TICKET, command }).is_ok() {
-                self.drain = Drain::Asked;
-            }
         }
     }
 

@@ -1,6 +1,5 @@
 //! The engine's books, counted anew: tests compare them with what is kept from day to day.
 
-use super::connection::Role;
 use super::server::Engine;
 use crate::id::Slot;
 
@@ -35,8 +34,6 @@ pub struct AuditCounts {
     pub kept_bytes: usize,
     /// The most that one client has unsent.
     pub largest_outbox: usize,
-    /// The most that one operator has unsent.
-    pub largest_answer: usize,
     /// Chunks of lines in memory.
     pub chunks: usize,
     /// The memory they take, in bytes.
@@ -73,13 +70,9 @@ impl Engine {
             let slot = Slot::at(index);
             let outbox = conn.session.outbox();
             books.unsent_bytes += outbox.bytes();
-            books.unparsed_bytes += conn.inbox_bytes();
+            books.unparsed_bytes += conn.session.inbox_bytes();
             books.kept_bytes += outbox.kept_bytes();
-            let largest = match conn.role {
-                Role::Operator => &mut books.largest_answer,
-                Role::Client | Role::TurnedAway => &mut books.largest_outbox,
-            };
-            *largest = outbox.bytes().max(*largest);
+            books.largest_outbox = outbox.bytes().max(books.largest_outbox);
             books.delayed += usize::from(conn.delayed);
             books.misarmed += usize::from(self.deadlines.of_connection(slot) != conn.session.poll_timeout());
         }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::server::Engine;
 use super::summaries::{in_words, named};
-use super::verbs::Done;
 use crate::count::counted;
 use crate::id::{ConnId, Slot};
+use crate::model::answer::{BanRow, Done};
 use crate::model::event::EventKind;
 use crate::model::snapshot::Peer;
 use crate::model::verbs::{BanMask, BanOrder};
@@ -21,14 +21,7 @@ use crate::wire::text::scrub;
 pub(super) struct Ban {
     /// Rises from ban to ban, from 1.
     pub(super) number: u64,
-    pub(super) mask: BanMask,
-    /// Scrubbed; may be empty.
-    pub(super) reason: String,
-    pub(super) since: Moment,
-    /// Until `unban` without one.
-    pub(super) until: Option<Moment>,
-    /// Connections that it kept out.
-    pub(super) refused: u64,
+    pub(super) row: BanRow,
 }
 
 /// All bans in force, in the order in which they were made.
@@ -45,9 +38,9 @@ pub(super) struct Bans {
 impl Ban {
     /// `you are banned for another 9 m 12 s: spam`
     fn told(&self, now: Moment) -> String {
-        let left = self.until.map(|until| until.since(now));
+        let left = self.row.until.map(|until| until.since(now));
         let left = left.map(|left| format!(" for another {}", in_words(left))).unwrap_or_default();
-        with_reason(format!("you are banned{left}"), &self.reason)
+        with_reason(format!("you are banned{left}"), &self.row.reason)
     }
 }
 
@@ -65,26 +58,22 @@ impl Bans {
         self.list.len()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Ban> {
-        self.list.iter()
-    }
-
-    /// The first ban behind the one with this number.
-    pub(super) fn after(&self, number: u64) -> Option<&Ban> {
-        self.list.get(self.list.partition_point(|ban| ban.number <= number))
+    /// The bans after the one with this number.
+    pub(super) fn after(&self, number: u64) -> &[Ban] {
+        &self.list[self.list.partition_point(|ban| ban.number <= number)..]
     }
 
     /// Tells what a newcomer is to be told who is kept out, and counts it.
     pub(super) fn keep_out(&mut self, peer: Peer, now: Moment) -> Option<String> {
         let Peer::Tcp(address) = peer else { return None };
-        let holds = |ban: &&mut Ban| match &ban.mask {
+        let holds = |ban: &&mut Ban| match &ban.row.mask {
             BanMask::Network(network) => network.holds(address.ip()),
             BanMask::Nick(_) => false,
         };
         // Of several the one that lasts longest: what it says will hold.
-        let lasts = |ban: &&mut Ban| (ban.until.is_none(), ban.until);
+        let lasts = |ban: &&mut Ban| (ban.row.until.is_none(), ban.row.until);
         let ban = self.list.iter_mut().filter(holds).max_by_key(lasts)?;
-        ban.refused += 1;
+        ban.row.refused += 1;
         Some(ban.told(now))
     }
 
@@ -96,7 +85,7 @@ impl Bans {
     /// Takes one whose time is over.
     fn take_due(&mut self, now: Moment) -> Option<BanMask> {
         self.next_end.filter(|end| *end <= now)?;
-        self.take(|ban| ban.until.is_some_and(|until| until <= now))
+        self.take(|ban| ban.row.until.is_some_and(|until| until <= now))
     }
 
     /// Takes the place of one with the same mask.
@@ -104,27 +93,28 @@ impl Bans {
         self.remove(&mask);
         self.made += 1;
         let until = time.map(|time| since + time);
-        self.list.push(Ban { number: self.made, mask, reason, since, until, refused: 0 });
+        let row = BanRow { mask, reason, since, until, refused: 0 };
+        self.list.push(Ban { number: self.made, row });
         self.note_next_end();
     }
 
     fn remove(&mut self, mask: &BanMask) -> Option<BanMask> {
-        self.take(|ban| ban.mask.is_same(mask))
+        self.take(|ban| ban.row.mask.is_same(mask))
     }
 
     fn take(&mut self, is_meant: impl FnMut(&Ban) -> bool) -> Option<BanMask> {
         let ban = self.list.remove(self.list.iter().position(is_meant)?);
         self.note_next_end();
-        Some(ban.mask)
+        Some(ban.row.mask)
     }
 
     fn note_next_end(&mut self) {
-        self.next_end = self.list.iter().filter_map(|ban| ban.until).min();
+        self.next_end = self.list.iter().filter_map(|ban| ban.row.until).min();
     }
 
     /// Whether one more for `mask` has no place.
     fn is_full_for(&self, mask: &BanMask) -> bool {
-        self.list.len() >= self.max && !self.list.iter().any(|ban| ban.mask.is_same(mask))
+        self.list.len() >= self.max && !self.list.iter().any(|ban| ban.row.mask.is_same(mask))
     }
 }
 
@@ -157,7 +147,7 @@ impl Engine {
             self.close_with(*slot, &told, CloseReason::Banned(reason.clone()));
         }
         let message = format!("banned {mask}{span}, ended {whom}");
-        Ok(Done { message, hits: Some(hits.into_iter().map(|(id, _)| id).collect()) })
+        Ok(done(message, hits))
     }
 
     /// Lets in again whom a ban with this mask kept out.
@@ -184,7 +174,7 @@ impl Engine {
     pub(super) fn preview(&self, mask: &BanMask) -> Done {
         let hits = self.hit_by(mask);
         let message = format!("ban {mask} would end {}", self.labels(&hits));
-        Done { message, hits: Some(hits.into_iter().map(|(id, _)| id).collect()) }
+        done(message, hits)
     }
 
     fn hit_by(&self, mask: &BanMask) -> Vec<(ConnId, Slot)> {
@@ -217,6 +207,10 @@ impl Engine {
             self.hub.bar(nick, on);
         }
     }
+}
+
+fn done(message: String, hits: Vec<(ConnId, Slot)>) -> Done {
+    Done { message, hits: Some(hits.into_iter().map(|(id, _)| id).collect()), ..Done::default() }
 }
 
 fn with_reason(told: String, reason: &str) -> String {

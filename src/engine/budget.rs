@@ -51,8 +51,6 @@ pub(super) enum Claim {
     Crowd,
     /// A client that speaks to few, or to nobody.
     Few,
-    /// An operator: a quarter more, in every turn.
-    Operator,
 }
 
 impl Claim {
@@ -122,12 +120,14 @@ impl TurnBudget {
         const fn is_over(spent: u64, most: u64, claim: Claim) -> bool {
             spent >= if matches!(claim, Claim::Crowd) { most - most / 4 } else { most }
         }
-        if matches!(claim, Claim::Operator) {
-            return self.by_operators >= self.most.work / 4;
-        }
         is_over(now.said - self.before.said, self.most.said, claim)
             || is_over(now.due - self.before.due, self.most.due, claim)
             || is_over(now.work.saturating_sub(self.before.work), self.most.work, claim)
+    }
+
+    /// Whether this turn has nothing left for requests of operators: they have a quarter more, in every turn.
+    pub(super) const fn is_used_up_by_operators(&self) -> bool {
+        self.by_operators >= self.most.work / 4
     }
 
     /// Whether one session has had its part of a turn with so much work.

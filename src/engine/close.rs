@@ -8,6 +8,7 @@ use crate::chat::{Delivery, Line};
 use crate::id::Slot;
 use crate::model::event::EventKind;
 use crate::session::{CloseReason, Linger};
+use crate::time::Moment;
 
 impl Engine {
     /// The session ends with a farewell: out of the hub, then flush, FIN, and what `linger` says.
@@ -60,10 +61,6 @@ impl Engine {
         self.deadlines.arm(slot, None);
         let unsent = conn.session.end(&mut self.conns.chunks) as u64;
         match conn.role {
-            Role::Operator => {
-                self.reload_askers.retain(|asker| asker.slot != slot);
-                return self.operators.left(slot);
-            }
             Role::TurnedAway => self.admission.refused_left(),
             Role::Client => {
                 self.admission.give_place_back(&mut conn, now.moment);
@@ -84,8 +81,8 @@ impl Engine {
         }
     }
 
-    /// Begins the clean stop: everybody is told, flushed and closed within `within`, else `server.drain`. Operators
-    /// may watch until nobody else is left. One that is under way can only become shorter: `false` if it does not.
+    /// Begins the clean stop: every client is notified, flushed and closed within `within`, else `server.drain`. A stop
+    /// under way can only become shorter: `false` if it does not.
     pub fn stop(&mut self, within: Option<Duration>) -> bool {
         let within = within.unwrap_or(self.drain);
         let end = self.conns.now.moment + within;
@@ -95,7 +92,7 @@ impl Engine {
         if self.stopping.replace(end).is_none() {
             self.hub.operator_says(&format!("{} is stopping", self.name), self.conns.now, &mut self.conns);
         }
-        let slots: Vec<Slot> = self.slots().filter(|slot| !self.operators.has(*slot)).collect();
+        let slots: Vec<Slot> = self.slots().collect();
         // Nobody is told of anybody's leaving: all leave together.
         for slot in slots {
             // Who was on the way out already goes for the reason it has.
@@ -109,6 +106,12 @@ impl Engine {
     #[must_use]
     pub const fn is_stopping(&self) -> bool {
         self.stopping.is_some()
+    }
+
+    /// When the time of the stop under way is up.
+    #[must_use]
+    pub const fn stop_deadline(&self) -> Option<Moment> {
+        self.stopping
     }
 
     /// Whether the stop is over: nobody is left, or its time is up.

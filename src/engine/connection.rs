@@ -44,8 +44,6 @@ impl From<Peer> for Origin {
 pub(super) enum Role {
     /// It takes part in chat.
     Client,
-    /// It asks and orders; it is no part of chat, and not counted.
-    Operator,
     /// It was turned away at the door: only a last line is sent.
     TurnedAway,
 }
@@ -111,12 +109,6 @@ impl Connection {
     /// Whether it takes part in chat.
     pub(super) fn is_client(&self) -> bool {
         self.role == Role::Client
-    }
-
-    /// Received and not yet parsed, as it counts for clients together: operators are few and have a limit of their
-    /// own.
-    pub(super) fn inbox_bytes(&self) -> usize {
-        if self.role == Role::Operator { 0 } else { self.session.inbox_bytes() }
     }
 
     /// How its lines are worded and delimited.

@@ -9,7 +9,7 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 use super::budget::{Claim, TurnBudget, Usage, work};
-use super::connection::{Connection, LogCursor, Role};
+use super::connection::{Connection, LogCursor};
 use super::encoding::Encoding;
 use super::fanout::{Fanout, Pending};
 use super::journal::Journal;
@@ -32,7 +32,6 @@ pub(super) struct Connections {
     pub(super) chunks: Chunks,
     /// Of clients.
     pub(super) limits: Limits,
-    operator_limits: Limits,
     /// `limits.outbox_total`.
     pub(super) outbox_total: usize,
     /// `limits.inbox_total`.
@@ -66,7 +65,6 @@ impl Connections {
         Self {
             slab: Slab::new(),
             chunks: Chunks::default(),
-            operator_limits: limits.for_operator(),
             limits,
             outbox_total: config.limits.outbox_total.bytes(),
             inbox_total: config.limits.inbox_total.bytes(),
@@ -88,7 +86,6 @@ impl Connections {
     /// Other limits from now on, for those who are here as well.
     pub(super) fn reconfigure(&mut self, config: &Config) {
         self.limits = Limits::from(config);
-        self.operator_limits = self.limits.for_operator();
         self.outbox_total = config.limits.outbox_total.bytes();
         self.inbox_total = config.limits.inbox_total.bytes();
         self.budget.reconfigure(&config.limits);
@@ -106,14 +103,6 @@ impl Connections {
     pub(super) fn clients(&self) -> impl Iterator<Item = (Slot, &Connection)> {
         let clients = self.slab.iter().filter(|(_, conn)| conn.is_client());
         clients.map(|(index, conn)| (Slot::at(index), conn))
-    }
-
-    /// The limits of a connection, by its role.
-    pub(super) fn limits_of(&self, slot: Slot) -> Limits {
-        match self.get(slot).map(|conn| conn.role) {
-            Some(Role::Operator) => self.operator_limits,
-            _ => self.limits,
-        }
     }
 
     /// The socket of `slot` may have something to do.
@@ -160,10 +149,9 @@ impl Connections {
         claim: Claim,
         begun: u64,
     ) -> Option<Incoming> {
-        let limits = self.limits_of(slot);
+        let limits = self.limits;
         let is_crowded = self.is_crowded();
         let now = self.now.moment;
-        let is_operator = self.get(slot)?.role == Role::Operator;
         if self.is_used_up(claim) || TurnBudget::is_session_share_used_up(self.work - begun) {
             if self.change_input(slot, |session| session.defer(input))? {
                 self.defer(slot);
@@ -174,8 +162,6 @@ impl Connections {
             self.change_input(slot, |session| session.next_message(input, text, now, &limits, is_crowded))??;
         self.work += work::MESSAGE;
         match incoming {
-            // What operators ask for is no line of the chat.
-            _ if is_operator => {}
             Incoming::Flooding => {}
             Incoming::Incomplete => self.totals.lines_incomplete += 1,
             Incoming::Foreign(_) | Incoming::Help | Incoming::Message | Incoming::TooLong => {
@@ -229,16 +215,16 @@ impl Connections {
         change: impl FnOnce(&mut Session) -> R,
     ) -> Option<R> {
         let conn = self.slab.get_mut(slot.index())?;
-        let before = conn.inbox_bytes();
+        let before = conn.session.inbox_bytes();
         let changed = change(&mut conn.session);
-        self.inbox_bytes = self.inbox_bytes + conn.inbox_bytes() - before;
+        self.inbox_bytes = self.inbox_bytes + conn.session.inbox_bytes() - before;
         Some(changed)
     }
 
     /// `slot` is free from now on.
     pub(super) fn remove(&mut self, slot: Slot) -> Option<Connection> {
         let conn = self.slab.try_remove(slot.index())?;
-        self.inbox_bytes -= conn.inbox_bytes();
+        self.inbox_bytes -= conn.session.inbox_bytes();
         Some(conn)
     }
 
@@ -255,18 +241,18 @@ impl Connections {
         }
         let conn = self.get(slot)?;
         // What is dropped takes no room, however fast it is read.
-        let is_kept = conn.role != Role::Operator && conn.session.input() == Input::Open;
+        let is_kept = conn.session.input() == Input::Open;
         let ahead = self.limits.line_bytes + DELIMITER_MAX;
         is_kept.then(|| ahead.saturating_sub(conn.session.inbox_bytes()).max(1))
     }
 
-    /// Bytes for `slot` alone as they are: of the telnet protocol, between its lines, or of an answer to an operator.
+    /// Bytes for `slot` alone as they are: of the telnet protocol, between its lines.
     pub(super) fn answer_raw(&mut self, slot: Slot, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }
         self.settle_member(slot);
-        let (now, limits) = (self.now.moment, self.limits_of(slot));
+        let (now, limits) = (self.now.moment, self.limits);
         let Some(conn) = self.slab.get_mut(slot.index()) else { return };
         conn.session.queue_own(&mut self.chunks, Keep::Always, now, &limits, |out| {
             out.extend_from_slice(bytes);
@@ -296,7 +282,6 @@ impl Connections {
     /// Holds the outbox of `slot` to its limit.
     pub(super) fn bound(&mut self, slot: Slot) -> Option<Overflow> {
         let conn = self.slab.get_mut(slot.index())?;
-        debug_assert!(conn.role != Role::Operator, "an operator's answers are made as they are taken");
         let overflow = conn.session.bound(&mut self.chunks, self.now.moment, &self.limits);
         self.totals.lines_skipped += u64::from(overflow.skipped);
         Some(overflow)

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::io;
 
-use super::budget::{Claim, work};
-use super::connection::{Connection, Role};
+use super::budget::Claim;
+use super::connection::Connection;
 use super::deadlines::Deadline;
 use super::server::Engine;
 use crate::chat::{Delivery, Line, Outcome};
@@ -24,11 +24,9 @@ pub const READ_BUDGET: usize = 64 * 1024;
 impl Engine {
     /// Bytes were read from the socket of `slot`.
     pub fn handle_bytes(&mut self, slot: Slot, input: &[u8]) {
-        let (now, limits) = (self.conns.now.moment, self.conns.limits_of(slot));
+        let (now, limits) = (self.conns.now.moment, self.conns.limits);
         let Some(conn) = self.conns.slab.get_mut(slot.index()) else { return };
-        if conn.role != Role::Operator {
-            self.conns.totals.bytes_in += input.len() as u64;
-        }
+        self.conns.totals.bytes_in += input.len() as u64;
         if conn.session.received(input.len(), now, &limits) {
             self.handle_text(slot, input);
             if let Some(conn) = self.conns.get_mut(slot) {
@@ -117,7 +115,7 @@ impl Engine {
     }
 
     fn handle_timers(&mut self, slot: Slot) {
-        let (now, limits) = (self.conns.now.moment, self.conns.limits_of(slot));
+        let (now, limits) = (self.conns.now.moment, self.conns.limits);
         while let Some(timer) =
             self.conns.get_mut(slot).and_then(|conn| conn.session.handle_timeout(now, &limits))
         {
@@ -138,7 +136,7 @@ impl Engine {
             .is_some_and(|conn| conn.session.strip_telnet(input, now, &mut text, &mut replies));
         self.conns.answer_raw(slot, &replies);
         let input = if is_stripped { &text } else { input };
-        let limits = self.conns.limits_of(slot);
+        let limits = self.conns.limits;
         if let Some(conn) = self.conns.get_mut(slot).filter(|conn| conn.is_client()) {
             conn.session.look_at(input, &limits);
         }
@@ -155,22 +153,14 @@ impl Engine {
             self.note_answer(slot);
         }
         let mut text = std::mem::take(&mut self.text);
-        let is_operator = self.conns.get(slot).is_some_and(|conn| conn.role == Role::Operator);
         let begun = self.conns.work;
         loop {
-            let claim =
-                if is_operator { Claim::Operator } else { Claim::of_audience(self.hub.audience(slot)) };
+            let claim = Claim::of_audience(self.hub.audience(slot));
             let Some(incoming) = self.conns.next_message(slot, &mut input, &mut text, claim, begun) else {
                 break;
             };
-            if is_operator {
-                let before = self.conns.work;
-                self.take_request(slot, incoming, &text);
-                self.conns.budget.charge_operators(work::MESSAGE + self.conns.work - before);
-            } else {
-                self.take_message(slot, incoming, &text);
-                self.note_answer(slot);
-            }
+            self.take_message(slot, incoming, &text);
+            self.note_answer(slot);
         }
         self.text = text;
         if self.conns.get(slot).is_some_and(|conn| conn.session.input_is_done()) {
@@ -258,7 +248,7 @@ impl Engine {
 
     /// Everything that a peer sent before its FIN is answered; or is heard, if there is nobody to answer.
     fn input_done(&mut self, slot: Slot) {
-        let limits = self.conns.limits_of(slot);
+        let limits = self.conns.limits;
         let now = self.conns.now.moment;
         let Some(conn) = self.conns.get_mut(slot) else { return };
         if conn.session.is_broken() {
@@ -298,7 +288,7 @@ impl Engine {
 
     /// Closes a sender that was over its rate for `flood.patience`. `unread` is what it sent and the server has not read.
     pub fn judge_patience(&mut self, slot: Slot, unread: &[u8]) {
-        let (now, limits) = (self.conns.now.moment, self.conns.limits_of(slot));
+        let (now, limits) = (self.conns.now.moment, self.conns.limits);
         let is_over = |conn: &mut Connection| conn.session.is_out_of_patience(now, unread, &limits);
         if self.conns.get_mut(slot).is_some_and(is_over) {
             let message = "you sent too much for too long without a pause: goodbye";

@@ -2,7 +2,6 @@
 
 use std::io::{self, IoSlice};
 
-use super::connection::Role;
 use super::encoding::Encoding;
 use super::server::Engine;
 use crate::chat::Line;
@@ -88,13 +87,6 @@ impl Engine {
         !self.conns.dirty.is_empty()
     }
 
-    /// Operators wait for no crowd.
-    pub fn sort_dirty(&self, dirty: &mut [Slot]) {
-        if self.operators.count() > 0 {
-            dirty.sort_by_key(|slot| !self.operators.has(*slot));
-        }
-    }
-
     /// Whether our FIN was sent, or the connection is gone.
     #[must_use]
     pub fn has_sent_fin(&self, slot: Slot) -> bool {
@@ -115,7 +107,7 @@ impl Engine {
         budget: usize,
         write: impl FnOnce(&[IoSlice<'_>]) -> Result<usize, WriteError>,
     ) -> Flushed {
-        let (now, limits) = (self.conns.now, self.conns.limits_of(slot));
+        let (now, limits) = (self.conns.now, self.conns.limits);
         let Some(conn) = self.conns.slab.get_mut(slot.index()) else { return Flushed::All };
         let encoding = conn.encoding();
         let mut told = 0;
@@ -138,7 +130,7 @@ impl Engine {
 
     /// FIN was sent on the socket of `slot`.
     pub fn handle_fin_sent(&mut self, slot: Slot) {
-        let (now, limits) = (self.conns.now.moment, self.conns.limits_of(slot));
+        let (now, limits) = (self.conns.now.moment, self.conns.limits);
         if let Some(conn) = self.conns.get_mut(slot) {
             conn.session.fin_sent(now, &limits);
             self.conns.touch(slot);
@@ -147,7 +139,7 @@ impl Engine {
 
     /// Send-Q of `slot` stands at `send_q` bytes; asked for by [`Wants::probe`].
     pub fn handle_send_q(&mut self, slot: Slot, send_q: u32) {
-        let (now, limits) = (self.conns.now.moment, self.conns.limits_of(slot));
+        let (now, limits) = (self.conns.now.moment, self.conns.limits);
         if let Some(conn) = self.conns.get_mut(slot) {
             conn.session.handle_send_q(send_q, now, &limits);
             self.conns.touch(slot);
@@ -168,7 +160,6 @@ impl Engine {
         // Whoever was closed for its outbox has left its rooms.
         self.settle();
         self.conns.release_chunks();
-        self.see_to_operators();
     }
 
     /// Holds the outbox of `slot` to its limit, by the rule of `limits.on_full`.
@@ -208,9 +199,7 @@ impl Engine {
             Err(WriteError::Failed(error)) => return Flushed::Failed(error),
         };
         let Some(conn) = self.conns.slab.get_mut(slot.index()) else { return Flushed::All };
-        if conn.role != Role::Operator {
-            self.conns.totals.bytes_out += taken as u64;
-        }
+        self.conns.totals.bytes_out += taken as u64;
         let resumes = conn.session.wrote(&mut self.conns.chunks, taken, offered, now, limits);
         let is_empty = conn.session.outbox().is_empty();
         if resumes {

@@ -1,16 +1,14 @@
 //! The engine itself: what it consists of, how a turn begins, and when it wants the next one.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::admission::{Admission, since_last_told};
 use super::bans::Bans;
-use super::budget::Claim;
 use super::connections::Connections;
-use super::control::Operators;
 use super::deadlines::{Deadline, Deadlines};
 use super::journal::JOURNAL_MAX;
-use super::reload::Asker;
 use super::throttle::Throttle;
 use crate::chat::{Hub, Nick, RoomName, Rules};
 use crate::config::settings::{Config, LogLevel};
@@ -62,12 +60,8 @@ pub struct Engine {
     pub(super) closed_bytes: usize,
     /// How many were ever in [`Engine::closed`].
     pub(super) closed_count: u64,
-    pub(super) operators: Operators,
-    /// Those on the control socket who wait for the configuration to be read anew.
-    pub(super) reload_askers: Vec<Asker>,
-    /// Mutes that end by themselves.
     /// As printed at the start, by the number that connections know.
-    pub(super) listeners: Vec<String>,
+    pub(super) listeners: Arc<[String]>,
     pub(super) name: String,
     pub(super) drain: Duration,
     /// The end of the clean stop under way.
@@ -101,9 +95,7 @@ impl Engine {
             closed: std::collections::VecDeque::new(),
             closed_bytes: 0,
             closed_count: 0,
-            operators: Operators::default(),
-            reload_askers: Vec::new(),
-            listeners: Vec::new(),
+            listeners: Arc::new([]),
             name: String::new(),
             drain: Duration::ZERO,
             stopping: None,
@@ -126,9 +118,15 @@ impl Engine {
         self.flood_rates = (config.flood.lines_per_second, config.flood.bytes_per_second.0);
     }
 
+    /// The moment of the turn.
+    #[must_use]
+    pub const fn now(&self) -> Now {
+        self.conns.now
+    }
+
     /// The listeners as they are printed, in the order of the numbers given to [`Engine::accepted`].
     pub fn set_listeners(&mut self, listeners: Vec<String>) {
-        self.listeners = listeners;
+        self.listeners = listeners.into();
     }
 
     /// Everything until the next call happens at `now`.
@@ -143,7 +141,7 @@ impl Engine {
         waiting.retain(|conn| self.conns.is_deferred(*conn));
         let mut still_waiting = Vec::new();
         for (slot, id) in waiting {
-            if self.is_behind && !self.operators.has(slot) {
+            if self.is_behind {
                 still_waiting.push((slot, id));
                 continue;
             }
@@ -161,16 +159,16 @@ impl Engine {
         self.conns.deferred = still_waiting;
     }
 
-    /// Whether this turn has work left for an operator's request.
+    /// Whether this turn has work left for a request of an operator.
     #[must_use]
-    pub fn takes_requests(&self) -> bool {
-        !self.conns.is_used_up(Claim::Operator)
+    pub const fn takes_requests(&self) -> bool {
+        !self.conns.budget.is_used_up_by_operators()
     }
 
     /// When [`Engine::handle_timeout`] is wanted next.
     pub fn poll_timeout(&mut self) -> Option<Moment> {
         self.set_deadlines();
-        self.deadlines.next().into_iter().chain(self.operators.next()).min()
+        self.deadlines.next()
     }
 
     /// Sets the deadlines of the server as a whole by what its parts want now.

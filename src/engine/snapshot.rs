@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::connection::{Connection, Role};
+use super::connection::Connection;
 use super::server::{Engine, Gone};
 use crate::id::Slot;
 use crate::model::snapshot::{
@@ -49,14 +49,15 @@ impl Engine {
     }
 
     /// Those that ended within [`Query::GONE_FOR`], the last one first.
-    pub(super) fn recently_gone(&self) -> impl Iterator<Item = &Row> {
+    fn recently_gone(&self) -> impl Iterator<Item = &Row> {
         let now = self.conns.now.moment;
         let is_recent = move |row: &&Row| row.gone_at.is_some_and(|at| now.since(at) < Query::GONE_FOR);
         self.closed.iter().rev().map(|gone| &gone.row).take_while(is_recent)
     }
 
-    /// The server as a whole. Looks at every connection.
-    pub(super) fn status(&self) -> Status {
+    /// The server as a whole, but for what only the process knows. Looks at every connection.
+    #[must_use]
+    pub fn status(&self) -> Status {
         let totals = &self.conns.totals;
         let limits = &self.conns.limits;
         let now = self.conns.now.moment;
@@ -66,7 +67,7 @@ impl Engine {
         Status {
             name: self.name.clone(),
             uptime: now.since(Moment::START),
-            listeners: self.listeners.clone(),
+            listeners: self.listeners.to_vec(),
             clients: self.admission.clients(),
             half_closed: counted(|session, _, _| session.phase() == Phase::Eof),
             slow: counted(|session, limits, now| session.is_slow(limits) || session.is_stalled(now, limits)),
@@ -82,7 +83,7 @@ impl Engine {
             deliveries: totals.deliveries,
             lines_skipped: totals.lines_skipped,
             inbox_bytes: self.conns.inbox_bytes() as u64,
-            outbox_bytes: (self.conns.chunks.queued() - self.operators_unsent()) as u64,
+            outbox_bytes: self.conns.chunks.queued() as u64,
             outbox_total_limit: self.conns.outbox_total as u64,
             outbox_limit: self.conns.limits.outbox_bytes as u64,
             rooms: self::count(self.hub.room_count()),
@@ -91,12 +92,6 @@ impl Engine {
             draining: self.is_stopping(),
             ..Status::default()
         }
-    }
-
-    /// Unsent bytes of operators, which are not of the chat.
-    fn operators_unsent(&self) -> usize {
-        let operators = self.conns.slab.iter().filter(|(_, conn)| conn.role == Role::Operator);
-        operators.map(|(_, conn)| conn.session.outbox().bytes()).sum()
     }
 
     /// More about a connection that is here, or of one that is gone what is still known.

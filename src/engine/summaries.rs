@@ -1,9 +1,10 @@
-//! Questions answered in one line, for the dashboard's `:` line. The control socket answers them in full.
+//! Questions answered in one line, for the dashboard's `:` line.
 
 use std::time::Duration;
 
 use super::server::Engine;
 use crate::count::counted;
+use crate::model::answer::Outcome;
 use crate::model::snapshot::Row;
 use crate::model::verbs::{Question, Who};
 
@@ -11,25 +12,25 @@ use crate::model::verbs::{Question, Who};
 const NAMED_MAX: usize = 5;
 
 impl Engine {
-    pub(super) fn summary(&self, question: Question) -> Result<String, String> {
-        match question {
-            Question::Bans => Ok(self.bans_summary()),
-            Question::Closed => Ok(self.closed_summary()),
-            Question::Connection(who) => self.connection_summary(who),
+    pub(super) fn summary(&self, question: Question) -> Outcome {
+        let message = match question {
+            Question::Bans => self.bans_summary(),
+            Question::Closed => self.closed_summary(),
+            Question::Connection(who) => self.connection_summary(who)?,
             Question::Connections => {
                 let status = self.status();
                 let (clients, half, slow) = (status.clients, status.half_closed, status.slow);
                 let connections = counted(clients.into(), "connection", "connections");
-                Ok(format!("{connections}, {half} half-closed, {slow} slow"))
+                format!("{connections}, {half} half-closed, {slow} slow")
             }
-            Question::Events(_) => Ok(self.events_summary()),
-            Question::Preview(mask) => Ok(self.preview(&mask).message),
-            Question::Operators => Ok(self.operators_summary()),
-            Question::Rooms => Ok(self.rooms_summary()),
+            Question::Events(_) => self.events_summary(),
+            Question::Preview(mask) => return Ok(self.preview(&mask)),
+            Question::Operators => return Err("no control socket is here".to_owned()),
+            Question::Rooms => self.rooms_summary(),
             Question::Snapshot(_) | Question::Status => {
                 let status = self.status();
                 let up = in_words(status.uptime);
-                Ok(format!(
+                format!(
                     "up {up}: {}, {} accepted, {} refused, {}, {} lines in, {} skipped",
                     counted(status.clients.into(), "client", "clients"),
                     status.accepted,
@@ -37,15 +38,16 @@ impl Engine {
                     counted(status.rooms.into(), "room", "rooms"),
                     status.lines_in,
                     status.lines_skipped
-                ))
+                )
             }
-        }
+        };
+        Ok(message.into())
     }
 
     fn bans_summary(&self) -> String {
         match self.bans.len() {
             0 => "nobody is banned".to_owned(),
-            _ => named(self.bans.iter().map(|ban| ban.mask.to_string())),
+            _ => named(self.bans.after(0).iter().map(|ban| ban.row.mask.to_string())),
         }
     }
 

@@ -9,29 +9,12 @@ use super::summaries::named;
 use crate::chat::Nick;
 use crate::count::counted;
 use crate::id::{ConnId, Slot};
+use crate::model::answer::{Done, Outcome};
 use crate::model::event::EventKind;
 use crate::model::verbs::{OperatorCommand, Who};
 use crate::session::{CloseReason, Half, Linger, Phase};
 use crate::time::write_span;
 use crate::wire::text::scrub;
-
-/// How a verb went: what was done, or why nothing was.
-pub(super) type Outcome = Result<Done, String>;
-
-/// What a verb did.
-#[derive(Debug)]
-pub(super) struct Done {
-    /// In words for the operator.
-    pub(super) message: String,
-    /// The connections that a ban has ended, by rising id.
-    pub(super) hits: Option<Vec<ConnId>>,
-}
-
-impl From<String> for Done {
-    fn from(message: String) -> Self {
-        Self { message, hits: None }
-    }
-}
 
 impl Engine {
     /// Carries out one verb and records it. A question is answered in one line, and not recorded.
@@ -39,32 +22,36 @@ impl Engine {
     /// # Errors
     ///
     /// Why nothing was done, in words for the operator.
-    pub fn handle_operator(&mut self, command: &OperatorCommand) -> Result<String, String> {
+    pub fn handle_operator(&mut self, command: &OperatorCommand) -> Outcome {
         let before = self.conns.work;
+        // A target, and what a ban hits or a summary counts, is looked for among all connections.
+        self.conns.charge_rows(self.conns.slab.len());
         let outcome = match command {
             OperatorCommand::Ask(question) => self.summary(*question),
-            order => self.order(order).1.map(|done| done.message),
+            order => self.order(order),
         };
         self.conns.budget.charge_operators(work::MESSAGE + self.conns.work - before);
         outcome
     }
 
-    /// The same for an order, with the connection that it was about.
-    pub(super) fn order(&mut self, command: &OperatorCommand) -> (Option<ConnId>, Outcome) {
-        // A target, and what a ban hits, is looked for among all connections.
-        self.conns.charge_rows(self.conns.slab.len());
+    fn order(&mut self, command: &OperatorCommand) -> Outcome {
         let (slot, outcome) = match self.target(command) {
             Ok(slot) => (slot, self.carry_out(command, slot)),
             Err(why) => (None, Err(why)),
         };
         let id = slot.and_then(|slot| self.conns.get(slot)).map(|conn| conn.id);
-        let told = match &outcome {
+        self.note_order(command, id, &outcome);
+        outcome.map(|done| Done { id, ..done })
+    }
+
+    /// Records an order of an operator and how it went.
+    pub fn note_order(&mut self, command: &OperatorCommand, id: Option<ConnId>, outcome: &Outcome) {
+        let outcome = match outcome {
             Ok(done) => done.message.clone(),
             Err(why) => format!("refused: {why}"),
         };
         let verb = scrub(command.to_string().as_bytes()).text.into_owned();
-        self.conns.journal.add(self.conns.now, EventKind::Operator { id, verb, outcome: told });
-        (id, outcome)
+        self.conns.journal.add(self.conns.now, EventKind::Operator { id, verb, outcome });
     }
 
     /// The connection that a verb is for; none for verbs that are for the server.
@@ -114,14 +101,12 @@ impl Engine {
 
     fn carry_out(&mut self, command: &OperatorCommand, slot: Option<Slot>) -> Outcome {
         match (command, slot) {
-            (OperatorCommand::Ask(question), _) => self.summary(*question).map(Done::from),
+            (OperatorCommand::Ask(question), _) => self.summary(*question),
             (OperatorCommand::Ban(order), _) => self.ban(order),
             (OperatorCommand::Unban(mask), _) => self.unban(mask),
-            (OperatorCommand::Disconnect(number), _) => self.disconnect_operator(*number),
             (OperatorCommand::Drain(within), _) => self.end_server(*within),
             (OperatorCommand::Stop, _) => self.end_server(None),
             (OperatorCommand::Pause, _) => self.pause(true),
-            (OperatorCommand::Reload, _) => Err("there is no file to read here".to_owned()),
             (OperatorCommand::Resume, _) => self.pause(false),
             (OperatorCommand::Say(text), _) => Ok(self.say(text).into()),
             (OperatorCommand::Kick { reason, .. }, Some(slot)) => self.kick(slot, reason),
@@ -130,6 +115,9 @@ impl Engine {
             (OperatorCommand::Unmute(Who::Nick(nick)), None) => self.unmute_absent(nick),
             (OperatorCommand::Reset(_), Some(slot)) => Ok(self.reset(slot).into()),
             (OperatorCommand::Shutdown { half, .. }, Some(slot)) => self.shutdown(slot, *half),
+            (OperatorCommand::Disconnect(_) | OperatorCommand::Reload, _) => {
+                Err(format!("{command} is not for the connections"))
+            }
             (_, None) => Err("nobody was named".to_owned()),
         }
     }

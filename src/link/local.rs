@@ -2,15 +2,17 @@
 //!
 //! It knows no poller, only what to call to wake a side. Neither side ever waits for the other.
 //!
-//! Invariants: at most [`OUTSTANDING_MAX`] requests are without an answer that has been taken, so an answer always
+//! Invariants: at most [`OUTSTANDING_MAX`] requests (of an operator: two) are without an answer that has been taken, so an answer always
 //! finds room. However the server's side goes, by [`Mailbox::end`] or by unwinding, the onlooker is woken and
 //! learns why.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
 
 use super::{Link, LinkError, Request, Response};
+use crate::time::Moment;
 
 /// Requests of one onlooker that may be under way, from being asked to the answer being taken. A person at the
 /// keyboard stays far below it.
@@ -22,29 +24,56 @@ pub fn local(
     wake_server: impl Fn() + Send + Sync + 'static,
     wake_onlooker: impl Fn() + Send + Sync + 'static,
 ) -> (LocalLink, Mailbox) {
-    let (requests, inbox) = sync_channel(OUTSTANDING_MAX);
-    let (answers, responses) = sync_channel(OUTSTANDING_MAX);
-    let ended = Arc::new(OnceLock::new());
+    with_capacity(OUTSTANDING_MAX, wake_server, wake_onlooker)
+}
+
+/// The same for an onlooker with at most `most` requests under way. One answer more fits in, which nobody asked for.
+pub(super) fn with_capacity(
+    most: usize,
+    wake_server: impl Fn() + Send + Sync + 'static,
+    wake_onlooker: impl Fn() + Send + Sync + 'static,
+) -> (LocalLink, Mailbox) {
+    let (requests, inbox) = sync_channel(most);
+    let (answers, responses) = sync_channel(most + 1);
+    let known = Arc::new(Known::default());
     let link = LocalLink {
         requests,
         responses,
+        most,
         outstanding: 0,
-        ended: Arc::clone(&ended),
+        known: Arc::clone(&known),
         server: Bell(Box::new(wake_server)),
     };
-    let mailbox = Mailbox { inbox, answers, watched: true, ended, onlooker: Bell(Box::new(wake_onlooker)) };
+    let mailbox = Mailbox { inbox, answers, watched: true, known, onlooker: Bell(Box::new(wake_onlooker)) };
     (link, mailbox)
 }
+
+/// What either side knows of the other beside the queues.
+#[derive(Debug, Default)]
+struct Known {
+    /// Why the server went; set before its ends of the queues are dropped, unless it unwound.
+    ended: OnceLock<LinkError>,
+    /// The onlooker has gone.
+    left: AtomicBool,
+    /// Since when the onlooker has had nothing to ask, in microseconds; [`BUSY`] while it is answered.
+    idle_since_us: AtomicU64,
+    /// It has asked for something.
+    has_asked: AtomicBool,
+}
+
+/// No moment: the onlooker is not idle.
+const BUSY: u64 = u64::MAX;
 
 /// The onlooker's end.
 #[derive(Debug)]
 pub struct LocalLink {
     requests: SyncSender<Request>,
     responses: Receiver<Response>,
+    /// The most requests under way.
+    most: usize,
     /// Requests whose answers have not been taken.
     outstanding: usize,
-    /// Why the server went; set before its ends of the queues are dropped, unless it unwound.
-    ended: Arc<OnceLock<LinkError>>,
+    known: Arc<Known>,
     /// Dropped last, so that the server finds the queues cut off when it rings.
     server: Bell,
 }
@@ -53,13 +82,29 @@ impl LocalLink {
     /// Why the server's ends of the queues are gone.
     fn end(&self) -> LinkError {
         let unwound = || LinkError::Failed("it stopped without saying why".to_owned());
-        self.ended.get().cloned().unwrap_or_else(unwound)
+        self.known.ended.get().cloned().unwrap_or_else(unwound)
+    }
+
+    /// Says since when there has been nothing to ask; `None` while an answer is under way.
+    pub fn set_idle(&self, since: Option<Moment>) {
+        self.known.idle_since_us.store(since.map_or(BUSY, Moment::micros), Ordering::Relaxed);
+    }
+
+    /// Says that this onlooker has asked for something.
+    pub fn set_asked(&self) {
+        self.known.has_asked.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for LocalLink {
+    fn drop(&mut self) {
+        self.known.left.store(true, Ordering::Relaxed);
     }
 }
 
 impl Link for LocalLink {
     fn request(&mut self, request: Request) -> Result<(), LinkError> {
-        if self.outstanding == OUTSTANDING_MAX {
+        if self.outstanding == self.most {
             return Err(LinkError::Busy);
         }
         match self.requests.try_send(request) {
@@ -91,7 +136,7 @@ pub struct Mailbox {
     inbox: Receiver<Request>,
     answers: SyncSender<Response>,
     watched: bool,
-    ended: Arc<OnceLock<LinkError>>,
+    known: Arc<Known>,
     /// Dropped last, so that the onlooker finds the queues cut off when it rings.
     onlooker: Bell,
 }
@@ -131,7 +176,26 @@ impl Mailbox {
     /// server failed.
     pub fn end(self, why: LinkError) {
         // The cell is empty: only this function fills it, and it consumes the only mailbox of the link.
-        let _ = self.ended.set(why);
+        let _ = self.known.ended.set(why);
+    }
+
+    /// Whether the onlooker has gone. Requests that it made before may still be there.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        self.known.left.load(Ordering::Relaxed)
+    }
+
+    /// Since when the onlooker has had nothing to ask; `None` while it is answered.
+    #[must_use]
+    pub fn idle_since(&self) -> Option<Moment> {
+        let since = self.known.idle_since_us.load(Ordering::Relaxed);
+        (since != BUSY).then(|| Moment::from_micros(since))
+    }
+
+    /// Whether it has ever asked for something.
+    #[must_use]
+    pub fn has_asked(&self) -> bool {
+        self.known.has_asked.load(Ordering::Relaxed)
     }
 }
 
@@ -162,6 +226,7 @@ mod tests {
     use std::thread;
 
     use super::*;
+    use crate::model::answer::Done;
     use crate::model::verbs::OperatorCommand;
 
     /// A link whose bells are counted.
@@ -189,13 +254,13 @@ mod tests {
     }
 
     fn done(ticket: u64) -> Response {
-        Response::Verb { ticket, outcome: Ok(String::new()) }
+        Response::Verb { ticket, outcome: Ok(Done::default()) }
     }
 
     fn ticket(response: &Response) -> u64 {
         match response {
             Response::Verb { ticket, .. } => *ticket,
-            Response::Snapshot(_) => panic!("no snapshot was asked for"),
+            other => panic!("not asked for: {other:?}"),
         }
     }
 

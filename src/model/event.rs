@@ -3,8 +3,6 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 use super::snapshot::Peer;
 use crate::chat::Nick;
 use crate::config::settings::LogLevel;
@@ -14,7 +12,7 @@ use crate::time::Now;
 use crate::wire::text::shorten;
 
 /// A [`EventKind`] with its place in the run and its time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// Counted from 1, without gaps.
     pub seq: u64,
@@ -25,7 +23,7 @@ pub struct Event {
 }
 
 /// One thing that happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventKind {
     /// A connection was accepted.
     Accepted {

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows how it is made ([`crate::engine`]), how it is transported, or how it is drawn.
 
+pub mod answer;
 pub mod event;
 pub mod snapshot;
 pub mod verbs;

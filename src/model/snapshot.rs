@@ -5,8 +5,6 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::event::Event;
 pub use crate::chat::{Nick, RoomName};
 pub use crate::id::ConnId;
@@ -14,7 +12,7 @@ pub use crate::session::{CloseReason, Half, Milestone, Phase};
 use crate::time::{Moment, Now};
 
 /// Where a connection comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Peer {
     /// A TCP address, IPv4 ones never in their IPv6 form.
     Tcp(SocketAddr),
@@ -32,7 +30,7 @@ impl fmt::Display for Peer {
 }
 
 /// One direction of a connection: the `read` and `write` fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HalfState {
     /// Bytes may flow.
     Open,
@@ -53,7 +51,7 @@ impl fmt::Display for HalfState {
 }
 
 /// What is remarkable about a connection, as a set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flags(u16);
 
 impl Flags {
@@ -97,6 +95,14 @@ impl Flags {
         if on { Self(self.0 | other.0) } else { self }
     }
 
+    /// The set of the flags with these words; others are left out.
+    pub fn of_words<'a>(words: impl Iterator<Item = &'a str>) -> Self {
+        words.fold(Self::default(), |flags, word| {
+            let named = Self::NAMED.into_iter().find(|(_, name)| *name == word);
+            named.map_or(flags, |(flag, _)| flags.with(flag, true))
+        })
+    }
+
     /// All words there are, the most urgent first.
     pub fn all_words() -> impl Iterator<Item = &'static str> {
         Self::NAMED.into_iter().map(|(_, word)| word)
@@ -109,7 +115,7 @@ impl Flags {
 }
 
 /// The kernel's side of a connection, read only for rows that somebody looks at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kernel {
     /// Received, not yet read by us (`FIONREAD`).
     pub recv_q: u32,
@@ -120,7 +126,7 @@ pub struct Kernel {
 }
 
 /// The part of `TCP_INFO` (tcp(7)) that explains a stuck connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TcpInfo {
     /// Smoothed round-trip time in microseconds.
     pub rtt_us: u32,
@@ -135,7 +141,7 @@ pub struct TcpInfo {
 }
 
 /// The terminal at the other end, as far as a telnet client told of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Terminal {
     /// Its name (RFC 1091), scrubbed.
     pub name: Option<Box<str>>,
@@ -159,7 +165,7 @@ impl fmt::Display for Terminal {
 }
 
 /// One connection.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// Its number.
     pub id: ConnId,
@@ -224,7 +230,7 @@ pub struct Row {
 }
 
 /// More about the one connection that is looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Detail {
     /// Which.
     pub id: ConnId,
@@ -237,7 +243,7 @@ pub struct Detail {
 }
 
 /// Connections that the kernel has completed and nobody has accepted, on one listener.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AcceptQueue {
     /// How many wait.
     pub length: u32,
@@ -247,7 +253,7 @@ pub struct AcceptQueue {
 
 /// What accept queues lost, counted by the kernel since its start for all listeners of the machine (more exactly, of
 /// the process's network namespace), whoever has them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AcceptLosses {
     /// Connections that found an accept queue full (`ListenOverflows`).
     pub overflows: u64,
@@ -256,7 +262,7 @@ pub struct AcceptLosses {
 }
 
 /// The server as a whole.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
     /// `server.name`.
     pub name: String,
@@ -310,6 +316,8 @@ pub struct Status {
     pub rooms: u32,
     /// Bans in force.
     pub bans: u32,
+    /// Connections to the control socket.
+    pub operators: u32,
     /// Accepting is paused by the operator.
     pub paused: bool,
     /// The server is ending.
@@ -325,7 +333,7 @@ pub struct Status {
 }
 
 /// How long the turns of the loop take.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TurnStats {
     /// Turns so far.
     pub turns: u64,
@@ -342,7 +350,7 @@ pub struct TurnStats {
 }
 
 /// What an onlooker asks for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
     /// Rows whose kernel queues are wanted: the visible ones. At most [`Query::VISIBLE_MAX`] are read.
     pub visible: Vec<ConnId>,
@@ -363,7 +371,7 @@ impl Query {
 }
 
 /// Everything an onlooker sees at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// When it was taken.
     pub taken: Now,

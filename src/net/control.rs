@@ -1,19 +1,19 @@
 //! The control socket: bound at the start for its owner alone, and who is let in.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use socket2::{Domain, Type};
 
 use super::listener::{BindError, Listener};
-use super::publish::Outside;
 use super::reactor::Reactor;
 use super::socket::Socket;
 use super::socket_file::{Obstacle, Patience, SocketFile, make_directory};
 use crate::config::settings::{Config, ControlPath, ListenAddr};
+use crate::control::client::{Peer, directories, file_name, peer, prepare};
+use crate::control::refusal;
 use crate::engine::AcceptFailure;
-use crate::engine::control::{OPERATORS_MAX, refusal};
-use crate::link::control::{Peer, directories, file_name, peer, prepare};
 use crate::poller::Interest;
 use crate::time::Moment;
 
@@ -117,12 +117,7 @@ impl Reactor {
         let own = rustix::process::geteuid().as_raw();
         match peer(&socket) {
             Ok(Peer { uid, pid }) if uid == own || uid == 0 => {
-                match self.engine.operator_accepted(uid, pid) {
-                    Some(slot) => self.seat(slot, socket),
-                    None => {
-                        turn_away(&socket, &format!("{OPERATORS_MAX} operators are here already; end one"));
-                    }
-                }
+                self.hand_over(socket, (uid, pid));
             }
             Ok(Peer { uid, .. }) => {
                 turn_away(&socket, &format!("this server runs as user {own}, and you are {uid}"));
@@ -131,18 +126,25 @@ impl Reactor {
         }
     }
 
+    /// Gives an operator a link, and its socket to the thread of operators.
+    fn hand_over(&mut self, socket: Socket, who: (u32, i32)) {
+        let Some(operators) = &self.operators else { return };
+        let (server, onlooker) = (self.poller.waker(), operators.waker());
+        let now = self.engine.now().moment;
+        match self.onlookers.admit(who, now, move || server.notify(), move || onlooker.wake()) {
+            Ok(link) => {
+                let stall = self.configuration.in_force().limits.stall;
+                operators.take(OwnedFd::from(socket).into(), link, stall);
+            }
+            Err(why) => turn_away(&socket, &why),
+        }
+    }
+
     pub(super) fn watch_control(&mut self, interest: Interest) {
         if let Some(listener) = &mut self.control {
             // It is asked again with the next pause, or its end.
             let _ = listener.set_interest(interest);
         }
-    }
-
-    /// Goes on with the operators' answers.
-    pub(super) fn answer(&mut self, now: Moment) {
-        let (sockets, listeners, gauge) = (&self.sockets, &self.listeners, &self.gauge);
-        let outside = Outside { sockets, listeners, gauge, now };
-        self.engine.answer(&outside);
     }
 }
 

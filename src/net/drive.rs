@@ -123,7 +123,6 @@ pub fn reconcile(engine: &mut Engine, sockets: &mut impl Sockets, dirty: &mut Ve
         close_finished(engine, dirty, sockets);
         // Closed connections leave their rooms; the lines about that are written with the rest.
         engine.settle();
-        engine.sort_dirty(dirty);
         is_behind = flush_all(engine, dirty, sockets);
         if is_behind {
             break;

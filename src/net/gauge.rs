@@ -86,7 +86,7 @@ const fn second_of(moment: Moment) -> u64 {
     moment.micros() / 1_000_000
 }
 
-/// The time after which a turn, reading included, writes to no further client. The next turn serves operators first.
+/// The time after which a turn, reading included, writes to no further client. The next turn answers onlookers first.
 const TURN_TIME_BUDGET: Duration = Duration::from_millis(10);
 /// Calls between two readings of the clock: a reading costs a tenth of a short write.
 const READ_CLOCK_EVERY: u32 = 32;

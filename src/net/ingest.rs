@@ -89,7 +89,7 @@ impl Reactor {
             self.engine.note(LogLevel::Info, "a signal asks for the end: draining".to_owned());
         }
         // With a dashboard, SIGHUP means that the terminal is gone.
-        if reload && self.mailbox.is_none() {
+        if reload && !self.onlookers.has_dashboard() {
             self.engine.note(LogLevel::Info, "SIGHUP: reading the configuration again".to_owned());
             self.configuration.want();
         }

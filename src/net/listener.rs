@@ -14,7 +14,7 @@ use super::kernel;
 use super::socket::{Socket, set_buffers, set_tcp_options};
 use super::socket_file::{Obstacle, Patience, SocketFile, make_directory};
 use crate::config::settings::{self, Config, Listen, ListenAddr};
-use crate::link::control::{connect, serving};
+use crate::control::client::{connect, serving};
 use crate::model::snapshot::{AcceptQueue, Peer};
 use crate::wire::framing::Framing;
 

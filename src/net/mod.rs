@@ -1,4 +1,4 @@
-//! The one loop that owns every socket.
+//! The one loop that owns the clients' sockets. It accepts operators on the control socket, and hands them over.
 //!
 //! It makes each socket do what its session in the [`crate::engine`] wants, and notifies the engine of what happened.
 //! Polling is level-triggered: an event that one turn does not handle appears again in the next. An error of one peer

@@ -1,29 +1,36 @@
-//! What a turn tells: pictures to the onlooker, events to the log.
+//! What a turn tells: answers and snapshots to onlookers, events to the log.
 
 use super::gauge::Gauge;
 use super::listener::Listener;
 use super::process;
 use super::reactor::Reactor;
 use super::table::Table;
-use crate::engine::control::Machine;
 use crate::id::Slot;
-use crate::link::Response;
+use crate::link::onlookers::Machine;
 use crate::model::snapshot::{Kernel, Status};
 use crate::poller::Watched;
 use crate::time::Moment;
 
 impl Reactor {
-    /// Gives the onlooker the pictures it asked for, and the log its events.
+    /// Answers requests of onlookers, but for snapshots, which are taken at the end of the turn.
+    pub(super) fn answer(&mut self, now: Moment) {
+        let (sockets, listeners, gauge) = (&self.sockets, &self.listeners, &self.gauge);
+        let outside = Outside { sockets, listeners, gauge, now };
+        if self.onlookers.serve(&mut self.engine, &outside) {
+            // There may be more: the next wait must not sleep on it.
+            self.poller.waker().notify();
+        }
+    }
+
+    /// Gives onlookers the snapshots that they requested, and the log its events.
     pub(super) fn publish(&mut self) {
-        for query in std::mem::take(&mut self.queries) {
+        if self.onlookers.want_snapshots() {
             let (sockets, listeners, gauge) = (&self.sockets, &self.listeners, &self.gauge);
             let outside = Outside { sockets, listeners, gauge, now: self.clock.moment() };
-            let mut snapshot = self.engine.snapshot(&query, |slot| outside.kernel(slot));
-            outside.complete(&mut snapshot.status);
-            let snapshot = Box::new(snapshot);
-            if let Some(mailbox) = &mut self.mailbox {
-                mailbox.answer(Response::Snapshot(snapshot));
-            }
+            self.onlookers.take_snapshots(&self.engine, &outside);
+        }
+        if self.engine.is_stopped() {
+            self.onlookers.stop_operators();
         }
         for entry in self.engine.events_after(self.logged) {
             (self.sink)(&entry);

@@ -1,7 +1,7 @@
 //! One turn of the loop.
 //!
-//! Order of a turn: wait, read the clock once, ingest (read, accept; again if the loop is busy), mailbox, deadlines,
-//! operators' answers, reconcile (close, write, FIN, interest), publish. Nobody is freed before reconcile, so nothing is
+//! Order of a turn: wait, read the clock once, ingest (read, accept; again if the loop is busy), requests of onlookers,
+//! deadlines, reconcile (close, write, FIN, interest), publish. Nobody is freed before reconcile, so nothing is
 //! closed inside a broadcast. Whoever a turn has no time left for shows again: level-triggered events repeat, and what
 //! stays dirty keeps the next wait from sleeping.
 
@@ -13,6 +13,7 @@ use super::accept::Renewal;
 use super::drive::{self, Sockets};
 use super::gauge::Gauge;
 use super::ingest::ReadingOrder;
+use super::kernel;
 use super::listener::Listener;
 use super::reload::Configuration;
 use super::server::Sink;
@@ -20,11 +21,9 @@ use super::signals::{SignalPipe, Signals};
 use super::table::Table;
 use crate::clock::Clock;
 use crate::config::settings::Config;
+use crate::control::serve::Service;
 use crate::engine::{CloseMode, Engine};
-use crate::link::local::Mailbox;
-use crate::link::{Request, Response};
-use crate::model::snapshot::Query;
-use crate::model::verbs::OperatorCommand;
+use crate::link::onlookers::Onlookers;
 use crate::poller::{Events, Interest, Poller, Watched};
 use crate::time::{Moment, Now};
 
@@ -41,8 +40,6 @@ const GATHER_FOR: Duration = Duration::from_micros(50);
 const GATHER_AUDIENCE: usize = 32;
 /// The longest wait: a loop that stood still for longer is found out by how late the wait ends.
 const WAIT_MAX: Duration = Duration::from_secs(1);
-/// Requests of the onlooker answered in one turn.
-const MAILBOX_BUDGET: usize = 64;
 
 /// Keys of what is no connection have this bit.
 pub(super) const SPECIAL: usize = 1 << (usize::BITS - 1);
@@ -67,7 +64,9 @@ pub(super) struct Reactor {
     pub(super) poller: Poller,
     pub(super) listeners: Vec<Watched<Listener>>,
     pub(super) control: Option<Watched<Listener>>,
-    pub(super) mailbox: Option<Mailbox>,
+    pub(super) onlookers: Onlookers,
+    /// The thread that has the operators' sockets; none without a control socket.
+    pub(super) operators: Option<Service>,
     pub(super) configuration: Configuration,
     pub(super) clock: Clock,
     pub(super) signals: Signals,
@@ -82,7 +81,6 @@ pub(super) struct Reactor {
     /// A descriptor held back, to accept and close with when there is no other.
     pub(super) reserve: Option<std::fs::File>,
     pub(super) accept_again: Option<Moment>,
-    pub(super) queries: Vec<Query>,
     pub(super) reading: ReadingOrder,
     pub(super) gauge: Gauge,
     /// The length of the last turn.
@@ -110,11 +108,16 @@ impl Reactor {
             .map(|(index, listener)| watch(&poller, listener, KEY_LISTENERS + index))
             .collect::<io::Result<Vec<_>>>()?;
         let (signals, signal_pipe) = Signals::catch()?;
+        let operators = match &control {
+            Some(_) => Some(Service::start(clock.clone(), kernel::send_q)?),
+            None => None,
+        };
         Ok(Self {
             engine,
             listeners: watched,
             control: control.map(|control| watch(&poller, control, KEY_CONTROL)).transpose()?,
-            mailbox: None,
+            onlookers: Onlookers::default(),
+            operators,
             configuration: Configuration::new(config.clone()),
             sockets: Table::new(&config.keepalive, clock.clone()),
             clock,
@@ -127,7 +130,6 @@ impl Reactor {
             reserve: open_reserve(),
             accept_again: None,
             dirty: Vec::new(),
-            queries: Vec::new(),
             reading: ReadingOrder::default(),
             gauge: Gauge::new(),
             last_took: Duration::ZERO,
@@ -148,7 +150,7 @@ impl Reactor {
         let mut events = Events::with_capacity(EVENTS_MAX);
         // What was noted while starting is told now: the first wait may be long.
         self.publish();
-        while !self.engine.is_stopped() && self.stop_signals < 2 && self.end_signal.is_none() {
+        while !self.is_over() && self.stop_signals < 2 && self.end_signal.is_none() {
             self.turn(&mut events)?;
         }
         let is_clean = self.stop_signals < 2;
@@ -158,6 +160,12 @@ impl Reactor {
             None if is_clean => Stop::Drained,
             None => Stop::AtOnce,
         })
+    }
+
+    /// Whether the stop is over: nobody is left, operators included, or its time is up.
+    fn is_over(&self) -> bool {
+        let is_late = self.engine.stop_deadline().is_some_and(|end| end <= self.engine.now().moment);
+        self.engine.is_stopped() && (is_late || self.onlookers.operator_count() == 0)
     }
 
     fn turn(&mut self, events: &mut Events) -> io::Result<()> {
@@ -177,12 +185,11 @@ impl Reactor {
             self.gather(events, now.moment)?;
         }
         // Behind every wait of this turn, which may have taken in the bell that tells of mail.
-        self.read_mail();
+        self.answer(now.moment);
         self.see_to_reload(now.moment);
         drive::handle_timeout(&mut self.engine, &self.sockets);
         self.reopen(now.moment);
         self.renew_files(now.moment);
-        self.answer(now.moment);
         drive::reconcile(&mut self.engine, &mut self.sockets, &mut self.dirty);
         self.publish();
         self.last_took = self.clock.moment().since(now.moment);
@@ -194,7 +201,7 @@ impl Reactor {
     fn wait(&self, events: &mut Events, asked: Moment, due: Moment) -> io::Result<()> {
         let may_look = self.can_look && self.is_busy && due > asked;
         while may_look && self.clock.moment().since(asked) < LOOK_FOR {
-            // The bell of the mailbox counts: it rings once, and would be slept upon.
+            // The bell of a link counts: it rings once, and would be slept upon.
             if self.poller.wait(events, Some(Duration::ZERO))? > 0 {
                 return Ok(());
             }
@@ -215,38 +222,11 @@ impl Reactor {
 
     /// When a wait that begins at `asked` has to end, if nothing happens before.
     fn wait_until(&mut self, asked: Moment) -> Moment {
-        if self.engine.has_dirty() {
+        if self.engine.has_dirty() || self.onlookers.are_due(&self.engine) {
             return asked;
         }
         let own = [self.accept_again, self.configuration.poll_timeout(), self.engine.poll_timeout()];
         own.into_iter().flatten().fold(asked + WAIT_MAX, Moment::min)
-    }
-
-    /// Carries out the onlooker's verbs; pictures are taken at the end of the turn.
-    fn read_mail(&mut self) {
-        let Some(mailbox) = &mut self.mailbox else { return };
-        for _ in 0..MAILBOX_BUDGET {
-            if !self.engine.takes_requests() {
-                break;
-            }
-            match mailbox.next() {
-                Some(Request::Snapshot(query)) => self.queries.push(query),
-                Some(Request::Verb { ticket, command: OperatorCommand::Reload }) => {
-                    self.configuration.ask(ticket);
-                }
-                Some(Request::Verb { ticket, command }) => {
-                    let outcome = self.engine.handle_operator(&command);
-                    mailbox.answer(Response::Verb { ticket, outcome });
-                }
-                None => {
-                    let is_watched = mailbox.is_watched();
-                    self.mailbox = self.mailbox.take().filter(|_| is_watched);
-                    return;
-                }
-            }
-        }
-        // There may be more: the next wait must not sleep on it.
-        self.poller.waker().notify();
     }
 
     /// The end: whoever is left is cut off.

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use super::reactor::Reactor;
 use crate::config::settings::{Config, LogLevel};
-use crate::engine::reload::{Asker, Reloaded};
-use crate::link::Response;
+use crate::engine::reload::Reloaded;
+use crate::link::onlookers::Asker;
 use crate::time::Moment;
 
 /// How long a reading is waited for.
@@ -34,8 +34,6 @@ pub(super) struct Configuration {
     reading: Option<Reading>,
     /// SIGHUP asks for it.
     is_wanted: bool,
-    /// Requests of the onlooker that ask for it.
-    tickets: Vec<u64>,
 }
 
 /// A reading under way, and who waits for it.
@@ -43,12 +41,11 @@ struct Reading {
     result: Receiver<Result<Reloaded, String>>,
     until: Moment,
     askers: Vec<Asker>,
-    tickets: Vec<u64>,
 }
 
 impl Configuration {
     pub(super) const fn new(in_force: Config) -> Self {
-        Self { in_force, loader: None, reading: None, is_wanted: false, tickets: Vec::new() }
+        Self { in_force, loader: None, reading: None, is_wanted: false }
     }
 
     pub(super) const fn in_force(&self) -> &Config {
@@ -62,11 +59,6 @@ impl Configuration {
     /// SIGHUP asks for it.
     pub(super) const fn want(&mut self) {
         self.is_wanted = true;
-    }
-
-    /// The onlooker asks for it.
-    pub(super) fn ask(&mut self, ticket: u64) {
-        self.tickets.push(ticket);
     }
 
     /// When a reading is waited for no longer.
@@ -110,8 +102,8 @@ impl Reactor {
             Err(TryRecvError::Empty) => Err("reading the configuration takes too long".to_owned()),
             Err(TryRecvError::Disconnected) => Err("reading the configuration failed".to_owned()),
         };
-        if let Some(Reading { askers, tickets, .. }) = self.configuration.reading.take() {
-            self.take_configuration(read, &askers, &tickets);
+        if let Some(Reading { askers, .. }) = self.configuration.reading.take() {
+            self.take_configuration(read, &askers);
             // Somebody may have asked meanwhile.
             self.begin_reload(now);
         }
@@ -121,24 +113,23 @@ impl Reactor {
     fn begin_reload(&mut self, now: Moment) {
         let configuration = &mut self.configuration;
         let is_wanted = std::mem::take(&mut configuration.is_wanted);
-        if !is_wanted && !self.engine.wants_reload() && configuration.tickets.is_empty() {
+        if !is_wanted && !self.onlookers.want_reload() {
             return;
         }
-        let (askers, tickets) =
-            (self.engine.take_reload_askers(), std::mem::take(&mut configuration.tickets));
+        let askers = self.onlookers.take_reload_askers();
         if self.engine.is_stopping() {
-            return self.take_configuration(Err(STOPPING.to_owned()), &askers, &tickets);
+            return self.take_configuration(Err(STOPPING.to_owned()), &askers);
         }
         let waker = self.poller.waker();
         match configuration.read(move || waker.notify()) {
             Ok(result) => {
-                configuration.reading = Some(Reading { result, until: now + READING_MAX, askers, tickets });
+                configuration.reading = Some(Reading { result, until: now + READING_MAX, askers });
             }
-            Err(why) => self.take_configuration(Err(why), &askers, &tickets),
+            Err(why) => self.take_configuration(Err(why), &askers),
         }
     }
 
-    fn take_configuration(&mut self, read: Result<Reloaded, String>, askers: &[Asker], tickets: &[u64]) {
+    fn take_configuration(&mut self, read: Result<Reloaded, String>, askers: &[Asker]) {
         if let Ok(reloaded) = &read {
             self.configuration.in_force = reloaded.config.clone();
             self.sockets.set_keepalive(&reloaded.config.keepalive);
@@ -147,12 +138,8 @@ impl Reactor {
                 self.engine.note(LogLevel::Warn, text);
             }
         }
-        let told = self.engine.reloaded(read, askers);
-        for ticket in tickets {
-            if let Some(mailbox) = &mut self.mailbox {
-                mailbox.answer(Response::Verb { ticket: *ticket, outcome: told.clone() });
-            }
-        }
+        let outcome = self.engine.reloaded(read);
+        self.onlookers.answer_reload(askers, &outcome);
     }
 
     /// Whom they accept from now on has the options of the new configuration.

@@ -14,7 +14,7 @@ use crate::config::settings::{Config, ListenAddr, LogLevel};
 use crate::engine::Engine;
 use crate::engine::reload::Reloaded;
 use crate::link::LinkError;
-use crate::link::local::{LocalLink, local};
+use crate::link::local::LocalLink;
 use crate::model::event::Event;
 use crate::poller::Poller;
 use crate::time::Moment;
@@ -114,9 +114,7 @@ impl Server {
     #[must_use]
     pub fn attach(&mut self, wake_onlooker: impl Fn() + Send + Sync + 'static) -> LocalLink {
         let waker = self.reactor.poller.waker();
-        let (link, mailbox) = local(move || waker.notify(), wake_onlooker);
-        self.reactor.mailbox = Some(mailbox);
-        link
+        self.reactor.onlookers.attach(move || waker.notify(), wake_onlooker)
     }
 
     /// Runs until the server is told to stop and has stopped.
@@ -129,11 +127,13 @@ impl Server {
         // The state may be in pieces after a panic; nothing but its counters is looked at any more.
         let ran = catch_unwind(AssertUnwindSafe(|| self.reactor.run()))
             .unwrap_or_else(|panic| Err(io::Error::other(words_of(panic.as_ref()))));
-        if let Some(mailbox) = self.reactor.mailbox.take() {
-            mailbox.end(match &ran {
-                Ok(_) => LinkError::Ended,
-                Err(error) => LinkError::Failed(error.to_string()),
-            });
+        std::mem::take(&mut self.reactor.onlookers).end(&match &ran {
+            Ok(_) => LinkError::Ended,
+            Err(error) => LinkError::Failed(error.to_string()),
+        });
+        if let Some(operators) = self.reactor.operators.take() {
+            let end = self.reactor.engine.stop_deadline().filter(|_| matches!(ran, Ok(Stop::Drained)));
+            operators.end(end.map(|end| end.since(self.clock.moment())).unwrap_or_default());
         }
         let (clients, lines) = self.reactor.engine.served();
         let uptime = self.clock.moment().since(Moment::START);

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::{FlockOperation, Mode, fchmod, flock};
 
-use crate::link::control::{is_answered, socket_address};
+use crate::control::client::{is_answered, socket_address};
 
 /// Attempts to lock a directory: ten seconds.
 const LOCK_ATTEMPTS: u32 = 1_000;

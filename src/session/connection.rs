@@ -129,8 +129,6 @@ pub struct Session {
     pub(super) gated: bool,
     /// An answer is under way that is made as its reader takes it.
     pub(super) answering: bool,
-    /// The last message has no end: the end of input ended it.
-    pub(super) cut_off: bool,
     /// A look at Send-Q is wanted.
     pub(super) probe: bool,
     /// `/listen`: stays after half-close.
@@ -187,7 +185,6 @@ impl Session {
             flow: false,
             flood: None,
             gated: false,
-            cut_off: false,
             answering: false,
             probe: false,
             listens: false,

@@ -134,8 +134,7 @@ impl Session {
                     let is_opening = !self.is_known && !trimmed.is_empty();
                     // Line ends and nothing else before the first message are how other protocols may begin.
                     let bytes = if self.is_known || is_opening { bytes } else { trimmed };
-                    // The messages of an operator are looked at one by one, as those behind a length are.
-                    let is_counted = is_opening && (framing == Framing::Length || self.opening.is_none());
+                    let is_counted = is_opening && framing == Framing::Length;
                     if let Some(foreign) = is_counted.then(|| Foreign::of_counted_message(bytes)).flatten() {
                         Incoming::Foreign(foreign)
                     } else {
@@ -207,7 +206,7 @@ impl Session {
         if self.input == Input::Discarded {
             self.framer.clear();
         }
-        self.cut_off = self.framer.end();
+        self.framer.end();
         if let Some(opening) = &mut self.opening {
             opening.end();
         }
@@ -228,12 +227,6 @@ impl Session {
             .as_ref()
             .is_some_and(|opening| opening.is_too_long || matches!(opening.sight(), Sight::Foreign(_)));
         self.input == Input::Ended && self.framer.held_bytes() == 0 && !has_opening && !self.answering
-    }
-
-    /// Whether the message that was taken last was the last of all and had no end: there may have been more to it.
-    #[must_use]
-    pub fn was_cut_off(&self) -> bool {
-        self.cut_off && self.framer.held_bytes() == 0
     }
 
     /// It may send anew what the rates allow, whatever it has sent so far.

@@ -38,29 +38,11 @@ pub struct FloodLimits {
     pub patience: Duration,
 }
 
-/// The longest request of an operator, in bytes: a farewell's reason and a text for everybody fit in.
-const REQUEST_BYTES: usize = 8 * 1024;
-/// An operator's next request waits while answers fill half of so many bytes.
-const OPERATOR_OUTBOX_BYTES: usize = 128 * 1024;
-
 impl Limits {
     /// Unsent bytes that an outbox holds.
     #[must_use]
     pub fn unsent_max(&self) -> usize {
         ByteSize(settings::Limits::unsent_max(self.outbox_bytes as u64)).bytes()
-    }
-
-    /// Those of an operator's connection: no flood limits, and bounds of its own on what it holds.
-    #[must_use]
-    pub const fn for_operator(self) -> Self {
-        Self {
-            line_bytes: REQUEST_BYTES,
-            outbox_bytes: OPERATOR_OUTBOX_BYTES,
-            on_full: OnFull::Skip,
-            flood: None,
-            half_close: HalfClosePolicy::Answer,
-            ..self
-        }
     }
 }
 

@@ -60,6 +60,8 @@ pub enum Milestone {
     Farewell(CloseReason),
     /// An error of the socket, such as EPIPE.
     Error(Cow<'static, str>),
+    /// What the server in another process says, in its words.
+    Told(Box<str>),
 }
 
 impl std::fmt::Display for Milestone {
@@ -80,6 +82,7 @@ impl std::fmt::Display for Milestone {
             Self::Shutdown(half) => write!(f, "shutdown {half} by the operator"),
             Self::Farewell(reason) => write!(f, "draining: {reason}"),
             Self::Error(what) => f.write_str(what),
+            Self::Told(what) => f.write_str(what),
         }
     }
 }
@@ -91,6 +94,7 @@ impl Milestone {
         match self {
             Self::Farewell(reason) => reason.detail().map_or(0, str::len),
             Self::Error(what) => what.len(),
+            Self::Told(what) => what.len(),
             _ => 0,
         }
     }

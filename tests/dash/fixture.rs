@@ -219,6 +219,7 @@ pub(crate) fn status() -> Status {
         outbox_limit: 262_144,
         rooms: 3,
         bans: 0,
+        operators: 0,
         paused: false,
         draining: false,
         turns: TurnStats { turns: 1_000_000, p50_us: 61, p99_us: 412, max_us: 2_100, ..TurnStats::default() },

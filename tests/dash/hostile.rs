@@ -246,7 +246,7 @@ proptest! {
             match step {
                 Step::Answer => {
                     for ticket in watched.tickets.drain(..) {
-                        let outcome = if ticket % 2 == 0 { Ok("done".to_owned()) } else { Err("no".to_owned()) };
+                        let outcome = if ticket % 2 == 0 { Ok("done".to_owned().into()) } else { Err("no".to_owned()) };
                         watched.app.handle_response(Response::Verb { ticket, outcome }, at_ms(9_000));
                     }
                 }

@@ -124,7 +124,7 @@ fn a_crowd_is_hit_a_few_at_a_time_and_all_of_it() {
         }
         sent += tickets.len();
         for ticket in tickets {
-            app.handle_response(Response::Verb { ticket, outcome: Ok("reset".to_owned()) }, now());
+            app.handle_response(Response::Verb { ticket, outcome: Ok("reset".to_owned().into()) }, now());
         }
     }
     assert_eq!(sent, marked);
@@ -259,7 +259,7 @@ fn answer_question(app: &mut App, question: &str, outcome: Result<&str, &str>) {
         panic!("{requests:?}");
     };
     assert_eq!(command.to_string(), question);
-    let outcome = outcome.map(str::to_owned).map_err(str::to_owned);
+    let outcome = outcome.map(|said| said.to_owned().into()).map_err(str::to_owned);
     app.handle_response(Response::Verb { ticket: *ticket, outcome }, now());
 }
 

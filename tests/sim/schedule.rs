@@ -633,7 +633,7 @@ impl Schedule {
             self.everybody_reads();
         }
         self.world.pass("1m");
-        assert!(self.world.engine.is_stopped());
+        assert!(self.world.is_stopped());
         self.world.close_all();
     }
 

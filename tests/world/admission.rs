@@ -331,7 +331,7 @@ fn a_reload_leaves_nobody_waiting_for_ever() {
         needs_restart: Vec::new(),
         warnings: Vec::new(),
     };
-    world.engine.reloaded(Ok(reloaded), &[]).unwrap();
+    world.engine.reloaded(Ok(reloaded)).unwrap();
     world.operator("kick 6").unwrap();
     world.pass("100ms");
     assert!(is_in(&mut world, crowd[7]));

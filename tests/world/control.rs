@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chatops::engine::CloseMode;
-use chatops::engine::control::OPERATORS_MAX;
+use chatops::link::onlookers::OPERATORS_MAX;
 use chatops::model::event::EventKind;
 use serde_json::{Value, json};
 
@@ -348,7 +348,7 @@ fn a_long_answer_is_made_as_its_reader_takes_it_and_each_row_is_true_then() {
     world.says(operator, "connections");
     world.says(operator, "status");
     world.run();
-    let waiting = world.audit_counts().largest_answer;
+    let waiting = world.largest_answer();
     assert!(waiting < 72 * 1024, "{waiting} bytes are made ahead of the reader");
     world.operator("reset 2999").unwrap();
     world.operator("mute 3000").unwrap();
@@ -409,7 +409,19 @@ fn an_operator_who_goes_in_the_middle_of_an_answer_leaves_nothing_behind() {
     world.peer(operator).resets();
     world.run();
     assert_eq!(world.close_mode(operator), Some(CloseMode::Reset));
-    assert_eq!(world.audit_counts().unsent_bytes, 0);
+    assert_eq!((world.largest_answer(), world.audit_counts().unsent_bytes), (0, 0));
+}
+
+#[test]
+fn orders_of_an_operator_that_has_gone_are_carried_out_and_half_an_order_is_not() {
+    let mut world = World::new();
+    let [alice] = world.people(["alice"]);
+    let operator = world.connect_operator();
+    world.sends(operator, b"connections\nreload\nsay one\nsay two\nstatus\nsay three\nreset 1");
+    world.peer(operator).resets();
+    world.reads(alice, ["12:34 *** one", "12:34 *** two", "12:34 *** three"]);
+    assert_eq!(world.close_mode(operator), Some(CloseMode::Reset));
+    assert_eq!(world.close_mode(alice), None);
 }
 
 #[test]
@@ -503,7 +515,7 @@ fn the_operator_who_ends_the_server_is_answered_and_sees_it_end() {
     assert!(world.got_fin(operator) && world.got_fin(idle));
     world.finishes(operator);
     world.pass("250ms");
-    assert!(world.engine.is_stopped());
+    assert!(world.is_stopped());
 }
 
 #[test]
@@ -513,7 +525,7 @@ fn a_server_with_nobody_but_operators_stops_at_once() {
     world.sends(operator, b"stop\n");
     world.finishes(operator);
     assert_eq!(answers(&mut world, operator)[0]["ok"], json!(true));
-    assert!(world.engine.is_stopped());
+    assert!(world.is_stopped());
 }
 
 #[test]
@@ -616,7 +628,7 @@ fn a_follower_that_reads_nothing_misses_events_and_is_told_how_many() {
             world.run();
         }
     }
-    assert!(world.audit_counts().largest_answer <= 192 * 1024);
+    assert!(world.largest_answer() <= 192 * 1024);
     world.peer(follower).window = Window::Open;
     world.run();
     let events: Vec<Value> = answers(&mut world, follower)
@@ -650,7 +662,7 @@ fn snapshots_follow_each_other_by_the_second() {
     assert!(!answers(&mut world, follower).is_empty());
     world.operator("drain 1s").unwrap();
     world.pass("1s");
-    assert!(world.got_fin(follower) || world.engine.is_stopped());
+    assert!(world.got_fin(follower) || world.is_stopped());
 }
 
 #[test]

@@ -15,8 +15,10 @@ fn reloaded(change: impl FnOnce(&mut Config)) -> Reloaded {
 
 /// What was read is handed over to those who have asked so far.
 fn reload(world: &mut World, read: Result<Reloaded, String>) -> Result<String, String> {
-    let askers = world.engine.take_reload_askers();
-    world.engine.reloaded(read, &askers)
+    let askers = world.operators.onlookers.take_reload_askers();
+    let outcome = world.engine.reloaded(read);
+    world.operators.onlookers.answer_reload(&askers, &outcome);
+    outcome.map(|done| done.message)
 }
 
 fn answers(world: &mut World, operator: Client) -> Vec<Value> {
@@ -29,17 +31,17 @@ fn whoever_asks_is_answered_when_it_is_read_and_its_next_request_waits() {
     let mut world = World::new();
     let operators = [(); 2].map(|()| world.connect_operator());
     world.events();
-    assert!(!world.engine.wants_reload());
+    assert!(!world.operators.onlookers.want_reload());
     for operator in operators {
         world.sends(operator, b"reload\nstatus\n");
     }
     for operator in operators {
         assert_eq!(answers(&mut world, operator), [] as [Value; 0]);
     }
-    assert!(world.engine.wants_reload());
+    assert!(world.operators.onlookers.want_reload());
     let told = reload(&mut world, Ok(reloaded(|_| {}))).unwrap();
     assert_eq!(told, "changed: limits.clients; needs a restart: listen");
-    assert!(!world.engine.wants_reload());
+    assert!(!world.operators.onlookers.want_reload());
     for operator in operators {
         let answers = answers(&mut world, operator);
         assert_eq!(
@@ -71,12 +73,12 @@ fn who_asked_and_left_is_not_answered() {
     world.run();
     world.peer(operator).resets();
     world.run();
-    assert!(!world.engine.wants_reload());
+    assert!(!world.operators.onlookers.want_reload());
     let cut = world.connect_operator();
     world.sends(cut, b"reload");
     world.finishes(cut);
     assert_eq!(answers(&mut world, cut), [json!({"ok": false, "error": "the request has no line end"})]);
-    assert!(!world.engine.wants_reload(), "half an order is none");
+    assert!(!world.operators.onlookers.want_reload(), "half an order is none");
 }
 
 #[test]
@@ -177,11 +179,12 @@ fn an_answer_that_comes_late_is_nobody_elses() {
     let operator = world.connect_operator();
     world.says(operator, "reload");
     world.run();
-    let askers = world.engine.take_reload_askers();
+    let askers = world.operators.onlookers.take_reload_askers();
     world.peer(operator).resets();
     world.run();
     let successor = world.connect_operator();
-    world.engine.reloaded(Ok(reloaded(|_| {})), &askers).unwrap();
+    let outcome = world.engine.reloaded(Ok(reloaded(|_| {})));
+    world.operators.onlookers.answer_reload(&askers, &outcome);
     assert_eq!(answers(&mut world, successor), [] as [Value; 0]);
 }
 

@@ -129,7 +129,7 @@ fn orders_about_nobody_are_spread_over_turns_as_well() {
     world.run();
     world.sends(operator, &b"kick 99999\nconnection nobody\n".repeat(500));
     world.turn();
-    assert!(world.engine.has_dirty(), "one turn is not enough");
+    assert!(world.has_work(), "one turn is not enough");
     assert!(turns_to_pong(&mut world, bystander) <= 2);
     world.run();
     let answers = String::from_utf8(world.bytes(operator)).unwrap();

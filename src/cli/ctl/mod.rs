@@ -14,7 +14,7 @@ use super::error::{Failure, StartError};
 use super::options::Options;
 use super::output::{Reader, offer};
 use super::servers::{PATIENCE, no_answer, the_only_server};
-use crate::link::control::Control;
+use crate::control::client::Control;
 use crate::model::verbs::{Follow, OperatorCommand, Question, VERBS, VerbError};
 
 /// What is asked of a running server, and which one.

@@ -4,13 +4,14 @@
 //! [`World::turn`] is the reactor's, step for step:
 //!
 //! 1. `begin_turn(now)`: all that follows happens at one moment.
-//! 2. The operator's verbs (`handle_operator`) and newcomers (`accepted`, `operator_accepted`); here
+//! 2. The operator's verbs (`handle_operator`) and newcomers (`accepted`, `Onlookers::admit`); here
 //!    [`World::operator`] and [`World::connect`] do that, between two turns. Those who arrive by
 //!    [`World::arrive_on`] wait to be accepted, and find no descriptor left if the story says so.
 //! 3. For every connection that the poller calls ready: a writable event on a blocked socket ends the blocking
 //!    and `touch`es it; if it `wants.read`, or is broken whatever it wants, `receive`.
-//! 4. `handle_timeout()`: deadlines that have passed. `answer()`: operators' answers go on.
+//! 4. `Onlookers::serve()`: requests of operators. `handle_timeout()`: deadlines that have passed.
 //! 5. `reconcile()`: sockets are closed, written to, finished, looked at and watched, all of it through [`Kernels`].
+//!    Operators take and write their answers.
 //!
 //! The next turn begins at once while `has_dirty`, else with the next event or at `poll_timeout()`.
 //!
@@ -18,6 +19,7 @@
 
 mod arrivals;
 mod kernels;
+mod operators;
 mod peer;
 
 use std::borrow::Cow;
@@ -26,9 +28,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use chatops::config::settings::Config;
-use chatops::engine::control::Machine;
 use chatops::engine::{Accepted, AuditCounts, CloseMode, Engine};
 use chatops::id::{ConnId, Slot};
+use chatops::link::onlookers::Machine;
 use chatops::model::event::EventKind;
 use chatops::model::snapshot::{self, AcceptQueue, Flags, Kernel, Query, Row, Snapshot, Status};
 use chatops::net::drive;
@@ -36,15 +38,13 @@ use chatops::time::{Moment, Now, WallTime, parse_span};
 
 use arrivals::Arrivals;
 use kernels::Kernels;
+pub(crate) use operators::Operators;
 pub(crate) use peer::{Peer, Window};
 
 /// Turns at one moment in which no byte moves and nobody comes or goes; more of them are a busy loop.
 const IDLE_TURNS_MAX: u32 = 8;
 /// More than any answer to one line takes: 100 lines of 400 bytes.
 const ANSWER_MAX: usize = 48 * 1024;
-/// An operator's answers are made while fewer than 64 KiB of them wait, and none is longer than what it repeats of a
-/// request of 8 KiB, written as JSON.
-const OPERATOR_OUTBOX_MAX: usize = (64 + 20) * 1024;
 /// The budget of a turn and the quarter for operators; one message of each may go beyond it, and people who leave are
 /// announced whatever was done.
 const TURN_WORK_MAX: u64 = 200_000;
@@ -76,6 +76,7 @@ impl Machine for FakeMachine {
 /// The server and everybody around it.
 pub(crate) struct World {
     pub(crate) engine: Engine,
+    pub(crate) operators: Operators,
     pub(crate) peers: Vec<Peer>,
     /// In which order peers are read; by number if a story says nothing else.
     pub(crate) reading_order: Vec<usize>,
@@ -116,6 +117,7 @@ impl World {
         let moment = Moment::START + Duration::from_secs(10);
         Self {
             engine: Engine::new(&config, now_at(moment, 0)),
+            operators: Operators::new(config.limits.stall),
             peers: Vec::new(),
             reading_order: Vec::new(),
             served_a_turn: usize::MAX,
@@ -176,12 +178,6 @@ impl World {
             let id = self.next_id;
             self.next_id = id.next();
             self.seat(client, slot, id);
-        }
-    }
-
-    fn admit_operator(&mut self, client: Client) {
-        if let Some(slot) = self.engine.operator_accepted(0, 0) {
-            self.seat(client, slot, ConnId::FIRST);
         }
     }
 
@@ -272,7 +268,7 @@ impl World {
         let outcome = self.engine.handle_operator(&verb.parse().unwrap());
         self.reconcile();
         self.note_events();
-        outcome
+        outcome.map(|done| done.message)
     }
 
     /// The clock's reading.
@@ -295,8 +291,8 @@ impl World {
 
     /// When the reactor's wait would end although nothing happened. A server that has stopped waits no more.
     fn next_deadline(&mut self) -> Option<Moment> {
-        let due = [self.engine.poll_timeout(), self.arrivals.again()].into_iter().flatten().min();
-        due.filter(|_| !self.engine.is_stopped())
+        let all = [self.engine.poll_timeout(), self.arrivals.again(), self.operators.poll_timeout()];
+        all.into_iter().flatten().min().filter(|_| !self.is_stopped())
     }
 
     /// The clock moves on, and nothing else happens.
@@ -333,9 +329,10 @@ impl World {
     }
 
     /// Whether the reactor's wait would not sleep.
-    fn has_work(&mut self) -> bool {
+    pub(crate) fn has_work(&mut self) -> bool {
         self.peers_read();
         self.engine.has_dirty()
+            || self.operators.have_work(&self.engine)
             || self.next_deadline().is_some_and(|due| due <= self.moment)
             || self.can_accept()
             || self.peers.iter().any(Peer::is_ready)
@@ -358,6 +355,7 @@ impl World {
             }
             self.engine.handle_closed(slot);
         }
+        self.operators.close_all(&mut self.peers, self.moment);
         self.reconcile();
         self.check_quiet();
     }
@@ -370,10 +368,14 @@ impl World {
         for number in self.reading_order.clone() {
             self.handle_ready(number);
         }
+        self.moved |= self.operators.serve(&mut self.engine);
         let kernels = Kernels::of(&mut self.peers, &mut self.by_slot, &mut self.moved, self.served_a_turn);
         drive::handle_timeout(&mut self.engine, &kernels);
-        self.engine.answer(&FakeMachine);
         self.reconcile();
+        if self.engine.is_stopped() {
+            self.operators.onlookers.stop_operators();
+        }
+        self.moved |= self.operators.go_on(&mut self.peers, self.moment);
         self.note_events();
         self.check_turn();
     }
@@ -381,6 +383,10 @@ impl World {
     fn handle_ready(&mut self, number: usize) {
         let peer = &mut self.peers[number];
         let Some(slot) = peer.slot.filter(|_| peer.is_ready()) else { return };
+        if self.operators.has(number) {
+            self.moved = true;
+            return self.operators.handle_ready(number, peer, self.moment);
+        }
         let Some(wants) = self.engine.wants(slot) else { return };
         if peer.is_writable() {
             peer.blocked = false;
@@ -408,7 +414,7 @@ impl World {
             let most = limit + self.answer_max;
             assert!(books.largest_outbox <= most, "an outbox of {} bytes", books.largest_outbox);
         }
-        assert!(books.largest_answer <= OPERATOR_OUTBOX_MAX, "an answer of {} bytes", books.largest_answer);
+        self.operators.check_turn(&self.peers);
         assert!(books.turn_work <= TURN_WORK_MAX, "a turn of {} units of work", books.turn_work);
         assert_eq!(books.connections, self.by_slot.len() + books.orphans, "who is served has a socket");
         assert!(books.deferred <= books.connections, "whoever is held back is so once: {books:?}");
@@ -434,7 +440,9 @@ impl World {
 
     /// With nothing left to happen at this moment, nothing may be left undone either.
     fn check_quiet(&mut self) {
-        for (number, peer) in self.peers.iter().enumerate() {
+        self.operators.check_quiet(&self.peers);
+        for (number, peer) in self.peers.iter().enumerate().filter(|(number, _)| !self.operators.has(*number))
+        {
             let Some(slot) = peer.slot else { continue };
             let wants = self.engine.wants(slot).expect("a socket that is open is somebody's");
             assert!(!wants.write || peer.blocked, "{number} is not written to");

@@ -9,7 +9,7 @@ use crate::model::snapshot;
 
 /// The server as a whole: the answer to `status`.
 #[derive(Debug, Serialize)]
-pub(in crate::engine::control) struct Status<'a> {
+pub(in crate::control) struct Status<'a> {
     version: &'static str,
     name: &'a str,
     pid: u32,
@@ -22,7 +22,7 @@ pub(in crate::engine::control) struct Status<'a> {
     clients: u32,
     half_closed: u32,
     slow: u32,
-    operators: usize,
+    operators: u32,
     accepted: u64,
     refused: u64,
     accept_failures: u64,
@@ -36,10 +36,15 @@ pub(in crate::engine::control) struct Status<'a> {
     lines_skipped: u64,
     inbox_bytes: u64,
     outbox_bytes: u64,
+    /// Of how many for each client, and for all.
+    outbox_limit: u64,
+    outbox_total_limit: u64,
     rooms: u32,
     bans: u32,
     #[serde(rename = "loop")]
     turns: Loop,
+    /// How late the latest turn of the last two seconds began.
+    late_us: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     fds: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,7 +82,7 @@ struct Loop {
 }
 
 impl<'a> Status<'a> {
-    pub(in crate::engine::control) fn of(status: &'a snapshot::Status, operators: usize) -> Self {
+    pub(in crate::control) fn of(status: &'a snapshot::Status) -> Self {
         let snapshot::TurnStats { turns, p50_us, p99_us, max_us, late_max_us, .. } = status.turns;
         Self {
             version: env!("CARGO_PKG_VERSION"),
@@ -93,7 +98,7 @@ impl<'a> Status<'a> {
             clients: status.clients,
             half_closed: status.half_closed,
             slow: status.slow,
-            operators,
+            operators: status.operators,
             accepted: status.accepted,
             refused: status.refused,
             accept_failures: status.accept_failures,
@@ -107,8 +112,11 @@ impl<'a> Status<'a> {
             lines_skipped: status.lines_skipped,
             inbox_bytes: status.inbox_bytes,
             outbox_bytes: status.outbox_bytes,
+            outbox_limit: status.outbox_limit,
+            outbox_total_limit: status.outbox_total_limit,
             rooms: status.rooms,
             bans: status.bans,
+            late_us: status.turns.late_us,
             turns: Loop { turns, p50_us, p99_us, max_us, late_max_us },
             fds: status.fds,
             fds_limit: status.fds_limit,

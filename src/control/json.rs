@@ -12,14 +12,12 @@ use serde::Serialize;
 
 pub(super) use status::Status;
 
-use crate::chat::RoomSummary;
-use crate::engine::bans;
-use crate::engine::reload::Reloaded;
-use crate::engine::verbs::{self, Outcome};
-use crate::id::ConnId;
+use crate::config::settings::LogLevel;
+use crate::model::answer::{self, BanRow, ConnectionRow, OperatorRow, Outcome, RoomRow};
 use crate::model::event;
-use crate::model::snapshot::{self, Detail, Row};
-use crate::time::Now;
+use crate::model::event::EventKind;
+use crate::model::snapshot::{self, CloseReason, ConnId, Detail, RoomName};
+use crate::time::{Moment, Now};
 
 /// One connection: a row of `connections` and `closed`.
 #[derive(Debug, Serialize)]
@@ -52,6 +50,15 @@ pub(super) struct Connection<'a> {
     send_q: Option<u32>,
     #[serde(flatten)]
     tcp: Option<Tcp>,
+    /// When its input ended, it last stopped taking bytes, and it was last paused: seconds after the server's start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    eof_at_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stuck_at_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flow_at_s: Option<f64>,
+    /// Send-Q when it was last looked at, which costs nothing.
+    send_q_seen: u32,
     read: String,
     write: String,
     flags: Vec<&'static str>,
@@ -86,18 +93,19 @@ struct Tcp {
 }
 
 impl<'a> Connection<'a> {
-    pub(super) fn of(row: &'a Row, listener: &'a str, rooms: Vec<&'a str>, now: Now) -> Self {
+    pub(super) fn of(connection: &'a ConnectionRow, listeners: &'a [String], now: Now) -> Self {
+        let ConnectionRow { row, rooms } = connection;
         let end = row.gone_at.unwrap_or(now.moment);
         let kernel = row.kernel;
         Self {
             id: row.id.get(),
             nick: row.nick.as_ref().map(snapshot::Nick::as_str),
             peer: row.peer.to_string(),
-            listener,
+            listener: listeners.get(usize::from(row.listener)).map_or("", String::as_str),
             state: row.state.to_string(),
             age_s: seconds(end.since(row.since)),
             idle_s: seconds(end.since(row.heard)),
-            rooms,
+            rooms: rooms.iter().map(RoomName::as_str).collect(),
             bytes_in: row.bytes_in,
             bytes_out: row.bytes_out,
             lines_in: row.lines_in,
@@ -112,13 +120,14 @@ impl<'a> Connection<'a> {
             recv_q: kernel.map(|kernel| kernel.recv_q),
             send_q: kernel.map(|kernel| kernel.send_q),
             tcp: kernel.and_then(|kernel| kernel.tcp).map(Tcp::from),
+            eof_at_s: row.eof_at.map(since_start),
+            stuck_at_s: row.stuck_since.map(since_start),
+            flow_at_s: row.flow_since.map(since_start),
+            send_q_seen: row.send_q_seen,
             read: row.read.to_string(),
             write: row.write.to_string(),
             flags: row.flags.words().collect(),
-            reason: row.reason.as_ref().map(|reason| match reason.detail() {
-                Some(said) => format!("{}: {said}", reason.word()),
-                None => reason.word().to_owned(),
-            }),
+            reason: row.reason.as_ref().map(reason_words),
             gone_s: row.gone_at.map(|at| seconds(now.moment.since(at))),
             terminal: row.terminal.as_deref().map(Terminal::from).unwrap_or_default(),
         }
@@ -185,8 +194,8 @@ pub(super) struct Room<'a> {
 }
 
 impl<'a> Room<'a> {
-    pub(super) fn of(room: &RoomSummary<'a>) -> Self {
-        Self { name: room.name.as_str(), members: room.members, topic: room.topic }
+    pub(super) fn of(room: &'a RoomRow) -> Self {
+        Self { name: room.name.as_str(), members: room.members, topic: room.topic.as_deref() }
     }
 }
 
@@ -204,13 +213,13 @@ pub(super) struct Operator {
 }
 
 impl Operator {
-    pub(super) fn of(operator: &super::Operator, now: Now) -> Self {
+    pub(super) fn of(operator: &OperatorRow, now: Now) -> Self {
         Self {
             id: operator.number,
             uid: operator.uid,
             pid: Some(operator.pid).filter(|pid| *pid != 0),
             age_s: seconds(now.moment.since(operator.since)),
-            idle_s: operator.idle(now.moment).map(seconds),
+            idle_s: operator.idle_since.map(|since| seconds(now.moment.since(since))),
         }
     }
 }
@@ -229,7 +238,7 @@ pub(super) struct Ban<'a> {
 }
 
 impl<'a> Ban<'a> {
-    pub(super) fn of(ban: &'a bans::Ban, now: Now) -> Self {
+    pub(super) fn of(ban: &'a BanRow, now: Now) -> Self {
         Self {
             what: ban.mask.to_string(),
             reason: &ban.reason,
@@ -255,6 +264,67 @@ pub(super) struct Event<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     nick: Option<String>,
     text: String,
+    #[serde(flatten)]
+    facts: Facts<'a>,
+}
+
+/// What stands in the text of an event, apart.
+#[derive(Debug, Default, Serialize)]
+struct Facts<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer: Option<String>,
+    /// Why a connection was closed or refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// Bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unsent: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lines: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outbox_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outbox_limit: Option<u64>,
+    /// The number of events that are not here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verb: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    level: Option<&'static str>,
+    /// Clients can cause it as often as they like.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by_clients: Option<bool>,
+}
+
+impl<'a> Facts<'a> {
+    fn of(kind: &'a EventKind) -> Self {
+        let none = Self::default();
+        match kind {
+            EventKind::Accepted { peer, .. } => Self { peer: Some(peer.to_string()), ..none },
+            EventKind::Closed { reason, unsent, .. } => {
+                Self { reason: Some(reason_words(reason)), unsent: Some(*unsent), ..none }
+            }
+            EventKind::Eof { unsent, .. } => Self { unsent: Some(*unsent), ..none },
+            EventKind::Missed { events } => Self { events: Some(*events), ..none },
+            EventKind::Operator { verb, outcome, .. } => {
+                Self { verb: Some(verb), outcome: Some(outcome), ..none }
+            }
+            EventKind::Refused { peer, why } => {
+                Self { peer: Some(peer.to_string()), reason: Some(why.to_string()), ..none }
+            }
+            EventKind::Server { level, by_clients, .. } => {
+                Self { level: Some(level_word(*level)), by_clients: Some(*by_clients), ..none }
+            }
+            EventKind::Skipped { lines, .. } => Self { lines: Some(*lines), ..none },
+            EventKind::Slow { outbox, limit, .. } => {
+                Self { outbox_bytes: Some(*outbox), outbox_limit: Some(*limit), ..none }
+            }
+            EventKind::Flow { .. } | EventKind::Full { .. } | EventKind::Nick { .. } => none,
+        }
+    }
 }
 
 impl<'a> Event<'a> {
@@ -268,13 +338,14 @@ impl<'a> Event<'a> {
             id: kind.subject().map(ConnId::get),
             nick: kind.nick().map(|nick| nick.to_string()),
             text: kind.to_string(),
+            facts: Facts::of(kind),
         }
     }
 }
 
 /// How an order went.
 #[derive(Debug, Serialize)]
-pub(super) struct Done<'a> {
+struct Done<'a> {
     /// The connection that it was about.
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<u64>,
@@ -285,24 +356,18 @@ pub(super) struct Done<'a> {
 }
 
 impl<'a> Done<'a> {
-    pub(super) fn of(id: Option<ConnId>, done: &'a verbs::Done) -> Self {
+    fn of(done: &'a answer::Done) -> Self {
         let hits = done.hits.as_ref().map(|hits| hits.iter().map(|id| id.get()).collect());
-        Self { id: id.map(ConnId::get), hits, message: &done.message }
+        Self { id: done.id.map(ConnId::get), hits, message: &done.message }
     }
 }
 
 /// What came of a reload.
 #[derive(Debug, Serialize)]
-pub(in crate::engine) struct Reload<'a> {
+struct Reload<'a> {
     applied: &'a [&'static str],
     needs_restart: &'a [&'static str],
     message: &'a str,
-}
-
-impl<'a> Reload<'a> {
-    pub(in crate::engine) fn of(reloaded: &'a Reloaded, message: &'a str) -> Self {
-        Self { applied: &reloaded.applied, needs_restart: &reloaded.needs_restart, message }
-    }
 }
 
 #[derive(Debug, Serialize)]
@@ -324,22 +389,41 @@ pub(super) fn write(line: &mut Vec<u8>, value: &impl Serialize) {
         .expect("memory takes everything, and no map has other keys than strings");
 }
 
+/// Adds values to a list that has `count` of them.
+pub(super) fn elements<T: Serialize>(
+    line: &mut Vec<u8>,
+    count: &mut u64,
+    values: impl IntoIterator<Item = T>,
+) {
+    for value in values {
+        if *count > 0 {
+            line.push(b',');
+        }
+        *count += 1;
+        write(line, &value);
+    }
+}
+
 /// Adds a whole answer: `{"ok":true,…}`.
-pub(in crate::engine) fn success(line: &mut Vec<u8>, answer: &impl Serialize) {
+pub(super) fn success(line: &mut Vec<u8>, answer: &impl Serialize) {
     write(line, &Success { ok: true, answer });
     line.push(b'\n');
 }
 
 /// Adds a whole answer: `{"ok":false,"error":"…"}`.
-pub(in crate::engine) fn failure(line: &mut Vec<u8>, error: &str) {
+pub(super) fn failure(line: &mut Vec<u8>, error: &str) {
     write(line, &Failure { ok: false, error });
     line.push(b'\n');
 }
 
 /// Adds the answer to an order.
-pub(super) fn outcome(line: &mut Vec<u8>, id: Option<ConnId>, outcome: &Outcome) {
+pub(super) fn outcome(line: &mut Vec<u8>, outcome: &Outcome) {
     match outcome {
-        Ok(done) => success(line, &Done::of(id, done)),
+        Ok(answer::Done { message, reload: Some(keys), .. }) => {
+            let (applied, needs_restart) = (&keys.applied, &keys.needs_restart);
+            success(line, &Reload { applied, needs_restart, message });
+        }
+        Ok(done) => success(line, &Done::of(done)),
         Err(why) => failure(line, why),
     }
 }
@@ -363,6 +447,30 @@ pub(super) fn open_list_behind(line: &mut Vec<u8>, status: &Status<'_>, name: &s
 /// Ends it.
 pub(super) fn close_list(line: &mut Vec<u8>) {
     line.extend_from_slice(b"]}\n");
+}
+
+/// `kicked: too loud`: a word of `status.closed`, and what was said with it after a colon.
+fn reason_words(reason: &CloseReason) -> String {
+    match (reason, reason.detail()) {
+        (CloseReason::Foreign(protocol), _) => format!("{}: {protocol}", reason.word()),
+        (_, Some(said)) => format!("{}: {said}", reason.word()),
+        (_, None) => reason.word().to_owned(),
+    }
+}
+
+/// A level as the configuration has it.
+pub(super) const fn level_word(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => "info",
+        LogLevel::Debug => "debug",
+    }
+}
+
+/// Seconds after the server's start.
+fn since_start(moment: Moment) -> f64 {
+    seconds(moment.since(Moment::START))
 }
 
 /// Seconds with their milliseconds.
