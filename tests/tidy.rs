@@ -36,10 +36,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
     ("link", &["engine", "model", "config::settings"]),
     ("log", &["model", "wire", "time", "config::settings"]),
     ("net", &["engine", "model", "link", "wire", "id", "time", "config::settings", "clock", "poller"]),
-    (
-        "dash",
-        &["link", "engine", "model", "count", "id", "network", "time", "config::settings", "clock", "poller"],
-    ),
+    ("dash", &["link", "model", "count", "id", "network", "time", "config::settings", "clock", "poller"]),
     (
         "cli",
         &[

@@ -149,7 +149,7 @@ impl Engine {
             state: session.phase(),
             read: match session.input() {
                 Input::Open => HalfState::Open,
-                Input::Discarded => HalfState::Shut,
+                Input::Discarded { .. } => HalfState::Shut,
                 Input::Ended => HalfState::Eof,
             },
             write: if session.output() == Output::Open { HalfState::Open } else { HalfState::Shut },

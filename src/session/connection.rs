@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::closing::{CloseMode, Closing, IfUnacked, Linger};
 use super::flood::{Bucket, Debt};
+use super::hold::Hold;
 use super::phase::{Half, Phase, Transition};
 use super::timeline::{Milestone, Timeline};
 use super::timers::{Timer, Timers};
@@ -22,7 +23,10 @@ pub enum Input {
     /// What comes in is parsed.
     Open,
     /// What comes in is read and dropped.
-    Discarded,
+    Discarded {
+        /// Within the flood limits, rather than as fast as it comes.
+        paced: bool,
+    },
     /// The peer sent FIN.
     Ended,
 }
@@ -87,6 +91,41 @@ pub(super) enum Broken {
     Released,
 }
 
+/// What is known of the protocol of a stream.
+#[derive(Debug)]
+pub(super) enum Stream {
+    /// Nothing was received, or nothing is looked at.
+    New,
+    /// It may be one of another protocol: its first bytes.
+    Opening(Box<Opening>),
+    /// Its first message that is not blank has come, and is one of the chat.
+    Chat,
+}
+
+impl Stream {
+    pub(super) const fn is_chat(&self) -> bool {
+        matches!(self, Self::Chat)
+    }
+
+    pub(super) fn opening_mut(&mut self) -> Option<&mut Opening> {
+        match self {
+            Self::Opening(opening) => Some(opening),
+            Self::New | Self::Chat => None,
+        }
+    }
+}
+
+/// How the input ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tail {
+    /// With the end of a message, or it has not ended.
+    Whole,
+    /// Inside a message, which the end of input ended.
+    CutOff,
+    /// Inside a message, which was dropped.
+    Dropped,
+}
+
 /// A stretch of flooding: see [`Session::is_out_of_patience`].
 #[derive(Debug)]
 pub(super) struct Flood {
@@ -105,10 +144,7 @@ pub struct Session {
     pub(super) input: Input,
     pub(super) output: Output,
     pub(super) framer: Framer,
-    /// The first bytes of its stream, while it may be one of another protocol.
-    pub(super) opening: Option<Box<Opening>>,
-    /// Its first message that is not blank has come.
-    pub(super) is_known: bool,
+    pub(super) stream: Stream,
     /// Its messages are JSON objects.
     pub(super) takes_objects: bool,
     pub(super) telnet: Telnet,
@@ -121,18 +157,11 @@ pub struct Session {
     pub(super) bytes: Bucket,
     pub(super) timers: Timers,
     pub(super) counters: Counters,
-    /// What is dropped is read within the flood limits.
-    pub(super) paced: bool,
-    /// Over its rate: neither parsed nor read until [`Timer::Flow`].
-    pub(super) flow: bool,
     /// Over its rate, with no pause. On the heap, because few are.
     pub(super) flood: Option<Box<Flood>>,
-    /// Its next line waits: its own unsent answers are too many, one is under way, or enough was said in this turn.
-    pub(super) gated: bool,
-    /// An answer is under way that is made as its reader takes it.
-    pub(super) answering: bool,
-    /// The last message has no end: the end of input ended it.
-    pub(super) cut_off: bool,
+    /// `None`, `Answer`, `OwnAnswers` or `Budget`; [`Session::hold`] adds what the phase and the timers say.
+    pub(super) held: Hold,
+    pub(super) tail: Tail,
     /// A look at Send-Q is wanted.
     pub(super) probe: bool,
     /// `/listen`: stays after half-close.
@@ -141,8 +170,6 @@ pub struct Session {
     pub(super) shut_by_operator: bool,
     /// What was told about a slow reader, until it has caught up.
     pub(super) slow_told: bool,
-    /// Its input ended inside a message, which was dropped.
-    pub(super) incomplete: bool,
     pub(super) broken: Broken,
     /// Send-Q when last seen.
     pub(super) send_q: u32,
@@ -174,8 +201,7 @@ impl Session {
             input: Input::Open,
             output: Output::Open,
             framer: Framer::new(framing),
-            opening: None,
-            is_known: false,
+            stream: Stream::New,
             takes_objects: false,
             telnet: Telnet::new(),
             may_telnet: telnet,
@@ -185,17 +211,13 @@ impl Session {
             bytes: Bucket::default(),
             timers: Timers::default(),
             counters: Counters::default(),
-            paced: false,
-            flow: false,
             flood: None,
-            gated: false,
-            cut_off: false,
-            answering: false,
+            held: Hold::None,
+            tail: Tail::Whole,
             probe: false,
             listens: false,
             shut_by_operator: false,
             slow_told: false,
-            incomplete: false,
             broken: Broken::No,
             send_q: 0,
             acked: 0,
@@ -216,11 +238,7 @@ impl Session {
         let ended = self.input == Input::Ended;
         let finned = self.output == Output::Finned;
         Wants {
-            read: !ended
-                && !self.flow
-                && !self.gated
-                && self.close_mode.is_none()
-                && self.phase != Phase::Waiting,
+            read: !ended && self.close_mode.is_none() && self.hold() == Hold::None,
             write: !finned && !self.outbox.is_empty(),
             fin: self.output == Output::Flushing && self.outbox.is_empty(),
             events: !(ended && finned),
@@ -266,13 +284,6 @@ impl Session {
         Debt { lines: self.lines, bytes: self.bytes }.capped(now)
     }
 
-    /// An answer that is made as its reader takes it is under way, or is complete: until then the next line waits.
-    pub fn set_answering(&mut self, on: bool) {
-        self.answering = on;
-        // What is only dropped waits for nothing.
-        self.gated |= on && self.output == Output::Open && self.input != Input::Discarded;
-    }
-
     /// The peer stays after half-close from now on (`/listen`).
     pub fn listen(&mut self) {
         self.listens = true;
@@ -292,11 +303,10 @@ impl Session {
             return false;
         }
         self.shut_by_operator = true;
-        self.input = Input::Discarded;
-        self.paced = true;
+        self.input = Input::Discarded { paced: true };
         self.timers.cancel(Timer::Patience);
         self.framer.clear();
-        self.gated = false;
+        self.end_hold();
         self.timeline.note(now, Milestone::Shutdown(Half::Read));
         true
     }
@@ -308,7 +318,7 @@ impl Session {
         }
         self.shut_by_operator = true;
         self.output = Output::Flushing;
-        self.gated = false;
+        self.end_hold();
         self.timeline.note(now, Milestone::Shutdown(Half::Write));
         true
     }
@@ -343,16 +353,14 @@ impl Session {
             return true;
         }
         self.closing.get_or_insert_with(|| Box::new(Closing::new(reason))).linger_idle = linger.idle;
-        self.paced = linger.paced;
-        if self.input == Input::Open {
-            self.input = Input::Discarded;
+        if self.input != Input::Ended {
+            self.input = Input::Discarded { paced: linger.paced };
         }
         if self.output == Output::Open {
             self.output = Output::Flushing;
         }
         self.framer.clear();
-        self.flow = false;
-        self.gated = false;
+        self.held = Hold::None;
         self.flood = None;
         for timer in [Timer::Flow, Timer::HalfClose, Timer::Patience] {
             self.timers.cancel(timer);
@@ -373,7 +381,7 @@ impl Session {
     /// nothing is queued for it.
     pub fn lose_output(&mut self) {
         self.output = Output::Finned;
-        self.gated = false;
+        self.end_hold();
     }
 
     /// Whether its output has ended: FIN was sent, or nothing can be sent any more.
@@ -385,14 +393,14 @@ impl Session {
     /// Whether something that was received is still to be parsed.
     #[must_use]
     pub fn has_unparsed(&self) -> bool {
-        !self.is_over() && self.input != Input::Discarded && self.framer.held_bytes() > 0
+        !self.is_over() && !self.discards_input() && self.framer.held_bytes() > 0
     }
 
     /// The socket failed, for this reason: nothing more comes, and nothing can be sent. What was received and is not
     /// parsed yet still is, for as long as a farewell may take. The socket is closed meanwhile.
     pub fn break_off(&mut self, reason: CloseReason, now: Moment) {
         self.broken = Broken::Yes;
-        if let Some(opening) = &mut self.opening {
+        if let Some(opening) = self.stream.opening_mut() {
             opening.end();
         }
         self.closing = Some(Box::new(Closing::new(reason)));
@@ -404,7 +412,7 @@ impl Session {
         }
         self.input = Input::Ended;
         self.output = Output::Finned;
-        self.gated = false;
+        self.end_hold();
         self.probe = false;
         self.timers.cancel(Timer::Probe);
         self.timers.cancel(Timer::HalfClose);
@@ -442,6 +450,11 @@ impl Session {
         self.outbox.clear(chunks)
     }
 
+    /// Whether what comes in is read and dropped.
+    pub(super) const fn discards_input(&self) -> bool {
+        matches!(self.input, Input::Discarded { .. })
+    }
+
     /// Notes something in the life of the socket.
     pub fn note(&mut self, now: Moment, milestone: Milestone) {
         self.timeline.note(now, milestone);
@@ -458,15 +471,11 @@ impl Session {
     pub fn handle_timeout(&mut self, now: Moment, limits: &Limits) -> Option<Timer> {
         while let Some(timer) = self.timers.take_due(now) {
             match timer {
-                Timer::Flow => {
-                    self.flow = false;
-                    return Some(timer);
-                }
                 // Without a stretch of flooding it was set for what was inherited: nothing of that counts.
                 Timer::Patience if self.flood.is_none() || self.is_rested(now, limits) => {
                     self.end_flood(now);
                 }
-                Timer::HalfClose | Timer::Patience => return Some(timer),
+                Timer::Flow | Timer::HalfClose | Timer::Patience => return Some(timer),
                 Timer::Linger if self.is_broken() => self.close_mode = Some(CloseMode::Reset),
                 Timer::Linger => self.probe_finally(IfUnacked::Reset),
                 Timer::LingerIdle => self.probe_finally(IfUnacked::Wait),

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::connection::{Counters, Flood, Input, Output, Session};
+use super::connection::{Counters, Flood, Input, Output, Session, Stream, Tail};
 use super::flood::Bucket;
+use super::hold::Hold;
 use super::limits::{FloodLimits, Limits};
 use super::outflow::low_half;
 use super::phase::Transition;
@@ -56,7 +57,7 @@ impl Session {
             self.note_pause(now, flood);
             self.bytes.take(now, flood.bytes, count as u64);
         }
-        if self.input == Input::Discarded && self.paced {
+        if self.input == (Input::Discarded { paced: true }) {
             self.pace(now, limits);
         }
         self.input == Input::Open
@@ -86,9 +87,17 @@ impl Session {
 
     /// Looks for another protocol in what was received, without telnet's commands and before it is framed.
     pub fn look_at(&mut self, input: &[u8], limits: &Limits) {
-        if !self.is_known && !input.is_empty() {
-            let new = || Box::new(Opening::new(self.framer.framing(), limits.line_bytes));
-            self.opening.get_or_insert_with(new).push(input);
+        if input.is_empty() {
+            return;
+        }
+        match &mut self.stream {
+            Stream::Chat => {}
+            Stream::Opening(opening) => opening.push(input),
+            Stream::New => {
+                let mut opening = Box::new(Opening::new(self.framer.framing(), limits.line_bytes));
+                opening.push(input);
+                self.stream = Stream::Opening(opening);
+            }
         }
     }
 
@@ -108,7 +117,7 @@ impl Session {
         limits: &Limits,
         is_crowded: bool,
     ) -> Option<Incoming> {
-        if self.input == Input::Discarded || self.has_to_wait(limits, is_crowded) {
+        if self.discards_input() || self.judge_hold(limits, is_crowded) != Hold::None {
             self.keep(input);
             return None;
         }
@@ -125,45 +134,44 @@ impl Session {
         }
         let is_broken = self.is_broken();
         let (is_first, framing) = (self.counters.lines_in == 0, self.framer.framing());
-        let incoming =
-            match next_frame(&mut self.framer, self.opening.as_deref_mut(), input, limits.line_bytes) {
-                Some(Frame::Message(bytes)) => {
-                    let bytes =
-                        if is_first { bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes) } else { bytes };
-                    let trimmed = bytes.trim_ascii();
-                    let is_opening = !self.is_known && !trimmed.is_empty();
-                    // Line ends and nothing else before the first message are how other protocols may begin.
-                    let bytes = if self.is_known || is_opening { bytes } else { trimmed };
-                    // The messages of an operator are looked at one by one, as those behind a length are.
-                    let is_counted = is_opening && (framing == Framing::Length || self.opening.is_none());
-                    if let Some(foreign) = is_counted.then(|| Foreign::of_counted_message(bytes)).flatten() {
-                        Incoming::Foreign(foreign)
-                    } else {
-                        let replaced = read_into(text, bytes, self.takes_objects, self.may_telnet);
-                        self.counters.scrubbed = self.counters.scrubbed.saturating_add(replaced);
-                        let is_clients = is_opening && self.opening.is_some();
-                        if is_opening {
-                            self.is_known = true;
-                            self.opening = None;
-                        }
-                        if is_clients && text == "HELP" { Incoming::Help } else { Incoming::Message }
+        let incoming = match next_frame(&mut self.framer, self.stream.opening_mut(), input, limits.line_bytes)
+        {
+            Some(Frame::Message(bytes)) => {
+                let bytes =
+                    if is_first { bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes) } else { bytes };
+                let trimmed = bytes.trim_ascii();
+                let is_opening = !self.stream.is_chat() && !trimmed.is_empty();
+                // Line ends and nothing else before the first message are how other protocols may begin.
+                let bytes = if self.stream.is_chat() || is_opening { bytes } else { trimmed };
+                // The messages of an operator are looked at one by one, as those behind a length are.
+                let is_looked_at = matches!(self.stream, Stream::Opening(_));
+                let is_counted = is_opening && (framing == Framing::Length || !is_looked_at);
+                if let Some(foreign) = is_counted.then(|| Foreign::of_counted_message(bytes)).flatten() {
+                    Incoming::Foreign(foreign)
+                } else {
+                    let replaced = read_into(text, bytes, self.takes_objects, self.may_telnet);
+                    self.counters.scrubbed = self.counters.scrubbed.saturating_add(replaced);
+                    let is_clients = is_opening && is_looked_at;
+                    if is_opening {
+                        self.stream = Stream::Chat;
                     }
+                    if is_clients && text == "HELP" { Incoming::Help } else { Incoming::Message }
                 }
-                Some(Frame::TooLong) => {
-                    self.is_known = true;
-                    self.opening = None;
-                    self.timeline.note(now, Milestone::TooLong);
-                    Incoming::TooLong
-                }
-                None if is_broken => {
-                    self.framer.clear();
-                    return None;
-                }
-                None if self.input == Input::Ended => {
-                    return self.drop_incomplete(now).then_some(Incoming::Incomplete);
-                }
-                None => return self.pause_for_bytes(now, limits).then_some(Incoming::Flooding),
-            };
+            }
+            Some(Frame::TooLong) => {
+                self.stream = Stream::Chat;
+                self.timeline.note(now, Milestone::TooLong);
+                Incoming::TooLong
+            }
+            None if is_broken => {
+                self.framer.clear();
+                return None;
+            }
+            None if self.input == Input::Ended => {
+                return self.drop_incomplete(now).then_some(Incoming::Incomplete);
+            }
+            None => return self.pause_for_bytes(now, limits).then_some(Incoming::Flooding),
+        };
         self.counters.lines_in = self.counters.lines_in.saturating_add(1);
         if let Some(flood) = &limits.flood {
             self.lines.take(now, flood.lines, 1);
@@ -173,27 +181,17 @@ impl Session {
 
     /// The protocol as which its stream begins, given once.
     fn opening_protocol(&mut self) -> Option<Foreign> {
-        let Some(Sight::Foreign(foreign)) = self.opening.as_ref().map(|opening| opening.sight()) else {
-            return None;
-        };
-        self.is_known = true;
-        self.opening = None;
+        let Stream::Opening(opening) = &self.stream else { return None };
+        let Sight::Foreign(foreign) = opening.sight() else { return None };
+        self.stream = Stream::Chat;
         Some(foreign)
-    }
-
-    /// Keeps `input` unparsed: enough was said in this turn. `true` if there is anything to parse later.
-    pub fn defer(&mut self, input: &mut &[u8]) -> bool {
-        self.keep(input);
-        let is_left = self.framer.held_bytes() > 0;
-        self.gated = is_left || self.answering;
-        is_left
     }
 
     /// Notes that a read ended inside a message, once for each such stretch.
     pub fn note_split(&mut self, now: Moment) {
         let bytes = self.framer.held_bytes();
         let split = |last: &Milestone| matches!(last, Milestone::SplitLine { .. });
-        if bytes > 0 && !self.flow && !self.gated && !self.timeline.ends_with(split) {
+        if bytes > 0 && self.hold() == Hold::None && !self.timeline.ends_with(split) {
             let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
             self.timeline.note(now, Milestone::SplitLine { bytes });
         }
@@ -204,11 +202,13 @@ impl Session {
         if self.input == Input::Ended || !self.step(Transition::PeerEof) {
             return false;
         }
-        if self.input == Input::Discarded {
+        if self.discards_input() {
             self.framer.clear();
         }
-        self.cut_off = self.framer.end();
-        if let Some(opening) = &mut self.opening {
+        if self.framer.end() {
+            self.tail = Tail::CutOff;
+        }
+        if let Some(opening) = self.stream.opening_mut() {
             opening.end();
         }
         self.input = Input::Ended;
@@ -223,24 +223,21 @@ impl Session {
     /// Whether the peer ended its input and all of it was taken and answered.
     #[must_use]
     pub fn input_is_done(&self) -> bool {
-        let has_opening = self
-            .opening
-            .as_ref()
-            .is_some_and(|opening| opening.is_too_long || matches!(opening.sight(), Sight::Foreign(_)));
-        self.input == Input::Ended && self.framer.held_bytes() == 0 && !has_opening && !self.answering
+        let has_opening = matches!(&self.stream, Stream::Opening(opening)
+            if opening.is_too_long || matches!(opening.sight(), Sight::Foreign(_)));
+        self.input == Input::Ended && self.framer.held_bytes() == 0 && !has_opening && !self.is_answering()
     }
 
     /// Whether the message that was taken last was the last of all and had no end: there may have been more to it.
     #[must_use]
     pub fn was_cut_off(&self) -> bool {
-        self.cut_off && self.framer.held_bytes() == 0
+        self.tail == Tail::CutOff && self.framer.held_bytes() == 0
     }
 
     /// It may send anew what the rates allow, whatever it has sent so far.
     pub fn forgive_flood(&mut self, now: Moment) {
         self.lines = Bucket::default();
         self.bytes = Bucket::default();
-        self.flow = false;
         self.timers.cancel(Timer::Flow);
         self.end_flood(now);
     }
@@ -252,8 +249,8 @@ impl Session {
         })
     }
 
-    fn keep(&mut self, input: &mut &[u8]) {
-        if self.input != Input::Discarded {
+    pub(super) fn keep(&mut self, input: &mut &[u8]) {
+        if !self.discards_input() {
             self.framer.hold(input);
         }
         *input = &[];
@@ -266,19 +263,10 @@ impl Session {
             return false;
         }
         self.framer.clear();
-        self.incomplete = true;
+        self.tail = Tail::Dropped;
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         self.timeline.note(now, Milestone::Incomplete { bytes });
         true
-    }
-
-    /// Its next line waits while its own unsent answers fill half of its outbox, for answers are never skipped, and
-    /// while an answer is under way.
-    fn has_to_wait(&mut self, limits: &Limits, is_crowded: bool) -> bool {
-        let answers = self.outbox.kept_bytes();
-        let is_full = answers > limits.outbox_bytes / 2 || (is_crowded && answers > 0);
-        self.gated = self.output == Output::Open && (self.answering || is_full);
-        self.gated || self.flow
     }
 
     /// A stretch of flooding ends where the sender has paused.
@@ -316,7 +304,6 @@ impl Session {
     /// Pauses parsing and reading until the rates allow more. `true` if a stretch of flooding begins with it.
     fn pause(&mut self, now: Moment, flood: &FloodLimits) -> bool {
         let wait = self.lines.wait(now, flood.lines, 1).max(self.bytes.wait(now, flood.bytes, 0));
-        self.flow = true;
         self.timers.set(Timer::Flow, now + wait);
         let is_new = self.begin_flood(now);
         if is_new {
@@ -367,7 +354,6 @@ impl Session {
         let Some(flood) = &limits.flood else { return };
         let wait = self.bytes.wait(now, flood.bytes, 0);
         if !wait.is_zero() {
-            self.flow = true;
             self.timers.set(Timer::Flow, now + wait);
             self.begin_flood(now);
         } else if self.bytes.is_rested(now, flood.bytes) {
@@ -378,7 +364,7 @@ impl Session {
     /// Bytes may be over the rate although lines are not. `true` if a stretch of flooding begins with it.
     fn pause_for_bytes(&mut self, now: Moment, limits: &Limits) -> bool {
         match &limits.flood {
-            Some(flood) if !self.flow && !self.bytes.wait(now, flood.bytes, 0).is_zero() => {
+            Some(flood) if !self.is_flood_held() && !self.bytes.wait(now, flood.bytes, 0).is_zero() => {
                 self.pause(now, flood)
             }
             _ => false,

@@ -6,6 +6,7 @@
 mod closing;
 mod connection;
 pub mod flood;
+mod hold;
 mod intake;
 mod limits;
 mod outflow;
@@ -17,6 +18,7 @@ mod view;
 
 pub use closing::{CloseMode, Linger};
 pub use connection::{Counters, Input, Output, Session, Wants};
+pub use hold::Hold;
 pub use intake::Incoming;
 pub use limits::{FloodLimits, Limits};
 pub use outflow::Overflow;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::closing::{CloseMode, IfUnacked};
 use super::connection::{Input, Output, Session, millis};
+use super::hold::Hold;
 use super::timeline::Milestone;
 use super::timers::Timer;
 use super::{CloseReason, Limits};
@@ -148,10 +149,10 @@ impl Session {
             }
         }
         let waiting = self.outbox.kept_bytes();
-        if self.answering {
-            waiting <= ANSWER_AHEAD_BYTES
-        } else {
-            self.gated && waiting <= limits.outbox_bytes / 2
+        match self.held {
+            Hold::Answer => waiting <= ANSWER_AHEAD_BYTES,
+            Hold::OwnAnswers | Hold::Budget => waiting <= limits.outbox_bytes / 2,
+            Hold::None | Hold::Waiting | Hold::Flood => false,
         }
     }
 

@@ -1,6 +1,6 @@
 //! What an onlooker may ask of a session.
 
-use super::connection::{Counters, Input, Output, Session};
+use super::connection::{Counters, Input, Output, Session, Tail};
 use super::timeline::Milestone;
 use super::timers::Timer;
 use super::{CloseReason, Phase};
@@ -48,7 +48,7 @@ impl Session {
     /// Whether its input ended inside a message, which was dropped: one with a length before it, or a record.
     #[must_use]
     pub const fn ended_incomplete(&self) -> bool {
-        self.incomplete
+        matches!(self.tail, Tail::Dropped)
     }
 
     /// When it was accepted.
@@ -84,7 +84,7 @@ impl Session {
     /// Since when it floods, if it is not read for it now.
     #[must_use]
     pub fn flow_since(&self) -> Option<Moment> {
-        self.flood.as_ref().filter(|_| self.flow).map(|flood| flood.since.moment())
+        self.flood.as_ref().filter(|_| self.is_flood_held()).map(|flood| flood.since.moment())
     }
 
     /// Whether the operator shut a direction of it.
