@@ -16,9 +16,9 @@ use crate::wire::text::{is_blank, is_blank_sign};
 /// The longest piece of somebody's own words that a refusal repeats, in characters.
 const QUOTE_MAX: usize = 40;
 
-/// A message, told apart.
+/// A message of a person: text, or a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Message<'a> {
+pub(super) enum Parsed<'a> {
     /// Nothing that would be seen.
     Blank,
     /// `/NAME ARGUMENTS`, without white space around the two.
@@ -27,7 +27,7 @@ pub(super) enum Message<'a> {
     Text(&'a str),
 }
 
-impl<'a> Message<'a> {
+impl<'a> Parsed<'a> {
     pub(super) fn read(message: &'a str) -> Self {
         match message.strip_prefix('/') {
             Some(text) if text.starts_with('/') => Self::Text(text),
@@ -187,24 +187,24 @@ mod tests {
 
     #[test]
     fn a_slash_begins_a_command_and_two_begin_text() {
-        let command = |name, arguments| Message::Command { name, arguments };
+        let command = |name, arguments| Parsed::Command { name, arguments };
         for (message, read) in [
-            ("", Message::Blank),
-            (" \t\u{3000} ", Message::Blank),
-            ("\u{2800} \u{2800}", Message::Blank),
+            ("", Parsed::Blank),
+            (" \t\u{3000} ", Parsed::Blank),
+            ("\u{2800} \u{2800}", Parsed::Blank),
             ("/me \u{2800}", command("me", "")),
             ("/me \u{2800}a\u{2800}", command("me", "\u{2800}a")),
-            ("hi", Message::Text("hi")),
-            ("  hi  ", Message::Text("  hi  ")),
-            (" /who", Message::Text(" /who")),
-            ("//who", Message::Text("/who")),
-            ("///", Message::Text("//")),
+            ("hi", Parsed::Text("hi")),
+            ("  hi  ", Parsed::Text("  hi  ")),
+            (" /who", Parsed::Text(" /who")),
+            ("//who", Parsed::Text("/who")),
+            ("///", Parsed::Text("//")),
             ("/", command("", "")),
             ("/who", command("who", "")),
             ("/who ", command("who", "")),
             ("/msg  bob\t a  b ", command("msg", "bob\t a  b")),
         ] {
-            assert_eq!(Message::read(message), read, "{message:?}");
+            assert_eq!(Parsed::read(message), read, "{message:?}");
         }
     }
 
@@ -338,13 +338,13 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_is_added_to_a_message_or_lost_of_it(line in lines()) {
-            match Message::read(&line) {
-                Message::Blank => prop_assert!(is_blank(&line)),
-                Message::Text(text) => {
+            match Parsed::read(&line) {
+                Parsed::Blank => prop_assert!(is_blank(&line)),
+                Parsed::Text(text) => {
                     let slash = if line.starts_with('/') { "/" } else { "" };
                     prop_assert_eq!([slash, text].concat(), line);
                 }
-                Message::Command { name, arguments } => {
+                Parsed::Command { name, arguments } => {
                     prop_assert!(line.starts_with('/') && !line.starts_with("//"));
                     prop_assert!(!has_white_space(name));
                     prop_assert_eq!(arguments.trim(), arguments);

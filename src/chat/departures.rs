@@ -5,9 +5,9 @@
 //! a row, in the order in which they went, and none of them is told of the others.
 
 use super::person::Contact;
-use super::{Delivery, Hub, Line, Nick, RoomId};
+use super::{Delivery, Hub, Kind, Line, Message, Nick, Origin, RoomId};
 use crate::id::Slot;
-use crate::time::{Moment, Now};
+use crate::time::{Moment, Now, WallTime};
 
 /// Who is to be told of, at most everybody. Kept for its memory.
 #[derive(Debug, Default)]
@@ -19,9 +19,9 @@ pub(super) struct Departures {
 
 #[derive(Debug)]
 struct Departure {
-    who: Nick,
+    /// Of no room: a room's name is filled in for each.
+    message: Message,
     by: Contact,
-    reason: String,
     /// People who ignore the leaver, and what they read instead of words of its own.
     ignorers: Vec<Slot>,
     without_words: &'static str,
@@ -59,7 +59,9 @@ impl Hub {
         self.answers.remove(&member);
         self.ignores.forget(member, person.id);
         let by = Contact { id: person.id, slot: member };
-        self.departures.people.push(Departure { who: person.nick, by, reason, ignorers, without_words });
+        let (at, from) = (WallTime::default(), Some(person.nick));
+        let message = Message { at, origin: Origin::Home, room: None, from, kind: Kind::Leave, text: reason };
+        self.departures.people.push(Departure { message, by, ignorers, without_words });
         Some(person.nick)
     }
 
@@ -75,14 +77,16 @@ impl Hub {
         for (room, leaver, crowd) in rooms.drain(..) {
             // None was opened since then, so it is the same room, or one that ended with the last of them.
             let Some(name) = self.rooms.get(room).map(|room| room.name) else { continue };
-            let Departure { who, by, reason, ignorers, without_words } = &people[leaver];
-            self.announce(room, &Line::Left { room: &name, who, reason }, *by, ignorers, crowd, now, out);
+            let Departure { message, by, ignorers, without_words } = &mut people[leaver];
+            (message.at, message.room) = (now.wall, Some(name));
+            self.announce(room, message, *by, ignorers, crowd, now, out);
             if crowd <= self.rules.presence_max as usize {
-                let line = Line::Left { room: &name, who, reason: without_words };
+                let text = (*without_words).to_owned();
+                let message = Message { text, ..*message };
                 let is_in_it =
                     |slot: &&Slot| self.people.get(**slot).is_some_and(|person| person.rooms.contains(room));
                 let ignorers: Vec<Slot> = ignorers.iter().filter(is_in_it).copied().collect();
-                out.tell_all(&ignorers, &line);
+                out.tell_all(&ignorers, &Line::Message(&message));
             }
         }
         people.clear();

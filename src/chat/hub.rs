@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use smallvec::SmallVec;
 
-use super::command::{self, Call, Message, Refusal};
+use super::command::{self, Call, Parsed, Refusal};
 use super::departures::Departures;
 use super::ignores::Ignores;
 use super::long_answer::{Listing, LongAnswer};
@@ -17,7 +17,7 @@ use super::people::People;
 use super::person::{Absence, Contact, Person};
 use super::presence::{Arrivals, Deadlines};
 use super::room::{Room, Rooms};
-use super::{Delivery, Line, Nick, RoomId, RoomName, Style, json};
+use super::{Delivery, Kind, Line, Message, Nick, RoomId, RoomName, Style, json};
 use crate::id::{ConnId, Slot};
 use crate::time::Now;
 
@@ -78,6 +78,8 @@ pub struct Hub {
     pub(super) absences: BTreeMap<Slot, Absence>,
     /// Answers under way, of people who have not taken all of them yet; at most one for each.
     pub(super) answers: BTreeMap<Slot, LongAnswer>,
+    /// The text of the message under way; kept for its memory.
+    text: String,
 }
 
 impl Hub {
@@ -96,6 +98,7 @@ impl Hub {
             barred: BTreeSet::new(),
             absences: BTreeMap::new(),
             answers: BTreeMap::new(),
+            text: String::new(),
         }
     }
 
@@ -128,12 +131,12 @@ impl Hub {
         let done = if person.style.json {
             json::run(&mut Call { hub: self, member, now, out }, text)
         } else {
-            match Message::read(text) {
-                Message::Blank => Ok(Outcome::Continue),
-                Message::Command { name, arguments } => {
+            match Parsed::read(text) {
+                Parsed::Blank => Ok(Outcome::Continue),
+                Parsed::Command { name, arguments } => {
                     command::run(&mut Call { hub: self, member, now, out }, name, arguments)
                 }
-                Message::Text(text) => self.say(member, text, now, out),
+                Parsed::Text(text) => self.say(member, text, now, out),
             }
         };
         done.unwrap_or_else(|Refusal(why)| {
@@ -155,14 +158,26 @@ impl Hub {
         person.check_voice()?;
         let room = person.active_room()?;
         self.introduce(member, room, now, out);
-        self.say_in(room, member, text, out);
+        self.say_in(room, member, text, now, out);
         Ok(Outcome::Continue)
     }
 
     /// A text of somebody who may speak, in a room that it is in.
-    pub(super) fn say_in(&self, room: RoomId, member: Slot, text: &str, out: &mut (impl Delivery + ?Sized)) {
-        let line = Line::Say { room: &self.rooms[room].name, from: &self.people[member].nick, text };
-        out.tell_room(room, &self.excluded(member, room), &line);
+    pub(super) fn say_in(
+        &mut self,
+        room: RoomId,
+        member: Slot,
+        text: &str,
+        now: Now,
+        out: &mut (impl Delivery + ?Sized),
+    ) {
+        let mut owned = std::mem::take(&mut self.text);
+        owned.clear();
+        owned.push_str(text);
+        let (name, from) = (self.rooms[room].name, self.people[member].nick);
+        let message = Message::in_room(now.wall, name, from, Kind::Say, owned);
+        out.tell_room(room, &self.excluded(member, room), &Line::Message(&message));
+        self.text = message.text;
     }
 
     /// Who in a room does not read what a person says: itself, and whoever ignores it. Somebody may be there twice.
@@ -202,7 +217,8 @@ impl Hub {
     pub fn operator_says(&mut self, text: &str, now: Now, out: &mut impl Delivery) {
         self.announce_departures(now, out);
         let everybody: Vec<Slot> = self.people.slots().collect();
-        out.tell_all(&everybody, &Line::Operator(text));
+        let message = Message::of_operator(now.wall, text.to_owned());
+        out.tell_all(&everybody, &Line::Message(&message));
     }
 
     /// Whether nobody may take this name from now on, compared without case. Whoever has it keeps it.
@@ -257,7 +273,8 @@ impl Hub {
         person.rooms.add(id);
         let (who, by) = (person.nick, Contact { id: person.id, slot: member });
         out.joined(id, member);
-        self.announce(id, &Line::Joined { room: &name, who: &who }, by, &[], crowd, now, out);
+        let message = Message::in_room(now.wall, name, who, Kind::Join, String::new());
+        self.announce(id, &message, by, &[], crowd, now, out);
         id
     }
 
@@ -279,7 +296,8 @@ impl Hub {
         let (who, by, name) = (person.nick, Contact { id: person.id, slot: member }, self.rooms[id].name);
         let crowd = self.take_out(member, id, out);
         if crowd > 1 {
-            self.announce(id, &Line::Left { room: &name, who: &who, reason }, by, &[], crowd, now, out);
+            let message = Message::in_room(now.wall, name, who, Kind::Leave, reason.to_owned());
+            self.announce(id, &message, by, &[], crowd, now, out);
         }
     }
 

@@ -10,12 +10,13 @@
 mod command;
 pub mod delivery;
 mod departures;
+pub mod format;
 mod handlers;
 pub mod hub;
 mod ignores;
-pub mod json;
-pub mod line;
+mod json;
 mod long_answer;
+pub mod message;
 mod mutes;
 pub mod names;
 mod people;
@@ -25,11 +26,9 @@ mod room;
 #[cfg(test)]
 mod script;
 mod table;
-pub mod wording;
 
 pub use delivery::{Delivery, RoomId};
 pub use hub::{Hub, Outcome, Profile, RoomSummary, Rules};
-pub use line::{Line, Style};
-pub use names::{Nick, RoomName};
+pub use message::{Kind, Line, Message, Origin, Style};
+pub use names::{Nick, RoomName, ServerName};
 pub use table::command_table_markdown;
-pub use wording::word;

@@ -94,6 +94,36 @@ impl RoomName {
     }
 }
 
+/// The longest name of a server, in bytes (it is ASCII).
+pub const SERVER_NAME_MAX: usize = 16;
+
+/// The name of another server: 1 to 16 of a–z, 0–9 and `-`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerName {
+    /// With the `@` before it, as it follows a nick.
+    suffix: ArrayString<{ 1 + SERVER_NAME_MAX }>,
+}
+
+impl ServerName {
+    /// The name of a server, without an `@`.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if word.is_empty() || !word.bytes().all(is_allowed) {
+            return None;
+        }
+        let mut suffix = ArrayString::from("@").ok()?;
+        suffix.try_push_str(word).ok()?;
+        Some(Self { suffix })
+    }
+
+    /// `@b`, as it follows a nick.
+    #[must_use]
+    pub fn suffix(&self) -> &str {
+        &self.suffix
+    }
+}
+
 /// What a nick and the name of a room have in common.
 macro_rules! name {
     ($name:ident) => {
@@ -208,6 +238,16 @@ mod tests {
     fn names_are_compared_without_case() {
         assert_eq!(Nick::parse("Alice").unwrap().folded(), Nick::parse("aLICE").unwrap().folded());
         assert_eq!(RoomName::parse("#Ops").unwrap().folded(), RoomName::parse("ops").unwrap().folded());
+    }
+
+    #[test]
+    fn the_name_of_a_server_is_short_and_in_small_letters() {
+        for good in ["b", "eu-1", "abcdefghijklmnop"] {
+            assert_eq!(ServerName::parse(good).unwrap().suffix(), format!("@{good}"));
+        }
+        for bad in ["", "abcdefghijklmnopq", "B", "a.b", "@b", "ü"] {
+            assert_eq!(ServerName::parse(bad), None, "{bad}");
+        }
     }
 
     #[test]

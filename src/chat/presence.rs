@@ -9,7 +9,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::person::Contact;
-use super::{Delivery, Hub, Line, RoomId, RoomName};
+use super::{Delivery, Hub, Kind, Line, Message, RoomId, RoomName};
 use crate::id::Slot;
 use crate::time::{Moment, Now};
 
@@ -50,10 +50,10 @@ impl Tally {
         Self { due: since, since, joined: 0, left: 0, renamed: 0, sole: Some(by) }
     }
 
-    fn count(&mut self, line: &Line<'_>, by: Contact) {
-        let counter = match line {
-            Line::Joined { .. } => &mut self.joined,
-            Line::Left { .. } => &mut self.left,
+    fn count(&mut self, kind: Kind, by: Contact) {
+        let counter = match kind {
+            Kind::Join => &mut self.joined,
+            Kind::Leave => &mut self.left,
             _ => &mut self.renamed,
         };
         *counter = counter.saturating_add(1);
@@ -93,7 +93,8 @@ impl Hub {
         let Some(room) = self.rooms.named(&self.rules.lobby) else { return };
         if self.people[member].rooms.contains(room) {
             let (name, crowd) = (self.rooms[room].name, self.rooms[room].members.len());
-            self.announce(room, &Line::Joined { room: &name, who: &who }, by, &[], crowd, now, out);
+            let message = Message::in_room(now.wall, name, who, Kind::Join, String::new());
+            self.announce(room, &message, by, &[], crowd, now, out);
         }
     }
 
@@ -129,7 +130,7 @@ impl Hub {
     pub(super) fn announce(
         &mut self,
         room: RoomId,
-        line: &Line<'_>,
+        message: &Message,
         by: Contact,
         ignorers: &[Slot],
         crowd: usize,
@@ -142,12 +143,12 @@ impl Hub {
         if crowd <= self.rules.presence_max as usize {
             let mut excluded: SmallVec<[Slot; 4]> = SmallVec::from_slice(&[by.slot]);
             excluded.extend_from_slice(ignorers);
-            out.tell_room(room, &excluded, line);
+            out.tell_room(room, &excluded, &Line::Message(message));
             return;
         }
         let not_before = self.rooms[room].presence_told.map_or(now.moment, |told| told + PRESENCE_PERIOD);
         let tally = self.rooms[room].tally.get_or_insert_with(|| Tally::new(now.moment, by));
-        tally.count(line, by);
+        tally.count(message.kind, by);
         let due = (now.moment + PRESENCE_QUIET).min(tally.since + PRESENCE_DELAY).max(not_before);
         if due != tally.due {
             self.deadlines.remove(&(tally.due, room));

@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use super::{Delivery, Hub, Line, Outcome, RoomId, RoomName, Rules, Style, word};
+use super::{Delivery, Hub, Line, Outcome, RoomId, RoomName, Rules, Style, format};
 use crate::id::{ConnId, Slot};
 use crate::network::Network;
 use crate::time::{Moment, Now, WallTime};
@@ -60,7 +60,7 @@ impl Ears {
             return;
         }
         let mut bytes = Vec::new();
-        word(line, self.wall, style, &mut bytes);
+        format::append(line, self.wall, style, &mut bytes);
         self.heard.entry(member).or_default().push_back(String::from_utf8(bytes).unwrap());
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::chat::command::{Answer, Arguments, Call, Refusal, quote};
 use crate::chat::long_answer::{Listing, wrap};
 use crate::chat::person::{AWAY_BYTES_MAX, Absence, Contact, Person};
-use crate::chat::{Line, Nick, Outcome, RoomId, RoomName};
+use crate::chat::{Kind, Message, Nick, Outcome, RoomId, RoomName};
 use crate::id::Slot;
 
 /// `/nick NAME`: another name, or the same in other letter case, told to every room the person is in.
@@ -48,8 +48,9 @@ fn announce_rename(call: &mut Call<'_>, old: &Nick, new: &Nick, ignorers: &[Slot
     for id in rooms {
         let room = &call.hub.rooms[id];
         let (name, crowd) = (room.name, room.members.len());
-        let line = Line::Renamed { room: &name, old, new };
-        call.hub.announce(id, &line, by, ignorers, crowd, call.now, call.out);
+        let kind = Kind::Rename { to: *new };
+        let message = Message::in_room(call.now.wall, name, *old, kind, String::new());
+        call.hub.announce(id, &message, by, ignorers, crowd, call.now, call.out);
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::chat::command::{Answer, Arguments, Call, Refusal, quote};
 use crate::chat::long_answer::Listing;
 use crate::chat::room::TOPIC_BYTES_MAX;
-use crate::chat::{Line, Outcome, RoomId, RoomName};
+use crate::chat::{Kind, Line, Message, Outcome, RoomId, RoomName};
 
 /// What the others read in parentheses of somebody who left one room and stayed connected.
 const LEFT: &str = "left";
@@ -114,7 +114,8 @@ fn set_topic(call: &mut Call<'_>, id: RoomId, text: &str) {
         _ => format!("topic of {room} set: {text}"),
     };
     call.hub.introduce(call.member, id, call.now, call.out);
-    call.out.tell_room(id, &call.hub.excluded(call.member, id), &Line::Topic { room: &room, by: &by, text });
+    let message = Message::in_room(call.now.wall, room, by, Kind::Topic, text.to_owned());
+    call.out.tell_room(id, &call.hub.excluded(call.member, id), &Line::Message(&message));
     call.answer(&answer);
 }
 

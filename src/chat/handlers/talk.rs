@@ -3,7 +3,7 @@
 use super::people::known_person;
 use crate::chat::command::{Answer, Arguments, Call};
 use crate::chat::person::Contact;
-use crate::chat::{Line, Outcome};
+use crate::chat::{Kind, Line, Message, Origin, Outcome};
 use crate::id::Slot;
 
 /// `/msg NICK TEXT`: to one person alone.
@@ -26,7 +26,10 @@ pub(in crate::chat) fn reply(call: &mut Call<'_>, arguments: Arguments<'_>) -> A
 fn whisper(call: &mut Call<'_>, to: Slot, text: &str) {
     let person = call.person();
     let (from, sender) = (person.nick, Contact { id: person.id, slot: call.member });
-    let line = Line::Private { from: &from, to: &call.hub.people[to].nick, text };
+    let kind = Kind::Private { to: call.hub.people[to].nick };
+    let (at, text) = (call.now.wall, text.to_owned());
+    let message = Message { at, origin: Origin::Home, room: None, from: Some(from), kind, text };
+    let line = Line::Message(&message);
     call.out.answer(call.member, &line);
     if to != call.member && !call.hub.ignores.has(to, call.person()) {
         call.out.tell(to, &line);
@@ -39,8 +42,9 @@ pub(in crate::chat) fn me(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answ
     let id = call.active_room()?;
     call.hub.introduce(call.member, id, call.now, call.out);
     let from = call.person().nick;
-    let line = Line::Action { room: &call.hub.rooms[id].name, from: &from, text: arguments.text };
-    call.out.tell_room(id, &call.hub.excluded(call.member, id), &line);
+    let (room, text) = (call.hub.rooms[id].name, arguments.text.to_owned());
+    let message = Message::in_room(call.now.wall, room, from, Kind::Action, text);
+    call.out.tell_room(id, &call.hub.excluded(call.member, id), &Line::Message(&message));
     Ok(Outcome::Continue)
 }
 
