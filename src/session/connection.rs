@@ -159,7 +159,7 @@ pub struct Session {
     pub(super) counters: Counters,
     /// Over its rate, with no pause. On the heap, because few are.
     pub(super) flood: Option<Box<Flood>>,
-    /// `None`, `Answer`, `OwnAnswers` or `Budget`; [`Session::hold`] adds what the phase and the timers say.
+    /// Never `Flood`, which [`Timer::Flow`] says; see [`Session::hold`].
     pub(super) held: Hold,
     pub(super) tail: Tail,
     /// A look at Send-Q is wanted.
@@ -257,11 +257,13 @@ impl Session {
     /// Accepted over the rate of its address: it is not read until [`Session::let_in`].
     pub fn wait(&mut self) {
         self.phase = Phase::Waiting;
+        self.held = Hold::Waiting;
     }
 
     /// It has waited long enough.
     pub fn let_in(&mut self) {
         self.step(Transition::LetIn);
+        self.end_hold();
     }
 
     /// The connection is to be closed, for this reason: nothing is under way in either direction.

@@ -2,7 +2,6 @@
 
 use super::connection::{Output, Session};
 use super::limits::Limits;
-use super::phase::Phase;
 use super::timers::Timer;
 
 /// Why the next message of a peer waits; a peer that is held is not read either.
@@ -40,13 +39,18 @@ impl Session {
     /// Why its next message waits, and its socket is not read.
     #[must_use]
     pub fn hold(&self) -> Hold {
-        if self.phase == Phase::Waiting {
-            return Hold::Waiting;
+        if self.held == Hold::None && !self.timers.has_rare() {
+            return Hold::None;
         }
-        if self.is_flood_held() {
-            return Hold::Flood;
-        }
+        self.first_hold()
+    }
+
+    /// Kept apart: it is asked for with every write, and nearly no peer is held.
+    #[cold]
+    fn first_hold(&self) -> Hold {
         match self.held {
+            Hold::Waiting => Hold::Waiting,
+            _ if self.is_flood_held() => Hold::Flood,
             Hold::Answer if self.output != Output::Open || self.discards_input() => Hold::None,
             held => held,
         }
