@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::long_answer::Listing;
 use super::person::Person;
-use super::table;
+use super::table::Run;
 use super::{Delivery, Hub, Line, Outcome, RoomId};
 use crate::id::Slot;
 use crate::time::Now;
@@ -108,13 +108,20 @@ impl Arguments<'_> {
 
 /// Which arguments a command takes, by the names that its usage shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Takes {
+pub enum Takes {
+    /// None.
     Nothing,
+    /// Two words, or none.
     OptionalPair(&'static str, &'static str),
+    /// A text, or none.
     OptionalText(&'static str),
+    /// One word, or none.
     OptionalWord(&'static str),
+    /// A text.
     Text(&'static str),
+    /// One word.
     Word(&'static str),
+    /// A word and then a text.
     WordAndText(&'static str, &'static str),
 }
 
@@ -151,18 +158,23 @@ impl fmt::Display for Takes {
 
 /// Does a command, if it exists, is allowed, and has the arguments it takes.
 pub(super) fn run(call: &mut Call<'_>, name: &str, arguments: &str) -> Answer {
-    let command = table::find(name).ok_or_else(|| table::unknown(name))?;
-    let arguments = command
+    let command = call.hub.commands.find(name)?;
+    let split = command
         .takes
         .split(arguments)
         .map_err(|count| format!("{count} arguments; usage: {}", command.usage()))?;
-    if command.is_heard && !arguments.is_empty() {
+    if command.is_heard && !split.is_empty() {
         call.person().check_voice()?;
     }
     if command.is_question && !call.out.is_reachable(call.member) {
         return Ok(Outcome::Continue);
     }
-    (command.run)(call, arguments)
+    match command.run {
+        Run::Hub(run) => run(call, split),
+        Run::Service => {
+            Ok(Outcome::Pending(Box::new(call.hub.begin_job(call.member, command.name, arguments))))
+        }
+    }
 }
 
 /// Somebody's own word as a refusal repeats it: cut when it is long.

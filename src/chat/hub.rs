@@ -17,6 +17,8 @@ use super::people::People;
 use super::person::{Absence, Contact, Person};
 use super::presence::{Arrivals, Deadlines};
 use super::room::{Room, Rooms};
+use super::service::Job;
+use super::table::{Command, Commands};
 use super::{Delivery, Kind, Line, Message, Nick, RoomId, RoomName, Style, json};
 use crate::id::{ConnId, Slot};
 use crate::time::Now;
@@ -49,6 +51,8 @@ pub enum Outcome {
     Continue,
     /// `/listen`: keep the connection after the end of its input.
     Listen,
+    /// A service answers the command: to be asked. Until [`Hub::reply`] the person's next message waits.
+    Pending(Box<Job>),
     /// `/quit`: close the connection, with a text that may be empty. The person is in the hub until
     /// [`Hub::leave`].
     Quit(String),
@@ -78,6 +82,9 @@ pub struct Hub {
     pub(super) absences: BTreeMap<Slot, Absence>,
     /// Answers under way, of people who have not taken all of them yet; at most one for each.
     pub(super) answers: BTreeMap<Slot, LongAnswer>,
+    pub(super) commands: Commands,
+    /// The number of the last job.
+    pub(super) last_job: u64,
     /// The text of the message under way; kept for its memory.
     text: String,
 }
@@ -98,6 +105,8 @@ impl Hub {
             barred: BTreeSet::new(),
             absences: BTreeMap::new(),
             answers: BTreeMap::new(),
+            commands: Commands::default(),
+            last_job: 0,
             text: String::new(),
         }
     }
@@ -105,6 +114,11 @@ impl Hub {
     /// Other rules from now on. Nobody is thrown out: who is over a limit only gets no further.
     pub fn set_rules(&mut self, rules: Rules) {
         self.rules = rules;
+    }
+
+    /// Commands that a service answers, from now on.
+    pub fn add_commands(&mut self, commands: &'static [Command]) {
+        self.commands.add(commands);
     }
 
     /// Somebody arrives: gets the message of the day, a guest's name and the greeting, and is in the lobby, where it is

@@ -12,7 +12,8 @@ use std::vec;
 use super::handlers::guide;
 use super::names::Folded;
 use super::room::SizeKey;
-use super::table::COMMANDS;
+use super::service::{AnswerLine, Ticket};
+use super::table::Commands;
 use super::{Delivery, Hub, Line, RoomName};
 use crate::id::Slot;
 
@@ -37,17 +38,19 @@ pub(super) enum Listing {
     /// The message of the day from this line on, and then the greeting.
     Greeting { next: usize },
     /// These lines.
-    Lines(vec::IntoIter<String>),
+    Lines(vec::IntoIter<AnswerLine>),
     /// The people in a room, behind this name.
     Members { room: RoomName, after: Option<Folded> },
+    /// What a service has not answered yet.
+    Pending(Ticket),
     /// All rooms, behind this place, and the number of those listed so far.
     Rooms { after: Option<SizeKey>, listed: usize },
 }
 
 impl Listing {
     /// `/help`
-    pub(super) fn commands() -> Self {
-        let width = COMMANDS.iter().map(|command| command.usage().len()).max().unwrap_or(0);
+    pub(super) fn commands(commands: &Commands) -> Self {
+        let width = commands.iter().map(|command| command.usage().len()).max().unwrap_or(0);
         Self::Commands { next: 0, width }
     }
 
@@ -68,31 +71,33 @@ impl Listing {
 
     /// An answer whose lines are few and at hand.
     pub(super) fn of_lines(lines: impl IntoIterator<Item = String>) -> Self {
-        Self::Lines(lines.into_iter().collect::<Vec<_>>().into_iter())
+        let lines = lines.into_iter().map(|line| AnswerLine::Notice(line.into()));
+        Self::Lines(lines.collect::<Vec<_>>().into_iter())
     }
 
     /// The next line, the `done`th of the answer; `None` behind the last.
-    fn next_line(&mut self, hub: &Hub, member: Slot, done: usize) -> Option<Cow<'static, str>> {
-        match self {
+    fn next_line(&mut self, hub: &Hub, member: Slot, done: usize) -> Option<AnswerLine> {
+        let line: Cow<'static, str> = match self {
             Self::Commands { next, width } => {
                 let width = *width;
                 *next += 1;
-                match COMMANDS.get(*next - 1) {
-                    Some(command) => Some(format!("{:width$}  {}", command.usage(), command.brief).into()),
-                    None => (*next - 1 == COMMANDS.len()).then_some(guide::TEXT.into()),
+                match hub.commands.iter().nth(*next - 1) {
+                    Some(command) => format!("{:width$}  {}", command.usage(), command.brief).into(),
+                    None if *next - 1 == hub.commands.iter().count() => guide::TEXT.into(),
+                    None => return None,
                 }
             }
             Self::Greeting { next } => {
                 *next += 1;
-                let motd = hub.rules.motd.get(*next - 1).cloned();
-                motd.or_else(|| {
+                let Some(motd) = hub.rules.motd.get(*next - 1) else {
                     // What follows it are lines at hand.
                     *self = Self::of_lines(hub.greeting(member));
-                    self.next_line(hub, member, done).map(Cow::into_owned)
-                })
-                .map(Cow::Owned)
+                    return self.next_line(hub, member, done);
+                };
+                motd.clone().into()
             }
-            Self::Lines(lines) => lines.next().map(Cow::Owned),
+            Self::Lines(lines) => return lines.next(),
+            Self::Pending(_) => return None,
             Self::Members { room, after } => {
                 let room = &hub.rooms[hub.rooms.named(room)?];
                 let from = after.map_or(0, |after| {
@@ -105,7 +110,7 @@ impl Listing {
                 if let Some(last) = count.checked_sub(1) {
                     *after = Some(hub.people[room.members[from + last]].nick.folded());
                 }
-                Some(line.into())
+                line.into()
             }
             Self::Rooms { after, listed } => {
                 let left = hub.rooms.len().saturating_sub(*listed);
@@ -123,9 +128,10 @@ impl Listing {
                 let (line, count) = line_of_list(done, left, head, &mut words)?;
                 *after = hub.rooms.by_size_after(place).take(count).last().or(place);
                 *listed += count;
-                Some(line.into())
+                line.into()
             }
-        }
+        };
+        Some(AnswerLine::Notice(line))
     }
 }
 
@@ -140,7 +146,20 @@ impl Hub {
         self.go_on(member, out);
     }
 
-    /// Whether an answer for a person is under way.
+    /// An answer for a person is under way from now on; one that was is over.
+    pub(super) fn hold_answer(&mut self, member: Slot, listing: Listing) {
+        self.answers.insert(member, LongAnswer { listing, lines: 0 });
+    }
+
+    /// The job whose reply a person waits for.
+    pub(super) fn pending_job(&self, member: Slot) -> Option<Ticket> {
+        match self.answers.get(&member)?.listing {
+            Listing::Pending(ticket) => Some(ticket),
+            _ => None,
+        }
+    }
+
+    /// Whether an answer for a person is under way, or comes later.
     #[must_use]
     pub fn is_answering(&self, member: Slot) -> bool {
         !self.answers.is_empty() && self.answers.contains_key(&member)
@@ -153,7 +172,8 @@ impl Hub {
         if !out.is_reachable(member) {
             return;
         }
-        while out.takes_more(member) {
+        let is_pending = matches!(answer.listing, Listing::Pending(_));
+        while !is_pending && out.takes_more(member) {
             if !self.make_line(member, &mut answer, out) {
                 return;
             }
@@ -165,7 +185,11 @@ impl Hub {
     fn make_line(&self, member: Slot, answer: &mut LongAnswer, out: &mut dyn Delivery) -> bool {
         let line = answer.listing.next_line(self, member, answer.lines);
         if let Some(line) = &line {
-            out.answer(member, &Line::Notice(line));
+            match line {
+                AnswerLine::Message(message) => out.answer(member, &Line::Message(message)),
+                AnswerLine::Notice(text) => out.answer(member, &Line::Notice(text)),
+                AnswerLine::Refused(why) => out.answer(member, &Line::Refused(why)),
+            }
             answer.lines += 1;
         }
         line.is_some()

@@ -25,10 +25,13 @@ mod presence;
 mod room;
 #[cfg(test)]
 mod script;
+pub mod service;
 mod table;
 
+pub use command::Takes;
 pub use delivery::{Delivery, RoomId};
 pub use hub::{Hub, Outcome, Profile, RoomSummary, Rules};
 pub use message::{Kind, Line, Message, Origin, Style};
 pub use names::{Nick, RoomName, ServerName};
-pub use table::command_table_markdown;
+pub use service::{AnswerLine, Job, Reply, Ticket};
+pub use table::{Command, command_table_markdown};

@@ -223,6 +223,7 @@ impl Engine {
                         conn.session.listen();
                     }
                 }
+                Outcome::Pending(job) => self.submit(*job),
                 Outcome::Quit(text) => {
                     self.close(slot, CloseReason::Quit(text), Linger::FAREWELL);
                 }

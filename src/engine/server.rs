@@ -11,6 +11,7 @@ use super::control::Operators;
 use super::deadlines::Deadlines;
 use super::journal::JOURNAL_MAX;
 use super::reload::Asker;
+use super::services::Services;
 use super::throttle::Throttle;
 use crate::chat::{Hub, Nick, RoomName, Rules};
 use crate::config::settings::{Config, LogLevel};
@@ -63,6 +64,7 @@ pub struct Engine {
     /// How many were ever in [`Engine::closed`].
     pub(super) closed_count: u64,
     pub(super) operators: Operators,
+    pub(super) services: Services,
     /// Those on the control socket who wait for the configuration to be read anew.
     pub(super) reload_askers: Vec<Asker>,
     /// Mutes that end by themselves.
@@ -102,6 +104,7 @@ impl Engine {
             closed_bytes: 0,
             closed_count: 0,
             operators: Operators::default(),
+            services: Services::default(),
             reload_askers: Vec::new(),
             listeners: Vec::new(),
             name: String::new(),
@@ -159,6 +162,7 @@ impl Engine {
         }
         still_waiting.append(&mut self.conns.deferred);
         self.conns.deferred = still_waiting;
+        self.take_replies();
     }
 
     /// Whether this turn has work left for an operator's request.
@@ -174,7 +178,7 @@ impl Engine {
             [self.deadlines.next(), self.hub.next_mute_end(), self.bans.next(), self.conns.delayed.next()];
         lists
             .into_iter()
-            .chain([self.operators.next(), self.stopping])
+            .chain([self.operators.next(), self.stopping, self.services.next()])
             .chain([self.hub.poll_timeout(), self.admission.ledger.next()])
             .flatten()
             .min()

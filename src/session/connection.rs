@@ -232,8 +232,9 @@ impl Session {
         }
     }
 
-    /// What the socket should do now.
+    /// What the socket should do now. Asked several times with every write, mostly for one field.
     #[must_use]
+    #[inline]
     pub fn wants(&self) -> Wants {
         let ended = self.input == Input::Ended;
         let finned = self.output == Output::Finned;

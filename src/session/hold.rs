@@ -38,6 +38,7 @@ pub enum Hold {
 impl Session {
     /// Why its next message waits, and its socket is not read.
     #[must_use]
+    #[inline]
     pub fn hold(&self) -> Hold {
         if self.held == Hold::None && !self.timers.has_rare() {
             return Hold::None;

@@ -18,6 +18,7 @@ mod json;
 mod onlooker;
 mod picture;
 mod reload;
+mod services;
 mod shutdown;
 mod slow;
 mod stop;

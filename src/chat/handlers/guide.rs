@@ -3,7 +3,6 @@
 use crate::chat::Outcome;
 use crate::chat::command::{Answer, Arguments, Call, Refusal};
 use crate::chat::long_answer::Listing;
-use crate::chat::table;
 
 /// What a message is that is no command.
 pub(in crate::chat) const TEXT: &str =
@@ -12,7 +11,7 @@ pub(in crate::chat) const TEXT: &str =
 /// `/help [COMMAND]`: all commands with a line each, or all about one.
 pub(in crate::chat) fn help(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answer {
     if arguments.word.is_empty() {
-        call.answer_with(Listing::commands());
+        call.answer_with(Listing::commands(&call.hub.commands));
     } else {
         explain(call, arguments.word.strip_prefix('/').unwrap_or(arguments.word))?;
     }
@@ -20,7 +19,7 @@ pub(in crate::chat) fn help(call: &mut Call<'_>, arguments: Arguments<'_>) -> An
 }
 
 fn explain(call: &mut Call<'_>, name: &str) -> Result<(), Refusal> {
-    let command = table::find(name).ok_or_else(|| table::unknown(name))?;
+    let command = call.hub.commands.find(name)?;
     let first = format!("{}: {}", command.usage(), command.brief);
     let lines = std::iter::once(first).chain(command.detail.iter().map(|line| (*line).to_owned()));
     call.answer_with(Listing::of_lines(lines));
