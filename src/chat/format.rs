@@ -70,35 +70,16 @@ pub(super) fn counts(joined: u32, left: u32, renamed: u32) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
+    use crate::chat::script::{EARLY, messages};
     use crate::chat::{Nick, Origin, RoomName, ServerName};
-
-    pub(in crate::chat) const EARLY: WallTime = WallTime { unix_ms: 0, hour: 7, minute: 5, second: 59 };
 
     fn formatted(line: &Line<'_>, style: Style) -> String {
         let mut bytes = b"before|".to_vec();
         // A message has a time of its own.
         append(line, EARLY, style, &mut bytes);
         String::from_utf8(bytes).unwrap().strip_prefix("before|").unwrap().to_owned()
-    }
-
-    fn nick(name: &str) -> Nick {
-        Nick::parse(name).unwrap()
-    }
-
-    /// Messages of every kind, from alice in #Ops.
-    pub(in crate::chat) fn messages(text: &str) -> Vec<Message> {
-        let (room, to) = (RoomName::parse("Ops").unwrap(), nick("bob"));
-        let kinds = [Kind::Action, Kind::Join, Kind::Leave, Kind::Rename { to }, Kind::Say, Kind::Topic];
-        let in_room = |kind| {
-            let text = if matches!(kind, Kind::Join | Kind::Rename { .. }) { "" } else { text };
-            Message::in_room(EARLY, room, nick("alice"), kind, text.to_owned())
-        };
-        let mut messages: Vec<Message> = kinds.into_iter().map(in_room).collect();
-        let private = Message { room: None, kind: Kind::Private { to }, ..in_room(Kind::Say) };
-        messages.extend([private, Message::of_operator(EARLY, text.to_owned())]);
-        messages
     }
 
     #[test]
@@ -175,7 +156,7 @@ pub(super) mod tests {
         let mut checked = 0;
         for message in messages("kicked: loud") {
             for origin in origins {
-                let to = nick(&longest);
+                let to = Nick::parse(&longest).unwrap();
                 let kind = match message.kind {
                     Kind::Private { .. } => Kind::Private { to },
                     Kind::Rename { .. } => Kind::Rename { to },

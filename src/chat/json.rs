@@ -193,8 +193,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::chat::format::tests::{EARLY, messages};
-    use crate::chat::script::play;
+    use crate::chat::script::{EARLY, messages, play};
     use crate::chat::{Origin, ServerName, Style};
 
     const NOON: WallTime = WallTime { unix_ms: 1_795_867_200_123, hour: 13, minute: 0, second: 0 };

@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use super::{Delivery, Hub, Line, Outcome, RoomId, RoomName, Rules, Style, format};
+use super::{Delivery, Hub, Kind, Line, Message, Nick, Outcome, RoomId, RoomName, Rules, Style, format};
 use crate::id::{ConnId, Slot};
 use crate::network::Network;
 use crate::time::{Moment, Now, WallTime};
@@ -30,6 +30,24 @@ pub(super) fn rules() -> Rules {
         mutes_max: 3,
         presence_max: 4,
     }
+}
+
+/// The time of [`messages`].
+pub(super) const EARLY: WallTime = WallTime { unix_ms: 0, hour: 7, minute: 5, second: 59 };
+
+/// Messages of every kind, from alice in #Ops.
+pub(super) fn messages(text: &str) -> Vec<Message> {
+    let nick = |name: &str| Nick::parse(name).unwrap();
+    let (room, to) = (RoomName::parse("Ops").unwrap(), nick("bob"));
+    let kinds = [Kind::Action, Kind::Join, Kind::Leave, Kind::Rename { to }, Kind::Say, Kind::Topic];
+    let in_room = |kind| {
+        let text = if matches!(kind, Kind::Join | Kind::Rename { .. }) { "" } else { text };
+        Message::in_room(EARLY, room, nick("alice"), kind, text.to_owned())
+    };
+    let mut messages: Vec<Message> = kinds.into_iter().map(in_room).collect();
+    let private = Message { room: None, kind: Kind::Private { to }, ..in_room(Kind::Say) };
+    messages.extend([private, Message::of_operator(EARLY, text.to_owned())]);
+    messages
 }
 
 /// Plays a script under [`rules`].
