@@ -58,7 +58,6 @@ impl Engine {
 
     /// What the socket of `slot` should do now; `None` if it is gone.
     #[must_use]
-    #[inline]
     pub fn wants(&self, slot: Slot) -> Option<Wants> {
         self.conns.get(slot).map(|conn| conn.session.wants())
     }

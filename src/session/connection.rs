@@ -159,8 +159,9 @@ pub struct Session {
     pub(super) counters: Counters,
     /// Over its rate, with no pause. On the heap, because few are.
     pub(super) flood: Option<Box<Flood>>,
-    /// Never `Flood`, which [`Timer::Flow`] says; see [`Session::hold`].
-    pub(super) held: Hold,
+    pub(super) hold: Hold,
+    /// An answer is under way or comes later, whether or not that holds the input.
+    pub(super) is_answering: bool,
     pub(super) tail: Tail,
     /// A look at Send-Q is wanted.
     pub(super) probe: bool,
@@ -212,7 +213,8 @@ impl Session {
             timers: Timers::default(),
             counters: Counters::default(),
             flood: None,
-            held: Hold::None,
+            hold: Hold::None,
+            is_answering: false,
             tail: Tail::Whole,
             probe: false,
             listens: false,
@@ -232,14 +234,13 @@ impl Session {
         }
     }
 
-    /// What the socket should do now. Asked several times with every write, mostly for one field.
+    /// What the socket should do now.
     #[must_use]
-    #[inline]
     pub fn wants(&self) -> Wants {
         let ended = self.input == Input::Ended;
         let finned = self.output == Output::Finned;
         Wants {
-            read: !ended && self.close_mode.is_none() && self.hold() == Hold::None,
+            read: !ended && self.close_mode.is_none() && self.hold == Hold::None,
             write: !finned && !self.outbox.is_empty(),
             fin: self.output == Output::Flushing && self.outbox.is_empty(),
             events: !(ended && finned),
@@ -258,13 +259,14 @@ impl Session {
     /// Accepted over the rate of its address: it is not read until [`Session::let_in`].
     pub fn wait(&mut self) {
         self.phase = Phase::Waiting;
-        self.held = Hold::Waiting;
+        self.hold = Hold::Waiting;
     }
 
     /// It has waited long enough.
     pub fn let_in(&mut self) {
-        self.step(Transition::LetIn);
-        self.end_hold();
+        if self.step(Transition::LetIn) {
+            self.hold = Hold::None;
+        }
     }
 
     /// The connection is to be closed, for this reason: nothing is under way in either direction.
@@ -363,7 +365,7 @@ impl Session {
             self.output = Output::Flushing;
         }
         self.framer.clear();
-        self.held = Hold::None;
+        self.hold = Hold::None;
         self.flood = None;
         for timer in [Timer::Flow, Timer::HalfClose, Timer::Patience] {
             self.timers.cancel(timer);
@@ -478,7 +480,11 @@ impl Session {
                 Timer::Patience if self.flood.is_none() || self.is_rested(now, limits) => {
                     self.end_flood(now);
                 }
-                Timer::Flow | Timer::HalfClose | Timer::Patience => return Some(timer),
+                Timer::Flow => {
+                    self.end_flood_hold();
+                    return Some(timer);
+                }
+                Timer::HalfClose | Timer::Patience => return Some(timer),
                 Timer::Linger if self.is_broken() => self.close_mode = Some(CloseMode::Reset),
                 Timer::Linger => self.probe_finally(IfUnacked::Reset),
                 Timer::LingerIdle => self.probe_finally(IfUnacked::Wait),

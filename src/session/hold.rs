@@ -2,22 +2,22 @@
 
 use super::connection::{Output, Session};
 use super::limits::Limits;
-use super::timers::Timer;
 
 /// Why the next message of a peer waits; a peer that is held is not read either.
 ///
-/// Several reasons may apply at once. The one that [`Session::hold`] gives is the first in this order:
+/// Several reasons may apply at once. The one that is kept is the first in this order; the others are found again when it
+/// ends, because the next message is then asked for.
 ///
 /// | hold | begins | ends |
 /// | --- | --- | --- |
 /// | `Waiting` | [`Session::wait`] | [`Session::let_in`] |
-/// | `Flood` | the peer is over its rate | [`Timer::Flow`], [`Session::forgive_flood`], farewell |
-/// | `Answer` | [`Session::set_answering`] | the same, when the answer is complete; farewell |
+/// | `Flood` | the peer is over its rate | [`super::timers::Timer::Flow`], [`Session::forgive_flood`] |
+/// | `Answer` | [`Session::set_answering`] | the same, when the answer is complete |
 /// | `OwnAnswers` | [`Session::next_message`] finds too many answers unsent | enough of them are written |
 /// | `Budget` | [`Session::defer`] | the next turn |
 ///
-/// The last two are judged each time the next message is asked for. `Answer` and `OwnAnswers` hold neither input that is
-/// discarded nor the input of a peer to which nothing can be sent.
+/// `Answer` and `OwnAnswers` hold neither input that is discarded nor the input of a peer to which nothing can be sent. A
+/// farewell ends them all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Hold {
     /// Nothing holds it.
@@ -38,71 +38,69 @@ pub enum Hold {
 impl Session {
     /// Why its next message waits, and its socket is not read.
     #[must_use]
-    #[inline]
-    pub fn hold(&self) -> Hold {
-        if self.held == Hold::None && !self.timers.has_rare() {
-            return Hold::None;
-        }
-        self.first_hold()
-    }
-
-    /// Kept apart: it is asked for with every write, and nearly no peer is held.
-    #[cold]
-    fn first_hold(&self) -> Hold {
-        match self.held {
-            Hold::Waiting => Hold::Waiting,
-            _ if self.is_flood_held() => Hold::Flood,
-            Hold::Answer if self.output != Output::Open || self.discards_input() => Hold::None,
-            held => held,
-        }
+    pub const fn hold(&self) -> Hold {
+        self.hold
     }
 
     /// An answer that is made as its reader takes it, or that comes later, is under way, or is complete.
     pub fn set_answering(&mut self, on: bool) {
-        if on {
-            self.held = Hold::Answer;
-        } else if self.is_answering() {
-            self.held = Hold::None;
+        self.is_answering = on;
+        if on && !self.is_held_fast() && self.waits_for_answers() {
+            self.hold = Hold::Answer;
+        } else if !on && self.hold == Hold::Answer {
+            self.hold = Hold::None;
         }
-    }
-
-    /// Whether an answer is under way or comes later, whether or not that holds the input.
-    pub(super) fn is_answering(&self) -> bool {
-        self.held == Hold::Answer
     }
 
     /// Keeps `input` unparsed: this turn has no work left. `true` if there is anything to parse later.
     pub fn defer(&mut self, input: &mut &[u8]) -> bool {
         self.keep(input);
         let is_left = self.framer.held_bytes() > 0;
-        self.hold_unless_answering(if is_left { Hold::Budget } else { Hold::None });
+        if !self.is_held_fast() && self.hold != Hold::Answer {
+            self.hold = if is_left { Hold::Budget } else { Hold::None };
+        }
         is_left
     }
 
     /// Judges whether the next message waits. `is_crowded` says that all outboxes together are more than half full.
     pub(super) fn judge_hold(&mut self, limits: &Limits, is_crowded: bool) -> Hold {
-        let answers = self.outbox.kept_bytes();
-        // Answers are never skipped, so a peer that does not read them gets no further.
-        let is_full =
-            self.output == Output::Open && (answers > limits.outbox_bytes / 2 || (is_crowded && answers > 0));
-        self.hold_unless_answering(if is_full { Hold::OwnAnswers } else { Hold::None });
-        self.hold()
+        if !self.is_held_fast() {
+            let answers = self.outbox.kept_bytes();
+            // Answers are never skipped, so a peer that does not read them gets no further.
+            let is_full = answers > limits.outbox_bytes / 2 || (is_crowded && answers > 0);
+            self.hold = match () {
+                () if !self.waits_for_answers() => Hold::None,
+                () if self.is_answering => Hold::Answer,
+                () if is_full => Hold::OwnAnswers,
+                () => Hold::None,
+            };
+        }
+        self.hold
     }
 
     /// Its input is discarded from now on, or nothing can be sent to it: it no longer waits for answers to be read.
     pub(super) fn end_hold(&mut self) {
-        self.hold_unless_answering(Hold::None);
-    }
-
-    /// Whether it is over its rate: then [`Timer::Flow`] is set.
-    pub(super) fn is_flood_held(&self) -> bool {
-        self.timers.is_set(Timer::Flow)
-    }
-
-    fn hold_unless_answering(&mut self, hold: Hold) {
-        if !self.is_answering() {
-            self.held = hold;
+        if !self.is_held_fast() {
+            self.hold = Hold::None;
         }
+    }
+
+    /// It is within its rate again.
+    pub(super) fn end_flood_hold(&mut self) {
+        if self.hold == Hold::Flood {
+            let is_waiting = self.is_answering && self.waits_for_answers();
+            self.hold = if is_waiting { Hold::Answer } else { Hold::None };
+        }
+    }
+
+    /// Whether a hold is under way that only its own event ends.
+    const fn is_held_fast(&self) -> bool {
+        matches!(self.hold, Hold::Waiting | Hold::Flood)
+    }
+
+    /// Whether its input is parsed, and answered.
+    fn waits_for_answers(&self) -> bool {
+        self.output == Output::Open && !self.discards_input()
     }
 }
 
@@ -112,6 +110,7 @@ mod tests {
 
     use super::*;
     use crate::config::settings::Config;
+    use crate::session::timers::Timer;
     use crate::session::{CloseReason, Linger};
     use crate::time::Moment;
     use crate::wire::chunks::Chunks;

@@ -191,7 +191,7 @@ impl Session {
     pub fn note_split(&mut self, now: Moment) {
         let bytes = self.framer.held_bytes();
         let split = |last: &Milestone| matches!(last, Milestone::SplitLine { .. });
-        if bytes > 0 && self.hold() == Hold::None && !self.timeline.ends_with(split) {
+        if bytes > 0 && self.hold == Hold::None && !self.timeline.ends_with(split) {
             let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
             self.timeline.note(now, Milestone::SplitLine { bytes });
         }
@@ -225,7 +225,7 @@ impl Session {
     pub fn input_is_done(&self) -> bool {
         let has_opening = matches!(&self.stream, Stream::Opening(opening)
             if opening.is_too_long || matches!(opening.sight(), Sight::Foreign(_)));
-        self.input == Input::Ended && self.framer.held_bytes() == 0 && !has_opening && !self.is_answering()
+        self.input == Input::Ended && self.framer.held_bytes() == 0 && !has_opening && !self.is_answering
     }
 
     /// Whether the message that was taken last was the last of all and had no end: there may have been more to it.
@@ -238,6 +238,7 @@ impl Session {
     pub fn forgive_flood(&mut self, now: Moment) {
         self.lines = Bucket::default();
         self.bytes = Bucket::default();
+        self.end_flood_hold();
         self.timers.cancel(Timer::Flow);
         self.end_flood(now);
     }
@@ -304,6 +305,7 @@ impl Session {
     /// Pauses parsing and reading until the rates allow more. `true` if a stretch of flooding begins with it.
     fn pause(&mut self, now: Moment, flood: &FloodLimits) -> bool {
         let wait = self.lines.wait(now, flood.lines, 1).max(self.bytes.wait(now, flood.bytes, 0));
+        self.hold = Hold::Flood;
         self.timers.set(Timer::Flow, now + wait);
         let is_new = self.begin_flood(now);
         if is_new {
@@ -354,6 +356,7 @@ impl Session {
         let Some(flood) = &limits.flood else { return };
         let wait = self.bytes.wait(now, flood.bytes, 0);
         if !wait.is_zero() {
+            self.hold = Hold::Flood;
             self.timers.set(Timer::Flow, now + wait);
             self.begin_flood(now);
         } else if self.bytes.is_rested(now, flood.bytes) {
@@ -364,7 +367,7 @@ impl Session {
     /// Bytes may be over the rate although lines are not. `true` if a stretch of flooding begins with it.
     fn pause_for_bytes(&mut self, now: Moment, limits: &Limits) -> bool {
         match &limits.flood {
-            Some(flood) if !self.is_flood_held() && !self.bytes.wait(now, flood.bytes, 0).is_zero() => {
+            Some(flood) if self.hold != Hold::Flood && !self.bytes.wait(now, flood.bytes, 0).is_zero() => {
                 self.pause(now, flood)
             }
             _ => false,

@@ -149,11 +149,10 @@ impl Session {
             }
         }
         let waiting = self.outbox.kept_bytes();
-        match self.held {
-            Hold::Answer => waiting <= ANSWER_AHEAD_BYTES,
-            Hold::OwnAnswers | Hold::Budget => waiting <= limits.outbox_bytes / 2,
-            Hold::None | Hold::Waiting | Hold::Flood => false,
+        if self.is_answering {
+            return waiting <= ANSWER_AHEAD_BYTES;
         }
+        matches!(self.hold, Hold::OwnAnswers | Hold::Budget) && waiting <= limits.outbox_bytes / 2
     }
 
     /// Whether more lines of an answer under way may be queued. `is_crowded` says that all outboxes together are more

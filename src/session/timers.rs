@@ -76,12 +76,6 @@ impl Timers {
         *self = Self::default();
     }
 
-    /// Whether any deadline but [`Timer::Probe`] is set.
-    #[must_use]
-    pub const fn has_rare(&self) -> bool {
-        self.rare.is_some()
-    }
-
     /// Whether this deadline is set.
     #[must_use]
     pub fn is_set(&self, timer: Timer) -> bool {

@@ -1,6 +1,7 @@
 //! What an onlooker may ask of a session.
 
 use super::connection::{Counters, Input, Output, Session, Tail};
+use super::hold::Hold;
 use super::timeline::Milestone;
 use super::timers::Timer;
 use super::{CloseReason, Phase};
@@ -84,7 +85,7 @@ impl Session {
     /// Since when it floods, if it is not read for it now.
     #[must_use]
     pub fn flow_since(&self) -> Option<Moment> {
-        self.flood.as_ref().filter(|_| self.is_flood_held()).map(|flood| flood.since.moment())
+        self.flood.as_ref().filter(|_| self.hold == Hold::Flood).map(|flood| flood.since.moment())
     }
 
     /// Whether the operator shut a direction of it.
