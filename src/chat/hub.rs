@@ -1,6 +1,7 @@
 //! The hub: the one owner of people and rooms, and the way into chat.
 //!
-//! Invariants: a person in a room stands in that room's list of members, and nowhere else; a room has a member; names are unique without case; [`Delivery`] is told of every joining and leaving, in the
+//! Invariants: a person in a room stands in that room's list of members, and nowhere else; a room has a member, here or
+//! elsewhere, or is kept; names are unique without case; [`Delivery`] is told of every joining and leaving, in the
 //! order in which they happen. Each message that is refused gets one `!!` line and changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -282,7 +283,7 @@ impl Hub {
     pub(super) fn join(&mut self, member: Slot, name: RoomName, now: Now, out: &mut dyn Delivery) -> RoomId {
         let id = self.rooms.named(&name).unwrap_or_else(|| self.rooms.open(name));
         self.rooms.add(id, member, &self.people);
-        let (name, crowd) = (self.rooms[id].name, self.rooms[id].members.len());
+        let (name, crowd) = (self.rooms[id].name, self.rooms[id].size());
         let person = &mut self.people[member];
         person.rooms.add(id);
         let (who, by) = (person.nick, Contact { id: person.id, slot: member });
@@ -320,13 +321,10 @@ impl Hub {
         if !self.people[member].rooms.remove(id) {
             return 0;
         }
-        let crowd = self.rooms[id].members.len();
+        let crowd = self.rooms[id].size();
         self.rooms.remove(id, member, &self.people);
         out.left(id, member);
-        if crowd == 1 {
-            self.forget_tally(id);
-            self.rooms.close(id);
-        }
+        self.close_if_empty(id);
         crowd
     }
 }
@@ -374,7 +372,7 @@ impl<'a> Profile<'a> {
 pub struct RoomSummary<'a> {
     /// Its name.
     pub name: &'a RoomName,
-    /// How many people are in it, at least one.
+    /// How many people are in it, those on other servers included; at least one, unless it is kept.
     pub members: usize,
     /// Its topic, if it has one.
     pub topic: Option<&'a str>,
@@ -382,7 +380,7 @@ pub struct RoomSummary<'a> {
 
 impl<'a> From<&'a Room> for RoomSummary<'a> {
     fn from(room: &'a Room) -> Self {
-        Self { name: &room.name, members: room.members.len(), topic: room.topic.as_deref() }
+        Self { name: &room.name, members: room.size(), topic: room.topic.as_deref() }
     }
 }
 
@@ -628,7 +626,7 @@ mod tests {
         let sizes: Vec<_> = hub.rooms.by_size_after(None).collect();
         assert_eq!(sizes.len(), hub.room_count());
         for (Reverse(size), name) in sizes {
-            assert_eq!(hub.rooms[hub.rooms.named_folded(&name).unwrap()].members.len(), size);
+            assert_eq!(hub.rooms[hub.rooms.named_folded(&name).unwrap()].size(), size);
         }
         assert!(hub.answers.keys().all(|slot| hub.people.get(*slot).is_some()));
     }

@@ -10,7 +10,7 @@ use std::iter::Peekable;
 use std::vec;
 
 use super::handlers::guide;
-use super::names::Folded;
+use super::remote::MemberKey;
 use super::room::SizeKey;
 use super::service::{AnswerLine, Ticket};
 use super::table::Commands;
@@ -39,8 +39,8 @@ pub(super) enum Listing {
     Greeting { next: usize },
     /// These lines.
     Lines(vec::IntoIter<AnswerLine>),
-    /// The people in a room, behind this name.
-    Members { room: RoomName, after: Option<Folded> },
+    /// The people in a room, behind this place.
+    Members { room: RoomName, after: Option<MemberKey> },
     /// What a service has not answered yet.
     Pending(Ticket),
     /// All rooms, behind this place, and the number of those listed so far.
@@ -99,21 +99,18 @@ impl Listing {
             Self::Lines(lines) => return lines.next(),
             Self::Pending(_) => return None,
             Self::Members { room, after } => {
-                let room = &hub.rooms[hub.rooms.named(room)?];
-                let from = after.map_or(0, |after| {
-                    room.members.partition_point(|slot| hub.people[*slot].nick.folded() <= after)
-                });
-                let left = room.members.len() - from;
-                let head = || format!("{} in {}:", room.members.len(), room.name);
-                let mut words = room.members[from..].iter().map(|slot| hub.listed(*slot)).peekable();
+                let id = hub.rooms.named(room)?;
+                let place = *after;
+                let left = || hub.members_after(id, place).count();
+                let head = || format!("{} in {}:", hub.rooms[id].size(), hub.rooms[id].name);
+                let mut words = hub.members_after(id, place).map(|(_, word)| word).peekable();
                 let (line, count) = line_of_list(done, left, head, &mut words)?;
-                if let Some(last) = count.checked_sub(1) {
-                    *after = Some(hub.people[room.members[from + last]].nick.folded());
-                }
+                let keys = hub.members_after(id, place).map(|(key, _)| key);
+                *after = keys.take(count).last().or(place);
                 line.into()
             }
             Self::Rooms { after, listed } => {
-                let left = hub.rooms.len().saturating_sub(*listed);
+                let left = || hub.rooms.len().saturating_sub(*listed);
                 let head = || match hub.rooms.len() {
                     0 => "no rooms: /join #ROOM opens one".to_owned(),
                     1 => "1 room:".to_owned(),
@@ -199,7 +196,7 @@ impl Hub {
     fn greeting(&self, member: Slot) -> Vec<String> {
         let person = &self.people[member];
         let room = person.rooms.active().map(|room| &self.rooms[room]);
-        let (name, here) = room.map_or((self.rules.lobby, 0), |room| (room.name, room.members.len()));
+        let (name, here) = room.map_or((self.rules.lobby, 0), |room| (room.name, room.size()));
         let greeting = format!(
             "{}: you are {} in {name} ({here} here). /help lists the commands.",
             self.rules.server_name, person.nick
@@ -209,7 +206,7 @@ impl Hub {
     }
 
     /// A name as `/who` lists it: with a mark if its owner is away.
-    fn listed(&self, slot: Slot) -> Cow<'_, str> {
+    pub(super) fn listed(&self, slot: Slot) -> Cow<'_, str> {
         let nick = self.people[slot].nick.as_str();
         if self.absences.contains_key(&slot) { format!("{nick} (away)").into() } else { nick.into() }
     }
@@ -219,7 +216,7 @@ impl Hub {
 /// words. Behind [`LINES_MAX`] lines it says how many of the `left` words it leaves out. `None` behind the last line.
 fn line_of_list<W: AsRef<str>>(
     done: usize,
-    left: usize,
+    left: impl FnOnce() -> usize,
     head: impl FnOnce() -> String,
     words: &mut Peekable<impl Iterator<Item = W>>,
 ) -> Option<(String, usize)> {
@@ -227,7 +224,7 @@ fn line_of_list<W: AsRef<str>>(
         return None;
     }
     if done == LINES_MAX {
-        return Some((format!("and {left} more"), 0));
+        return Some((format!("and {} more", left()), 0));
     }
     Some(fill(if done == 0 { head() } else { String::new() }, words))
 }

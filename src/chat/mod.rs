@@ -22,6 +22,7 @@ pub mod names;
 mod people;
 mod person;
 mod presence;
+mod remote;
 mod room;
 #[cfg(test)]
 mod script;

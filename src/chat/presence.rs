@@ -46,18 +46,18 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    const fn new(since: Moment, by: Contact) -> Self {
-        Self { due: since, since, joined: 0, left: 0, renamed: 0, sole: Some(by) }
+    const fn new(since: Moment, by: Option<Contact>) -> Self {
+        Self { due: since, since, joined: 0, left: 0, renamed: 0, sole: by }
     }
 
-    fn count(&mut self, kind: Kind, by: Contact) {
+    fn count(&mut self, kind: Kind, by: Option<Contact>) {
         let counter = match kind {
             Kind::Join => &mut self.joined,
             Kind::Leave => &mut self.left,
             _ => &mut self.renamed,
         };
         *counter = counter.saturating_add(1);
-        if self.sole != Some(by) {
+        if self.sole != by {
             self.sole = None;
         }
     }
@@ -92,7 +92,7 @@ impl Hub {
         let (who, by) = (person.nick, Contact { id: person.id, slot: member });
         let Some(room) = self.rooms.named(&self.rules.lobby) else { return };
         if self.people[member].rooms.contains(room) {
-            let (name, crowd) = (self.rooms[room].name, self.rooms[room].members.len());
+            let (name, crowd) = (self.rooms[room].name, self.rooms[room].size());
             let message = Message::in_room(now.wall, name, who, Kind::Join, String::new());
             self.announce(room, &message, by, &[], crowd, now, out);
         }
@@ -146,9 +146,15 @@ impl Hub {
             out.tell_room(room, &excluded, &Line::Message(message));
             return;
         }
+        self.count_presence(room, message.kind, Some(by), now);
+    }
+
+    /// Counts a join, a leave or a rename in a crowded room, to be summed up; `by` is the person of this server, if it is
+    /// one.
+    pub(super) fn count_presence(&mut self, room: RoomId, kind: Kind, by: Option<Contact>, now: Now) {
         let not_before = self.rooms[room].presence_told.map_or(now.moment, |told| told + PRESENCE_PERIOD);
         let tally = self.rooms[room].tally.get_or_insert_with(|| Tally::new(now.moment, by));
-        tally.count(message.kind, by);
+        tally.count(kind, by);
         let due = (now.moment + PRESENCE_QUIET).min(tally.since + PRESENCE_DELAY).max(not_before);
         if due != tally.due {
             self.deadlines.remove(&(tally.due, room));

@@ -47,7 +47,7 @@ fn announce_rename(call: &mut Call<'_>, old: &Nick, new: &Nick, ignorers: &[Slot
     let rooms: Vec<RoomId> = person.rooms.ids().collect();
     for id in rooms {
         let room = &call.hub.rooms[id];
-        let (name, crowd) = (room.name, room.members.len());
+        let (name, crowd) = (room.name, room.size());
         let kind = Kind::Rename { to: *new };
         let message = Message::in_room(call.now.wall, name, *old, kind, String::new());
         call.hub.announce(id, &message, by, ignorers, crowd, call.now, call.out);

@@ -20,7 +20,7 @@ pub(in crate::chat) fn join(call: &mut Call<'_>, arguments: Arguments<'_>) -> An
         call.hub.join(call.member, name, call.now, call.out)
     };
     let room = &call.hub.rooms[id];
-    let (here, topic) = (room.members.len(), room.topic.as_ref().map(|topic| format!("topic: {topic}")));
+    let (here, topic) = (room.size(), room.topic.as_ref().map(|topic| format!("topic: {topic}")));
     let answer = format!("you are in {} ({here} here)", room.name);
     call.answer(&answer);
     if let Some(topic) = topic {
