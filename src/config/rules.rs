@@ -21,7 +21,12 @@ pub(super) fn broken(config: &Config) -> Vec<Broken> {
     let limits = &config.limits;
     let least = limits.line_bytes.0 + LINE_OVERHEAD;
     [
-        holds_a_line("limits.outbox_bytes", limits.outbox_bytes, outbox_for(least), limits.line_bytes),
+        holds_a_line(
+            "limits.outbox_bytes",
+            limits.outbox_bytes,
+            Limits::outbox_for(least),
+            limits.line_bytes,
+        ),
         holds_a_line("limits.outbox_total", limits.outbox_total, least, limits.line_bytes),
     ]
     .into_iter()
@@ -39,12 +44,6 @@ fn holds_a_line(key: &'static str, size: ByteSize, least: u64, line: ByteSize) -
     })
 }
 
-/// A size that an outbox of so many unsent bytes needs, one byte more at most: [`Limits::unsent_max`] the other way
-/// round.
-const fn outbox_for(unsent: u64) -> u64 {
-    (unsent * 17).div_ceil(16)
-}
-
 /// What a listener's framing breaks: an outbox holds the longest line in whole records.
 ///
 /// # Errors
@@ -53,7 +52,7 @@ const fn outbox_for(unsent: u64) -> u64 {
 pub(super) fn check_framing(framing: Framing, limits: &Limits) -> Result<(), String> {
     let Framing::Fixed(record) = framing else { return Ok(()) };
     let (record, line) = (u64::from(record.get()), limits.line_bytes.0);
-    let least = outbox_for((line + LINE_OVERHEAD).next_multiple_of(record));
+    let least = Limits::outbox_for((line + LINE_OVERHEAD).next_multiple_of(record));
     if least > limits.outbox_bytes.0 {
         let outbox = limits.outbox_bytes.0;
         return Err(format!(
@@ -70,7 +69,7 @@ mod tests {
     #[test]
     fn an_outbox_is_as_large_as_it_has_to_be() {
         for unsent in [256_u64, 4_224, 4_225, 65_664] {
-            let size = outbox_for(unsent);
+            let size = Limits::outbox_for(unsent);
             assert!(Limits::unsent_max(size) >= unsent && Limits::unsent_max(size - 2) < unsent, "{unsent}");
         }
     }
@@ -79,9 +78,9 @@ mod tests {
     fn an_outbox_holds_the_longest_line() {
         let mut config = Config::default();
         assert_eq!(broken(&config), []);
-        config.limits.outbox_bytes = ByteSize(outbox_for(4096 + LINE_OVERHEAD));
+        config.limits.outbox_bytes = ByteSize(Limits::outbox_for(4096 + LINE_OVERHEAD));
         assert_eq!(broken(&config), []);
-        config.limits.outbox_bytes = ByteSize(outbox_for(4096 + LINE_OVERHEAD) - 1);
+        config.limits.outbox_bytes = ByteSize(Limits::outbox_for(4096 + LINE_OVERHEAD) - 1);
         assert_eq!(broken(&config)[0].keys[0], "limits.outbox_bytes");
     }
 

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::flood::Rate;
 use crate::config::settings::{self, ByteSize, Config, HalfClosePolicy, OnFull};
-use crate::wire::framing::Framing;
 
 /// Limits of every connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,17 +59,6 @@ impl Limits {
             flood: None,
             half_close: HalfClosePolicy::Answer,
             ..self
-        }
-    }
-}
-
-impl From<settings::Framing> for Framing {
-    fn from(setting: settings::Framing) -> Self {
-        match setting {
-            settings::Framing::Lines => Self::Lines,
-            settings::Framing::Nul => Self::Nul,
-            settings::Framing::Length => Self::Length,
-            settings::Framing::Fixed(record) => Self::Fixed(record),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! How messages are delimited on a connection, and the way out: a message into bytes. The way in is [`super::framer`].
 
+use std::fmt;
 use std::num::NonZeroU32;
 
 /// What fills a record of [`Framing::Fixed`] behind its message.
@@ -20,6 +21,18 @@ pub enum Framing {
     Length,
     /// Records of so many bytes, padded with spaces at their end.
     Fixed(NonZeroU32),
+}
+
+impl fmt::Display for Framing {
+    /// As the configuration has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lines => f.write_str("lines"),
+            Self::Nul => f.write_str("nul"),
+            Self::Length => f.write_str("length"),
+            Self::Fixed(record) => write!(f, "fixed:{record}"),
+        }
+    }
 }
 
 impl Framing {

@@ -33,7 +33,7 @@ impl Arrivals {
         Self {
             clients: VecDeque::new(),
             operators: VecDeque::new(),
-            framings: config.listen.0.iter().map(|listen| listen.framing.into()).collect(),
+            framings: config.listen.0.iter().map(|listen| listen.framing).collect(),
             is_exhausted: false,
             again: None,
         }
