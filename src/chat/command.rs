@@ -1,4 +1,4 @@
-//! From a message to a command that may be done: told apart from text, found in the table, its arguments counted.
+//! From a message to a command that may be run: distinguished from text, found in the table, its arguments counted.
 //!
 //! Which commands there are is in `table`, what each does in `handlers`.
 
@@ -13,7 +13,7 @@ use crate::id::Slot;
 use crate::time::Now;
 use crate::wire::text::{is_blank, is_blank_sign};
 
-/// The longest piece of somebody's own words that a refusal repeats, in characters.
+/// The longest piece of a person's own input that a refusal repeats, in characters.
 const QUOTE_MAX: usize = 40;
 
 /// A message of a person: text, or a command.
@@ -156,14 +156,14 @@ impl fmt::Display for Takes {
     }
 }
 
-/// Does a command, if it exists, is allowed, and has the arguments it takes.
+/// Runs a command, if it exists, is allowed, and has the arguments it takes.
 pub(super) fn run(call: &mut Call<'_>, name: &str, arguments: &str) -> Answer {
     let command = call.hub.commands.find(name)?;
     let split = command
         .takes
         .split(arguments)
         .map_err(|count| format!("{count} arguments; usage: {}", command.usage()))?;
-    if command.is_heard && !split.is_empty() {
+    if command.speaks && !split.is_empty() {
         call.person().check_voice()?;
     }
     if command.is_question && !call.out.is_reachable(call.member) {
@@ -177,7 +177,7 @@ pub(super) fn run(call: &mut Call<'_>, name: &str, arguments: &str) -> Answer {
     }
 }
 
-/// Somebody's own word as a refusal repeats it: cut when it is long.
+/// A word of the person's input as a refusal repeats it: cut when it is long.
 pub(super) fn quote(word: &str) -> Cow<'_, str> {
     match word.char_indices().nth(QUOTE_MAX) {
         Some((end, _)) => Cow::Owned(format!("{}…", &word[..end])),

@@ -9,7 +9,7 @@ use crate::time::WallTime;
 /// Appends the text of `line`, without its end, as a person with this `style` reads it. A message carries its own time;
 /// what the server says itself is of `wall`.
 ///
-/// [`Style::presence`] is for the caller: a line to leave out is told by [`Line::is_presence`].
+/// [`Style::presence`] is for the caller: a line to leave out satisfies [`Line::is_presence`].
 pub fn append(line: &Line<'_>, wall: WallTime, style: Style, out: &mut Vec<u8>) {
     if style.json {
         return json::append(line, wall, out);

@@ -23,7 +23,7 @@ pub(super) const GROWTH_MAX: usize = 2;
 
 /// The version of the form.
 const VERSION: u8 = 1;
-/// What is wrong with a request is said in so many characters at most: they may repeat all of it.
+/// The most characters in which a refusal says what is wrong with a request: they may repeat all of it.
 const WRONG_CHARS_MAX: usize = 120;
 /// What a program may send, for the refusal of all else.
 const USAGE: &str = r#"send {"kind":"say","text":"…"} or {"kind":"command","text":"/set mode text"}"#;
@@ -375,7 +375,7 @@ mod tests {
             || refused(r#"a command begins with /; a text is sent by {"kind":"say","text":"…"}"#);
         let mut script = "bob is here\nbob says /set mode json\n".to_owned();
         script += "bob sees {\"v\":1,\"kind\":\"notice\",\"time\":\"1970-01-01T00:00:00.000Z\",\"text\":\"mode is json\"}\n";
-        for (message, told) in [
+        for (message, expected) in [
             ("/who", no_json(1)),
             ("hello", no_json(1)),
             (r#"{"kind":"say","text":"cut"#, no_json(25)),
@@ -411,7 +411,7 @@ mod tests {
                 refused("you are not in #␛[2J; /whois bob shows your rooms"),
             ),
         ] {
-            script += &["bob says ", message, "\n", &told].concat();
+            script += &["bob says ", message, "\n", &expected].concat();
         }
         play(&script);
     }

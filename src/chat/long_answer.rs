@@ -140,7 +140,7 @@ impl Hub {
             return;
         }
         self.answers.insert(member, answer);
-        self.go_on(member, out);
+        self.continue_answer(member, out);
     }
 
     /// An answer for a person is under way from now on; one that was is over.
@@ -164,7 +164,7 @@ impl Hub {
 
     /// Makes further lines of the answer under way for a person, as many as `out` takes. One for a person who can
     /// receive nothing any more ends.
-    pub fn go_on(&mut self, member: Slot, out: &mut dyn Delivery) {
+    pub fn continue_answer(&mut self, member: Slot, out: &mut dyn Delivery) {
         let Some(mut answer) = self.answers.remove(&member) else { return };
         if !out.is_reachable(member) {
             return;
@@ -258,7 +258,7 @@ pub(super) fn wrap(head: String, words: impl IntoIterator<Item = impl AsRef<str>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::script::{Stage, rules};
+    use crate::chat::script::{TestChat, rules};
     use crate::chat::{Nick, Rules};
     use crate::id::ConnId;
 
@@ -282,49 +282,54 @@ mod tests {
     }
 
     /// A lobby of `count` guests.
-    fn crowd(count: u32) -> Stage {
-        let mut stage =
-            Stage::new(Rules { presence_max: 0, rooms_max: 20_000, rooms_per_client: 3, ..rules() });
+    fn crowd(count: u32) -> TestChat {
+        let mut chat =
+            TestChat::new(Rules { presence_max: 0, rooms_max: 20_000, rooms_per_client: 3, ..rules() });
         for number in 1..=count {
             let id = ConnId::new(u64::from(number)).unwrap();
-            stage.hub.enter(Slot(number), id, stage.now, &mut stage.ears);
-            stage.ears.take(Slot(number));
+            chat.hub.enter(Slot(number), id, chat.now, &mut chat.recorder);
+            chat.recorder.take(Slot(number));
         }
-        stage
+        chat
     }
 
-    fn ask(stage: &mut Stage, slot: Slot, text: &str) -> Vec<String> {
-        stage.hub.message(slot, text, stage.now, &mut stage.ears);
-        stage.ears.take(slot)
+    fn ask(chat: &mut TestChat, slot: Slot, text: &str) -> Vec<String> {
+        chat.hub.message(slot, text, chat.now, &mut chat.recorder);
+        chat.recorder.take(slot)
     }
 
     /// Takes the rest of an answer, step by step.
-    fn rest(stage: &mut Stage, slot: Slot) -> Vec<Vec<String>> {
+    fn rest(chat: &mut TestChat, slot: Slot) -> Vec<Vec<String>> {
         let mut steps = Vec::new();
-        while stage.hub.is_answering(slot) {
-            stage.hub.go_on(slot, &mut stage.ears);
-            steps.push(stage.ears.take(slot));
+        while chat.hub.is_answering(slot) {
+            chat.hub.continue_answer(slot, &mut chat.recorder);
+            steps.push(chat.recorder.take(slot));
         }
         steps
     }
 
     #[test]
     fn an_answer_made_in_steps_is_the_answer_made_at_once() {
-        let mut stage = crowd(2_000);
+        let mut chat = crowd(2_000);
         for number in 1..=900 {
-            stage.hub.message(Slot(number), &format!("/join #r{}", number % 300), stage.now, &mut stage.ears);
-            stage.ears.take(Slot(number));
+            chat.hub.message(
+                Slot(number),
+                &format!("/join #r{}", number % 300),
+                chat.now,
+                &mut chat.recorder,
+            );
+            chat.recorder.take(Slot(number));
         }
         for text in ["/who #lobby", "/rooms", "/help", "/help who", "/whois guest-7"] {
-            stage.ears.step_lines = None;
-            let whole = ask(&mut stage, Slot(2_000), text);
+            chat.recorder.step_lines = None;
+            let whole = ask(&mut chat, Slot(2_000), text);
             assert!(!whole.is_empty());
             for step_lines in [0, 1, 7] {
-                stage.ears.step_lines = Some(step_lines);
-                let mut lines = ask(&mut stage, Slot(2_000), text);
+                chat.recorder.step_lines = Some(step_lines);
+                let mut lines = ask(&mut chat, Slot(2_000), text);
                 assert!(lines.len() <= step_lines.max(1), "{text}: {step_lines}");
-                stage.ears.step_lines = Some(step_lines.max(1));
-                lines.extend(rest(&mut stage, Slot(2_000)).concat());
+                chat.recorder.step_lines = Some(step_lines.max(1));
+                lines.extend(rest(&mut chat, Slot(2_000)).concat());
                 assert_eq!(lines, whole, "{text}");
             }
         }
@@ -332,23 +337,23 @@ mod tests {
 
     #[test]
     fn behind_100_lines_the_rest_is_counted() {
-        let mut stage = crowd(10_000);
-        let lines = ask(&mut stage, Slot(5), "/who");
+        let mut chat = crowd(10_000);
+        let lines = ask(&mut chat, Slot(5), "/who");
         assert_eq!(lines.len(), LINES_MAX + 1);
         assert!(lines.iter().all(|line| line.len() <= LINE_BYTES_MAX));
         let listed = lines[..LINES_MAX].iter().flat_map(|line| line.split(' '));
         let listed = listed.filter(|word| word.starts_with("guest-")).count();
         assert_eq!(lines[LINES_MAX], format!("-- and {} more", 10_000 - listed));
         for number in 1..=7_000 {
-            stage.hub.message(
+            chat.hub.message(
                 Slot(number),
                 &format!("/join #room-with-a-name-{number}"),
-                stage.now,
-                &mut stage.ears,
+                chat.now,
+                &mut chat.recorder,
             );
-            stage.ears.take(Slot(number));
+            chat.recorder.take(Slot(number));
         }
-        let lines = ask(&mut stage, Slot(5), "/rooms");
+        let lines = ask(&mut chat, Slot(5), "/rooms");
         let listed = lines[..LINES_MAX].concat().matches('(').count();
         assert_eq!(lines[0].split(' ').nth(1), Some("7001"));
         assert_eq!(lines[LINES_MAX..], [format!("-- and {} more", 7_001 - listed)]);
@@ -356,15 +361,15 @@ mod tests {
 
     #[test]
     fn a_list_goes_on_behind_the_last_name_whatever_happened_meanwhile() {
-        let mut stage = crowd(200);
-        stage.ears.step_lines = Some(1);
-        let first = ask(&mut stage, Slot(200), "/who");
+        let mut chat = crowd(200);
+        chat.recorder.step_lines = Some(1);
+        let first = ask(&mut chat, Slot(200), "/who");
         let last_listed = first[0].rsplit(' ').next().unwrap().to_owned();
         let id: u32 = last_listed.strip_prefix("guest-").unwrap().parse().unwrap();
-        stage.hub.leave(Slot(id), String::new(), None, stage.now.moment, &mut stage.ears);
-        stage.hub.message(Slot(1), "/nick zoe", stage.now, &mut stage.ears);
-        stage.ears.take(Slot(200));
-        let lines = [first, rest(&mut stage, Slot(200)).concat()].concat();
+        chat.hub.leave(Slot(id), String::new(), None, chat.now.moment, &mut chat.recorder);
+        chat.hub.message(Slot(1), "/nick zoe", chat.now, &mut chat.recorder);
+        chat.recorder.take(Slot(200));
+        let lines = [first, rest(&mut chat, Slot(200)).concat()].concat();
         let names: Vec<&str> =
             lines.iter().flat_map(|line| line.split(' ')).filter(|word| word.contains("guest-")).collect();
         assert_eq!(names.iter().filter(|name| **name == last_listed).count(), 1);
@@ -375,41 +380,38 @@ mod tests {
 
     #[test]
     fn the_answer_for_a_person_who_has_gone_is_forgotten() {
-        let mut stage = crowd(200);
-        stage.ears.step_lines = Some(1);
-        ask(&mut stage, Slot(3), "/who");
-        ask(&mut stage, Slot(4), "/who");
-        assert!(stage.hub.is_answering(Slot(3)) && stage.hub.is_answering(Slot(4)));
-        stage.hub.leave(Slot(3), String::new(), None, stage.now.moment, &mut stage.ears);
-        assert!(!stage.hub.is_answering(Slot(3)));
-        stage.ears.unreachable.insert(Slot(4));
-        stage.hub.go_on(Slot(4), &mut stage.ears);
-        assert!(!stage.hub.is_answering(Slot(4)));
+        let mut chat = crowd(200);
+        chat.recorder.step_lines = Some(1);
+        ask(&mut chat, Slot(3), "/who");
+        ask(&mut chat, Slot(4), "/who");
+        assert!(chat.hub.is_answering(Slot(3)) && chat.hub.is_answering(Slot(4)));
+        chat.hub.leave(Slot(3), String::new(), None, chat.now.moment, &mut chat.recorder);
+        assert!(!chat.hub.is_answering(Slot(3)));
+        chat.recorder.unreachable.insert(Slot(4));
+        chat.hub.continue_answer(Slot(4), &mut chat.recorder);
+        assert!(!chat.hub.is_answering(Slot(4)));
     }
 
     #[test]
     fn a_question_of_a_person_who_can_receive_nothing_is_not_answered() {
-        let mut stage = crowd(3);
-        stage.ears.unreachable.insert(Slot(1));
+        let mut chat = crowd(3);
+        chat.recorder.unreachable.insert(Slot(1));
         for text in ["/who", "/rooms", "/help", "/whois guest-2", "/ping"] {
-            assert!(ask(&mut stage, Slot(1), text).is_empty(), "{text}");
+            assert!(ask(&mut chat, Slot(1), text).is_empty(), "{text}");
         }
-        stage.hub.message(Slot(1), "/nick alice", stage.now, &mut stage.ears);
-        assert!(
-            stage.hub.by_nick(&Nick::parse("alice").unwrap()).is_some(),
-            "what changes something is done"
-        );
+        chat.hub.message(Slot(1), "/nick alice", chat.now, &mut chat.recorder);
+        assert!(chat.hub.by_nick(&Nick::parse("alice").unwrap()).is_some(), "what changes something is done");
     }
 
     #[test]
     fn a_long_message_of_the_day_is_made_in_steps_and_the_greeting_follows() {
         let motd: Vec<String> = (0..50).map(|number| format!("line {number}")).collect();
-        let mut stage = Stage::new(Rules { motd: motd.clone(), ..rules() });
-        stage.ears.step_lines = Some(8);
-        stage.hub.enter(Slot(9), ConnId::FIRST, stage.now, &mut stage.ears);
-        let mut lines = stage.ears.take(Slot(9));
+        let mut chat = TestChat::new(Rules { motd: motd.clone(), ..rules() });
+        chat.recorder.step_lines = Some(8);
+        chat.hub.enter(Slot(9), ConnId::FIRST, chat.now, &mut chat.recorder);
+        let mut lines = chat.recorder.take(Slot(9));
         assert_eq!(lines.len(), 8);
-        lines.extend(rest(&mut stage, Slot(9)).concat());
+        lines.extend(rest(&mut chat, Slot(9)).concat());
         assert_eq!(lines[..50], motd.iter().map(|line| format!("-- {line}")).collect::<Vec<_>>());
         assert_eq!(
             lines[50..],

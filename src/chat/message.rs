@@ -11,7 +11,7 @@ pub struct Message {
     pub at: WallTime,
     /// Where it was said.
     pub origin: Origin,
-    /// The room; none for what is private, or for everybody.
+    /// The room; none for what is private, or for all people.
     pub room: Option<RoomName>,
     /// The person; none for the operator.
     pub from: Option<Nick>,
@@ -30,7 +30,7 @@ pub enum Kind {
     Join,
     /// `12:34 #room <-- nick (reason)`
     Leave,
-    /// `12:34 *** text`: the operator, to everybody.
+    /// `12:34 *** text`: the operator, to all people.
     Operator,
     /// `12:34 [alice -> bob] text`
     Private {
@@ -75,7 +75,7 @@ impl Message {
         Self { at, origin: Origin::Home, room: Some(room), from: Some(from), kind, text }
     }
 
-    /// A message of the operator to everybody.
+    /// A message of the operator to all people.
     pub(super) const fn of_operator(at: WallTime, text: String) -> Self {
         Self { at, origin: Origin::Home, room: None, from: None, kind: Kind::Operator, text }
     }
@@ -86,10 +86,10 @@ impl Message {
     }
 }
 
-/// What a connection is sent as one message: what somebody said or did, or what the server says itself.
+/// What is sent to a connection as one message: what a person said or did, or what the server says itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line<'a> {
-    /// What somebody said or did.
+    /// What a person said or did.
     Message(&'a Message),
     /// `-- text`: the server answers, or says something.
     Notice(&'a str),
@@ -131,7 +131,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Whether the line says only that somebody came, went or took another name: what [`Style::presence`] turns off.
+    /// Whether the line says only that a person came, went or took another name: what [`Style::presence`] turns off.
     #[must_use]
     pub const fn is_presence(&self) -> bool {
         self.can_wait() || matches!(self, Self::Presence { .. })

@@ -10,13 +10,13 @@ use crate::id::ConnId;
 /// The longest nick or room name, in bytes (they are ASCII).
 pub const NAME_MAX: usize = 24;
 
-/// Names nobody may take, compared without case.
+/// Names that no person may take, compared without case.
 const RESERVED: [&str; 6] = ["server", "system", "admin", "operator", "root", "chatops"];
 
 /// Why a word is no name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// A nick of digits alone would read like a connection id.
+    /// A nick must contain at least one non-digit: digits alone would read like a connection id.
     #[error("a nick needs at least one character that is not a digit")]
     AllDigits,
     /// A character outside the set.
@@ -25,7 +25,7 @@ pub enum NameError {
     /// Empty or too long.
     #[error("a name has 1 to {NAME_MAX} characters")]
     Length,
-    /// `guest-7` and the like are the server's to give.
+    /// `guest-N` and a few other names are reserved.
     #[error("that name is reserved")]
     Reserved,
 }
@@ -69,7 +69,7 @@ impl Nick {
         is_guest(&self.0)
     }
 
-    /// A name that somebody may have already, a guest's included: for look-ups.
+    /// A name that a person may have already, a guest's included: for look-ups.
     ///
     /// # Errors
     ///
@@ -148,7 +148,7 @@ macro_rules! name {
         }
 
         impl<'de> Deserialize<'de> for $name {
-            /// Any name that somebody or some room may have.
+            /// Any name that a person or a room may have.
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 checked(&std::borrow::Cow::<str>::deserialize(deserializer)?)
                     .map(Self)

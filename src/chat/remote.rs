@@ -153,28 +153,28 @@ impl Hub {
 mod tests {
     use super::*;
     use crate::chat::Rules;
-    use crate::chat::script::{Stage, rules};
+    use crate::chat::script::{TestChat, rules};
     use crate::time::WallTime;
 
     const LATER: WallTime = WallTime { unix_ms: 0, hour: 9, minute: 30, second: 0 };
 
     /// What `nick` does on the server `b`, in `room`.
-    fn elsewhere(stage: &mut Stage, nick: &str, room: &str, kind: Kind, text: &str) -> bool {
+    fn elsewhere(chat: &mut TestChat, nick: &str, room: &str, kind: Kind, text: &str) -> bool {
         let origin = Origin::Server(ServerName::parse("b").unwrap());
         let (room, nick) = (RoomName::parse(room).unwrap(), Nick::parse(nick).unwrap());
         let message = Message { origin, ..Message::in_room(LATER, room, nick, kind, text.to_owned()) };
-        let now = stage.now;
-        stage.hub.relay(&message, now, &mut stage.ears)
+        let now = chat.now;
+        chat.hub.relay(&message, now, &mut chat.recorder)
     }
 
-    fn sees(stage: &mut Stage, who: &str, lines: &[&str]) {
-        assert_eq!(stage.read(who), lines);
+    fn sees(chat: &mut TestChat, who: &str, lines: &[&str]) {
+        assert_eq!(chat.read(who), lines);
     }
 
     #[test]
     fn what_is_said_elsewhere_is_read_with_its_server_and_its_time() {
-        let mut stage = Stage::new(rules());
-        stage.play("alice is here");
+        let mut chat = TestChat::new(rules());
+        chat.play("alice is here");
         let to = Nick::parse("ann").unwrap();
         for (kind, text, read) in [
             (Kind::Join, "", "09:30 #lobby --> carol@b"),
@@ -183,32 +183,32 @@ mod tests {
             (Kind::Topic, "tea", "09:30 #lobby -- carol@b set the topic: tea"),
             (Kind::Rename { to }, "", "09:30 #lobby -- carol@b is now ann@b"),
         ] {
-            assert!(elsewhere(&mut stage, "carol", "lobby", kind, text));
-            sees(&mut stage, "alice", &[read]);
+            assert!(elsewhere(&mut chat, "carol", "lobby", kind, text));
+            sees(&mut chat, "alice", &[read]);
         }
-        stage.say("alice", "/topic");
-        sees(&mut stage, "alice", &["-- topic of #lobby: tea"]);
-        stage.say("alice", "/who");
-        sees(&mut stage, "alice", &["-- 2 in #lobby: alice ann@b"]);
-        assert!(elsewhere(&mut stage, "ann", "lobby", Kind::Leave, "quit"));
-        sees(&mut stage, "alice", &["09:30 #lobby <-- ann@b (quit)"]);
+        chat.say("alice", "/topic");
+        sees(&mut chat, "alice", &["-- topic of #lobby: tea"]);
+        chat.say("alice", "/who");
+        sees(&mut chat, "alice", &["-- 2 in #lobby: alice ann@b"]);
+        assert!(elsewhere(&mut chat, "ann", "lobby", Kind::Leave, "quit"));
+        sees(&mut chat, "alice", &["09:30 #lobby <-- ann@b (quit)"]);
     }
 
     #[test]
     fn members_elsewhere_are_listed_and_counted() {
-        let mut stage = Stage::new(rules());
-        stage.play("alice is here\n bob is here");
+        let mut chat = TestChat::new(rules());
+        chat.play("alice is here\n bob is here");
         for nick in ["Zoe", "bob"] {
-            elsewhere(&mut stage, nick, "lobby", Kind::Join, "");
-            elsewhere(&mut stage, nick, "ops", Kind::Join, "");
+            elsewhere(&mut chat, nick, "lobby", Kind::Join, "");
+            elsewhere(&mut chat, nick, "ops", Kind::Join, "");
         }
-        stage.read("alice");
-        stage.say("alice", "/who");
-        stage.say("alice", "/rooms");
-        stage.say("alice", "/join #ops");
-        stage.say("alice", "/who");
+        chat.read("alice");
+        chat.say("alice", "/who");
+        chat.say("alice", "/rooms");
+        chat.say("alice", "/join #ops");
+        chat.say("alice", "/who");
         sees(
-            &mut stage,
+            &mut chat,
             "alice",
             &[
                 "-- 4 in #lobby: alice bob bob@b Zoe@b",
@@ -217,27 +217,27 @@ mod tests {
                 "-- 3 in #ops: alice bob@b Zoe@b",
             ],
         );
-        let counts: Vec<usize> = stage.hub.rooms().map(|room| room.members).collect();
+        let counts: Vec<usize> = chat.hub.rooms().map(|room| room.members).collect();
         assert_eq!(counts, [4, 3]);
-        stage.enter("dave");
+        chat.enter("dave");
         let greeting = "-- chatops: you are guest-3 in #lobby (5 here). /help lists the commands.";
-        sees(&mut stage, "dave", &[greeting]);
+        sees(&mut chat, "dave", &[greeting]);
     }
 
     #[test]
     fn a_list_goes_on_among_members_elsewhere() {
-        let mut stage = Stage::new(Rules { presence_max: 0, ..rules() });
-        stage.play("alice is here");
+        let mut chat = TestChat::new(Rules { presence_max: 0, ..rules() });
+        chat.play("alice is here");
         for number in 0..100 {
-            elsewhere(&mut stage, &format!("somebody-{number:02}"), "lobby", Kind::Join, "");
+            elsewhere(&mut chat, &format!("somebody-{number:02}"), "lobby", Kind::Join, "");
         }
-        stage.ears.step_lines = Some(1);
-        stage.say("alice", "/who");
-        let mut lines = stage.read("alice");
-        let alice = stage.slot("alice");
-        while stage.hub.is_answering(alice) {
-            stage.hub.go_on(alice, &mut stage.ears);
-            lines.extend(stage.read("alice"));
+        chat.recorder.step_lines = Some(1);
+        chat.say("alice", "/who");
+        let mut lines = chat.read("alice");
+        let alice = chat.slot("alice");
+        while chat.hub.is_answering(alice) {
+            chat.hub.continue_answer(alice, &mut chat.recorder);
+            lines.extend(chat.read("alice"));
         }
         assert!(lines.len() > 3, "{lines:?}");
         let names: Vec<&str> =
@@ -248,68 +248,68 @@ mod tests {
 
     #[test]
     fn a_room_lives_on_with_members_elsewhere_and_ends_with_the_last() {
-        let mut stage = Stage::new(rules());
-        stage.play("alice is here");
-        assert!(elsewhere(&mut stage, "carol", "ops", Kind::Join, ""));
-        stage.say("alice", "/join #ops");
-        stage.say("alice", "/topic tea");
-        stage.say("alice", "/leave");
-        stage.read("alice");
-        stage.say("alice", "/join #ops");
-        sees(&mut stage, "alice", &["-- you are in #ops (2 here)", "-- topic: tea"]);
-        stage.say("alice", "/leave");
-        assert!(elsewhere(&mut stage, "carol", "ops", Kind::Leave, ""));
-        assert_eq!(stage.hub.room_count(), 1);
-        assert!(!elsewhere(&mut stage, "carol", "ops", Kind::Say, "hello?"), "nobody here is in it");
+        let mut chat = TestChat::new(rules());
+        chat.play("alice is here");
+        assert!(elsewhere(&mut chat, "carol", "ops", Kind::Join, ""));
+        chat.say("alice", "/join #ops");
+        chat.say("alice", "/topic tea");
+        chat.say("alice", "/leave");
+        chat.read("alice");
+        chat.say("alice", "/join #ops");
+        sees(&mut chat, "alice", &["-- you are in #ops (2 here)", "-- topic: tea"]);
+        chat.say("alice", "/leave");
+        assert!(elsewhere(&mut chat, "carol", "ops", Kind::Leave, ""));
+        assert_eq!(chat.hub.room_count(), 1);
+        assert!(!elsewhere(&mut chat, "carol", "ops", Kind::Say, "hello?"), "nobody here is in it");
     }
 
     #[test]
     fn a_kept_room_exists_without_a_member() {
-        let mut stage = Stage::new(rules());
+        let mut chat = TestChat::new(rules());
         let ops = RoomName::parse("ops").unwrap();
-        assert!(stage.hub.keep_room(ops, true));
-        stage.play("alice is here");
-        stage.say("alice", "/join #ops");
-        stage.say("alice", "/topic tea");
-        stage.say("alice", "/leave");
-        stage.read("alice");
-        stage.say("alice", "/rooms");
-        sees(&mut stage, "alice", &["-- 2 rooms: #lobby (1) #ops (0)"]);
-        stage.say("alice", "/join #ops");
-        sees(&mut stage, "alice", &["-- you are in #ops (1 here)", "-- topic: tea"]);
-        assert!(stage.hub.keep_room(ops, false));
-        stage.say("alice", "/leave");
-        assert_eq!(stage.hub.room_count(), 1);
-        assert!(stage.hub.keep_room(ops, false), "there is nothing to end");
+        assert!(chat.hub.keep_room(ops, true));
+        chat.play("alice is here");
+        chat.say("alice", "/join #ops");
+        chat.say("alice", "/topic tea");
+        chat.say("alice", "/leave");
+        chat.read("alice");
+        chat.say("alice", "/rooms");
+        sees(&mut chat, "alice", &["-- 2 rooms: #lobby (1) #ops (0)"]);
+        chat.say("alice", "/join #ops");
+        sees(&mut chat, "alice", &["-- you are in #ops (1 here)", "-- topic: tea"]);
+        assert!(chat.hub.keep_room(ops, false));
+        chat.say("alice", "/leave");
+        assert_eq!(chat.hub.room_count(), 1);
+        assert!(chat.hub.keep_room(ops, false), "there is nothing to end");
         for number in 0..4 {
             let name = RoomName::parse(&format!("r{number}")).unwrap();
-            assert!(stage.hub.keep_room(name, true));
+            assert!(chat.hub.keep_room(name, true));
         }
-        assert!(!stage.hub.keep_room(ops, true), "limits.rooms holds for kept rooms too");
+        assert!(!chat.hub.keep_room(ops, true), "limits.rooms holds for kept rooms too");
     }
 
     #[test]
     fn joins_elsewhere_are_summed_up_in_a_crowd() {
-        let mut stage = Stage::new(Rules { presence_max: 2, ..rules() });
-        stage.play("alice is here");
+        let mut chat = TestChat::new(Rules { presence_max: 2, ..rules() });
+        chat.play("alice is here");
         for nick in ["carol", "dave", "eve"] {
-            elsewhere(&mut stage, nick, "lobby", Kind::Join, "");
+            elsewhere(&mut chat, nick, "lobby", Kind::Join, "");
         }
-        elsewhere(&mut stage, "eve", "lobby", Kind::Leave, "quit");
-        sees(&mut stage, "alice", &["09:30 #lobby --> carol@b"]);
-        stage.play("2 s pass\n alice sees 12:34 #lobby -- 2 joined, 1 left");
+        elsewhere(&mut chat, "eve", "lobby", Kind::Leave, "quit");
+        sees(&mut chat, "alice", &["09:30 #lobby --> carol@b"]);
+        chat.play("2 s pass\n alice sees 12:34 #lobby -- 2 joined, 1 left");
     }
 
     #[test]
     fn a_server_that_is_lost_takes_its_people_with_it() {
-        let mut stage = Stage::new(rules());
-        stage.play("alice is here");
-        elsewhere(&mut stage, "carol", "lobby", Kind::Join, "");
-        elsewhere(&mut stage, "carol", "ops", Kind::Join, "");
-        stage.read("alice");
-        let (server, now) = (ServerName::parse("b").unwrap(), stage.now);
-        stage.hub.lose_server(server, "connection lost", now, &mut stage.ears);
-        sees(&mut stage, "alice", &["12:34 #lobby <-- carol@b (connection lost)"]);
-        assert_eq!(stage.hub.room_count(), 1);
+        let mut chat = TestChat::new(rules());
+        chat.play("alice is here");
+        elsewhere(&mut chat, "carol", "lobby", Kind::Join, "");
+        elsewhere(&mut chat, "carol", "ops", Kind::Join, "");
+        chat.read("alice");
+        let (server, now) = (ServerName::parse("b").unwrap(), chat.now);
+        chat.hub.lose_server(server, "connection lost", now, &mut chat.recorder);
+        sees(&mut chat, "alice", &["12:34 #lobby <-- carol@b (connection lost)"]);
+        assert_eq!(chat.hub.room_count(), 1);
     }
 }

@@ -31,10 +31,10 @@ pub(super) struct Room {
     /// Whether it exists without a member.
     pub(super) is_kept: bool,
     pub(super) topic: Option<Box<str>>,
-    /// Comings and goings that are counted and not yet told.
+    /// Joins and leaves that are counted and not yet summed up.
     pub(super) tally: Option<Tally>,
-    /// When they were last told in sum.
-    pub(super) presence_told: Option<Moment>,
+    /// When the last summary was sent.
+    pub(super) summed_up_at: Option<Moment>,
 }
 
 impl Room {
@@ -70,7 +70,7 @@ impl Rooms {
             is_kept: false,
             topic: None,
             tally: None,
-            presence_told: None,
+            summed_up_at: None,
         });
         let id = RoomId(u32::try_from(key).expect("limits.rooms, plus the lobby, fits in 32 bits"));
         self.by_name.insert(name.folded(), id);
@@ -146,7 +146,7 @@ impl Rooms {
 impl Index<RoomId> for Rooms {
     type Output = Room;
 
-    /// For rooms known to exist: those that somebody is in.
+    /// For rooms known to exist: those that have a member.
     fn index(&self, id: RoomId) -> &Room {
         &self.slab[id.0 as usize]
     }

@@ -54,7 +54,7 @@ pub struct Reply {
 /// A line of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AnswerLine {
-    /// What somebody said earlier, in the form that it had.
+    /// What a person said earlier, in the form that it had.
     Message(Message),
     /// A `-- ` line.
     Notice(Cow<'static, str>),
@@ -87,7 +87,7 @@ impl Hub {
             Err(why) => vec![AnswerLine::Refused(why)],
         };
         self.hold_answer(ticket.slot, Listing::Lines(lines.into_iter()));
-        self.go_on(ticket.slot, out);
+        self.continue_answer(ticket.slot, out);
         true
     }
 

@@ -1,5 +1,5 @@
 //! The one table of commands. It names each handler, says which arguments there are, and makes `/help` and the
-//! manual's list, so that none of them can tell something else than the others.
+//! manual's list, so that they cannot differ.
 
 use std::fmt::Write as _;
 
@@ -16,9 +16,9 @@ pub struct Command {
     pub(super) brief: &'static str,
     /// What more there is to know, for `/help COMMAND`.
     pub(super) detail: &'static [&'static str],
-    /// Whether others hear what the person puts into it: refused while muted, unless that is nothing (`/nick` judges
+    /// Whether others read what the person puts into it: refused while muted, unless that is nothing (`/nick` judges
     /// for itself).
-    pub(super) is_heard: bool,
+    pub(super) speaks: bool,
     /// Whether it does nothing but answer: not run for a person who can receive no answer.
     pub(super) is_question: bool,
     pub(super) run: Run,
@@ -42,7 +42,7 @@ impl Command {
         brief: &'static str,
         detail: &'static [&'static str],
     ) -> Self {
-        Self { name, takes, brief, detail, is_heard: false, is_question: true, run: Run::Service }
+        Self { name, takes, brief, detail, speaks: false, is_question: true, run: Run::Service }
     }
 
     /// Its name, without its slash.
@@ -52,8 +52,8 @@ impl Command {
     }
 
     /// The same command, as one that carries the person's words to others.
-    const fn heard(mut self) -> Self {
-        self.is_heard = true;
+    const fn speaking(mut self) -> Self {
+        self.speaks = true;
         self
     }
 
@@ -76,7 +76,7 @@ const fn command(
     brief: &'static str,
     detail: &'static [&'static str],
 ) -> Command {
-    Command { name, takes, brief, detail, is_heard: false, is_question: false, run: Run::Hub(run) }
+    Command { name, takes, brief, detail, speaks: false, is_question: false, run: Run::Hub(run) }
 }
 
 /// The longest word, in bytes, that may be a command with a typing error.
@@ -140,7 +140,7 @@ pub(super) static COMMANDS: [Command; 18] = [
         "say something to one person",
         &["Nobody else reads it; the two need not share a room."],
     )
-    .heard(),
+    .speaking(),
     command(
         "reply",
         Takes::Text("TEXT"),
@@ -148,7 +148,7 @@ pub(super) static COMMANDS: [Command; 18] = [
         "answer the last private message",
         &["It follows the person, not the name: a rename in between changes nothing."],
     )
-    .heard(),
+    .speaking(),
     command(
         "me",
         Takes::Text("TEXT"),
@@ -156,7 +156,7 @@ pub(super) static COMMANDS: [Command; 18] = [
         "say what you do: * alice waves",
         &["It goes to your active room."],
     )
-    .heard(),
+    .speaking(),
     command(
         "topic",
         Takes::OptionalText("TEXT"),
@@ -164,7 +164,7 @@ pub(super) static COMMANDS: [Command; 18] = [
         "show the active room's topic, or set it; /topic - clears it",
         &["A topic has up to 300 bytes and stays as long as the room.", "Whoever joins is shown it."],
     )
-    .heard(),
+    .speaking(),
     command(
         "ignore",
         Takes::OptionalWord("NICK"),
@@ -190,7 +190,7 @@ pub(super) static COMMANDS: [Command; 18] = [
         "say why you are away; /away alone: you are back",
         &["/who and /whois show it; what is said still reaches you.", "The text has up to 200 bytes."],
     )
-    .heard(),
+    .speaking(),
     command(
         "set",
         Takes::OptionalPair("KEY", "VALUE"),

@@ -17,7 +17,7 @@ use super::status::Totals;
 use crate::chat::{Delivery, Line, RoomId, Style};
 use crate::config::settings::Config;
 use crate::id::{ConnId, Slot};
-use crate::session::{CloseReason, Incoming, Input, Limits, Output, Overflow, Session};
+use crate::session::{CloseReason, ConnectionLimits, Incoming, Input, Output, Overflow, Session};
 use crate::time::Now;
 use crate::wire::chunks::{Chunks, Span};
 use crate::wire::framer::DELIMITER_MAX;
@@ -28,8 +28,8 @@ pub(super) struct Connections {
     pub(super) slab: Slab<Connection>,
     pub(super) chunks: Chunks,
     /// Of clients.
-    pub(super) limits: Limits,
-    operator_limits: Limits,
+    pub(super) limits: ConnectionLimits,
+    operator_limits: ConnectionLimits,
     /// `limits.outbox_total`.
     pub(super) outbox_total: usize,
     /// `limits.inbox_total`.
@@ -56,7 +56,7 @@ pub(super) struct Connections {
 
 impl Connections {
     pub(super) fn new(config: &Config, now: Now) -> Self {
-        let limits = Limits::from(config);
+        let limits = ConnectionLimits::from(config);
         Self {
             slab: Slab::new(),
             chunks: Chunks::default(),
@@ -80,7 +80,7 @@ impl Connections {
 
     /// Other limits from now on, for those who are here as well.
     pub(super) fn reconfigure(&mut self, config: &Config) {
-        self.limits = Limits::from(config);
+        self.limits = ConnectionLimits::from(config);
         self.operator_limits = self.limits.for_operator();
         self.outbox_total = config.limits.outbox_total.bytes();
         self.inbox_total = config.limits.inbox_total.bytes();
@@ -102,7 +102,7 @@ impl Connections {
     }
 
     /// The limits of a connection, by its role.
-    pub(super) fn limits_of(&self, slot: Slot) -> Limits {
+    pub(super) fn limits_of(&self, slot: Slot) -> ConnectionLimits {
         match self.get(slot).map(|conn| conn.role) {
             Some(Role::Operator) => self.operator_limits,
             _ => self.limits,

@@ -11,7 +11,7 @@ use super::fanout::Pending;
 use super::status::Totals;
 use crate::chat::Line;
 use crate::id::Slot;
-use crate::session::Limits;
+use crate::session::ConnectionLimits;
 use crate::time::Now;
 use crate::wire::chunks::Chunks;
 use crate::wire::outbox::Keep;
@@ -19,7 +19,7 @@ use crate::wire::outbox::Keep;
 /// What queueing needs beside the fanout and the chunks.
 pub(super) struct Desk<'a> {
     pub(super) slab: &'a mut Slab<Connection>,
-    pub(super) limits: &'a Limits,
+    pub(super) limits: &'a ConnectionLimits,
     pub(super) totals: &'a mut Totals,
     pub(super) now: Now,
     pub(super) dirty: &'a mut Vec<Slot>,

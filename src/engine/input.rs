@@ -143,7 +143,7 @@ impl Engine {
     /// An answer under way goes on first: messages wait for it.
     pub(super) fn parse(&mut self, slot: Slot, mut input: &[u8]) {
         if self.hub.is_answering(slot) {
-            self.hub.go_on(slot, &mut self.conns);
+            self.hub.continue_answer(slot, &mut self.conns);
             self.note_answer(slot);
         }
         let mut text = std::mem::take(&mut self.text);

@@ -9,7 +9,7 @@ use super::sockets::WriteError;
 use crate::chat::Line;
 use crate::id::Slot;
 use crate::model::event::EventKind;
-use crate::session::{CloseReason, Limits, Wants};
+use crate::session::{CloseReason, ConnectionLimits, Wants};
 use crate::time::{Moment, Now};
 use crate::wire::outbox::Slices;
 
@@ -157,7 +157,7 @@ impl Engine {
         written: Result<usize, WriteError>,
         offered: usize,
         now: Moment,
-        limits: &Limits,
+        limits: &ConnectionLimits,
     ) -> Flushed {
         let taken = match written {
             Ok(taken) => taken,

@@ -8,7 +8,7 @@ use super::hold::Hold;
 use super::phase::{Half, Phase, Transition};
 use super::timeline::{Milestone, Timeline};
 use super::timers::{Timer, Timers};
-use super::{CloseReason, Limits};
+use super::{CloseReason, ConnectionLimits};
 use crate::time::{Deciseconds, Moment};
 use crate::wire::chunks::Chunks;
 use crate::wire::foreign::Opening;
@@ -54,7 +54,7 @@ pub struct Wants {
     pub fin: bool,
     /// Any event at all. Once both FINs are sent the socket only hangs up, again and again.
     pub events: bool,
-    /// A look at Send-Q, told to [`Session::handle_send_q`].
+    /// A look at Send-Q, which is passed to [`Session::handle_send_q`].
     pub probe: bool,
     /// The socket has failed: it is closed now, and the session goes on without it.
     pub release: bool,
@@ -169,8 +169,8 @@ pub struct Session {
     pub(super) listens: bool,
     /// The operator shut a direction.
     pub(super) shut_by_operator: bool,
-    /// What was told about a slow reader, until it has caught up.
-    pub(super) slow_told: bool,
+    /// The event about a slow reader is recorded; until it has caught up.
+    pub(super) slow_noted: bool,
     pub(super) broken: Broken,
     /// Send-Q when last seen.
     pub(super) send_q: u32,
@@ -183,7 +183,7 @@ pub struct Session {
     pub(super) closing: Option<Box<Closing>>,
     pub(super) close_mode: Option<CloseMode>,
     pub(super) since: Moment,
-    pub(super) heard: Deciseconds,
+    pub(super) last_received: Deciseconds,
     pub(super) eof_at: Deciseconds,
     pub(super) timeline: Timeline,
 }
@@ -219,7 +219,7 @@ impl Session {
             probe: false,
             listens: false,
             shut_by_operator: false,
-            slow_told: false,
+            slow_noted: false,
             broken: Broken::No,
             send_q: 0,
             acked: 0,
@@ -228,7 +228,7 @@ impl Session {
             closing: None,
             close_mode: None,
             since: now,
-            heard: now.into(),
+            last_received: now.into(),
             eof_at: now.into(),
             timeline: Timeline::default(),
         }
@@ -276,7 +276,7 @@ impl Session {
     }
 
     /// Another connection from its address has left it this to pay, which takes nothing of its patience.
-    pub fn inherit(&mut self, debt: Debt, limits: &Limits) {
+    pub fn inherit(&mut self, debt: Debt, limits: &ConnectionLimits) {
         Debt { lines: self.lines, bytes: self.bytes } = debt;
         if limits.flood.is_some() {
             self.timers.set(Timer::Patience, debt.paid_at());
@@ -338,7 +338,7 @@ impl Session {
         true
     }
 
-    /// Whether it is known why it ends: nobody's word is taken any more.
+    /// Whether the reason for its end is known: its input is no longer acted on.
     #[must_use]
     pub const fn is_over(&self) -> bool {
         self.closing.is_some()
@@ -382,7 +382,7 @@ impl Session {
         true
     }
 
-    /// The socket can send nothing any more, and is about to be read to its end: what it still says is heard, and
+    /// The socket can send nothing any more, and is about to be read to its end: its remaining input is parsed, and
     /// nothing is queued for it.
     pub fn lose_output(&mut self) {
         self.output = Output::Finned;
@@ -424,7 +424,7 @@ impl Session {
         self.timers.set(Timer::Linger, now + Linger::FAREWELL_TOTAL);
     }
 
-    /// Whether its socket has failed, and what was received before is still to be heard.
+    /// Whether its socket has failed, and input that was received before is still to be parsed.
     #[must_use]
     pub fn is_broken(&self) -> bool {
         self.broken != Broken::No
@@ -473,7 +473,7 @@ impl Session {
     }
 
     /// Takes the deadlines that have passed into account, and gives those that need more than the session.
-    pub fn handle_timeout(&mut self, now: Moment, limits: &Limits) -> Option<Timer> {
+    pub fn handle_timeout(&mut self, now: Moment, limits: &ConnectionLimits) -> Option<Timer> {
         while let Some(timer) = self.timers.take_due(now) {
             match timer {
                 // Without a stretch of flooding it was set for what was inherited: nothing of that counts.

@@ -1,7 +1,7 @@
 //! Why a peer's next message waits, and with it the reading of its socket.
 
 use super::connection::{Output, Session};
-use super::limits::Limits;
+use super::limits::ConnectionLimits;
 
 /// Why the next message of a peer waits; a peer that is held is not read either.
 ///
@@ -63,7 +63,7 @@ impl Session {
     }
 
     /// Judges whether the next message waits. `is_crowded` says that all outboxes together are more than half full.
-    pub(super) fn judge_hold(&mut self, limits: &Limits, is_crowded: bool) -> Hold {
+    pub(super) fn judge_hold(&mut self, limits: &ConnectionLimits, is_crowded: bool) -> Hold {
         if !self.is_held_fast() {
             let answers = self.outbox.kept_bytes();
             // Answers are never skipped, so a peer that does not read them gets no further.
@@ -122,14 +122,14 @@ mod tests {
     /// A session, its limits, and the memory of its outbox.
     struct Peer {
         session: Session,
-        limits: Limits,
+        limits: ConnectionLimits,
         chunks: Chunks,
     }
 
     impl Peer {
         fn new() -> Self {
             let session = Session::new(NOW, Framing::Lines, false);
-            Self { session, limits: Limits::from(&Config::default()), chunks: Chunks::default() }
+            Self { session, limits: ConnectionLimits::from(&Config::default()), chunks: Chunks::default() }
         }
 
         fn has_next(&mut self, mut input: &[u8]) -> bool {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::connection::{Counters, Flood, Input, Output, Session, Stream, Tail};
 use super::flood::Bucket;
 use super::hold::Hold;
-use super::limits::{FloodLimits, Limits};
+use super::limits::{ConnectionLimits, FloodLimits};
 use super::outflow::low_half;
 use super::phase::Transition;
 use super::timeline::Milestone;
@@ -25,9 +25,9 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// What the next piece of input is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Incoming {
-    /// It is over its rate now, and was not a moment ago: to be told, once. The rest waits.
+    /// The peer is over its rate now, and was not a moment ago: it gets a notice, once. The rest waits.
     Flooding,
-    /// Its first words are those of another protocol: to be told, and closed.
+    /// The stream begins as one of another protocol: the peer gets a line that says so, and is closed.
     Foreign(Foreign),
     /// Its first message is `HELP` and nothing else, as scanners ask a mail or file server, and people may too: to be
     /// refused, with the way to ask.
@@ -36,7 +36,7 @@ pub enum Incoming {
     Incomplete,
     /// A message, scrubbed unless it is an object; may be empty.
     Message,
-    /// A message was longer than `limits.line_bytes` and is dropped: to be told.
+    /// A message was longer than `limits.line_bytes` and is dropped: it is refused.
     TooLong,
 }
 
@@ -45,9 +45,9 @@ const WHOLE_LINES_AFTER: Duration = Duration::from_secs(30);
 
 impl Session {
     /// Counts `count` bytes that were read. `true` if they are to be parsed, with [`Session::next_message`].
-    pub fn received(&mut self, count: usize, now: Moment, limits: &Limits) -> bool {
+    pub fn received(&mut self, count: usize, now: Moment, limits: &ConnectionLimits) -> bool {
         self.counters.bytes_in += count as u64;
-        self.heard = now.into();
+        self.last_received = now.into();
         self.progress = now;
         if self.timers.is_set(Timer::LingerIdle) {
             self.timers.set(Timer::LingerIdle, now + self.linger_idle());
@@ -86,7 +86,7 @@ impl Session {
     }
 
     /// Looks for another protocol in what was received, without telnet's commands and before it is framed.
-    pub fn look_at(&mut self, input: &[u8], limits: &Limits) {
+    pub fn look_at(&mut self, input: &[u8], limits: &ConnectionLimits) {
         if input.is_empty() {
             return;
         }
@@ -108,13 +108,13 @@ impl Session {
 
     /// The next message from what is held and then from `input`, its text put into `text`. `None`: nothing more for
     /// now, and all of `input` was taken in. `is_crowded` says that all outboxes together are more than half full:
-    /// whoever has answers unsent then gets no more of them.
+    /// a peer with unsent answers then gets no more of them.
     pub fn next_message(
         &mut self,
         input: &mut &[u8],
         text: &mut String,
         now: Moment,
-        limits: &Limits,
+        limits: &ConnectionLimits,
         is_crowded: bool,
     ) -> Option<Incoming> {
         if self.discards_input() || self.judge_hold(limits, is_crowded) != Hold::None {
@@ -234,7 +234,7 @@ impl Session {
         self.tail == Tail::CutOff && self.framer.held_bytes() == 0
     }
 
-    /// It may send anew what the rates allow, whatever it has sent so far.
+    /// It may send a whole burst again, however much it has sent so far.
     pub fn forgive_flood(&mut self, now: Moment) {
         self.lines = Bucket::default();
         self.bytes = Bucket::default();
@@ -244,7 +244,7 @@ impl Session {
     }
 
     /// Whether it was over its rate and has paused since.
-    pub(super) fn is_rested(&self, now: Moment, limits: &Limits) -> bool {
+    pub(super) fn is_rested(&self, now: Moment, limits: &ConnectionLimits) -> bool {
         limits.flood.as_ref().is_none_or(|flood| {
             self.lines.is_rested(now, flood.lines) && self.bytes.is_rested(now, flood.bytes)
         })
@@ -319,7 +319,7 @@ impl Session {
     /// owes is the time in which its rate pays for all that it has sent and the server has not parsed, here and `unread`
     /// in the kernel. A peer that keeps its rate owes less and less; where patience is short and little is owed it may owe
     /// one line more than before. One that is blocked by its full window sends too much, however little we see of it.
-    pub fn is_out_of_patience(&mut self, now: Moment, unread: &[u8], limits: &Limits) -> bool {
+    pub fn is_out_of_patience(&mut self, now: Moment, unread: &[u8], limits: &ConnectionLimits) -> bool {
         let Some(flood) = limits.flood.as_ref() else { return false };
         let framing = self.framer.framing();
         let held = self.framer.held();
@@ -352,7 +352,7 @@ impl Session {
     }
 
     /// What is only dropped is read no faster than what is parsed, and with endless patience.
-    fn pace(&mut self, now: Moment, limits: &Limits) {
+    fn pace(&mut self, now: Moment, limits: &ConnectionLimits) {
         let Some(flood) = &limits.flood else { return };
         let wait = self.bytes.wait(now, flood.bytes, 0);
         if !wait.is_zero() {
@@ -365,7 +365,7 @@ impl Session {
     }
 
     /// Bytes may be over the rate although lines are not. `true` if a stretch of flooding begins with it.
-    fn pause_for_bytes(&mut self, now: Moment, limits: &Limits) -> bool {
+    fn pause_for_bytes(&mut self, now: Moment, limits: &ConnectionLimits) -> bool {
         match &limits.flood {
             Some(flood) if self.hold != Hold::Flood && !self.bytes.wait(now, flood.bytes, 0).is_zero() => {
                 self.pause(now, flood)
@@ -388,7 +388,7 @@ fn read_into(text: &mut String, message: &[u8], is_object: bool, is_typed: bool)
     scrubbed.replaced
 }
 
-/// The next frame, while the stream may begin as another protocol does: a message that is too long is then told later.
+/// The next frame, while the stream may begin as another protocol does: a message that is too long is then refused later.
 fn next_frame<'a, 'i: 'a>(
     framer: &'a mut Framer,
     opening: Option<&mut Opening>,
@@ -419,17 +419,17 @@ mod tests {
 
     const LINE_MAX: usize = 80;
 
-    fn limits() -> Limits {
+    fn limits() -> ConnectionLimits {
         let mut config = Config::default();
         config.flood.enabled = false;
-        Limits { line_bytes: LINE_MAX, ..Limits::from(&config) }
+        ConnectionLimits { line_bytes: LINE_MAX, ..ConnectionLimits::from(&config) }
     }
 
     /// What comes of a stream in these reads, blank messages left out, up to another protocol.
     fn incoming(framing: Framing, telnet: bool, reads: &[&[u8]]) -> Vec<String> {
         let (now, limits) = (Moment::default(), limits());
         let mut session = Session::new(now, framing, telnet);
-        let mut told = Vec::new();
+        let mut seen = Vec::new();
         let mut text = String::new();
         for read in reads.iter().copied().chain([&[][..]]) {
             let (mut data, mut replies) = (Vec::new(), Vec::new());
@@ -442,18 +442,18 @@ mod tests {
             while let Some(incoming) = session.next_message(&mut input, &mut text, now, &limits, false) {
                 match incoming {
                     Incoming::Message if text.trim().is_empty() => {}
-                    Incoming::Message => told.push(text.clone()),
+                    Incoming::Message => seen.push(text.clone()),
                     Incoming::Foreign(foreign) => {
-                        told.push(format!("{foreign:?}"));
-                        return told;
+                        seen.push(format!("{foreign:?}"));
+                        return seen;
                     }
-                    other => told.push(format!("{other:?}")),
+                    other => seen.push(format!("{other:?}")),
                 }
             }
             assert!(session.framer.held_bytes() <= LINE_MAX + 80 || matches!(framing, Framing::Fixed(_)));
         }
-        assert!(session.input_is_done(), "{told:?}");
-        told
+        assert!(session.input_is_done(), "{seen:?}");
+        seen
     }
 
     fn whole(framing: Framing, stream: &[u8]) -> Vec<String> {

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::flood::Rate;
 use crate::config::settings::{self, ByteSize, Config, HalfClosePolicy, OnFull};
 
-/// Limits of every connection.
+/// The limits of one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct ConnectionLimits {
     /// `limits.line_bytes`.
     pub line_bytes: usize,
     /// `limits.outbox_bytes`.
@@ -37,12 +37,12 @@ pub struct FloodLimits {
     pub patience: Duration,
 }
 
-/// The longest request of an operator, in bytes: a farewell's reason and a text for everybody fit in.
+/// The longest request of an operator, in bytes: the reason of a kick and a text for all clients fit in.
 const REQUEST_BYTES: usize = 8 * 1024;
-/// An operator's next request waits while answers fill half of so many bytes.
+/// An operator's next request waits while answers fill half of this number of bytes.
 const OPERATOR_OUTBOX_BYTES: usize = 128 * 1024;
 
-impl Limits {
+impl ConnectionLimits {
     /// Unsent bytes that an outbox holds.
     #[must_use]
     pub fn unsent_max(&self) -> usize {
@@ -63,7 +63,7 @@ impl Limits {
     }
 }
 
-impl From<&Config> for Limits {
+impl From<&Config> for ConnectionLimits {
     fn from(config: &Config) -> Self {
         let flood = &config.flood;
         Self {

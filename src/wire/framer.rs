@@ -9,10 +9,10 @@ mod decoder;
 use super::framing::Framing;
 use decoder::{Decoder, Step};
 
-/// The most that delimits a message, in bytes: [`Framing::Length`] has so many.
+/// The most that delimits a message, in bytes: which [`Framing::Length`] has.
 pub const DELIMITER_MAX: usize = decoder::LENGTH_BYTES;
 
-/// One message, or the news of one that was too long.
+/// One message, or the fact that one was too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frame<'a> {
     /// A whole message without what delimits it; may be empty.
@@ -49,7 +49,7 @@ impl Framer {
     /// The next message, from what is held and then from `input`, which is advanced past what was used.
     ///
     /// `None` means that no whole message is there; all of `input` is then taken in. A message longer than
-    /// `limit` bytes is told as [`Frame::TooLong`] and dropped.
+    /// `limit` bytes is given as [`Frame::TooLong`] and dropped.
     pub fn next<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8], limit: usize) -> Option<Frame<'a>> {
         self.take_frame(input, limit, None)
     }
@@ -164,7 +164,7 @@ struct Held(Option<Box<Buffer>>);
 #[derive(Clone, Debug, Default)]
 struct Buffer {
     bytes: Vec<u8>,
-    /// Bytes at the start that were given out. They are borrowed by whoever took them last, and dropped later.
+    /// Bytes at the start that were given out. The last taker borrows them; they are dropped later.
     taken: usize,
 }
 

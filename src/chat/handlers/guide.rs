@@ -28,7 +28,7 @@ fn explain(call: &mut Call<'_>, name: &str) -> Result<(), Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use crate::chat::script::{Stage, play, rules};
+    use crate::chat::script::{TestChat, play, rules};
     use crate::chat::table::COMMANDS;
 
     #[test]
@@ -49,17 +49,17 @@ mod tests {
 
     #[test]
     fn help_lists_each_command_on_a_line_that_fits_a_terminal() {
-        let mut stage = Stage::new(rules());
-        stage.enter("alice");
-        stage.read("alice");
-        stage.say("alice", "/help");
-        let list = stage.read("alice");
+        let mut chat = TestChat::new(rules());
+        chat.enter("alice");
+        chat.read("alice");
+        chat.say("alice", "/help");
+        let list = chat.read("alice");
         assert_eq!(list.len(), COMMANDS.len() + 1);
         assert_eq!(list[0], "-- /help [COMMAND]   list the commands, or explain one");
         for command in &COMMANDS {
-            stage.say("alice", &format!("/help {}", command.name));
+            chat.say("alice", &format!("/help {}", command.name));
         }
-        for line in list.into_iter().chain(stage.read("alice")) {
+        for line in list.into_iter().chain(chat.read("alice")) {
             assert!(line.starts_with("-- ") && line.len() <= 80, "{line}");
         }
     }

@@ -84,7 +84,7 @@ fn read_value(setting: &Setting, value: &str) -> Result<bool, Refusal> {
     }
 }
 
-/// `/ping [TOKEN]`: tells that everything sent before it is dealt with.
+/// `/ping [TOKEN]`: the answer shows that everything sent before it is done.
 pub(in crate::chat) fn ping(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answer {
     match arguments.word {
         "" => call.answer("pong"),
@@ -109,7 +109,7 @@ pub(in crate::chat) fn quit(call: &mut Call<'_>, arguments: Arguments<'_>) -> An
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::script::{Stage, play, rules};
+    use crate::chat::script::{TestChat, play, rules};
 
     #[test]
     fn settings_are_listed_and_changed() {
@@ -169,13 +169,13 @@ mod tests {
 
     #[test]
     fn the_engine_hears_of_listen_and_quit() {
-        let mut stage = Stage::new(rules());
-        stage.enter("alice");
-        stage.read("alice");
-        assert_eq!(stage.say("alice", "/listen"), Outcome::Listen);
-        assert_eq!(stage.say("alice", "/quit"), Outcome::Quit(String::new()));
-        assert_eq!(stage.say("alice", "/quit so  long "), Outcome::Quit("so  long".to_owned()));
-        let told = stage.read("alice");
+        let mut chat = TestChat::new(rules());
+        chat.enter("alice");
+        chat.read("alice");
+        assert_eq!(chat.say("alice", "/listen"), Outcome::Listen);
+        assert_eq!(chat.say("alice", "/quit"), Outcome::Quit(String::new()));
+        assert_eq!(chat.say("alice", "/quit so  long "), Outcome::Quit("so  long".to_owned()));
+        let told = chat.read("alice");
         assert_eq!(
             told,
             [
@@ -184,14 +184,14 @@ mod tests {
                 "-- bye"
             ]
         );
-        assert!(stage.hub.person(stage.slot("alice")).is_some(), "the engine takes the person out");
+        assert!(chat.hub.person(chat.slot("alice")).is_some(), "the engine takes the person out");
     }
 
     #[test]
     fn the_muted_quit_without_a_word() {
-        let mut stage = Stage::new(rules());
-        let alice = stage.enter("alice");
-        stage.mute(alice, true);
-        assert_eq!(stage.say("alice", "/quit you will hear of me"), Outcome::Quit(String::new()));
+        let mut chat = TestChat::new(rules());
+        let alice = chat.enter("alice");
+        chat.mute(alice, true);
+        assert_eq!(chat.say("alice", "/quit you will hear of me"), Outcome::Quit(String::new()));
     }
 }

@@ -1,4 +1,4 @@
-//! `/msg`, `/reply`, `/me`: saying something otherwise than as plain text.
+//! `/msg`, `/reply`, `/me`: saying something in another form than as plain text.
 
 use super::people::known_person;
 use crate::chat::command::{Answer, Arguments, Call};
@@ -13,7 +13,7 @@ pub(in crate::chat) fn msg(call: &mut Call<'_>, arguments: Arguments<'_>) -> Ans
     Ok(Outcome::Continue)
 }
 
-/// `/reply TEXT`: to whoever last wrote to the person alone, by whatever name it goes now.
+/// `/reply TEXT`: to the sender of the last private message, whatever its name is now.
 pub(in crate::chat) fn reply(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answer {
     let contact = call.person().correspondent.ok_or("nobody has written to you alone; /msg NICK TEXT")?;
     let to = call.hub.slot_of(contact).ok_or("whoever wrote to you last has left; /msg NICK TEXT")?;
@@ -50,7 +50,7 @@ pub(in crate::chat) fn me(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answ
 
 #[cfg(test)]
 mod tests {
-    use crate::chat::script::{Stage, play, rules};
+    use crate::chat::script::{TestChat, play, rules};
 
     #[test]
     fn a_private_line_is_read_by_two() {
@@ -70,11 +70,15 @@ mod tests {
 
     #[test]
     fn the_sender_of_a_private_line_gets_it_as_its_answer() {
-        let mut stage = Stage::new(rules());
-        stage.play("alice is here\n bob is here");
-        let before = stage.ears.answers;
-        stage.say("alice", "/msg bob hi");
-        assert_eq!(stage.ears.answers, before + 1, "what bob gets may be skipped, what alice gets may not");
+        let mut chat = TestChat::new(rules());
+        chat.play("alice is here\n bob is here");
+        let before = chat.recorder.answers;
+        chat.say("alice", "/msg bob hi");
+        assert_eq!(
+            chat.recorder.answers,
+            before + 1,
+            "what bob gets may be skipped, what alice gets may not"
+        );
     }
 
     #[test]
