@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use std::iter::Peekable;
 use std::vec;
 
-use super::handlers::guide;
+use super::handlers::session;
 use super::remote::MemberKey;
 use super::room::SizeKey;
 use super::service::{AnswerLine, Ticket};
@@ -83,7 +83,7 @@ impl Listing {
                 *next += 1;
                 match hub.commands.iter().nth(*next - 1) {
                     Some(command) => format!("{:width$}  {}", command.usage(), command.brief).into(),
-                    None if *next - 1 == hub.commands.iter().count() => guide::TEXT.into(),
+                    None if *next - 1 == hub.commands.iter().count() => session::PLAIN_TEXT_HELP.into(),
                     None => return None,
                 }
             }

@@ -8,7 +8,6 @@
 //! `departures` when a departure is announced, `ignores` which people do not read each other, `mutes` who may not speak.
 
 mod command;
-pub mod delivery;
 mod departures;
 pub mod format;
 mod handlers;
@@ -30,9 +29,8 @@ pub mod service;
 mod table;
 
 pub use command::Takes;
-pub use delivery::{Delivery, RoomId};
 pub use hub::{Hub, Outcome, Profile, RoomSummary, Rules};
-pub use message::{Kind, Line, Message, Origin, Style};
+pub use message::{Delivery, Kind, Line, Message, Origin, RoomId, Style};
 pub use names::{Nick, RoomName, ServerName};
 pub use service::{AnswerLine, Job, Reply, Ticket};
 pub use table::{Command, command_table_markdown};

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::command::{Answer, Arguments, Call, Refusal, Takes, quote};
-use super::handlers::{guide, ignore, people, rooms, session, talk};
+use super::handlers::{ignore, people, rooms, session, talk};
 
 /// A row of the table.
 #[derive(Debug)]
@@ -87,9 +87,9 @@ pub(super) static COMMANDS: [Command; 18] = [
     command(
         "help",
         Takes::OptionalWord("COMMAND"),
-        guide::help,
+        session::help,
         "list the commands, or explain one",
-        &[guide::TEXT],
+        &[session::PLAIN_TEXT_HELP],
     )
     .question(),
     command(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::closing::{CloseMode, Closing, IfUnacked, Linger};
+use super::close::{CloseMode, Closing, IfUnacked, Linger};
 use super::flood::{Bucket, Debt};
 use super::hold::Hold;
 use super::phase::{Half, Phase, Transition};
@@ -169,7 +169,7 @@ pub struct Session {
     pub(super) listens: bool,
     /// The operator shut a direction.
     pub(super) shut_by_operator: bool,
-    /// The event about a slow reader is recorded; until it has caught up.
+    /// Whether the event about this slow reader is recorded; until it has caught up.
     pub(super) slow_noted: bool,
     pub(super) broken: Broken,
     /// Send-Q when last seen.

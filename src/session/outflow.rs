@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::closing::{CloseMode, IfUnacked};
+use super::close::{CloseMode, IfUnacked};
 use super::connection::{Input, Output, Session, millis};
 use super::hold::Hold;
 use super::timeline::Milestone;
@@ -25,8 +25,8 @@ const STALLED_AFTER: Duration = Duration::from_secs(10);
 const ANSWER_AHEAD_BYTES: usize = 8 * 1024;
 /// Time stamps of an outbox count tenths of a second.
 const STAMP_MICROS: u64 = 100_000;
-/// An outbox is held to its limit when the turn's writes are done, and above this number of bytes at once: what is said in a turn is
-/// bounded without the padding of records, which can be a thousand times as much.
+/// An outbox is held to its limit when the turn's writes are done, and above this number of bytes at once: what is said
+/// in a turn is bounded without the padding of records, which can be a thousand times as much.
 const TURN_BYTES_MAX: usize = 1024 * 1024 * 1024 * 2;
 
 /// What became of an outbox that was looked at when the turn's writes were done.
@@ -111,8 +111,8 @@ impl Session {
         lines
     }
 
-    /// The bytes to write next; see [`crate::wire::outbox::Outbox::gather`]. `format_gap` formats the notice about skipped lines,
-    /// as for [`Chunks::append`].
+    /// The bytes to write next; see [`crate::wire::outbox::Outbox::gather`]. `format_gap` formats the notice about skipped
+    /// lines, as for [`Chunks::append`].
     pub fn gather<'a>(
         &mut self,
         chunks: &'a mut Chunks,

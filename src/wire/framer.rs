@@ -9,7 +9,7 @@ mod decoder;
 use super::framing::Framing;
 use decoder::{Decoder, Step};
 
-/// The most that delimits a message, in bytes: which [`Framing::Length`] has.
+/// The most bytes that delimit a message: those of [`Framing::Length`].
 pub const DELIMITER_MAX: usize = decoder::LENGTH_BYTES;
 
 /// One message, or the fact that one was too long.

@@ -5,7 +5,6 @@
 
 #![expect(clippy::unnecessary_wraps, reason = "all handlers have the one signature of the table")]
 
-pub(super) mod guide;
 pub(super) mod ignore;
 pub(super) mod people;
 pub(super) mod rooms;
