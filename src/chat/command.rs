@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn the_muted_are_not_heard() {
+    fn muted_people_cannot_speak() {
         play(
             "alice is here
             bob is here

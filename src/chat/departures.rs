@@ -99,7 +99,7 @@ mod tests {
     use crate::chat::script::{TestChat, rules};
 
     #[test]
-    fn those_who_go_together_are_not_told_of_each_other() {
+    fn people_who_leave_together_do_not_read_about_each_other() {
         let mut chat = TestChat::new(rules());
         chat.play(
             "alice is here
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_room_that_ends_with_them_is_told_nothing() {
+    fn a_room_that_ends_with_them_reads_nothing() {
         let mut chat = TestChat::new(rules());
         chat.play(
             "alice is here

@@ -439,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_goes_leaves_every_room_and_the_name() {
+    fn a_person_who_leaves_is_out_of_every_room_and_its_name_is_free() {
         let mut chat = TestChat::new(rules());
         chat.play(
             "alice is here
@@ -466,7 +466,7 @@ mod tests {
     }
 
     #[test]
-    fn the_operator_is_read_by_everybody() {
+    fn all_people_read_the_operator() {
         play(
             "alice is here
             bob is here

@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_person_is_ignored_by_any_name_and_a_name_whoever_has_it() {
+    fn a_person_is_ignored_under_any_name_and_a_name_with_any_person() {
         let mut ignores = Ignores::default();
         add(&mut ignores, ALICE, 8, "mallory");
         add(&mut ignores, BOB, 8, "eve");
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn of_whoever_is_gone_the_name_is_ignored() {
+    fn of_a_person_who_has_left_the_name_is_ignored() {
         let mut ignores = Ignores::default();
         add(&mut ignores, ALICE, 8, "mallory");
         add(&mut ignores, BOB, 8, "mallory");

@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_takes_a_muted_name_is_muted() {
+    fn a_person_who_takes_a_muted_name_is_muted() {
         let mut chat = chat();
         let bob = chat.slot("bob");
         chat.mute(bob, true);
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newcomer_from_the_address_is_muted_unless_its_name_was_somebodys_before() {
+    fn a_newcomer_from_the_address_is_muted_unless_its_name_was_in_use_before() {
         let mut chat = chat();
         chat.goes_with_others("carol", "quit");
         chat.act("bob is muted at 192.0.2.7");

@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crowd_is_told_in_sum_at_most_every_ten_seconds() {
+    fn a_crowd_reads_a_summary_at_most_every_ten_seconds() {
         let chat = play_with_four(
             "d says /nick dd
             d sees -- you are now dd
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_told_what_it_did_itself() {
+    fn no_person_reads_about_itself() {
         play_with_four(
             "e arrives
             e sees -- chatops: you are guest-5 in #lobby (5 here). /help lists the commands.
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_successor_in_the_slot_is_somebody_else() {
+    fn a_successor_in_the_slot_is_another_person() {
         play_with_four(
             "e arrives
             e sees -- chatops: you are guest-5 in #lobby (5 here). /help lists the commands.
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sole_author_who_is_gone_leaves_out_nobody() {
+    fn a_sole_author_who_has_left_excludes_no_person() {
         play_with_four(
             "e arrives
             e sees -- chatops: you are guest-5 in #lobby (5 here). /help lists the commands.
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_hears_of_one_that_only_looks_in() {
+    fn a_person_that_leaves_at_once_is_not_announced() {
         let chat = play_with_four(
             "e enters
             e sees -- chatops: you are guest-5 in #lobby (5 here). /help lists the commands.
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newcomer_may_leave_the_lobby_and_come_back_unheard() {
+    fn a_newcomer_may_leave_the_lobby_and_come_back_unannounced() {
         play(
             "alice is here
             alice says /join #ops
@@ -457,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_alone_is_told_nothing() {
+    fn a_person_alone_reads_nothing() {
         play(
             "a is here
             a says /nick b

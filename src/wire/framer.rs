@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn long_messages_are_told_once_and_dropped() {
+    fn long_messages_are_reported_once_and_dropped() {
         let long = [b'x'; 21];
         assert_eq!(lines(&[&long]), ["TOO LONG"]);
         assert_eq!(lines(&[&long, &long, b"\nok\n"]), ["TOO LONG", "ok"]);

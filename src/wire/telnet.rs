@@ -481,7 +481,7 @@ mod tests {
     }
 
     #[test]
-    fn window_and_terminal_are_told() {
+    fn window_and_terminal_are_received() {
         let mut input = vec![IAC, WILL, NAWS, IAC, SB, NAWS, 0, 80, 0, 24, IAC, SE];
         input.extend([IAC, WILL, TTYPE, IAC, SB, TTYPE, 0]);
         input.extend(b"XTERM\x1B\t\xE2\x80\xAE");

@@ -1,4 +1,4 @@
-//! Commands that a service answers later: the person's input waits, and nobody else's does.
+//! Commands that a service answers later: the person's input waits, and no other client's.
 
 use chatops::chat::{AnswerLine, Command, Job, Kind, Message, Nick, Origin, Reply, RoomName, Takes};
 use chatops::engine::{CloseMode, JOBS_MAX, ServiceWorker, service};

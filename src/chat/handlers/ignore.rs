@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_ignored_is_heard_by_the_others_only() {
+    fn an_ignored_person_is_read_by_the_others_only() {
         play(
             "alice is here
             bob is here
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_only_comes_to_say_one_line_can_be_ignored_when_it_is_gone() {
+    fn a_person_that_has_left_can_be_ignored_by_name() {
         play(
             "alice is here
             spammer is here
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_had_an_ignored_name_for_a_while_is_heard_by_another() {
+    fn a_person_that_had_an_ignored_name_is_read_under_another() {
         alice_ignores_mallory(
             "mallory goes quit
             alice sees 12:34 #lobby <-- mallory (quit)
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_is_heard_again_by_the_listed_name_or_the_present_one() {
+    fn unignore_takes_the_listed_name_or_the_present_one() {
         alice_ignores_mallory(
             "mallory says /nick eve
             mallory sees -- you are now eve
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_private_line_that_is_not_heard_is_not_replied_to() {
+    fn an_ignored_private_line_is_not_replied_to() {
         alice_ignores_mallory(
             "mallory says /msg alice psst
             mallory sees 12:34 [mallory -> alice] psst
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_successor_in_the_slot_ignores_nobody() {
+    fn a_successor_in_the_slot_ignores_no_person() {
         alice_ignores_mallory(
             "alice goes quit
             mallory sees 12:34 #lobby <-- alice (quit)

@@ -134,7 +134,7 @@ mod tests {
     use crate::chat::script::{TestChat, play, rules};
 
     #[test]
-    fn a_rename_is_told_to_the_rooms_and_answered() {
+    fn a_rename_is_announced_to_the_rooms_and_answered() {
         play(
             "alice is here
             bob is here
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_away_says_so_to_those_who_ask() {
+    fn a_person_who_is_away_is_marked_for_those_who_ask() {
         play(
             "alice is here
             bob is here

@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn the_muted_quit_without_a_word() {
+    fn muted_people_quit_without_a_text() {
         let mut chat = TestChat::new(rules());
         let alice = chat.enter("alice");
         chat.mute(alice, true);

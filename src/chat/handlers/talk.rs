@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn an_act_is_told_to_the_others() {
+    fn an_action_is_sent_to_the_others() {
         play(
             "alice is here
             bob is here

@@ -15,7 +15,7 @@ use super::{Client, World, peer_at};
 
 /// How long accepting pauses when there is no descriptor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
-/// The line to whoever comes then.
+/// The line to a client that connects then.
 const FULL: &[u8] = b"!! the server is full; try again later";
 
 /// Connections that the kernel has completed and the server has not accepted.
