@@ -23,7 +23,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
     ("network", &[]),
     ("time", &[]),
     ("wire", &[]),
-    ("config::settings", &["network"]),
+    ("config::settings", &["wire", "network"]),
     ("config", &["chat", "network", "time"]),
     ("session", &["wire", "time", "config::settings"]),
     ("chat", &["wire", "id", "network", "time"]),

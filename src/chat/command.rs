@@ -1,4 +1,4 @@
-//! From a message to a command that may be done: told apart from text, found in the table, its arguments counted.
+//! From a message to a command that may be run: distinguished from text, found in the table, its arguments counted.
 //!
 //! Which commands there are is in `table`, what each does in `handlers`.
 
@@ -7,18 +7,18 @@ use std::fmt;
 
 use super::long_answer::Listing;
 use super::person::Person;
-use super::table;
+use super::table::Run;
 use super::{Delivery, Hub, Line, Outcome, RoomId};
 use crate::id::Slot;
 use crate::time::Now;
 use crate::wire::text::{is_blank, is_blank_sign};
 
-/// The longest piece of somebody's own words that a refusal repeats, in characters.
+/// The longest piece of a person's own input that a refusal repeats, in characters.
 const QUOTE_MAX: usize = 40;
 
-/// A message, told apart.
+/// A message of a person: text, or a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Message<'a> {
+pub(super) enum Parsed<'a> {
     /// Nothing that would be seen.
     Blank,
     /// `/NAME ARGUMENTS`, without white space around the two.
@@ -27,7 +27,7 @@ pub(super) enum Message<'a> {
     Text(&'a str),
 }
 
-impl<'a> Message<'a> {
+impl<'a> Parsed<'a> {
     pub(super) fn read(message: &'a str) -> Self {
         match message.strip_prefix('/') {
             Some(text) if text.starts_with('/') => Self::Text(text),
@@ -108,13 +108,20 @@ impl Arguments<'_> {
 
 /// Which arguments a command takes, by the names that its usage shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Takes {
+pub enum Takes {
+    /// None.
     Nothing,
+    /// Two words, or none.
     OptionalPair(&'static str, &'static str),
+    /// A text, or none.
     OptionalText(&'static str),
+    /// One word, or none.
     OptionalWord(&'static str),
+    /// A text.
     Text(&'static str),
+    /// One word.
     Word(&'static str),
+    /// A word and then a text.
     WordAndText(&'static str, &'static str),
 }
 
@@ -149,23 +156,28 @@ impl fmt::Display for Takes {
     }
 }
 
-/// Does a command, if it exists, is allowed, and has the arguments it takes.
+/// Runs a command, if it exists, is allowed, and has the arguments it takes.
 pub(super) fn run(call: &mut Call<'_>, name: &str, arguments: &str) -> Answer {
-    let command = table::find(name).ok_or_else(|| table::unknown(name))?;
-    let arguments = command
+    let command = call.hub.commands.find(name)?;
+    let split = command
         .takes
         .split(arguments)
         .map_err(|count| format!("{count} arguments; usage: {}", command.usage()))?;
-    if command.is_heard && !arguments.is_empty() {
+    if command.speaks && !split.is_empty() {
         call.person().check_voice()?;
     }
     if command.is_question && !call.out.is_reachable(call.member) {
         return Ok(Outcome::Continue);
     }
-    (command.run)(call, arguments)
+    match command.run {
+        Run::Hub(run) => run(call, split),
+        Run::Service => {
+            Ok(Outcome::Pending(Box::new(call.hub.begin_job(call.member, command.name, arguments))))
+        }
+    }
 }
 
-/// Somebody's own word as a refusal repeats it: cut when it is long.
+/// A word of the person's input as a refusal repeats it: cut when it is long.
 pub(super) fn quote(word: &str) -> Cow<'_, str> {
     match word.char_indices().nth(QUOTE_MAX) {
         Some((end, _)) => Cow::Owned(format!("{}…", &word[..end])),
@@ -187,24 +199,24 @@ mod tests {
 
     #[test]
     fn a_slash_begins_a_command_and_two_begin_text() {
-        let command = |name, arguments| Message::Command { name, arguments };
+        let command = |name, arguments| Parsed::Command { name, arguments };
         for (message, read) in [
-            ("", Message::Blank),
-            (" \t\u{3000} ", Message::Blank),
-            ("\u{2800} \u{2800}", Message::Blank),
+            ("", Parsed::Blank),
+            (" \t\u{3000} ", Parsed::Blank),
+            ("\u{2800} \u{2800}", Parsed::Blank),
             ("/me \u{2800}", command("me", "")),
             ("/me \u{2800}a\u{2800}", command("me", "\u{2800}a")),
-            ("hi", Message::Text("hi")),
-            ("  hi  ", Message::Text("  hi  ")),
-            (" /who", Message::Text(" /who")),
-            ("//who", Message::Text("/who")),
-            ("///", Message::Text("//")),
+            ("hi", Parsed::Text("hi")),
+            ("  hi  ", Parsed::Text("  hi  ")),
+            (" /who", Parsed::Text(" /who")),
+            ("//who", Parsed::Text("/who")),
+            ("///", Parsed::Text("//")),
             ("/", command("", "")),
             ("/who", command("who", "")),
             ("/who ", command("who", "")),
             ("/msg  bob\t a  b ", command("msg", "bob\t a  b")),
         ] {
-            assert_eq!(Message::read(message), read, "{message:?}");
+            assert_eq!(Parsed::read(message), read, "{message:?}");
         }
     }
 
@@ -270,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn the_muted_are_not_heard() {
+    fn muted_people_cannot_speak() {
         play(
             "alice is here
             bob is here
@@ -338,13 +350,13 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_is_added_to_a_message_or_lost_of_it(line in lines()) {
-            match Message::read(&line) {
-                Message::Blank => prop_assert!(is_blank(&line)),
-                Message::Text(text) => {
+            match Parsed::read(&line) {
+                Parsed::Blank => prop_assert!(is_blank(&line)),
+                Parsed::Text(text) => {
                     let slash = if line.starts_with('/') { "/" } else { "" };
                     prop_assert_eq!([slash, text].concat(), line);
                 }
-                Message::Command { name, arguments } => {
+                Parsed::Command { name, arguments } => {
                     prop_assert!(line.starts_with('/') && !line.starts_with("//"));
                     prop_assert!(!has_white_space(name));
                     prop_assert_eq!(arguments.trim(), arguments);

@@ -1,27 +1,27 @@
-//! Those who have gone and whose rooms have not read of it yet.
+//! People who have left and whose rooms have not read it yet.
 //!
-//! Whoever goes is out of its rooms and gives up its name at once; the rooms are told before anything else happens in
-//! the hub. So people whose connections end one right after the other go together: each room reads of all of them in
+//! A person who leaves is out of its rooms at once, and its name is free; the rooms read it before anything else happens
+//! in the hub. So people whose connections end one right after the other go together: each room reads of all of them in
 //! a row, in the order in which they went, and none of them is told of the others.
 
 use super::person::Contact;
-use super::{Delivery, Hub, Line, Nick, RoomId};
+use super::{Delivery, Hub, Kind, Line, Message, Nick, Origin, RoomId};
 use crate::id::Slot;
-use crate::time::{Moment, Now};
+use crate::time::{Moment, Now, WallTime};
 
-/// Who is to be told of, at most everybody. Kept for its memory.
+/// Departures to announce, at most one for each person. Kept for its memory.
 #[derive(Debug, Default)]
 pub(super) struct Departures {
     people: Vec<Departure>,
-    /// A room, the index of somebody who was in it, and how many were in it then.
+    /// A room, the index of a person who was in it, and how many were in it then.
     rooms: Vec<(RoomId, usize, usize)>,
 }
 
 #[derive(Debug)]
 struct Departure {
-    who: Nick,
+    /// Of no room: a room's name is filled in for each.
+    message: Message,
     by: Contact,
-    reason: String,
     /// People who ignore the leaver, and what they read instead of words of its own.
     ignorers: Vec<Slot>,
     without_words: &'static str,
@@ -29,7 +29,7 @@ struct Departure {
 
 impl Hub {
     /// Somebody is gone, for a reason that the rooms are to read: out of every room, and the name is free. Returns the
-    /// name, or nothing for a slot that is nobody's. The rooms are told by [`Hub::announce_departures`].
+    /// name, or `None` for a slot without a person. [`Hub::announce_departures`] tells the rooms.
     ///
     /// If the reason has words of the person's own, people who ignore it read `without_words` instead.
     pub fn leave(
@@ -41,9 +41,9 @@ impl Hub {
         out: &mut impl Delivery,
     ) -> Option<Nick> {
         while let Some(room) = self.people.get(member)?.rooms.first() {
-            let is_unheard = self.is_unheard(member, room);
-            let crowd = self.take_out(member, room, out);
-            if !is_unheard {
+            let is_unannounced = self.is_unannounced(member, room);
+            let crowd = self.remove_member(member, room, out);
+            if !is_unannounced {
                 self.departures.rooms.push((room, self.departures.people.len(), crowd));
             }
         }
@@ -59,7 +59,9 @@ impl Hub {
         self.answers.remove(&member);
         self.ignores.forget(member, person.id);
         let by = Contact { id: person.id, slot: member };
-        self.departures.people.push(Departure { who: person.nick, by, reason, ignorers, without_words });
+        let (at, from) = (WallTime::default(), Some(person.nick));
+        let message = Message { at, origin: Origin::Home, room: None, from, kind: Kind::Leave, text: reason };
+        self.departures.people.push(Departure { message, by, ignorers, without_words });
         Some(person.nick)
     }
 
@@ -75,14 +77,16 @@ impl Hub {
         for (room, leaver, crowd) in rooms.drain(..) {
             // None was opened since then, so it is the same room, or one that ended with the last of them.
             let Some(name) = self.rooms.get(room).map(|room| room.name) else { continue };
-            let Departure { who, by, reason, ignorers, without_words } = &people[leaver];
-            self.announce(room, &Line::Left { room: &name, who, reason }, *by, ignorers, crowd, now, out);
+            let Departure { message, by, ignorers, without_words } = &mut people[leaver];
+            (message.at, message.room) = (now.wall, Some(name));
+            self.announce(room, message, *by, ignorers, crowd, now, out);
             if crowd <= self.rules.presence_max as usize {
-                let line = Line::Left { room: &name, who, reason: without_words };
+                let text = (*without_words).to_owned();
+                let message = Message { text, ..*message };
                 let is_in_it =
                     |slot: &&Slot| self.people.get(**slot).is_some_and(|person| person.rooms.contains(room));
                 let ignorers: Vec<Slot> = ignorers.iter().filter(is_in_it).copied().collect();
-                out.tell_all(&ignorers, &line);
+                out.tell_all(&ignorers, &Line::Message(&message));
             }
         }
         people.clear();
@@ -92,12 +96,12 @@ impl Hub {
 
 #[cfg(test)]
 mod tests {
-    use crate::chat::script::{Stage, rules};
+    use crate::chat::script::{TestChat, rules};
 
     #[test]
-    fn those_who_go_together_are_not_told_of_each_other() {
-        let mut stage = Stage::new(rules());
-        stage.play(
+    fn people_who_leave_together_do_not_read_about_each_other() {
+        let mut chat = TestChat::new(rules());
+        chat.play(
             "alice is here
             bob is here
             carol is here
@@ -107,9 +111,9 @@ mod tests {
             alice sees 12:34 #ops --> carol
             carol sees -- you are in #ops (2 here)",
         );
-        stage.goes_with_others("alice", "reset");
-        stage.goes_with_others("bob", "quit");
-        stage.play(
+        chat.goes_with_others("alice", "reset");
+        chat.goes_with_others("bob", "quit");
+        chat.play(
             "carol says /nick Alice
             carol sees 12:34 #lobby <-- alice (reset)
             carol sees 12:34 #lobby <-- bob (quit)
@@ -119,9 +123,9 @@ mod tests {
     }
 
     #[test]
-    fn a_room_that_ends_with_them_is_told_nothing() {
-        let mut stage = Stage::new(rules());
-        stage.play(
+    fn a_room_that_ends_with_them_reads_nothing() {
+        let mut chat = TestChat::new(rules());
+        chat.play(
             "alice is here
             bob is here
             carol is here
@@ -130,9 +134,9 @@ mod tests {
             bob sees 12:34 #lobby <-- carol (left)
             carol sees -- you left #lobby; you are in no room: /join #ROOM",
         );
-        stage.goes_with_others("alice", "quit");
-        stage.goes_with_others("bob", "quit");
-        stage.play(
+        chat.goes_with_others("alice", "quit");
+        chat.goes_with_others("bob", "quit");
+        chat.play(
             "carol says /join #new
             carol sees -- you are in #new (1 here)",
         );
@@ -141,11 +145,11 @@ mod tests {
     #[test]
     fn all_that_the_hub_says_comes_behind_them() {
         for act in ["dave arrives", "operator says hello", "bob says hi"] {
-            let mut stage = Stage::new(rules());
-            stage.play("alice is here\n bob is here\n carol is here");
-            stage.goes_with_others("alice", "quit");
-            stage.act(act);
-            let first = stage.read("carol").into_iter().next();
+            let mut chat = TestChat::new(rules());
+            chat.play("alice is here\n bob is here\n carol is here");
+            chat.goes_with_others("alice", "quit");
+            chat.act(act);
+            let first = chat.read("carol").into_iter().next();
             assert_eq!(first.as_deref(), Some("12:34 #lobby <-- alice (quit)"), "{act}");
         }
     }

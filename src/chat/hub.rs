@@ -1,13 +1,14 @@
 //! The hub: the one owner of people and rooms, and the way into chat.
 //!
-//! Invariants: a person in a room stands in that room's list of members, and nowhere else; a room has a member; names are unique without case; [`Delivery`] is told of every joining and leaving, in the
+//! Invariants: a person in a room stands in that room's list of members, and nowhere else; a room has a member, here or
+//! elsewhere, or is kept; names are unique without case; [`Delivery`] is notified of every join and leave, in the
 //! order in which they happen. Each message that is refused gets one `!!` line and changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use smallvec::SmallVec;
 
-use super::command::{self, Call, Message, Refusal};
+use super::command::{self, Call, Parsed, Refusal};
 use super::departures::Departures;
 use super::ignores::Ignores;
 use super::long_answer::{Listing, LongAnswer};
@@ -17,7 +18,9 @@ use super::people::People;
 use super::person::{Absence, Contact, Person};
 use super::presence::{Arrivals, Deadlines};
 use super::room::{Room, Rooms};
-use super::{Delivery, Line, Nick, RoomId, RoomName, Style, json};
+use super::service::Job;
+use super::table::{Command, Commands};
+use super::{Delivery, Kind, Line, Message, Nick, RoomId, RoomName, Style, json};
 use crate::id::{ConnId, Slot};
 use crate::time::Now;
 
@@ -28,9 +31,9 @@ pub struct Rules {
     pub server_name: String,
     /// The lines of the message of the day, scrubbed; empty for none.
     pub motd: Vec<String>,
-    /// Where everybody starts.
+    /// The room in which every person starts.
     pub lobby: RoomName,
-    /// Rooms at a time. A place is always kept for the lobby, so that everybody can enter.
+    /// Rooms at a time. A place is always kept for the lobby, so that every person can enter.
     pub rooms_max: u32,
     /// Rooms that one person may be in.
     pub rooms_per_client: u32,
@@ -38,7 +41,7 @@ pub struct Rules {
     pub ignores_per_client: u32,
     /// Mutes at a time.
     pub mutes_max: u32,
-    /// Above so many members joins, leaves and renames are summed up.
+    /// Above this number of members joins, leaves and renames are summed up.
     pub presence_max: u32,
 }
 
@@ -49,10 +52,12 @@ pub enum Outcome {
     Continue,
     /// `/listen`: keep the connection after the end of its input.
     Listen,
+    /// A service answers the command: to be asked. Until [`Hub::reply`] the person's next message waits.
+    Pending(Box<Job>),
     /// `/quit`: close the connection, with a text that may be empty. The person is in the hub until
     /// [`Hub::leave`].
     Quit(String),
-    /// `/nick`: the person is called otherwise now; all who should know have been told.
+    /// `/nick`: the person has another name now, and its rooms have read it.
     Renamed {
         /// The name until now.
         old: Nick,
@@ -61,7 +66,7 @@ pub enum Outcome {
     },
 }
 
-/// Everybody and every room.
+/// All people and all rooms.
 #[derive(Debug)]
 pub struct Hub {
     pub(super) rules: Rules,
@@ -72,16 +77,21 @@ pub struct Hub {
     pub(super) departures: Departures,
     pub(super) ignores: Ignores,
     pub(super) mutes: Mutes,
-    /// Names that nobody may take.
+    /// Names that no person may take.
     pub(super) barred: BTreeSet<Folded>,
     /// Those who are away.
     pub(super) absences: BTreeMap<Slot, Absence>,
     /// Answers under way, of people who have not taken all of them yet; at most one for each.
     pub(super) answers: BTreeMap<Slot, LongAnswer>,
+    pub(super) commands: Commands,
+    /// The number of the last job.
+    pub(super) last_job: u64,
+    /// The text of the message under way; kept for its memory.
+    text: String,
 }
 
 impl Hub {
-    /// A hub with nobody in it.
+    /// A hub without people.
     #[must_use]
     pub fn new(rules: Rules) -> Self {
         Self {
@@ -96,20 +106,28 @@ impl Hub {
             barred: BTreeSet::new(),
             absences: BTreeMap::new(),
             answers: BTreeMap::new(),
+            commands: Commands::default(),
+            last_job: 0,
+            text: String::new(),
         }
     }
 
-    /// Other rules from now on. Nobody is thrown out: who is over a limit only gets no further.
+    /// Other rules from now on. A person who is over a limit stays, and gets no further.
     pub fn set_rules(&mut self, rules: Rules) {
         self.rules = rules;
     }
 
-    /// Somebody arrives: gets the message of the day, a guest's name and the greeting, and is in the lobby, where it is
+    /// Commands that a service answers, from now on.
+    pub fn add_commands(&mut self, commands: &'static [Command]) {
+        self.commands.add(commands);
+    }
+
+    /// A person arrives: gets the message of the day, a guest's name and the greeting, and is in the lobby, where it is
     /// announced later.
     ///
     /// # Panics
     ///
-    /// When the slot still belongs to somebody, or the id to another: ids are given once.
+    /// When the slot still belongs to a person, or the id to another one: ids are given once.
     pub fn enter(&mut self, member: Slot, id: ConnId, now: Now, out: &mut impl Delivery) {
         self.announce_departures(now, out);
         let nick = Nick::guest(id);
@@ -120,20 +138,20 @@ impl Hub {
     }
 
     /// One message of a person, without its end: plain text or a command, scrubbed, or in JSON mode an object as it
-    /// arrived. Does nothing for a slot that is nobody's.
+    /// arrived. Does nothing for a slot without a person.
     pub fn message(&mut self, member: Slot, text: &str, now: Now, out: &mut impl Delivery) -> Outcome {
         self.announce_departures(now, out);
         let Some(person) = self.people.get_mut(member) else { return Outcome::Continue };
-        person.heard = now.moment.into();
+        person.last_message = now.moment.into();
         let done = if person.style.json {
             json::run(&mut Call { hub: self, member, now, out }, text)
         } else {
-            match Message::read(text) {
-                Message::Blank => Ok(Outcome::Continue),
-                Message::Command { name, arguments } => {
+            match Parsed::read(text) {
+                Parsed::Blank => Ok(Outcome::Continue),
+                Parsed::Command { name, arguments } => {
                     command::run(&mut Call { hub: self, member, now, out }, name, arguments)
                 }
-                Message::Text(text) => self.say(member, text, now, out),
+                Parsed::Text(text) => self.say(member, text, now, out),
             }
         };
         done.unwrap_or_else(|Refusal(why)| {
@@ -143,7 +161,7 @@ impl Hub {
     }
 
     /// Plain text, to the active room. This is the path of nearly every message: two look-ups by index, nothing
-    /// on the heap, and two look-ups in a tree once anybody is ignored.
+    /// on the heap, and two look-ups in a tree once any person is ignored.
     fn say(
         &mut self,
         member: Slot,
@@ -155,37 +173,50 @@ impl Hub {
         person.check_voice()?;
         let room = person.active_room()?;
         self.introduce(member, room, now, out);
-        self.say_in(room, member, text, out);
+        self.say_in(room, member, text, now, out);
         Ok(Outcome::Continue)
     }
 
-    /// A text of somebody who may speak, in a room that it is in.
-    pub(super) fn say_in(&self, room: RoomId, member: Slot, text: &str, out: &mut (impl Delivery + ?Sized)) {
-        let line = Line::Say { room: &self.rooms[room].name, from: &self.people[member].nick, text };
-        out.tell_room(room, &self.excluded(member, room), &line);
+    /// A text of a person who may speak, in a room that it is in.
+    pub(super) fn say_in(
+        &mut self,
+        room: RoomId,
+        member: Slot,
+        text: &str,
+        now: Now,
+        out: &mut (impl Delivery + ?Sized),
+    ) {
+        let mut owned = std::mem::take(&mut self.text);
+        owned.clear();
+        owned.push_str(text);
+        let (name, from) = (self.rooms[room].name, self.people[member].nick);
+        let message = Message::in_room(now.wall, name, from, Kind::Say, owned);
+        out.tell_room(room, &self.excluded(member, room), &Line::Message(&message));
+        self.text = message.text;
     }
 
-    /// Who in a room does not read what a person says: itself, and whoever ignores it. Somebody may be there twice.
+    /// The members of a room who do not read what a person says: itself, and those who ignore it. A slot may occur twice.
     ///
     /// Costs a look at the members or at the ignorers, at whichever are fewer.
     pub(super) fn excluded(&self, speaker: Slot, room: RoomId) -> SmallVec<[Slot; 4]> {
-        let mut deaf = SmallVec::from_slice(&[speaker]);
+        let mut excluded = SmallVec::from_slice(&[speaker]);
         if self.ignores.is_empty() {
-            return deaf;
+            return excluded;
         }
         let members = &self.rooms[room].members;
         let ignorers = self.ignores.ignorers(&self.people[speaker]);
         if ignorers.map(<[Slot]>::len).iter().sum::<usize>() < members.len() {
             let is_in_it = |slot: &&Slot| self.people[**slot].rooms.contains(room);
-            deaf.extend(ignorers.into_iter().flatten().filter(is_in_it).copied());
+            excluded.extend(ignorers.into_iter().flatten().filter(is_in_it).copied());
         } else {
-            let is_deaf = |slot: &&Slot| ignorers.iter().any(|ignorers| ignorers.binary_search(slot).is_ok());
-            deaf.extend(members.iter().filter(is_deaf).copied());
+            let is_excluded =
+                |slot: &&Slot| ignorers.iter().any(|ignorers| ignorers.binary_search(slot).is_ok());
+            excluded.extend(members.iter().filter(is_excluded).copied());
         }
-        deaf
+        excluded
     }
 
-    /// How many are in the room that somebody speaks to; 0 for one who is in none. A program may name any room that it is
+    /// How many are in the room that a person speaks to; 0 for one who is in none. A program may name any room that it is
     /// in: the largest counts.
     #[must_use]
     pub fn audience(&self, member: Slot) -> usize {
@@ -198,14 +229,15 @@ impl Hub {
         }
     }
 
-    /// The operator speaks to everybody.
+    /// The operator speaks to all people.
     pub fn operator_says(&mut self, text: &str, now: Now, out: &mut impl Delivery) {
         self.announce_departures(now, out);
         let everybody: Vec<Slot> = self.people.slots().collect();
-        out.tell_all(&everybody, &Line::Operator(text));
+        let message = Message::of_operator(now.wall, text.to_owned());
+        out.tell_all(&everybody, &Line::Message(&message));
     }
 
-    /// Whether nobody may take this name from now on, compared without case. Whoever has it keeps it.
+    /// Whether no person may take this name from now on, compared without case. A person who has it keeps it.
     pub fn bar(&mut self, nick: &Nick, on: bool) {
         if on {
             self.barred.insert(nick.folded());
@@ -214,7 +246,7 @@ impl Hub {
         }
     }
 
-    /// Whoever has this name, compared without case.
+    /// The person with this name, compared without case.
     #[must_use]
     pub fn by_nick(&self, nick: &Nick) -> Option<Slot> {
         self.people.named(&nick.folded())
@@ -248,20 +280,21 @@ impl Hub {
         self.rooms.len()
     }
 
-    /// Puts somebody into a room it is not in, opened if need be, and tells the others.
+    /// Adds a person to a room it is not in, opened if need be, and announces it to the others.
     pub(super) fn join(&mut self, member: Slot, name: RoomName, now: Now, out: &mut dyn Delivery) -> RoomId {
         let id = self.rooms.named(&name).unwrap_or_else(|| self.rooms.open(name));
         self.rooms.add(id, member, &self.people);
-        let (name, crowd) = (self.rooms[id].name, self.rooms[id].members.len());
+        let (name, crowd) = (self.rooms[id].name, self.rooms[id].size());
         let person = &mut self.people[member];
         person.rooms.add(id);
         let (who, by) = (person.nick, Contact { id: person.id, slot: member });
         out.joined(id, member);
-        self.announce(id, &Line::Joined { room: &name, who: &who }, by, &[], crowd, now, out);
+        let message = Message::in_room(now.wall, name, who, Kind::Join, String::new());
+        self.announce(id, &message, by, &[], crowd, now, out);
         id
     }
 
-    /// Gives a person a name that nobody else has, and its place by that name in each of its rooms.
+    /// Gives a person a name that no other person has, and its place by that name in each of its rooms.
     pub(super) fn rename(&mut self, member: Slot, nick: Nick) {
         for room in self.people[member].rooms.ids() {
             self.rooms.remove(room, member, &self.people);
@@ -273,28 +306,33 @@ impl Hub {
         self.judge_name(member);
     }
 
-    /// Takes somebody out of a room it is in and tells the others.
-    pub(super) fn part(&mut self, member: Slot, id: RoomId, reason: &str, now: Now, out: &mut dyn Delivery) {
+    /// Removes a person from a room it is in and announces it to the others.
+    pub(super) fn leave_room(
+        &mut self,
+        member: Slot,
+        id: RoomId,
+        reason: &str,
+        now: Now,
+        out: &mut dyn Delivery,
+    ) {
         let person = &self.people[member];
         let (who, by, name) = (person.nick, Contact { id: person.id, slot: member }, self.rooms[id].name);
-        let crowd = self.take_out(member, id, out);
+        let crowd = self.remove_member(member, id, out);
         if crowd > 1 {
-            self.announce(id, &Line::Left { room: &name, who: &who, reason }, by, &[], crowd, now, out);
+            let message = Message::in_room(now.wall, name, who, Kind::Leave, reason.to_owned());
+            self.announce(id, &message, by, &[], crowd, now, out);
         }
     }
 
-    /// Takes somebody out of a room it is in, and ends the room after its last member. Gives how many were in it.
-    pub(super) fn take_out(&mut self, member: Slot, id: RoomId, out: &mut dyn Delivery) -> usize {
+    /// Removes a person from a room it is in, and ends the room after its last member. Gives how many were in it.
+    pub(super) fn remove_member(&mut self, member: Slot, id: RoomId, out: &mut dyn Delivery) -> usize {
         if !self.people[member].rooms.remove(id) {
             return 0;
         }
-        let crowd = self.rooms[id].members.len();
+        let crowd = self.rooms[id].size();
         self.rooms.remove(id, member, &self.people);
         out.left(id, member);
-        if crowd == 1 {
-            self.forget_tally(id);
-            self.rooms.close(id);
-        }
+        self.close_if_empty(id);
         crowd
     }
 }
@@ -342,7 +380,7 @@ impl<'a> Profile<'a> {
 pub struct RoomSummary<'a> {
     /// Its name.
     pub name: &'a RoomName,
-    /// How many people are in it, at least one.
+    /// How many people are in it, those on other servers included; at least one, unless it is kept.
     pub members: usize,
     /// Its topic, if it has one.
     pub topic: Option<&'a str>,
@@ -350,7 +388,7 @@ pub struct RoomSummary<'a> {
 
 impl<'a> From<&'a Room> for RoomSummary<'a> {
     fn from(room: &'a Room) -> Self {
-        Self { name: &room.name, members: room.members.len(), topic: room.topic.as_deref() }
+        Self { name: &room.name, members: room.size(), topic: room.topic.as_deref() }
     }
 }
 
@@ -364,14 +402,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::chat::script::{Stage, play, rules};
+    use crate::chat::script::{TestChat, play, rules};
     use crate::network::Network;
 
     #[test]
     fn a_session_begins_with_the_message_of_the_day_and_the_greeting() {
         let motd = vec!["Welcome.".to_owned(), String::new(), "Be kind.".to_owned()];
-        let mut stage = Stage::new(Rules { motd, server_name: "Base".to_owned(), ..rules() });
-        stage.play(
+        let mut chat = TestChat::new(Rules { motd, server_name: "Base".to_owned(), ..rules() });
+        chat.play(
             "alice enters
             alice sees -- Welcome.
             alice sees --\u{20}
@@ -401,9 +439,9 @@ mod tests {
     }
 
     #[test]
-    fn whoever_goes_leaves_every_room_and_the_name() {
-        let mut stage = Stage::new(rules());
-        stage.play(
+    fn a_person_who_leaves_is_out_of_every_room_and_its_name_is_free() {
+        let mut chat = TestChat::new(rules());
+        chat.play(
             "alice is here
             bob is here
             alice says /join #ops
@@ -421,14 +459,14 @@ mod tests {
             bob says /rooms
             bob sees -- 2 rooms: #lobby (1) #ops (1)",
         );
-        assert_eq!(stage.hub.leave(Slot(0), String::new(), None, stage.now.moment, &mut stage.ears), None);
-        let nick = stage.hub.leave(stage.slot("bob"), String::new(), None, stage.now.moment, &mut stage.ears);
+        assert_eq!(chat.hub.leave(Slot(0), String::new(), None, chat.now.moment, &mut chat.recorder), None);
+        let nick = chat.hub.leave(chat.slot("bob"), String::new(), None, chat.now.moment, &mut chat.recorder);
         assert_eq!(nick, Some(Nick::parse("Alice").unwrap()));
-        assert_eq!((stage.hub.people_count(), stage.hub.room_count()), (0, 0));
+        assert_eq!((chat.hub.people_count(), chat.hub.room_count()), (0, 0));
     }
 
     #[test]
-    fn the_operator_is_read_by_everybody() {
+    fn all_people_read_the_operator() {
         play(
             "alice is here
             bob is here
@@ -443,33 +481,33 @@ mod tests {
 
     #[test]
     fn the_engine_sees_a_person_as_it_is() {
-        let mut stage = Stage::new(rules());
-        stage.play("alice is here");
+        let mut chat = TestChat::new(rules());
+        chat.play("alice is here");
         for text in ["/join #ops", "/join #Dev", "/join #lobby", "/set time off"] {
-            stage.say("alice", text);
+            chat.say("alice", text);
         }
-        let alice = stage.hub.by_nick(&Nick::parse("ALICE").unwrap()).unwrap();
-        let profile = stage.hub.person(alice).unwrap();
+        let alice = chat.hub.by_nick(&Nick::parse("ALICE").unwrap()).unwrap();
+        let profile = chat.hub.person(alice).unwrap();
         assert_eq!((profile.nick().as_str(), profile.id()), ("alice", ConnId::FIRST));
         assert_eq!(profile.rooms().map(RoomName::as_str).collect::<Vec<_>>(), ["ops", "Dev", "lobby"]);
         assert_eq!(profile.room_count(), 3);
         assert_eq!(profile.style(), Style { time: false, ..Style::default() });
-        let names: Vec<_> = stage.hub.rooms().map(|room| room.name.as_str()).collect();
+        let names: Vec<_> = chat.hub.rooms().map(|room| room.name.as_str()).collect();
         assert_eq!(names, ["Dev", "lobby", "ops"]);
-        assert!(!stage.hub.is_muted(alice));
-        assert!(stage.hub.person(Slot(77)).is_none());
+        assert!(!chat.hub.is_muted(alice));
+        assert!(chat.hub.person(Slot(77)).is_none());
     }
 
     #[test]
     fn ten_thousand_come_and_go() {
-        let mut stage = Stage::new(Rules { presence_max: 0, ..rules() });
+        let mut chat = TestChat::new(Rules { presence_max: 0, ..rules() });
         let count = 10_000;
         for number in 1..=count {
             let id = ConnId::new(u64::from(number)).unwrap();
-            stage.hub.enter(Slot(number), id, stage.now, &mut stage.ears);
+            chat.hub.enter(Slot(number), id, chat.now, &mut chat.recorder);
         }
-        stage.hub.message(Slot(5), "/who", stage.now, &mut stage.ears);
-        let lines = stage.ears.take(Slot(5));
+        chat.hub.message(Slot(5), "/who", chat.now, &mut chat.recorder);
+        let lines = chat.recorder.take(Slot(5));
         let lines = &lines[1..];
         assert_eq!(lines.len(), 101);
         assert!(lines.iter().all(|line| line.len() <= 400));
@@ -478,9 +516,9 @@ mod tests {
         let more = lines[100].strip_prefix("-- and ").unwrap().strip_suffix(" more").unwrap();
         assert_eq!(named.count() + more.parse::<usize>().unwrap(), count as usize);
         for number in (1..=count).rev().step_by(2).chain((1..=count).step_by(2)) {
-            stage.hub.leave(Slot(number), String::new(), None, stage.now.moment, &mut stage.ears);
+            chat.hub.leave(Slot(number), String::new(), None, chat.now.moment, &mut chat.recorder);
         }
-        assert_eq!((stage.hub.people_count(), stage.hub.room_count()), (0, 0));
+        assert_eq!((chat.hub.people_count(), chat.hub.room_count()), (0, 0));
     }
 
     #[derive(Clone, Debug)]
@@ -522,48 +560,48 @@ mod tests {
         prop::collection::vec(act, 1..60)
     }
 
-    fn act(stage: &mut Stage, act: Act) {
+    fn act(chat: &mut TestChat, act: Act) {
         match act {
-            Act::Enter if stage.hub.people_count() < SLOTS as usize => drop(stage.enter("somebody")),
-            Act::EnterFrom(host) if stage.hub.people_count() < SLOTS as usize => {
-                stage.enter_from("somebody", &format!("192.0.2.{host}"));
+            Act::Enter if chat.hub.people_count() < SLOTS as usize => drop(chat.enter("somebody")),
+            Act::EnterFrom(host) if chat.hub.people_count() < SLOTS as usize => {
+                chat.enter_from("somebody", &format!("192.0.2.{host}"));
             }
             Act::Enter | Act::EnterFrom(_) => {}
             Act::Leave(slot) => {
-                let now = stage.now.moment;
-                let _ = stage.hub.leave(Slot(slot), "gone".to_owned(), None, now, &mut stage.ears);
+                let now = chat.now.moment;
+                let _ = chat.hub.leave(Slot(slot), "gone".to_owned(), None, now, &mut chat.recorder);
             }
-            Act::Mute(slot, on) => stage.mute(Slot(slot), on),
+            Act::Mute(slot, on) => chat.mute(Slot(slot), on),
             Act::MuteFrom(slot, host, seconds) => {
                 let address = Network::of(Ipv4Addr::new(192, 0, 2, host).into());
-                let until = stage.now.moment + Duration::from_secs(seconds);
-                let _ = stage.hub.mute(Slot(slot), Some(address), Some(until), stage.now.moment);
+                let until = chat.now.moment + Duration::from_secs(seconds);
+                let _ = chat.hub.mute(Slot(slot), Some(address), Some(until), chat.now.moment);
             }
-            Act::Pass(seconds) => stage.pass(Duration::from_secs(seconds)),
+            Act::Pass(seconds) => chat.pass(Duration::from_secs(seconds)),
             Act::Say(slot, text) => {
-                say_and_check(stage, Slot(slot), &text);
+                say_and_check(chat, Slot(slot), &text);
             }
         }
     }
 
-    /// A refused line gets exactly one `!!` line, and nobody hears anything else.
-    fn say_and_check(stage: &mut Stage, slot: Slot, text: &str) {
-        stage.hub.announce_departures(stage.now, &mut stage.ears);
-        (0..SLOTS).for_each(|slot| drop(stage.ears.take(Slot(slot))));
-        stage.hub.message(slot, text, stage.now, &mut stage.ears);
-        let heard: Vec<_> = (0..SLOTS).map(|slot| stage.ears.take(Slot(slot))).collect();
-        let own = &heard[slot.index()];
+    /// A refused line gets exactly one `!!` line, and no other line is sent.
+    fn say_and_check(chat: &mut TestChat, slot: Slot, text: &str) {
+        chat.hub.announce_departures(chat.now, &mut chat.recorder);
+        (0..SLOTS).for_each(|slot| drop(chat.recorder.take(Slot(slot))));
+        chat.hub.message(slot, text, chat.now, &mut chat.recorder);
+        let read: Vec<_> = (0..SLOTS).map(|slot| chat.recorder.take(Slot(slot))).collect();
+        let own = &read[slot.index()];
         if own.iter().any(|line| line.starts_with("!! ")) {
-            assert_eq!(heard.iter().map(Vec::len).sum::<usize>(), 1, "{text:?}: {heard:?}");
+            assert_eq!(read.iter().map(Vec::len).sum::<usize>(), 1, "{text:?}: {read:?}");
         } else if text.starts_with('/') && !text.starts_with("//") && !text.starts_with("/me") {
-            let is_answered = stage.hub.person(slot).is_none() || !own.is_empty();
+            let is_answered = chat.hub.person(slot).is_none() || !own.is_empty();
             assert!(is_answered, "{text:?} has no answer");
         }
     }
 
-    /// The hub's own books agree with each other and with what it told its [`Delivery`].
-    fn check(stage: &Stage) {
-        let hub = &stage.hub;
+    /// The hub's lists agree with each other and with what its [`Delivery`] was notified of.
+    fn check(chat: &TestChat) {
+        let hub = &chat.hub;
         let mut members: BTreeMap<RoomId, BTreeSet<Slot>> = BTreeMap::new();
         let mut names = BTreeSet::new();
         for slot in hub.people.slots() {
@@ -583,7 +621,7 @@ mod tests {
         hub.ignores.check(|id| ids.contains(&id));
         assert!(hub.absences.keys().all(|slot| hub.people.get(*slot).is_some()));
         assert_eq!(names.len(), hub.people_count());
-        assert_eq!(members, stage.ears.members);
+        assert_eq!(members, chat.recorder.members);
         assert_eq!(members.len(), hub.room_count());
         assert!(hub.room_count() <= hub.rules.rooms_max as usize);
         let mut due = BTreeSet::new();
@@ -596,18 +634,18 @@ mod tests {
         let sizes: Vec<_> = hub.rooms.by_size_after(None).collect();
         assert_eq!(sizes.len(), hub.room_count());
         for (Reverse(size), name) in sizes {
-            assert_eq!(hub.rooms[hub.rooms.named_folded(&name).unwrap()].members.len(), size);
+            assert_eq!(hub.rooms[hub.rooms.named_folded(&name).unwrap()].size(), size);
         }
         assert!(hub.answers.keys().all(|slot| hub.people.get(*slot).is_some()));
     }
 
     proptest! {
         #[test]
-        fn the_books_agree_whatever_people_do(acts in acts()) {
-            let mut stage = Stage::new(Rules { rooms_max: 3, rooms_per_client: 2, presence_max: 2, ..rules() });
+        fn the_lists_agree_whatever_people_do(acts in acts()) {
+            let mut chat = TestChat::new(Rules { rooms_max: 3, rooms_per_client: 2, presence_max: 2, ..rules() });
             for next in acts {
-                act(&mut stage, next);
-                check(&stage);
+                act(&mut chat, next);
+                check(&chat);
             }
         }
     }

@@ -1,9 +1,9 @@
-//! Who does not want to hear whom (`/ignore`).
+//! Which person does not read the messages of which other (`/ignore`).
 //!
 //! A name is ignored, whoever has it, and the person who has it when that is asked for, by whatever name it goes until
-//! it leaves. Kept apart from people, for few ignore anybody.
+//! it leaves. Kept apart from people, because few ignore another person.
 //!
-//! Invariants: somebody is among the ignorers of a name or a person exactly if its own list says so, and all persons in
+//! Invariants: a person is among the ignorers of a name or a person exactly if its own list says so, and all persons in
 //! lists are here.
 
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use super::names::Folded;
 use super::person::{Contact, Person};
 use crate::id::{ConnId, Slot};
 
-/// An entry of somebody's list.
+/// An entry of a person's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ignored {
     /// The name that was asked for. Whoever has it is ignored.
@@ -22,7 +22,7 @@ pub(super) struct Ignored {
     pub(super) person: Option<Contact>,
 }
 
-/// What somebody can be ignored as.
+/// What a person can be ignored as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Whom {
     Named(Folded),
@@ -47,9 +47,9 @@ impl Ignored {
 /// All that is ignored, from both sides.
 #[derive(Debug, Default)]
 pub(super) struct Ignores {
-    /// What somebody ignores, in the order of names without case. No list is empty.
+    /// What a person ignores, in the order of names without case. No list is empty.
     lists: BTreeMap<Slot, Vec<Ignored>>,
-    /// Who ignores somebody, in the order of slots. No list is empty.
+    /// Who ignores a person, in the order of slots. No list is empty.
     ignorers: BTreeMap<Whom, Vec<Slot>>,
 }
 
@@ -69,7 +69,7 @@ impl Ignores {
         self.of(listener).iter().any(|ignored| ignored.is_named(name))
     }
 
-    /// Whether nobody ignores anybody.
+    /// Whether no person ignores another.
     pub(super) fn is_empty(&self) -> bool {
         self.lists.is_empty()
     }
@@ -80,7 +80,7 @@ impl Ignores {
             .map(|whom| self.ignorers.get(&whom).map_or(&[][..], Vec::as_slice))
     }
 
-    /// `listener` ignores `name` from now on, and `person`, who has it, if anybody does.
+    /// `listener` ignores `name` from now on, and `person`, who has it, if there is one.
     pub(super) fn add(&mut self, listener: Slot, name: Nick, person: Option<Contact>) {
         // An entry that says no more than this one makes room for it.
         self.remove_all(listener, |other| {
@@ -98,14 +98,14 @@ impl Ignores {
         }
     }
 
-    /// `listener` hears again whoever has `name` or was ignored by it, and `person`. `false` if none was ignored.
+    /// `listener` no longer ignores the person with `name`, the one ignored by it, nor `person`. `false` if none was ignored.
     pub(super) fn remove(&mut self, listener: Slot, name: &Nick, person: Option<ConnId>) -> bool {
         self.remove_all(listener, |ignored| {
             ignored.is_named(name) || person.is_some_and(|person| ignored.is_of(person))
         })
     }
 
-    /// `listener`, who is `person`, is gone: it ignores nobody, and of itself only the name is ignored.
+    /// `listener`, who is `person`, is gone: it ignores no person, and of itself only the name is ignored.
     pub(super) fn forget(&mut self, listener: Slot, person: ConnId) {
         self.remove_all(listener, |_| true);
         for ignorer in self.ignorers.remove(&Whom::Person(person)).unwrap_or_default() {
@@ -135,7 +135,7 @@ impl Ignores {
         !removed.is_empty()
     }
 
-    /// Takes `listener` out of those who ignore somebody.
+    /// Removes `listener` from those who ignore a person.
     fn strike(&mut self, whom: Whom, listener: Slot) {
         if let Some(ignorers) = self.ignorers.get_mut(&whom) {
             ignorers.retain(|other| *other != listener);
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_person_is_ignored_by_any_name_and_a_name_whoever_has_it() {
+    fn a_person_is_ignored_under_any_name_and_a_name_with_any_person() {
         let mut ignores = Ignores::default();
         add(&mut ignores, ALICE, 8, "mallory");
         add(&mut ignores, BOB, 8, "eve");
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn of_whoever_is_gone_the_name_is_ignored() {
+    fn of_a_person_who_has_left_the_name_is_ignored() {
         let mut ignores = Ignores::default();
         add(&mut ignores, ALICE, 8, "mallory");
         add(&mut ignores, BOB, 8, "mallory");

@@ -5,23 +5,25 @@
 //! the active one, or `{"kind":"command","text":"/who"}`. Anything else is refused, a key too many as well: a slip in
 //! `room` must not send a text elsewhere.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::command::{self, Answer, Call, Message, Refusal};
+use super::command::{self, Answer, Call, Parsed, Refusal};
 use super::handlers::rooms::own_room;
-use super::{Line, Outcome, wording};
+use super::{Kind, Line, Message, Nick, Outcome, RoomName, format};
 use crate::time::WallTime;
 use crate::wire::text::{is_blank, scrub};
 
-/// Bytes that an object adds to the text in it at most, as [`Line::WORDS_MAX`] has it for text.
-pub const WORDS_MAX: usize = 192;
+/// Bytes that an object adds to the text in it at most, as [`Line::FORM_BYTES_MAX`] has it for text.
+pub(super) const FORM_BYTES_MAX: usize = 192;
 /// How many bytes may come of one byte of text: quotes, backslashes and tabs get a backslash.
-pub const GROWTH_MAX: usize = 2;
+pub(super) const GROWTH_MAX: usize = 2;
 
 /// The version of the form.
 const VERSION: u8 = 1;
-/// What is wrong with a request is said in so many characters at most: they may repeat all of it.
+/// The most characters in which a refusal says what is wrong with a request: they may repeat all of it.
 const WRONG_CHARS_MAX: usize = 120;
 /// What a program may send, for the refusal of all else.
 const USAGE: &str = r#"send {"kind":"say","text":"…"} or {"kind":"command","text":"/set mode text"}"#;
@@ -35,9 +37,9 @@ struct Object<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     room: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    from: Option<&'a str>,
+    from: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    to: Option<&'a str>,
+    to: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
 }
@@ -72,60 +74,56 @@ fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Clean>, D:
     Clean::deserialize(deserializer).map(Some)
 }
 
-/// Appends the object of `line`, without its end, as it is read at `wall`.
+/// Appends the object of `line`, without its end. A message carries its own time; what the server says itself is of
+/// `wall`.
 ///
 /// # Panics
 ///
 /// Never: an object of strings always has a form in JSON, and a vector takes all that is written to it.
-pub(super) fn word(line: &Line<'_>, wall: WallTime, out: &mut Vec<u8>) {
+pub(super) fn append(line: &Line<'_>, wall: WallTime, out: &mut Vec<u8>) {
     let summary;
-    let mut object = Object {
-        v: VERSION,
-        kind: kind(line),
-        time: DateTime::from_timestamp_millis(wall.unix_ms)
-            .unwrap_or_default()
-            .to_rfc3339_opts(SecondsFormat::Millis, true),
-        room: None,
-        from: None,
-        to: None,
-        text: Some(line.text()).filter(|text| !text.is_empty()),
+    let mut object = match *line {
+        Line::Message(message) => Object::of_message(message),
+        Line::Notice(_) | Line::Presence { .. } => Object::new("notice", wall),
+        Line::Refused(_) => Object::new("refused", wall),
     };
-    match line {
-        Line::Action { room, from, .. } | Line::Say { room, from, .. } => {
-            (object.room, object.from) = (Some(room.as_str()), Some(from.as_str()));
-        }
-        Line::Joined { room, who } | Line::Left { room, who, .. } | Line::Topic { room, by: who, .. } => {
-            (object.room, object.from) = (Some(room.as_str()), Some(who.as_str()));
-        }
-        Line::Notice(_) | Line::Operator(_) | Line::Refused(_) => {}
-        Line::Presence { room, joined, left, renamed } => {
-            summary = wording::counts(*joined, *left, *renamed);
-            (object.room, object.text) = (Some(room.as_str()), Some(summary.as_str()));
-        }
-        Line::Private { from, to, .. } => {
-            (object.from, object.to) = (Some(from.as_str()), Some(to.as_str()));
-        }
-        Line::Renamed { room, old, new } => {
-            object.room = Some(room.as_str());
-            (object.from, object.to) = (Some(old.as_str()), Some(new.as_str()));
-        }
+    object.text = Some(line.text()).filter(|text| !text.is_empty());
+    if let Line::Presence { room, joined, left, renamed } = line {
+        summary = format::counts(*joined, *left, *renamed);
+        (object.room, object.text) = (Some(room.as_str()), Some(summary.as_str()));
     }
     serde_json::to_writer(out, &object).expect("strings have a form in JSON, and memory takes all");
 }
 
-const fn kind(line: &Line<'_>) -> &'static str {
-    match line {
-        Line::Action { .. } => "action",
-        Line::Joined { .. } => "join",
-        Line::Left { .. } => "leave",
-        Line::Notice(_) | Line::Presence { .. } => "notice",
-        Line::Operator(_) => "operator",
-        Line::Private { .. } => "private",
-        Line::Refused(_) => "refused",
-        Line::Renamed { .. } => "rename",
-        Line::Say { .. } => "say",
-        Line::Topic { .. } => "topic",
+impl<'a> Object<'a> {
+    fn new(kind: &'static str, at: WallTime) -> Self {
+        let time = DateTime::from_timestamp_millis(at.unix_ms)
+            .unwrap_or_default()
+            .to_rfc3339_opts(SecondsFormat::Millis, true);
+        Self { v: VERSION, kind, time, room: None, from: None, to: None, text: None }
     }
+
+    fn of_message(message: &'a Message) -> Self {
+        let server = message.origin.suffix();
+        let (kind, to) = match &message.kind {
+            Kind::Action => ("action", None),
+            Kind::Join => ("join", None),
+            Kind::Leave => ("leave", None),
+            Kind::Operator => ("operator", None),
+            Kind::Private { to } => ("private", Some(name(to, ""))),
+            Kind::Rename { to } => ("rename", Some(name(to, server))),
+            Kind::Say => ("say", None),
+            Kind::Topic => ("topic", None),
+        };
+        let room = message.room.as_ref().map(RoomName::as_str);
+        let from = message.from.as_ref().map(|from| name(from, server));
+        Self { room, from, to, ..Self::new(kind, message.at) }
+    }
+}
+
+/// A nick with its server behind it.
+fn name<'a>(nick: &'a Nick, server: &str) -> Cow<'a, str> {
+    if server.is_empty() { nick.as_str().into() } else { [nick.as_str(), server].concat().into() }
 }
 
 /// Does what one message of a program asks for. The message is as it arrived, in UTF-8 and not scrubbed.
@@ -143,12 +141,12 @@ pub(super) fn run(call: &mut Call<'_>, message: &str) -> Answer {
                 None => call.active_room()?,
             };
             call.hub.introduce(call.member, room, call.now, call.out);
-            call.hub.say_in(room, call.member, &text.0, call.out);
+            call.hub.say_in(room, call.member, &text.0, call.now, call.out);
             Ok(Outcome::Continue)
         }
-        Request::Command { text } => match Message::read(&text.0) {
-            Message::Command { name, arguments } => command::run(call, name, arguments),
-            Message::Blank | Message::Text(_) => {
+        Request::Command { text } => match Parsed::read(&text.0) {
+            Parsed::Command { name, arguments } => command::run(call, name, arguments),
+            Parsed::Blank | Parsed::Text(_) => {
                 Err(r#"a command begins with /; a text is sent by {"kind":"say","text":"…"}"#.into())
             }
         },
@@ -195,14 +193,14 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::chat::script::play;
-    use crate::chat::{Nick, RoomName};
+    use crate::chat::script::{EARLY, messages, play};
+    use crate::chat::{Origin, ServerName, Style};
 
     const NOON: WallTime = WallTime { unix_ms: 1_795_867_200_123, hour: 13, minute: 0, second: 0 };
 
     fn object(line: &Line<'_>) -> Value {
         let mut bytes = Vec::new();
-        word(line, NOON, &mut bytes);
+        append(line, NOON, &mut bytes);
         let mut value: Value = serde_json::from_slice(&bytes).unwrap();
         let fields = value.as_object_mut().unwrap();
         assert_eq!(fields.remove("v"), Some(json!(1)));
@@ -212,46 +210,43 @@ mod tests {
 
     #[test]
     fn every_line_is_an_object_of_its_kind() {
-        let (room, alice, bob) =
-            (&RoomName::parse("Ops").unwrap(), &Nick::parse("alice").unwrap(), &Nick::parse("bob").unwrap());
+        let room = &RoomName::parse("Ops").unwrap();
         let text = r#"a "quote" \ 世界"#;
-        for (line, told) in [
-            (
-                Line::Action { room, from: alice, text },
-                json!({"kind":"action","room":"Ops","from":"alice","text":text}),
-            ),
-            (Line::Joined { room, who: bob }, json!({"kind":"join","room":"Ops","from":"bob"})),
-            (
-                Line::Left { room, who: bob, reason: "left" },
-                json!({"kind":"leave","room":"Ops","from":"bob","text":"left"}),
-            ),
-            (Line::Left { room, who: bob, reason: "" }, json!({"kind":"leave","room":"Ops","from":"bob"})),
+        let with_text = [
+            json!({"kind":"action","room":"Ops","from":"alice","text":text}),
+            json!({"kind":"join","room":"Ops","from":"alice"}),
+            json!({"kind":"leave","room":"Ops","from":"alice","text":text}),
+            json!({"kind":"rename","room":"Ops","from":"alice","to":"bob"}),
+            json!({"kind":"say","room":"Ops","from":"alice","text":text}),
+            json!({"kind":"topic","room":"Ops","from":"alice","text":text}),
+            json!({"kind":"private","from":"alice","to":"bob","text":text}),
+            json!({"kind":"operator","text":text}),
+        ];
+        let elsewhere = Origin::Server(ServerName::parse("b").unwrap());
+        for (message, mut expected) in messages(text).into_iter().zip(with_text) {
+            let message = Message { at: NOON, ..message };
+            assert_eq!(object(&Line::Message(&message)), expected);
+            let without = Message { text: String::new(), ..message.clone() };
+            let mut expected_without = expected.clone();
+            expected_without.as_object_mut().unwrap().remove("text");
+            assert_eq!(object(&Line::Message(&without)), expected_without);
+            if message.from.is_some() {
+                expected["from"] = json!("alice@b");
+            }
+            if matches!(message.kind, Kind::Rename { .. }) {
+                expected["to"] = json!("bob@b");
+            }
+            assert_eq!(object(&Line::Message(&Message { origin: elsewhere, ..message })), expected);
+        }
+        for (line, expected) in [
             (Line::Notice(text), json!({"kind":"notice","text":text})),
-            (Line::Operator(text), json!({"kind":"operator","text":text})),
             (
                 Line::Presence { room, joined: 12, left: 0, renamed: 2 },
                 json!({"kind":"notice","room":"Ops","text":"12 joined, 2 renamed"}),
             ),
-            (
-                Line::Private { from: alice, to: bob, text },
-                json!({"kind":"private","from":"alice","to":"bob","text":text}),
-            ),
             (Line::Refused(text), json!({"kind":"refused","text":text})),
-            (
-                Line::Renamed { room, old: alice, new: bob },
-                json!({"kind":"rename","room":"Ops","from":"alice","to":"bob"}),
-            ),
-            (
-                Line::Say { room, from: alice, text },
-                json!({"kind":"say","room":"Ops","from":"alice","text":text}),
-            ),
-            (
-                Line::Topic { room, by: alice, text },
-                json!({"kind":"topic","room":"Ops","from":"alice","text":text}),
-            ),
-            (Line::Topic { room, by: alice, text: "" }, json!({"kind":"topic","room":"Ops","from":"alice"})),
         ] {
-            assert_eq!(object(&line), told);
+            assert_eq!(object(&line), expected);
         }
     }
 
@@ -380,7 +375,7 @@ mod tests {
             || refused(r#"a command begins with /; a text is sent by {"kind":"say","text":"…"}"#);
         let mut script = "bob is here\nbob says /set mode json\n".to_owned();
         script += "bob sees {\"v\":1,\"kind\":\"notice\",\"time\":\"1970-01-01T00:00:00.000Z\",\"text\":\"mode is json\"}\n";
-        for (message, told) in [
+        for (message, expected) in [
             ("/who", no_json(1)),
             ("hello", no_json(1)),
             (r#"{"kind":"say","text":"cut"#, no_json(25)),
@@ -416,7 +411,7 @@ mod tests {
                 refused("you are not in #␛[2J; /whois bob shows your rooms"),
             ),
         ] {
-            script += &["bob says ", message, "\n", &told].concat();
+            script += &["bob says ", message, "\n", &expected].concat();
         }
         play(&script);
     }
@@ -442,17 +437,11 @@ mod tests {
             raw in prop::collection::vec(prop_oneof![any::<u8>(), Just(b'"'), Just(b'\\'), Just(b'\t')], 0..300),
         ) {
             let text = &*scrub(&raw).text;
-            let longest = "x".repeat(24);
-            let (room, nick) = (&RoomName::parse(&longest).unwrap(), &Nick::parse(&longest).unwrap());
-            for line in [
-                Line::Say { room, from: nick, text },
-                Line::Private { from: nick, to: nick, text },
-                Line::Renamed { room, old: nick, new: nick },
-                Line::Presence { room, joined: u32::MAX, left: u32::MAX, renamed: u32::MAX },
-            ] {
+            for message in messages(text) {
+                let line = Line::Message(&message);
                 let mut bytes = Vec::new();
-                word(&line, NOON, &mut bytes);
-                let most = line.text().len() * GROWTH_MAX + WORDS_MAX;
+                append(&line, EARLY, &mut bytes);
+                let most = Style { json: true, ..Style::default() }.bytes_max(&line);
                 // Four bytes are the length in front of a message, the longest of the framings' ends.
                 prop_assert!(bytes.len() + 4 <= most, "{} of {most}", bytes.len());
                 let value: Value = serde_json::from_slice(&bytes).unwrap();

@@ -9,10 +9,11 @@ use std::cmp::Reverse;
 use std::iter::Peekable;
 use std::vec;
 
-use super::handlers::guide;
-use super::names::Folded;
+use super::handlers::session;
+use super::remote::MemberKey;
 use super::room::SizeKey;
-use super::table::COMMANDS;
+use super::service::{AnswerLine, Ticket};
+use super::table::Commands;
 use super::{Delivery, Hub, Line, RoomName};
 use crate::id::Slot;
 
@@ -37,17 +38,19 @@ pub(super) enum Listing {
     /// The message of the day from this line on, and then the greeting.
     Greeting { next: usize },
     /// These lines.
-    Lines(vec::IntoIter<String>),
-    /// The people in a room, behind this name.
-    Members { room: RoomName, after: Option<Folded> },
+    Lines(vec::IntoIter<AnswerLine>),
+    /// The people in a room, behind this place.
+    Members { room: RoomName, after: Option<MemberKey> },
+    /// What a service has not answered yet.
+    Pending(Ticket),
     /// All rooms, behind this place, and the number of those listed so far.
     Rooms { after: Option<SizeKey>, listed: usize },
 }
 
 impl Listing {
     /// `/help`
-    pub(super) fn commands() -> Self {
-        let width = COMMANDS.iter().map(|command| command.usage().len()).max().unwrap_or(0);
+    pub(super) fn commands(commands: &Commands) -> Self {
+        let width = commands.iter().map(|command| command.usage().len()).max().unwrap_or(0);
         Self::Commands { next: 0, width }
     }
 
@@ -68,47 +71,46 @@ impl Listing {
 
     /// An answer whose lines are few and at hand.
     pub(super) fn of_lines(lines: impl IntoIterator<Item = String>) -> Self {
-        Self::Lines(lines.into_iter().collect::<Vec<_>>().into_iter())
+        let lines = lines.into_iter().map(|line| AnswerLine::Notice(line.into()));
+        Self::Lines(lines.collect::<Vec<_>>().into_iter())
     }
 
     /// The next line, the `done`th of the answer; `None` behind the last.
-    fn next_line(&mut self, hub: &Hub, member: Slot, done: usize) -> Option<Cow<'static, str>> {
-        match self {
+    fn next_line(&mut self, hub: &Hub, member: Slot, done: usize) -> Option<AnswerLine> {
+        let line: Cow<'static, str> = match self {
             Self::Commands { next, width } => {
                 let width = *width;
                 *next += 1;
-                match COMMANDS.get(*next - 1) {
-                    Some(command) => Some(format!("{:width$}  {}", command.usage(), command.brief).into()),
-                    None => (*next - 1 == COMMANDS.len()).then_some(guide::TEXT.into()),
+                match hub.commands.iter().nth(*next - 1) {
+                    Some(command) => format!("{:width$}  {}", command.usage(), command.brief).into(),
+                    None if *next - 1 == hub.commands.iter().count() => session::PLAIN_TEXT_HELP.into(),
+                    None => return None,
                 }
             }
             Self::Greeting { next } => {
                 *next += 1;
-                let motd = hub.rules.motd.get(*next - 1).cloned();
-                motd.or_else(|| {
+                let Some(motd) = hub.rules.motd.get(*next - 1) else {
                     // What follows it are lines at hand.
                     *self = Self::of_lines(hub.greeting(member));
-                    self.next_line(hub, member, done).map(Cow::into_owned)
-                })
-                .map(Cow::Owned)
+                    return self.next_line(hub, member, done);
+                };
+                motd.clone().into()
             }
-            Self::Lines(lines) => lines.next().map(Cow::Owned),
+            Self::Lines(lines) => return lines.next(),
+            Self::Pending(_) => return None,
             Self::Members { room, after } => {
-                let room = &hub.rooms[hub.rooms.named(room)?];
-                let from = after.map_or(0, |after| {
-                    room.members.partition_point(|slot| hub.people[*slot].nick.folded() <= after)
-                });
-                let left = room.members.len() - from;
-                let head = || format!("{} in {}:", room.members.len(), room.name);
-                let mut words = room.members[from..].iter().map(|slot| hub.listed(*slot)).peekable();
+                let id = hub.rooms.named(room)?;
+                let place = *after;
+                let left = || hub.members_after(id, place).count();
+                let head = || format!("{} in {}:", hub.rooms[id].size(), hub.rooms[id].name);
+                let mut words = hub.members_after(id, place).map(|(_, word)| word).peekable();
                 let (line, count) = line_of_list(done, left, head, &mut words)?;
-                if let Some(last) = count.checked_sub(1) {
-                    *after = Some(hub.people[room.members[from + last]].nick.folded());
-                }
-                Some(line.into())
+                let keys = hub.members_after(id, place).map(|(key, _)| key);
+                *after = keys.take(count).last().or(place);
+                line.into()
             }
             Self::Rooms { after, listed } => {
-                let left = hub.rooms.len().saturating_sub(*listed);
+                let left = || hub.rooms.len().saturating_sub(*listed);
                 let head = || match hub.rooms.len() {
                     0 => "no rooms: /join #ROOM opens one".to_owned(),
                     1 => "1 room:".to_owned(),
@@ -123,9 +125,10 @@ impl Listing {
                 let (line, count) = line_of_list(done, left, head, &mut words)?;
                 *after = hub.rooms.by_size_after(place).take(count).last().or(place);
                 *listed += count;
-                Some(line.into())
+                line.into()
             }
-        }
+        };
+        Some(AnswerLine::Notice(line))
     }
 }
 
@@ -137,10 +140,23 @@ impl Hub {
             return;
         }
         self.answers.insert(member, answer);
-        self.go_on(member, out);
+        self.continue_answer(member, out);
     }
 
-    /// Whether an answer for a person is under way.
+    /// An answer for a person is under way from now on; one that was is over.
+    pub(super) fn hold_answer(&mut self, member: Slot, listing: Listing) {
+        self.answers.insert(member, LongAnswer { listing, lines: 0 });
+    }
+
+    /// The job whose reply a person waits for.
+    pub(super) fn pending_job(&self, member: Slot) -> Option<Ticket> {
+        match self.answers.get(&member)?.listing {
+            Listing::Pending(ticket) => Some(ticket),
+            _ => None,
+        }
+    }
+
+    /// Whether an answer for a person is under way, or comes later.
     #[must_use]
     pub fn is_answering(&self, member: Slot) -> bool {
         !self.answers.is_empty() && self.answers.contains_key(&member)
@@ -148,12 +164,13 @@ impl Hub {
 
     /// Makes further lines of the answer under way for a person, as many as `out` takes. One for a person who can
     /// receive nothing any more ends.
-    pub fn go_on(&mut self, member: Slot, out: &mut dyn Delivery) {
+    pub fn continue_answer(&mut self, member: Slot, out: &mut dyn Delivery) {
         let Some(mut answer) = self.answers.remove(&member) else { return };
         if !out.is_reachable(member) {
             return;
         }
-        while out.takes_more(member) {
+        let is_pending = matches!(answer.listing, Listing::Pending(_));
+        while !is_pending && out.takes_more(member) {
             if !self.make_line(member, &mut answer, out) {
                 return;
             }
@@ -165,7 +182,11 @@ impl Hub {
     fn make_line(&self, member: Slot, answer: &mut LongAnswer, out: &mut dyn Delivery) -> bool {
         let line = answer.listing.next_line(self, member, answer.lines);
         if let Some(line) = &line {
-            out.answer(member, &Line::Notice(line));
+            match line {
+                AnswerLine::Message(message) => out.answer(member, &Line::Message(message)),
+                AnswerLine::Notice(text) => out.answer(member, &Line::Notice(text)),
+                AnswerLine::Refused(why) => out.answer(member, &Line::Refused(why)),
+            }
             answer.lines += 1;
         }
         line.is_some()
@@ -175,7 +196,7 @@ impl Hub {
     fn greeting(&self, member: Slot) -> Vec<String> {
         let person = &self.people[member];
         let room = person.rooms.active().map(|room| &self.rooms[room]);
-        let (name, here) = room.map_or((self.rules.lobby, 0), |room| (room.name, room.members.len()));
+        let (name, here) = room.map_or((self.rules.lobby, 0), |room| (room.name, room.size()));
         let greeting = format!(
             "{}: you are {} in {name} ({here} here). /help lists the commands.",
             self.rules.server_name, person.nick
@@ -185,7 +206,7 @@ impl Hub {
     }
 
     /// A name as `/who` lists it: with a mark if its owner is away.
-    fn listed(&self, slot: Slot) -> Cow<'_, str> {
+    pub(super) fn listed(&self, slot: Slot) -> Cow<'_, str> {
         let nick = self.people[slot].nick.as_str();
         if self.absences.contains_key(&slot) { format!("{nick} (away)").into() } else { nick.into() }
     }
@@ -195,7 +216,7 @@ impl Hub {
 /// words. Behind [`LINES_MAX`] lines it says how many of the `left` words it leaves out. `None` behind the last line.
 fn line_of_list<W: AsRef<str>>(
     done: usize,
-    left: usize,
+    left: impl FnOnce() -> usize,
     head: impl FnOnce() -> String,
     words: &mut Peekable<impl Iterator<Item = W>>,
 ) -> Option<(String, usize)> {
@@ -203,7 +224,7 @@ fn line_of_list<W: AsRef<str>>(
         return None;
     }
     if done == LINES_MAX {
-        return Some((format!("and {left} more"), 0));
+        return Some((format!("and {} more", left()), 0));
     }
     Some(fill(if done == 0 { head() } else { String::new() }, words))
 }
@@ -237,7 +258,7 @@ pub(super) fn wrap(head: String, words: impl IntoIterator<Item = impl AsRef<str>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::script::{Stage, rules};
+    use crate::chat::script::{TestChat, rules};
     use crate::chat::{Nick, Rules};
     use crate::id::ConnId;
 
@@ -261,49 +282,54 @@ mod tests {
     }
 
     /// A lobby of `count` guests.
-    fn crowd(count: u32) -> Stage {
-        let mut stage =
-            Stage::new(Rules { presence_max: 0, rooms_max: 20_000, rooms_per_client: 3, ..rules() });
+    fn crowd(count: u32) -> TestChat {
+        let mut chat =
+            TestChat::new(Rules { presence_max: 0, rooms_max: 20_000, rooms_per_client: 3, ..rules() });
         for number in 1..=count {
             let id = ConnId::new(u64::from(number)).unwrap();
-            stage.hub.enter(Slot(number), id, stage.now, &mut stage.ears);
-            stage.ears.take(Slot(number));
+            chat.hub.enter(Slot(number), id, chat.now, &mut chat.recorder);
+            chat.recorder.take(Slot(number));
         }
-        stage
+        chat
     }
 
-    fn ask(stage: &mut Stage, slot: Slot, text: &str) -> Vec<String> {
-        stage.hub.message(slot, text, stage.now, &mut stage.ears);
-        stage.ears.take(slot)
+    fn ask(chat: &mut TestChat, slot: Slot, text: &str) -> Vec<String> {
+        chat.hub.message(slot, text, chat.now, &mut chat.recorder);
+        chat.recorder.take(slot)
     }
 
     /// Takes the rest of an answer, step by step.
-    fn rest(stage: &mut Stage, slot: Slot) -> Vec<Vec<String>> {
+    fn rest(chat: &mut TestChat, slot: Slot) -> Vec<Vec<String>> {
         let mut steps = Vec::new();
-        while stage.hub.is_answering(slot) {
-            stage.hub.go_on(slot, &mut stage.ears);
-            steps.push(stage.ears.take(slot));
+        while chat.hub.is_answering(slot) {
+            chat.hub.continue_answer(slot, &mut chat.recorder);
+            steps.push(chat.recorder.take(slot));
         }
         steps
     }
 
     #[test]
     fn an_answer_made_in_steps_is_the_answer_made_at_once() {
-        let mut stage = crowd(2_000);
+        let mut chat = crowd(2_000);
         for number in 1..=900 {
-            stage.hub.message(Slot(number), &format!("/join #r{}", number % 300), stage.now, &mut stage.ears);
-            stage.ears.take(Slot(number));
+            chat.hub.message(
+                Slot(number),
+                &format!("/join #r{}", number % 300),
+                chat.now,
+                &mut chat.recorder,
+            );
+            chat.recorder.take(Slot(number));
         }
         for text in ["/who #lobby", "/rooms", "/help", "/help who", "/whois guest-7"] {
-            stage.ears.step_lines = None;
-            let whole = ask(&mut stage, Slot(2_000), text);
+            chat.recorder.step_lines = None;
+            let whole = ask(&mut chat, Slot(2_000), text);
             assert!(!whole.is_empty());
             for step_lines in [0, 1, 7] {
-                stage.ears.step_lines = Some(step_lines);
-                let mut lines = ask(&mut stage, Slot(2_000), text);
+                chat.recorder.step_lines = Some(step_lines);
+                let mut lines = ask(&mut chat, Slot(2_000), text);
                 assert!(lines.len() <= step_lines.max(1), "{text}: {step_lines}");
-                stage.ears.step_lines = Some(step_lines.max(1));
-                lines.extend(rest(&mut stage, Slot(2_000)).concat());
+                chat.recorder.step_lines = Some(step_lines.max(1));
+                lines.extend(rest(&mut chat, Slot(2_000)).concat());
                 assert_eq!(lines, whole, "{text}");
             }
         }
@@ -311,23 +337,23 @@ mod tests {
 
     #[test]
     fn behind_100_lines_the_rest_is_counted() {
-        let mut stage = crowd(10_000);
-        let lines = ask(&mut stage, Slot(5), "/who");
+        let mut chat = crowd(10_000);
+        let lines = ask(&mut chat, Slot(5), "/who");
         assert_eq!(lines.len(), LINES_MAX + 1);
         assert!(lines.iter().all(|line| line.len() <= LINE_BYTES_MAX));
         let listed = lines[..LINES_MAX].iter().flat_map(|line| line.split(' '));
         let listed = listed.filter(|word| word.starts_with("guest-")).count();
         assert_eq!(lines[LINES_MAX], format!("-- and {} more", 10_000 - listed));
         for number in 1..=7_000 {
-            stage.hub.message(
+            chat.hub.message(
                 Slot(number),
                 &format!("/join #room-with-a-name-{number}"),
-                stage.now,
-                &mut stage.ears,
+                chat.now,
+                &mut chat.recorder,
             );
-            stage.ears.take(Slot(number));
+            chat.recorder.take(Slot(number));
         }
-        let lines = ask(&mut stage, Slot(5), "/rooms");
+        let lines = ask(&mut chat, Slot(5), "/rooms");
         let listed = lines[..LINES_MAX].concat().matches('(').count();
         assert_eq!(lines[0].split(' ').nth(1), Some("7001"));
         assert_eq!(lines[LINES_MAX..], [format!("-- and {} more", 7_001 - listed)]);
@@ -335,15 +361,15 @@ mod tests {
 
     #[test]
     fn a_list_goes_on_behind_the_last_name_whatever_happened_meanwhile() {
-        let mut stage = crowd(200);
-        stage.ears.step_lines = Some(1);
-        let first = ask(&mut stage, Slot(200), "/who");
+        let mut chat = crowd(200);
+        chat.recorder.step_lines = Some(1);
+        let first = ask(&mut chat, Slot(200), "/who");
         let last_listed = first[0].rsplit(' ').next().unwrap().to_owned();
         let id: u32 = last_listed.strip_prefix("guest-").unwrap().parse().unwrap();
-        stage.hub.leave(Slot(id), String::new(), None, stage.now.moment, &mut stage.ears);
-        stage.hub.message(Slot(1), "/nick zoe", stage.now, &mut stage.ears);
-        stage.ears.take(Slot(200));
-        let lines = [first, rest(&mut stage, Slot(200)).concat()].concat();
+        chat.hub.leave(Slot(id), String::new(), None, chat.now.moment, &mut chat.recorder);
+        chat.hub.message(Slot(1), "/nick zoe", chat.now, &mut chat.recorder);
+        chat.recorder.take(Slot(200));
+        let lines = [first, rest(&mut chat, Slot(200)).concat()].concat();
         let names: Vec<&str> =
             lines.iter().flat_map(|line| line.split(' ')).filter(|word| word.contains("guest-")).collect();
         assert_eq!(names.iter().filter(|name| **name == last_listed).count(), 1);
@@ -354,41 +380,38 @@ mod tests {
 
     #[test]
     fn the_answer_for_a_person_who_has_gone_is_forgotten() {
-        let mut stage = crowd(200);
-        stage.ears.step_lines = Some(1);
-        ask(&mut stage, Slot(3), "/who");
-        ask(&mut stage, Slot(4), "/who");
-        assert!(stage.hub.is_answering(Slot(3)) && stage.hub.is_answering(Slot(4)));
-        stage.hub.leave(Slot(3), String::new(), None, stage.now.moment, &mut stage.ears);
-        assert!(!stage.hub.is_answering(Slot(3)));
-        stage.ears.unreachable.insert(Slot(4));
-        stage.hub.go_on(Slot(4), &mut stage.ears);
-        assert!(!stage.hub.is_answering(Slot(4)));
+        let mut chat = crowd(200);
+        chat.recorder.step_lines = Some(1);
+        ask(&mut chat, Slot(3), "/who");
+        ask(&mut chat, Slot(4), "/who");
+        assert!(chat.hub.is_answering(Slot(3)) && chat.hub.is_answering(Slot(4)));
+        chat.hub.leave(Slot(3), String::new(), None, chat.now.moment, &mut chat.recorder);
+        assert!(!chat.hub.is_answering(Slot(3)));
+        chat.recorder.unreachable.insert(Slot(4));
+        chat.hub.continue_answer(Slot(4), &mut chat.recorder);
+        assert!(!chat.hub.is_answering(Slot(4)));
     }
 
     #[test]
     fn a_question_of_a_person_who_can_receive_nothing_is_not_answered() {
-        let mut stage = crowd(3);
-        stage.ears.unreachable.insert(Slot(1));
+        let mut chat = crowd(3);
+        chat.recorder.unreachable.insert(Slot(1));
         for text in ["/who", "/rooms", "/help", "/whois guest-2", "/ping"] {
-            assert!(ask(&mut stage, Slot(1), text).is_empty(), "{text}");
+            assert!(ask(&mut chat, Slot(1), text).is_empty(), "{text}");
         }
-        stage.hub.message(Slot(1), "/nick alice", stage.now, &mut stage.ears);
-        assert!(
-            stage.hub.by_nick(&Nick::parse("alice").unwrap()).is_some(),
-            "what changes something is done"
-        );
+        chat.hub.message(Slot(1), "/nick alice", chat.now, &mut chat.recorder);
+        assert!(chat.hub.by_nick(&Nick::parse("alice").unwrap()).is_some(), "what changes something is done");
     }
 
     #[test]
     fn a_long_message_of_the_day_is_made_in_steps_and_the_greeting_follows() {
         let motd: Vec<String> = (0..50).map(|number| format!("line {number}")).collect();
-        let mut stage = Stage::new(Rules { motd: motd.clone(), ..rules() });
-        stage.ears.step_lines = Some(8);
-        stage.hub.enter(Slot(9), ConnId::FIRST, stage.now, &mut stage.ears);
-        let mut lines = stage.ears.take(Slot(9));
+        let mut chat = TestChat::new(Rules { motd: motd.clone(), ..rules() });
+        chat.recorder.step_lines = Some(8);
+        chat.hub.enter(Slot(9), ConnId::FIRST, chat.now, &mut chat.recorder);
+        let mut lines = chat.recorder.take(Slot(9));
         assert_eq!(lines.len(), 8);
-        lines.extend(rest(&mut stage, Slot(9)).concat());
+        lines.extend(rest(&mut chat, Slot(9)).concat());
         assert_eq!(lines[..50], motd.iter().map(|line| format!("-- {line}")).collect::<Vec<_>>());
         assert_eq!(
             lines[50..],

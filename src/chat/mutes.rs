@@ -22,7 +22,7 @@ const ADDRESS_WINDOW: Duration = Duration::from_secs(600);
 /// Names of the past that are remembered; of more, the oldest is forgotten.
 const KNOWN_NAMES_MAX: usize = 10_000;
 
-/// Whether a person may be heard.
+/// Whether a person may speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Voice {
     Free,
@@ -67,7 +67,7 @@ impl Mute {
         self.address == Some(address) && self.source.is_recent(now)
     }
 
-    /// Whether it can hit nobody any more: its name was a guest's, which is given once.
+    /// Whether it can apply to no person any more: its name was a guest's, which is given once.
     fn is_spent(&self, now: Moment) -> bool {
         let is_past = match self.source {
             Source::Here(_) => false,
@@ -172,7 +172,7 @@ impl Hub {
         true
     }
 
-    /// Lets a person be heard again, for whatever it was muted. `false` if it was not.
+    /// Lets a person speak again, for whatever reason it was muted. `false` if it was not.
     pub fn unmute_member(&mut self, member: Slot) -> bool {
         match self.people.get(member).map(|person| (person.voice, person.nick)) {
             None | Some((Voice::Free, _)) => false,
@@ -268,7 +268,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::chat::script::{Stage, rules};
+    use crate::chat::script::{TestChat, rules};
 
     impl Hub {
         /// The invariants of the module.
@@ -294,130 +294,129 @@ mod tests {
         }
     }
 
-    /// Somebody else is there, and so hears or does not.
-    fn stage() -> Stage {
-        let mut stage = Stage::new(rules());
-        stage.play("witness is here\nbob is here\ncarol is here");
-        stage
+    /// Another person is there, and so reads it or does not.
+    fn chat() -> TestChat {
+        let mut chat = TestChat::new(rules());
+        chat.play("witness is here\nbob is here\ncarol is here");
+        chat
     }
 
-    /// A line of a person: whether it is refused, and then heard by nobody.
-    fn is_refused(stage: &mut Stage, who: &str, text: &str) -> bool {
-        stage.read("witness");
-        stage.read(who);
-        stage.say(who, text);
+    /// A line of a person: whether it is refused, and then read by no other person.
+    fn is_refused(chat: &mut TestChat, who: &str, text: &str) -> bool {
+        chat.read("witness");
+        chat.read(who);
+        chat.say(who, text);
         let is_refused =
-            matches!(&stage.read(who)[..], [line] if line.starts_with("!! the operator has muted you"));
-        let is_heard = !stage.read("witness").is_empty();
+            matches!(&chat.read(who)[..], [line] if line.starts_with("!! the operator has muted you"));
+        let is_heard = !chat.read("witness").is_empty();
         assert!(!(is_refused && is_heard), "{who}: {text}");
         is_refused
     }
 
     #[test]
-    fn whoever_takes_a_muted_name_is_muted() {
-        let mut stage = stage();
-        let bob = stage.slot("bob");
-        stage.mute(bob, true);
-        stage.goes_with_others("bob", "quit");
-        stage.enter("again");
-        assert!(!is_refused(&mut stage, "again", "first under a guest's name"));
-        assert!(!is_refused(&mut stage, "again", "/nick BOB"));
-        assert!(is_refused(&mut stage, "again", "and then not"));
-        assert!(is_refused(&mut stage, "again", "/nick other"), "a muted person keeps its name");
-        assert!(stage.hub.unmute(&Nick::of_anybody("boB").unwrap()));
-        assert!(!is_refused(&mut stage, "again", "hello"));
-        assert!(!stage.hub.unmute(&Nick::of_anybody("bob").unwrap()), "it has ended");
-        stage.hub.check_mutes();
+    fn a_person_who_takes_a_muted_name_is_muted() {
+        let mut chat = chat();
+        let bob = chat.slot("bob");
+        chat.mute(bob, true);
+        chat.goes_with_others("bob", "quit");
+        chat.enter("again");
+        assert!(!is_refused(&mut chat, "again", "first under a guest's name"));
+        assert!(!is_refused(&mut chat, "again", "/nick BOB"));
+        assert!(is_refused(&mut chat, "again", "and then not"));
+        assert!(is_refused(&mut chat, "again", "/nick other"), "a muted person keeps its name");
+        assert!(chat.hub.unmute(&Nick::of_anybody("boB").unwrap()));
+        assert!(!is_refused(&mut chat, "again", "hello"));
+        assert!(!chat.hub.unmute(&Nick::of_anybody("bob").unwrap()), "it has ended");
+        chat.hub.check_mutes();
     }
 
     #[test]
     fn a_mute_outlives_its_connection_until_its_time_is_over_or_it_is_ended_by_name() {
-        let mut stage = stage();
-        let (bob, now) = (stage.slot("bob"), stage.now.moment);
+        let mut chat = chat();
+        let (bob, now) = (chat.slot("bob"), chat.now.moment);
         let end = now + Duration::from_secs(60);
-        stage.hub.mute(bob, None, Some(end), now).unwrap();
-        stage.goes_with_others("bob", "quit");
-        assert_eq!((stage.hub.next_mute_end(), stage.hub.take_due_mute(now)), (Some(end), None));
-        assert_eq!(stage.hub.muted_names().map(|nick| nick.to_string()).collect::<Vec<_>>(), ["bob"]);
-        assert_eq!(stage.hub.take_due_mute(end).map(|nick| nick.to_string()).as_deref(), Some("bob"));
-        assert_eq!((stage.hub.next_mute_end(), stage.hub.take_due_mute(end)), (None, None));
-        stage.enter("again");
-        stage.say("again", "/nick bob");
-        assert!(!is_refused(&mut stage, "again", "hello"));
+        chat.hub.mute(bob, None, Some(end), now).unwrap();
+        chat.goes_with_others("bob", "quit");
+        assert_eq!((chat.hub.next_mute_end(), chat.hub.take_due_mute(now)), (Some(end), None));
+        assert_eq!(chat.hub.muted_names().map(|nick| nick.to_string()).collect::<Vec<_>>(), ["bob"]);
+        assert_eq!(chat.hub.take_due_mute(end).map(|nick| nick.to_string()).as_deref(), Some("bob"));
+        assert_eq!((chat.hub.next_mute_end(), chat.hub.take_due_mute(end)), (None, None));
+        chat.enter("again");
+        chat.say("again", "/nick bob");
+        assert!(!is_refused(&mut chat, "again", "hello"));
     }
 
     #[test]
-    fn a_newcomer_from_the_address_is_muted_unless_its_name_was_somebodys_before() {
-        let mut stage = stage();
-        stage.goes_with_others("carol", "quit");
-        stage.act("bob is muted at 192.0.2.7");
-        stage.goes_with_others("bob", "quit");
-        stage.enter_from("elsewhere", "192.0.2.8");
-        assert!(!is_refused(&mut stage, "elsewhere", "another address"));
-        stage.enter_from("evader", "192.0.2.7");
-        assert!(is_refused(&mut stage, "evader", "as a guest"));
-        assert!(is_refused(&mut stage, "evader", "/nick fresh"));
-        assert!(is_refused(&mut stage, "evader", "/msg witness psst"));
-        stage.enter_from("regular", "192.0.2.7");
-        assert!(is_refused(&mut stage, "regular", "as a guest"));
-        assert!(!is_refused(&mut stage, "regular", "/nick Carol"));
-        assert!(!is_refused(&mut stage, "regular", "hello"));
-        assert!(is_refused(&mut stage, "evader", "/nick Carol2"));
-        stage.hub.check_mutes();
+    fn a_newcomer_from_the_address_is_muted_unless_its_name_was_in_use_before() {
+        let mut chat = chat();
+        chat.goes_with_others("carol", "quit");
+        chat.act("bob is muted at 192.0.2.7");
+        chat.goes_with_others("bob", "quit");
+        chat.enter_from("elsewhere", "192.0.2.8");
+        assert!(!is_refused(&mut chat, "elsewhere", "another address"));
+        chat.enter_from("evader", "192.0.2.7");
+        assert!(is_refused(&mut chat, "evader", "as a guest"));
+        assert!(is_refused(&mut chat, "evader", "/nick fresh"));
+        assert!(is_refused(&mut chat, "evader", "/msg witness psst"));
+        chat.enter_from("regular", "192.0.2.7");
+        assert!(is_refused(&mut chat, "regular", "as a guest"));
+        assert!(!is_refused(&mut chat, "regular", "/nick Carol"));
+        assert!(!is_refused(&mut chat, "regular", "hello"));
+        assert!(is_refused(&mut chat, "evader", "/nick Carol2"));
+        chat.hub.check_mutes();
     }
 
     #[test]
     fn an_address_is_muted_while_the_muted_one_is_there_and_ten_minutes_longer() {
-        let mut stage = stage();
-        stage.act("bob is muted at 192.0.2.7");
-        stage.pass(ADDRESS_WINDOW * 3);
-        stage.enter_from("second", "192.0.2.7");
-        assert!(is_refused(&mut stage, "second", "while bob is there"));
-        stage.goes_with_others("bob", "quit");
-        stage.pass(Duration::from_secs(599));
-        stage.enter_from("third", "192.0.2.7");
-        assert!(is_refused(&mut stage, "third", "just before the end"));
+        let mut chat = chat();
+        chat.act("bob is muted at 192.0.2.7");
+        chat.pass(ADDRESS_WINDOW * 3);
+        chat.enter_from("second", "192.0.2.7");
+        assert!(is_refused(&mut chat, "second", "while bob is there"));
+        chat.goes_with_others("bob", "quit");
+        chat.pass(Duration::from_secs(599));
+        chat.enter_from("third", "192.0.2.7");
+        assert!(is_refused(&mut chat, "third", "just before the end"));
         // Another one who takes the name makes it last no longer.
-        stage.enter_from("other", "192.0.2.9");
-        stage.say("other", "/nick bob");
-        assert!(is_refused(&mut stage, "other", "the name is muted"));
-        stage.pass(Duration::from_secs(1));
-        stage.enter_from("fourth", "192.0.2.7");
-        assert!(!is_refused(&mut stage, "fourth", "after it"));
-        stage.hub.check_mutes();
-        stage.hub.unmute(&Nick::of_anybody("bob").unwrap());
-        assert!(!is_refused(&mut stage, "third", "its followers are heard again"));
-        stage.hub.check_mutes();
+        chat.enter_from("other", "192.0.2.9");
+        chat.say("other", "/nick bob");
+        assert!(is_refused(&mut chat, "other", "the name is muted"));
+        chat.pass(Duration::from_secs(1));
+        chat.enter_from("fourth", "192.0.2.7");
+        assert!(!is_refused(&mut chat, "fourth", "after it"));
+        chat.hub.check_mutes();
+        chat.hub.unmute(&Nick::of_anybody("bob").unwrap());
+        assert!(!is_refused(&mut chat, "third", "its followers are heard again"));
+        chat.hub.check_mutes();
     }
 
     #[test]
     fn one_who_is_muted_by_address_alone_can_be_unmuted_alone_and_muted_by_name() {
-        let mut stage = stage();
-        stage.act("bob is muted at 192.0.2.7");
-        let (second, third) =
-            (stage.enter_from("second", "192.0.2.7"), stage.enter_from("third", "192.0.2.7"));
-        assert!(stage.hub.unmute_member(second) && !stage.hub.unmute_member(second));
-        assert!(!is_refused(&mut stage, "second", "hello") && is_refused(&mut stage, "third", "hello"));
-        stage.mute(third, true);
-        stage.hub.unmute(&Nick::of_anybody("bob").unwrap());
-        assert!(is_refused(&mut stage, "third", "by its own name now"));
-        stage.hub.check_mutes();
+        let mut chat = chat();
+        chat.act("bob is muted at 192.0.2.7");
+        let (second, third) = (chat.enter_from("second", "192.0.2.7"), chat.enter_from("third", "192.0.2.7"));
+        assert!(chat.hub.unmute_member(second) && !chat.hub.unmute_member(second));
+        assert!(!is_refused(&mut chat, "second", "hello") && is_refused(&mut chat, "third", "hello"));
+        chat.mute(third, true);
+        chat.hub.unmute(&Nick::of_anybody("bob").unwrap());
+        assert!(is_refused(&mut chat, "third", "by its own name now"));
+        chat.hub.check_mutes();
     }
 
     #[test]
     fn there_are_so_many_mutes_and_those_of_guests_who_left_give_place() {
-        let mut stage = stage();
-        stage.act("bob is muted");
-        stage.act("carol is muted");
-        let guest = stage.enter("guest");
-        stage.mute(guest, true);
-        let (more, now) = (stage.enter("more"), stage.now.moment);
-        assert_eq!(stage.hub.mute(more, None, None, now), Err(3));
-        assert_eq!(stage.hub.mute(guest, None, Some(now), now), Ok(()), "another time needs no place");
-        stage.goes_with_others("guest", "quit");
-        assert_eq!(stage.hub.mute(more, None, None, now), Ok(()));
-        assert!(stage.hub.is_muted(more));
-        stage.hub.check_mutes();
+        let mut chat = chat();
+        chat.act("bob is muted");
+        chat.act("carol is muted");
+        let guest = chat.enter("guest");
+        chat.mute(guest, true);
+        let (more, now) = (chat.enter("more"), chat.now.moment);
+        assert_eq!(chat.hub.mute(more, None, None, now), Err(3));
+        assert_eq!(chat.hub.mute(guest, None, Some(now), now), Ok(()), "another time needs no place");
+        chat.goes_with_others("guest", "quit");
+        assert_eq!(chat.hub.mute(more, None, None, now), Ok(()));
+        assert!(chat.hub.is_muted(more));
+        chat.hub.check_mutes();
     }
 
     #[test]

@@ -10,13 +10,13 @@ use crate::id::ConnId;
 /// The longest nick or room name, in bytes (they are ASCII).
 pub const NAME_MAX: usize = 24;
 
-/// Names nobody may take, compared without case.
+/// Names that no person may take, compared without case.
 const RESERVED: [&str; 6] = ["server", "system", "admin", "operator", "root", "chatops"];
 
 /// Why a word is no name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// A nick of digits alone would read like a connection id.
+    /// A nick must contain at least one non-digit: digits alone would read like a connection id.
     #[error("a nick needs at least one character that is not a digit")]
     AllDigits,
     /// A character outside the set.
@@ -25,7 +25,7 @@ pub enum NameError {
     /// Empty or too long.
     #[error("a name has 1 to {NAME_MAX} characters")]
     Length,
-    /// `guest-7` and the like are the server's to give.
+    /// `guest-N` and a few other names are reserved.
     #[error("that name is reserved")]
     Reserved,
 }
@@ -69,7 +69,7 @@ impl Nick {
         is_guest(&self.0)
     }
 
-    /// A name that somebody may have already, a guest's included: for look-ups.
+    /// A name that a person may have already, a guest's included: for look-ups.
     ///
     /// # Errors
     ///
@@ -91,6 +91,36 @@ impl RoomName {
     /// Says which rule the word breaks.
     pub fn parse(word: &str) -> Result<Self, NameError> {
         checked(word.strip_prefix('#').unwrap_or(word)).map(Self)
+    }
+}
+
+/// The longest name of a server, in bytes (it is ASCII).
+pub const SERVER_NAME_MAX: usize = 16;
+
+/// The name of another server: 1 to 16 of a–z, 0–9 and `-`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerName {
+    /// With the `@` before it, as it follows a nick.
+    suffix: ArrayString<{ 1 + SERVER_NAME_MAX }>,
+}
+
+impl ServerName {
+    /// The name of a server, without an `@`.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if word.is_empty() || !word.bytes().all(is_allowed) {
+            return None;
+        }
+        let mut suffix = ArrayString::from("@").ok()?;
+        suffix.try_push_str(word).ok()?;
+        Some(Self { suffix })
+    }
+
+    /// `@b`, as it follows a nick.
+    #[must_use]
+    pub fn suffix(&self) -> &str {
+        &self.suffix
     }
 }
 
@@ -118,7 +148,7 @@ macro_rules! name {
         }
 
         impl<'de> Deserialize<'de> for $name {
-            /// Any name that somebody or some room may have.
+            /// Any name that a person or a room may have.
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 checked(&std::borrow::Cow::<str>::deserialize(deserializer)?)
                     .map(Self)
@@ -208,6 +238,16 @@ mod tests {
     fn names_are_compared_without_case() {
         assert_eq!(Nick::parse("Alice").unwrap().folded(), Nick::parse("aLICE").unwrap().folded());
         assert_eq!(RoomName::parse("#Ops").unwrap().folded(), RoomName::parse("ops").unwrap().folded());
+    }
+
+    #[test]
+    fn the_name_of_a_server_is_short_and_in_small_letters() {
+        for good in ["b", "eu-1", "abcdefghijklmnop"] {
+            assert_eq!(ServerName::parse(good).unwrap().suffix(), format!("@{good}"));
+        }
+        for bad in ["", "abcdefghijklmnopq", "B", "a.b", "@b", "ü"] {
+            assert_eq!(ServerName::parse(bad), None, "{bad}");
+        }
     }
 
     #[test]

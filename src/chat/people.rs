@@ -1,4 +1,4 @@
-//! Everybody in the hub: by slot in one step, by name in about one.
+//! All people in the hub: by slot in one step, by name in about one.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -16,7 +16,7 @@ use crate::id::Slot;
 pub(super) struct People {
     /// Indexed by slot; slots are dense, so the gaps are few.
     slots: Vec<Option<Person>>,
-    /// Everybody, by their folded names. The names stand with the people: a slot and a byte are all that an entry
+    /// All people, by their folded names. The names stand with the people: a slot and a byte are all that an entry
     /// takes, where a map would take forty bytes.
     by_name: HashTable<Slot>,
     /// Keyed at random: names are chosen by people, and must not be chosen to collide.
@@ -32,7 +32,7 @@ impl People {
         self.slots.get_mut(slot.index())?.as_mut()
     }
 
-    /// Everybody, in the order of slots.
+    /// All people, in the order of slots.
     pub(super) fn slots(&self) -> impl Iterator<Item = Slot> {
         self.slots.iter().enumerate().filter(|(_, person)| person.is_some()).map(|(index, _)| Slot::at(index))
     }
@@ -41,12 +41,12 @@ impl People {
         self.by_name.len()
     }
 
-    /// Whoever has this name.
+    /// The person with this name.
     pub(super) fn named(&self, name: &Folded) -> Option<Slot> {
         self.by_name.find(self.hash(name), |slot| self[*slot].nick.folded() == *name).copied()
     }
 
-    /// Adds somebody at a slot that is vacant, with a name that is free.
+    /// Adds a person at a slot that is vacant, with a name that is free.
     pub(super) fn insert(&mut self, slot: Slot, person: Person) {
         let name = person.nick.folded();
         if self.slots.len() <= slot.index() {
@@ -54,34 +54,34 @@ impl People {
         }
         let vacant = self.slots[slot.index()].replace(person).is_none();
         assert!(vacant, "the slot belongs to one person until it leaves");
-        self.enter(&name, slot);
+        self.link(&name, slot);
     }
 
     pub(super) fn remove(&mut self, slot: Slot) -> Option<Person> {
         let name = self.get(slot)?.nick.folded();
-        self.strike(&name, slot);
+        self.unlink(&name, slot);
         self.slots[slot.index()].take()
     }
 
-    /// Gives somebody another name, which nobody else has.
+    /// Gives a person another name, which no other person has.
     pub(super) fn rename(&mut self, slot: Slot, nick: Nick) {
-        self.strike(&self[slot].nick.folded(), slot);
+        self.unlink(&self[slot].nick.folded(), slot);
         self[slot].nick = nick;
-        self.enter(&nick.folded(), slot);
+        self.link(&nick.folded(), slot);
     }
 
-    /// Makes `slot` known by its name, which nobody else has.
-    fn enter(&mut self, name: &Folded, slot: Slot) {
+    /// Makes `slot` known by its name, which no other person has.
+    fn link(&mut self, name: &Folded, slot: Slot) {
         debug_assert!(self.named(name).is_none(), "the caller has found the name to be free");
         let Self { slots, by_name, hashing } = self;
-        // Everybody in the table is somebody: whoever goes is struck from it first.
+        // The table has no slot without a person: a person who leaves is removed from it first.
         let hash_of = |slot: &Slot| {
             slots[slot.index()].as_ref().map_or(0, |person| hashing.hash_one(person.nick.folded()))
         };
         by_name.insert_unique(hashing.hash_one(name), slot, hash_of);
     }
 
-    fn strike(&mut self, name: &Folded, slot: Slot) {
+    fn unlink(&mut self, name: &Folded, slot: Slot) {
         let hash = self.hash(name);
         if let Ok(entry) = self.by_name.find_entry(hash, |other| *other == slot) {
             entry.remove();
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_that_was_never_taken_holds_nobody() {
+    fn a_slot_that_was_never_taken_has_no_person() {
         let mut people = people(&["alice"]);
         assert!(people.get(Slot(7)).is_none());
         assert!(people.remove(Slot(7)).is_none());

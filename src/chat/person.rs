@@ -11,7 +11,7 @@ use crate::time::{Deciseconds, Now};
 /// The longest text of `/away`, in bytes: with the words around it, it fits on one line of an answer.
 pub(super) const AWAY_BYTES_MAX: usize = 200;
 
-/// Somebody in the hub.
+/// A person in the hub.
 #[derive(Debug)]
 pub(super) struct Person {
     pub(super) id: ConnId,
@@ -21,12 +21,12 @@ pub(super) struct Person {
     /// Hour and minute of the server's clock at [`Person::since`], for `/whois`.
     pub(super) since_clock: [u8; 2],
     /// When the person last sent a message, to the tenth of a second.
-    pub(super) heard: Deciseconds,
+    pub(super) last_message: Deciseconds,
     pub(super) style: Style,
     pub(super) voice: Voice,
     /// Its arrival was announced in the lobby, or the time for that is over.
     pub(super) is_announced: bool,
-    /// Who last said something to this person alone, for `/reply`.
+    /// The person who last sent this one a private message, for `/reply`.
     pub(super) correspondent: Option<Contact>,
     pub(super) rooms: RoomList,
 }
@@ -38,7 +38,7 @@ impl Person {
             nick,
             since: now.moment.into(),
             since_clock: [now.wall.hour, now.wall.minute],
-            heard: now.moment.into(),
+            last_message: now.moment.into(),
             style: Style::default(),
             voice: Voice::Free,
             is_announced: false,
@@ -47,7 +47,7 @@ impl Person {
         }
     }
 
-    /// Refuses somebody whom the operator has muted.
+    /// Refuses a person whom the operator has muted.
     pub(super) fn check_voice(&self) -> Result<(), Refusal> {
         match self.voice {
             Voice::Free => Ok(()),
@@ -73,7 +73,7 @@ pub(super) struct Absence {
     pub(super) since: Deciseconds,
 }
 
-/// A person remembered beyond its stay: the slot may be somebody else's by now, so the id is kept with it.
+/// A person remembered after it left: the slot may belong to another one by now, so the id is kept with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Contact {
     pub(super) id: ConnId,

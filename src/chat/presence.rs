@@ -1,4 +1,4 @@
-//! Comings, goings and renames: told one by one in a small room, counted and summed up in a crowded one.
+//! Joins, leaves and renames: announced one by one in a small room, counted and summed up in a crowded one.
 //!
 //! A room has a deadline only while something is counted, so idle rooms cost no timer. Deadlines are kept in an
 //! ordered set: they fall due in the same order in every run.
@@ -9,13 +9,13 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::person::Contact;
-use super::{Delivery, Hub, Line, RoomId, RoomName};
+use super::{Delivery, Hub, Kind, Line, Message, RoomId, RoomName};
 use crate::id::Slot;
 use crate::time::{Moment, Now};
 
-/// The least time between two words about a crowded room's comings and goings.
+/// The least time between two summaries in one room.
 const PRESENCE_PERIOD: Duration = Duration::from_secs(10);
-/// They are told when nobody has come or gone for so long: a crowd that comes at once is told of in one line.
+/// A summary is sent when no person has come or gone for this time: a crowd that comes at once is one line.
 const PRESENCE_QUIET: Duration = Duration::from_millis(300);
 /// How long that is waited for.
 const PRESENCE_DELAY: Duration = Duration::from_secs(2);
@@ -33,7 +33,7 @@ pub(super) type Arrivals = VecDeque<(Moment, Contact)>;
 /// When the tallies of rooms fall due.
 pub(super) type Deadlines = BTreeSet<(Moment, RoomId)>;
 
-/// What is counted in one room and not yet told.
+/// What is counted in one room and not yet summed up.
 #[derive(Debug)]
 pub(super) struct Tally {
     pub(super) due: Moment,
@@ -41,23 +41,23 @@ pub(super) struct Tally {
     joined: u32,
     left: u32,
     renamed: u32,
-    /// Whose acts alone were counted, if one person's: nobody is told what it did itself.
+    /// The person whose acts alone were counted, if one person's: it does not read about itself.
     sole: Option<Contact>,
 }
 
 impl Tally {
-    const fn new(since: Moment, by: Contact) -> Self {
-        Self { due: since, since, joined: 0, left: 0, renamed: 0, sole: Some(by) }
+    const fn new(since: Moment, by: Option<Contact>) -> Self {
+        Self { due: since, since, joined: 0, left: 0, renamed: 0, sole: by }
     }
 
-    fn count(&mut self, line: &Line<'_>, by: Contact) {
-        let counter = match line {
-            Line::Joined { .. } => &mut self.joined,
-            Line::Left { .. } => &mut self.left,
+    fn count(&mut self, kind: Kind, by: Option<Contact>) {
+        let counter = match kind {
+            Kind::Join => &mut self.joined,
+            Kind::Leave => &mut self.left,
             _ => &mut self.renamed,
         };
         *counter = counter.saturating_add(1);
-        if self.sole != Some(by) {
+        if self.sole != by {
             self.sole = None;
         }
     }
@@ -92,8 +92,9 @@ impl Hub {
         let (who, by) = (person.nick, Contact { id: person.id, slot: member });
         let Some(room) = self.rooms.named(&self.rules.lobby) else { return };
         if self.people[member].rooms.contains(room) {
-            let (name, crowd) = (self.rooms[room].name, self.rooms[room].members.len());
-            self.announce(room, &Line::Joined { room: &name, who: &who }, by, &[], crowd, now, out);
+            let (name, crowd) = (self.rooms[room].name, self.rooms[room].size());
+            let message = Message::in_room(now.wall, name, who, Kind::Join, String::new());
+            self.announce(room, &message, by, &[], crowd, now, out);
         }
     }
 
@@ -118,36 +119,42 @@ impl Hub {
     }
 
     /// Whether the room is the lobby and this member is not announced there yet: then no line there is about it.
-    pub(super) fn is_unheard(&self, member: Slot, room: RoomId) -> bool {
+    pub(super) fn is_unannounced(&self, member: Slot, room: RoomId) -> bool {
         self.people.get(member).is_some_and(|person| !person.is_announced) && self.is_lobby(room)
     }
 
     /// Tells a room that `by` joined it, left it or was renamed, or counts it when the room is a crowd of more
-    /// than `presence_max`, the one who comes or goes included. A person alone in it is told nothing, and `by` and
+    /// than `presence_max`, the one who comes or goes included. A person alone in it reads nothing, and `by` and
     /// `ignorers` read nothing of it but in sums. Nothing is said of a newcomer whose arrival is not announced yet.
     #[expect(clippy::too_many_arguments, reason = "what a line of presence is about, one by one")]
     pub(super) fn announce(
         &mut self,
         room: RoomId,
-        line: &Line<'_>,
+        message: &Message,
         by: Contact,
         ignorers: &[Slot],
         crowd: usize,
         now: Now,
         out: &mut dyn Delivery,
     ) {
-        if crowd <= 1 || self.slot_of(by).is_some_and(|member| self.is_unheard(member, room)) {
+        if crowd <= 1 || self.slot_of(by).is_some_and(|member| self.is_unannounced(member, room)) {
             return;
         }
         if crowd <= self.rules.presence_max as usize {
             let mut excluded: SmallVec<[Slot; 4]> = SmallVec::from_slice(&[by.slot]);
             excluded.extend_from_slice(ignorers);
-            out.tell_room(room, &excluded, line);
+            out.tell_room(room, &excluded, &Line::Message(message));
             return;
         }
-        let not_before = self.rooms[room].presence_told.map_or(now.moment, |told| told + PRESENCE_PERIOD);
+        self.count_presence(room, message.kind, Some(by), now);
+    }
+
+    /// Counts a join, a leave or a rename in a crowded room, to be summed up; `by` is the person of this server, if it is
+    /// one.
+    pub(super) fn count_presence(&mut self, room: RoomId, kind: Kind, by: Option<Contact>, now: Now) {
+        let not_before = self.rooms[room].summed_up_at.map_or(now.moment, |sent| sent + PRESENCE_PERIOD);
         let tally = self.rooms[room].tally.get_or_insert_with(|| Tally::new(now.moment, by));
-        tally.count(line, by);
+        tally.count(kind, by);
         let due = (now.moment + PRESENCE_QUIET).min(tally.since + PRESENCE_DELAY).max(not_before);
         if due != tally.due {
             self.deadlines.remove(&(tally.due, room));
@@ -156,7 +163,7 @@ impl Hub {
         }
     }
 
-    /// Forgets what a room counted; it has nobody left to tell.
+    /// Drops what a room counted; it has no member to read it.
     pub(super) fn forget_tally(&mut self, room: RoomId) {
         if let Some(tally) = self.rooms[room].tally.take() {
             self.deadlines.remove(&(tally.due, room));
@@ -170,7 +177,7 @@ impl Hub {
         self.arrivals.front().map(|(due, _)| *due).into_iter().chain(tally).min()
     }
 
-    /// Announces newcomers, and tells a room whose time has come what it has counted. One room at a call: most people are
+    /// Announces newcomers, and sends the summary of a room whose time has come. One room at a call: most people are
     /// in the lobby and another room, and what a crowd is to get should be on its way before the next line for it takes
     /// memory of its own.
     pub fn handle_timeout(&mut self, now: Now, out: &mut impl Delivery) {
@@ -182,13 +189,13 @@ impl Hub {
         }
         self.deadlines.pop_first();
         if let Some(tally) = self.rooms[room].tally.take() {
-            self.rooms[room].presence_told = Some(now.moment);
+            self.rooms[room].summed_up_at = Some(now.moment);
             let except = tally.sole.and_then(|contact| self.slot_of(contact));
             out.tell_room(room, except.as_slice(), &tally.line(&self.rooms[room].name));
         }
     }
 
-    /// The slot of somebody remembered, if it is still here.
+    /// The slot of a person remembered, if it is still here.
     pub(super) fn slot_of(&self, contact: Contact) -> Option<Slot> {
         self.people.get(contact.slot).filter(|person| person.id == contact.id).map(|_| contact.slot)
     }
@@ -197,21 +204,21 @@ impl Hub {
 #[cfg(test)]
 mod tests {
     use crate::chat::Rules;
-    use crate::chat::script::{Stage, play, rules};
+    use crate::chat::script::{TestChat, play, rules};
 
     /// Four people in the lobby; a fifth makes it a crowd.
     const FOUR: &str = "a is here\n b is here\n c is here\n d is here\n";
 
-    fn play_with_four(script: &str) -> Stage {
-        let mut stage = Stage::new(rules());
-        stage.play(FOUR);
-        stage.play(script);
-        stage
+    fn play_with_four(script: &str) -> TestChat {
+        let mut chat = TestChat::new(rules());
+        chat.play(FOUR);
+        chat.play(script);
+        chat
     }
 
     #[test]
-    fn a_crowd_is_told_in_sum_at_most_every_ten_seconds() {
-        let stage = play_with_four(
+    fn a_crowd_reads_a_summary_at_most_every_ten_seconds() {
+        let chat = play_with_four(
             "d says /nick dd
             d sees -- you are now dd
             a sees 12:34 #lobby -- d is now dd
@@ -243,11 +250,11 @@ mod tests {
             c sees 12:34 #lobby <-- e (quit)
             d sees 12:34 #lobby <-- e (quit)",
         );
-        assert_eq!(stage.hub.poll_timeout(), None, "an idle room has no timer");
+        assert_eq!(chat.hub.poll_timeout(), None, "an idle room has no timer");
     }
 
     #[test]
-    fn nobody_is_told_what_it_did_itself() {
+    fn no_person_reads_about_itself() {
         play_with_four(
             "e arrives
             e sees -- chatops: you are guest-5 in #lobby (5 here). /help lists the commands.
@@ -262,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_successor_in_the_slot_is_somebody_else() {
+    fn a_successor_in_the_slot_is_another_person() {
         play_with_four(
             "e arrives
             e sees -- chatops: you are guest-5 in #lobby (5 here). /help lists the commands.
@@ -291,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sole_author_who_is_gone_leaves_out_nobody() {
+    fn a_sole_author_who_has_left_excludes_no_person() {
         play_with_four(
             "e arrives
             e sees -- chatops: you are guest-5 in #lobby (5 here). /help lists the commands.
@@ -316,18 +323,18 @@ mod tests {
 
     #[test]
     fn a_room_that_ends_takes_its_timer_with_it() {
-        let mut stage = Stage::new(Rules { presence_max: 0, ..rules() });
-        stage.play("alice is here\n bob is here");
-        assert!(stage.hub.poll_timeout().is_some());
-        stage.play("alice goes quit\n bob goes quit");
-        assert_eq!(stage.hub.poll_timeout(), None);
-        stage.play("carol is here\n 20 s pass");
+        let mut chat = TestChat::new(Rules { presence_max: 0, ..rules() });
+        chat.play("alice is here\n bob is here");
+        assert!(chat.hub.poll_timeout().is_some());
+        chat.play("alice goes quit\n bob goes quit");
+        assert_eq!(chat.hub.poll_timeout(), None);
+        chat.play("carol is here\n 20 s pass");
     }
 
     #[test]
     fn rooms_fall_due_in_the_order_of_their_time() {
-        let mut stage = Stage::new(Rules { presence_max: 1, ..rules() });
-        stage.play(
+        let mut chat = TestChat::new(Rules { presence_max: 1, ..rules() });
+        chat.play(
             "a is here
             a says /join #x
             a sees -- you are in #x (1 here)
@@ -345,13 +352,13 @@ mod tests {
         for (act, line) in
             [("hi", "<bob> hi"), ("/me waves", "* bob waves"), ("/topic x", "-- bob set the topic: x")]
         {
-            let mut stage = Stage::new(rules());
-            stage.play("alice is here\n bob enters\n bob sees -- chatops: you are guest-2 in #lobby (2 here). /help lists the commands.");
-            stage.say("bob", "/nick bob");
-            assert_eq!(stage.read("alice"), [""; 0], "no rename is told");
-            stage.say("bob", act);
+            let mut chat = TestChat::new(rules());
+            chat.play("alice is here\n bob enters\n bob sees -- chatops: you are guest-2 in #lobby (2 here). /help lists the commands.");
+            chat.say("bob", "/nick bob");
+            assert_eq!(chat.read("alice"), [""; 0], "no rename is sent");
+            chat.say("bob", act);
             assert_eq!(
-                stage.read("alice"),
+                chat.read("alice"),
                 ["12:34 #lobby --> bob".to_owned(), format!("12:34 #lobby {line}")]
             );
         }
@@ -378,18 +385,18 @@ mod tests {
     }
 
     #[test]
-    fn nobody_hears_of_one_that_only_looks_in() {
-        let stage = play_with_four(
+    fn a_person_that_leaves_at_once_is_not_announced() {
+        let chat = play_with_four(
             "e enters
             e sees -- chatops: you are guest-5 in #lobby (5 here). /help lists the commands.
             e goes end of input
             10 s pass",
         );
-        assert_eq!(stage.hub.poll_timeout(), None);
+        assert_eq!(chat.hub.poll_timeout(), None);
     }
 
     #[test]
-    fn a_newcomer_may_leave_the_lobby_and_come_back_unheard() {
+    fn a_newcomer_may_leave_the_lobby_and_come_back_unannounced() {
         play(
             "alice is here
             alice says /join #ops
@@ -436,21 +443,21 @@ mod tests {
 
     #[test]
     fn a_crowd_of_newcomers_is_announced_in_steps() {
-        let mut stage = Stage::new(Rules { presence_max: 1_000, ..rules() });
-        stage.play("alice is here");
+        let mut chat = TestChat::new(Rules { presence_max: 1_000, ..rules() });
+        chat.play("alice is here");
         for _ in 0..100 {
-            stage.enter("somebody");
+            chat.enter("somebody");
         }
-        stage.now.moment = stage.hub.poll_timeout().unwrap();
-        stage.hub.handle_timeout(stage.now, &mut stage.ears);
-        assert_eq!(stage.read("alice").len(), 64);
-        stage.hub.handle_timeout(stage.now, &mut stage.ears);
-        assert_eq!(stage.read("alice").len(), 36);
-        assert_eq!(stage.hub.poll_timeout(), None);
+        chat.now.moment = chat.hub.poll_timeout().unwrap();
+        chat.hub.handle_timeout(chat.now, &mut chat.recorder);
+        assert_eq!(chat.read("alice").len(), 64);
+        chat.hub.handle_timeout(chat.now, &mut chat.recorder);
+        assert_eq!(chat.read("alice").len(), 36);
+        assert_eq!(chat.hub.poll_timeout(), None);
     }
 
     #[test]
-    fn somebody_alone_is_told_nothing() {
+    fn a_person_alone_reads_nothing() {
         play(
             "a is here
             a says /nick b

@@ -1,4 +1,4 @@
-//! Rooms: name, members, topic. A room exists exactly as long as it has a member.
+//! Rooms: name, members, topic. A room exists as long as it has a member, here or elsewhere, or is kept.
 //!
 //! Invariants: a room's members stand in the order of their names without case; [`Rooms`] knows each room by its name
 //! and by its size.
@@ -12,7 +12,8 @@ use slab::Slab;
 use super::names::Folded;
 use super::people::People;
 use super::presence::Tally;
-use super::{RoomId, RoomName};
+use super::remote::RemoteKey;
+use super::{Nick, RoomId, RoomName};
 use crate::id::Slot;
 use crate::time::Moment;
 
@@ -25,14 +26,23 @@ pub(super) struct Room {
     pub(super) name: RoomName,
     /// In the order of their names without case, so that a list of them can go on from a name.
     pub(super) members: Vec<Slot>,
+    /// Members on other servers.
+    pub(super) remote: BTreeMap<RemoteKey, Nick>,
+    /// Whether it exists without a member.
+    pub(super) is_kept: bool,
     pub(super) topic: Option<Box<str>>,
-    /// Comings and goings that are counted and not yet told.
+    /// Joins and leaves that are counted and not yet summed up.
     pub(super) tally: Option<Tally>,
-    /// When they were last told in sum.
-    pub(super) presence_told: Option<Moment>,
+    /// When the last summary was sent.
+    pub(super) summed_up_at: Option<Moment>,
 }
 
 impl Room {
+    /// How many members it has, here and elsewhere.
+    pub(super) fn size(&self) -> usize {
+        self.members.len() + self.remote.len()
+    }
+
     /// The index of the first member whose name does not come before `name`.
     pub(super) fn place_of(&self, name: &Folded, people: &People) -> usize {
         self.members.partition_point(|slot| people[*slot].nick.folded() < *name)
@@ -56,9 +66,11 @@ impl Rooms {
         let key = self.slab.insert(Room {
             name,
             members: Vec::new(),
+            remote: BTreeMap::new(),
+            is_kept: false,
             topic: None,
             tally: None,
-            presence_told: None,
+            summed_up_at: None,
         });
         let id = RoomId(u32::try_from(key).expect("limits.rooms, plus the lobby, fits in 32 bits"));
         self.by_name.insert(name.folded(), id);
@@ -69,29 +81,30 @@ impl Rooms {
     pub(super) fn close(&mut self, id: RoomId) {
         let room = self.slab.remove(id.0 as usize);
         self.by_name.remove(&room.name.folded());
-        self.by_size.remove(&(Reverse(room.members.len()), room.name.folded()));
+        self.by_size.remove(&(Reverse(room.size()), room.name.folded()));
     }
 
     /// Adds a person that is not in the room.
     pub(super) fn add(&mut self, id: RoomId, member: Slot, people: &People) {
         let place = self[id].place_of(&people[member].nick.folded(), people);
-        self.resize(id, |members| members.insert(place, member));
+        self.resize(id, |room| room.members.insert(place, member));
     }
 
     /// Takes a person out that is in the room, under the name it has there.
     pub(super) fn remove(&mut self, id: RoomId, member: Slot, people: &People) {
         let place = self[id].place_of(&people[member].nick.folded(), people);
         debug_assert_eq!(self[id].members.get(place), Some(&member), "members stand in the order of names");
-        self.resize(id, |members| {
-            members.remove(place);
+        self.resize(id, |room| {
+            room.members.remove(place);
         });
     }
 
-    fn resize(&mut self, id: RoomId, change: impl FnOnce(&mut Vec<Slot>)) {
+    /// Changes who is in a room.
+    pub(super) fn resize(&mut self, id: RoomId, change: impl FnOnce(&mut Room)) {
         let room = &mut self.slab[id.0 as usize];
-        let (before, name) = (room.members.len(), room.name.folded());
-        change(&mut room.members);
-        let after = room.members.len();
+        let (before, name) = (room.size(), room.name.folded());
+        change(room);
+        let after = room.size();
         self.by_size.remove(&(Reverse(before), name));
         self.by_size.insert((Reverse(after), name));
     }
@@ -133,7 +146,7 @@ impl Rooms {
 impl Index<RoomId> for Rooms {
     type Output = Room;
 
-    /// For rooms known to exist: those that somebody is in.
+    /// For rooms known to exist: those that have a member.
     fn index(&self, id: RoomId) -> &Room {
         &self.slab[id.0 as usize]
     }

@@ -1,4 +1,4 @@
-//! Chat as tests write it: who says what, and what everybody reads of it.
+//! Scripts for tests of the chat: who says what, and the lines that each person reads.
 //!
 //! ```text
 //! alice is here
@@ -7,13 +7,13 @@
 //! bob sees 12:34 #lobby <alice> hi
 //! ```
 //!
-//! Every line that anybody gets must be in the script, in order, before the next act: what is not listed and
+//! Every line that a person gets must be in the script, in order, before the next act: what is not listed and
 //! what is listed and not sent both fail.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use super::{Delivery, Hub, Line, Outcome, RoomId, RoomName, Rules, Style, word};
+use super::{Delivery, Hub, Kind, Line, Message, Nick, Outcome, RoomId, RoomName, Rules, Style, format};
 use crate::id::{ConnId, Slot};
 use crate::network::Network;
 use crate::time::{Moment, Now, WallTime};
@@ -32,19 +32,37 @@ pub(super) fn rules() -> Rules {
     }
 }
 
-/// Plays a script under [`rules`].
-pub(super) fn play(script: &str) {
-    Stage::new(rules()).play(script);
+/// The time of [`messages`].
+pub(super) const EARLY: WallTime = WallTime { unix_ms: 0, hour: 7, minute: 5, second: 59 };
+
+/// Messages of every kind, from alice in #Ops.
+pub(super) fn messages(text: &str) -> Vec<Message> {
+    let nick = |name: &str| Nick::parse(name).unwrap();
+    let (room, to) = (RoomName::parse("Ops").unwrap(), nick("bob"));
+    let kinds = [Kind::Action, Kind::Join, Kind::Leave, Kind::Rename { to }, Kind::Say, Kind::Topic];
+    let in_room = |kind| {
+        let text = if matches!(kind, Kind::Join | Kind::Rename { .. }) { "" } else { text };
+        Message::in_room(EARLY, room, nick("alice"), kind, text.to_owned())
+    };
+    let mut messages: Vec<Message> = kinds.into_iter().map(in_room).collect();
+    let private = Message { room: None, kind: Kind::Private { to }, ..in_room(Kind::Say) };
+    messages.extend([private, Message::of_operator(EARLY, text.to_owned())]);
+    messages
 }
 
-/// Everybody's ears: words each line and keeps it for whoever hears it.
+/// Plays a script under [`rules`].
+pub(super) fn play(script: &str) {
+    TestChat::new(rules()).play(script);
+}
+
+/// A [`Delivery`] that formats each line and keeps it for its reader.
 #[derive(Debug, Default)]
-pub(super) struct Ears {
+pub(super) struct Recorder {
     pub(super) wall: WallTime,
     /// As the calls of [`Delivery::joined`] and [`Delivery::left`] say.
     pub(super) members: BTreeMap<RoomId, BTreeSet<Slot>>,
     styles: BTreeMap<Slot, Style>,
-    heard: BTreeMap<Slot, VecDeque<String>>,
+    lines: BTreeMap<Slot, VecDeque<String>>,
     /// How many of the lines were answers, which are never skipped.
     pub(super) answers: usize,
     /// Lines of an answer that a step may make beyond the first; no limit if it is not set.
@@ -53,43 +71,43 @@ pub(super) struct Ears {
     pub(super) unreachable: BTreeSet<Slot>,
 }
 
-impl Ears {
-    fn hear(&mut self, member: Slot, line: &Line<'_>) {
+impl Recorder {
+    fn record(&mut self, member: Slot, line: &Line<'_>) {
         let style = self.styles.get(&member).copied().unwrap_or_default();
         if line.is_presence() && !style.presence {
             return;
         }
         let mut bytes = Vec::new();
-        word(line, self.wall, style, &mut bytes);
-        self.heard.entry(member).or_default().push_back(String::from_utf8(bytes).unwrap());
+        format::append(line, self.wall, style, &mut bytes);
+        self.lines.entry(member).or_default().push_back(String::from_utf8(bytes).unwrap());
     }
 
-    /// Takes what somebody has heard.
+    /// Takes the lines that a person has got.
     pub(super) fn take(&mut self, member: Slot) -> Vec<String> {
-        self.heard.remove(&member).unwrap_or_default().into()
+        self.lines.remove(&member).unwrap_or_default().into()
     }
 }
 
-impl Delivery for Ears {
+impl Delivery for Recorder {
     fn answer(&mut self, member: Slot, line: &Line<'_>) {
         self.answers += 1;
-        self.hear(member, line);
+        self.record(member, line);
     }
 
     fn tell(&mut self, member: Slot, line: &Line<'_>) {
-        self.hear(member, line);
+        self.record(member, line);
     }
 
     fn tell_all(&mut self, members: &[Slot], line: &Line<'_>) {
         for member in members {
-            self.hear(*member, line);
+            self.record(*member, line);
         }
     }
 
     fn tell_room(&mut self, room: RoomId, except: &[Slot], line: &Line<'_>) {
         let members = self.members.get(&room).cloned().unwrap_or_default();
         for member in members.into_iter().filter(|member| !except.contains(member)) {
-            self.hear(member, line);
+            self.record(member, line);
         }
     }
 
@@ -111,7 +129,7 @@ impl Delivery for Ears {
     }
 
     fn takes_more(&self, member: Slot) -> bool {
-        let waiting = self.heard.get(&member).map_or(0, VecDeque::len);
+        let waiting = self.lines.get(&member).map_or(0, VecDeque::len);
         self.step_lines.is_none_or(|most| waiting < most)
     }
 
@@ -120,50 +138,50 @@ impl Delivery for Ears {
     }
 }
 
-/// A hub with people whom the script calls by name, whatever they are called in chat.
-pub(super) struct Stage {
+/// A hub, and its people under the names that a script gives them, whatever their nicks are.
+pub(super) struct TestChat {
     pub(super) hub: Hub,
-    pub(super) ears: Ears,
+    pub(super) recorder: Recorder,
     pub(super) now: Now,
-    cast: BTreeMap<String, Slot>,
+    slots: BTreeMap<String, Slot>,
     next_id: ConnId,
 }
 
-impl Stage {
+impl TestChat {
     /// An empty hub at 12:34.
     pub(super) fn new(rules: Rules) -> Self {
         let wall = WallTime { unix_ms: 0, hour: 12, minute: 34, second: 56 };
         Self {
             hub: Hub::new(rules),
-            ears: Ears { wall, ..Ears::default() },
+            recorder: Recorder { wall, ..Recorder::default() },
             now: Now { moment: Moment::START, wall },
-            cast: BTreeMap::new(),
+            slots: BTreeMap::new(),
             next_id: ConnId::FIRST,
         }
     }
 
     pub(super) fn slot(&self, who: &str) -> Slot {
-        *self.cast.get(who).unwrap_or_else(|| panic!("the script has not introduced {who}"))
+        *self.slots.get(who).unwrap_or_else(|| panic!("the script has not introduced {who}"))
     }
 
-    /// Somebody arrives, at the lowest slot that is free.
+    /// A person arrives, at the lowest slot that is free.
     pub(super) fn enter(&mut self, who: &str) -> Slot {
         let slot = (0..=1_000).map(Slot).find(|slot| self.hub.person(*slot).is_none()).unwrap();
-        self.ears.styles.remove(&slot);
-        self.hub.enter(slot, self.next_id, self.now, &mut self.ears);
+        self.recorder.styles.remove(&slot);
+        self.hub.enter(slot, self.next_id, self.now, &mut self.recorder);
         self.next_id = self.next_id.next();
-        self.cast.insert(who.to_owned(), slot);
+        self.slots.insert(who.to_owned(), slot);
         slot
     }
 
-    /// Somebody arrives from an address that limits count.
+    /// A person arrives from an address that limits count.
     pub(super) fn enter_from(&mut self, who: &str, address: &str) -> Slot {
         let slot = self.enter(who);
         self.hub.mute_by_address(slot, network(address), self.now.moment);
         slot
     }
 
-    /// The operator mutes somebody until further notice, or ends that.
+    /// The operator mutes a person until further notice, or ends that.
     pub(super) fn mute(&mut self, member: Slot, on: bool) {
         if on {
             let _ = self.hub.mute(member, None, None, self.now.moment);
@@ -172,20 +190,20 @@ impl Stage {
         }
     }
 
-    /// Somebody goes, and nothing else happens before the next one does.
+    /// A person leaves, and nothing else happens before the next one does.
     pub(super) fn goes_with_others(&mut self, who: &str, reason: &str) {
         let without_words = reason.starts_with("quit: ").then_some("quit");
-        self.hub.leave(self.slot(who), reason.to_owned(), without_words, self.now.moment, &mut self.ears);
+        self.hub.leave(self.slot(who), reason.to_owned(), without_words, self.now.moment, &mut self.recorder);
     }
 
-    /// Somebody says something.
+    /// A person sends a message.
     pub(super) fn say(&mut self, who: &str, text: &str) -> Outcome {
-        self.hub.message(self.slot(who), text, self.now, &mut self.ears)
+        self.hub.message(self.slot(who), text, self.now, &mut self.recorder)
     }
 
-    /// What somebody has read since it was last asked.
+    /// The lines that a person has got since this was last asked.
     pub(super) fn read(&mut self, who: &str) -> Vec<String> {
-        self.ears.take(self.slot(who))
+        self.recorder.take(self.slot(who))
     }
 
     /// Time passes; the hub is woken whenever it asked for it.
@@ -193,7 +211,7 @@ impl Stage {
         let end = self.now.moment + span;
         while let Some(due) = self.hub.poll_timeout().filter(|due| *due <= end) {
             self.now.moment = due;
-            self.hub.handle_timeout(self.now, &mut self.ears);
+            self.hub.handle_timeout(self.now, &mut self.recorder);
         }
         self.now.moment = end;
     }
@@ -213,15 +231,15 @@ impl Stage {
         let (who, act) = line.split_once(' ').unwrap_or((line, ""));
         let (verb, text) = act.split_once(' ').unwrap_or((act, ""));
         if verb == "sees" {
-            let heard = self.ears.heard.entry(self.slot(who)).or_default().pop_front();
-            assert_eq!(heard.as_deref(), Some(text), "{place}");
+            let lines = self.recorder.lines.entry(self.slot(who)).or_default().pop_front();
+            assert_eq!(lines.as_deref(), Some(text), "{place}");
             return;
         }
         self.expect_silence(place);
         self.act(line);
     }
 
-    /// Somebody does something, or time passes.
+    /// Runs one act: a person does something, or time passes.
     pub(super) fn act(&mut self, line: &str) {
         let (who, act) = line.split_once(' ').unwrap_or((line, ""));
         let (verb, text) = act.split_once(' ').unwrap_or((act, ""));
@@ -229,9 +247,9 @@ impl Stage {
             (_, "is", "here") => {
                 self.enter(who);
                 self.say(who, &format!("/nick {who}"));
-                self.hub.announce_arrival(self.slot(who), self.now, &mut self.ears);
+                self.hub.announce_arrival(self.slot(who), self.now, &mut self.recorder);
                 self.hub.arrivals.clear();
-                self.ears.heard.clear();
+                self.recorder.lines.clear();
             }
             (_, "is", "muted") => self.mute(self.slot(who), true),
             (_, "is", "unmuted") => self.mute(self.slot(who), false),
@@ -246,14 +264,14 @@ impl Stage {
             // It enters, and is announced at once.
             (_, "arrives", "") => {
                 let slot = self.enter(who);
-                self.hub.announce_arrival(slot, self.now, &mut self.ears);
+                self.hub.announce_arrival(slot, self.now, &mut self.recorder);
                 self.hub.arrivals.clear();
             }
-            ("operator", "says", _) => self.hub.operator_says(text, self.now, &mut self.ears),
+            ("operator", "says", _) => self.hub.operator_says(text, self.now, &mut self.recorder),
             (_, "says", _) => drop(self.say(who, text)),
             (_, "goes", _) => {
                 self.goes_with_others(who, text);
-                self.hub.announce_departures(self.now, &mut self.ears);
+                self.hub.announce_departures(self.now, &mut self.recorder);
             }
             (_, "s", "pass") => self.pass(Duration::from_secs(who.parse().unwrap())),
             _ => panic!("{line}: no such act"),
@@ -261,8 +279,8 @@ impl Stage {
     }
 
     fn expect_silence(&self, place: &str) {
-        for (member, heard) in &self.ears.heard {
-            assert!(heard.is_empty(), "{place}: before it, {member:?} got {heard:?}");
+        for (member, lines) in &self.recorder.lines {
+            assert!(lines.is_empty(), "{place}: before it, {member:?} got {lines:?}");
         }
     }
 }

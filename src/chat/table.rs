@@ -1,13 +1,14 @@
 //! The one table of commands. It names each handler, says which arguments there are, and makes `/help` and the
-//! manual's list, so that none of them can tell something else than the others.
+//! manual's list, so that they cannot differ.
 
 use std::fmt::Write as _;
 
 use super::command::{Answer, Arguments, Call, Refusal, Takes, quote};
-use super::handlers::{guide, ignore, people, rooms, session, talk};
+use super::handlers::{ignore, people, rooms, session, talk};
 
 /// A row of the table.
-pub(super) struct Command {
+#[derive(Debug)]
+pub struct Command {
     /// Without its slash.
     pub(super) name: &'static str,
     pub(super) takes: Takes,
@@ -15,18 +16,44 @@ pub(super) struct Command {
     pub(super) brief: &'static str,
     /// What more there is to know, for `/help COMMAND`.
     pub(super) detail: &'static [&'static str],
-    /// Whether others hear what the person puts into it: refused while muted, unless that is nothing (`/nick` judges
+    /// Whether others read what the person puts into it: refused while muted, unless that is nothing (`/nick` judges
     /// for itself).
-    pub(super) is_heard: bool,
+    pub(super) speaks: bool,
     /// Whether it does nothing but answer: not run for a person who can receive no answer.
     pub(super) is_question: bool,
-    pub(super) run: fn(&mut Call<'_>, Arguments<'_>) -> Answer,
+    pub(super) run: Run,
+}
+
+/// How a command is done.
+#[derive(Debug)]
+pub(super) enum Run {
+    /// At once, by this function.
+    Hub(fn(&mut Call<'_>, Arguments<'_>) -> Answer),
+    /// Later, by a service.
+    Service,
 }
 
 impl Command {
+    /// A command that a service answers: a question that changes nothing.
+    #[must_use]
+    pub const fn of_service(
+        name: &'static str,
+        takes: Takes,
+        brief: &'static str,
+        detail: &'static [&'static str],
+    ) -> Self {
+        Self { name, takes, brief, detail, speaks: false, is_question: true, run: Run::Service }
+    }
+
+    /// Its name, without its slash.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// The same command, as one that carries the person's words to others.
-    const fn heard(mut self) -> Self {
-        self.is_heard = true;
+    const fn speaking(mut self) -> Self {
+        self.speaks = true;
         self
     }
 
@@ -49,7 +76,7 @@ const fn command(
     brief: &'static str,
     detail: &'static [&'static str],
 ) -> Command {
-    Command { name, takes, brief, detail, is_heard: false, is_question: false, run }
+    Command { name, takes, brief, detail, speaks: false, is_question: false, run: Run::Hub(run) }
 }
 
 /// The longest word, in bytes, that may be a command with a typing error.
@@ -60,9 +87,9 @@ pub(super) static COMMANDS: [Command; 18] = [
     command(
         "help",
         Takes::OptionalWord("COMMAND"),
-        guide::help,
+        session::help,
         "list the commands, or explain one",
-        &[guide::TEXT],
+        &[session::PLAIN_TEXT_HELP],
     )
     .question(),
     command(
@@ -113,7 +140,7 @@ pub(super) static COMMANDS: [Command; 18] = [
         "say something to one person",
         &["Nobody else reads it; the two need not share a room."],
     )
-    .heard(),
+    .speaking(),
     command(
         "reply",
         Takes::Text("TEXT"),
@@ -121,7 +148,7 @@ pub(super) static COMMANDS: [Command; 18] = [
         "answer the last private message",
         &["It follows the person, not the name: a rename in between changes nothing."],
     )
-    .heard(),
+    .speaking(),
     command(
         "me",
         Takes::Text("TEXT"),
@@ -129,7 +156,7 @@ pub(super) static COMMANDS: [Command; 18] = [
         "say what you do: * alice waves",
         &["It goes to your active room."],
     )
-    .heard(),
+    .speaking(),
     command(
         "topic",
         Takes::OptionalText("TEXT"),
@@ -137,7 +164,7 @@ pub(super) static COMMANDS: [Command; 18] = [
         "show the active room's topic, or set it; /topic - clears it",
         &["A topic has up to 300 bytes and stays as long as the room.", "Whoever joins is shown it."],
     )
-    .heard(),
+    .speaking(),
     command(
         "ignore",
         Takes::OptionalWord("NICK"),
@@ -163,7 +190,7 @@ pub(super) static COMMANDS: [Command; 18] = [
         "say why you are away; /away alone: you are back",
         &["/who and /whois show it; what is said still reaches you.", "The text has up to 200 bytes."],
     )
-    .heard(),
+    .speaking(),
     command(
         "set",
         Takes::OptionalPair("KEY", "VALUE"),
@@ -198,38 +225,53 @@ pub(super) static COMMANDS: [Command; 18] = [
     ),
 ];
 
-/// The row for a name, compared without case.
-pub(super) fn find(name: &str) -> Option<&'static Command> {
-    COMMANDS.iter().find(|command| command.name.eq_ignore_ascii_case(name))
+/// The commands of one hub: those of the table, then those of services.
+#[derive(Debug, Default)]
+pub(super) struct Commands {
+    of_services: Vec<&'static Command>,
 }
 
-/// The refusal of a word that is no command: names the nearest, if one is near.
-pub(super) fn unknown(name: &str) -> Refusal {
-    let quoted = quote(name);
-    match nearest(name) {
-        _ if name.is_empty() => "a command's name follows its /; /help lists them".into(),
-        Some(command) => {
-            format!("no command /{quoted}; did you mean {}? /help lists all", command.usage()).into()
+impl Commands {
+    pub(super) fn add(&mut self, commands: &'static [Command]) {
+        self.of_services.extend(commands);
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &'static Command> {
+        COMMANDS.iter().chain(self.of_services.iter().copied())
+    }
+
+    /// The row for a name, compared without case; or the refusal of a word that is no command, which names the nearest if
+    /// one is near.
+    pub(super) fn find(&self, name: &str) -> Result<&'static Command, Refusal> {
+        if let Some(command) = self.iter().find(|command| command.name.eq_ignore_ascii_case(name)) {
+            return Ok(command);
         }
-        None => format!("no command /{quoted}; /help lists them").into(),
+        let quoted = quote(name);
+        Err(match self.nearest(name) {
+            _ if name.is_empty() => "a command's name follows its /; /help lists them".into(),
+            Some(command) => {
+                format!("no command /{quoted}; did you mean {}? /help lists all", command.usage()).into()
+            }
+            None => format!("no command /{quoted}; /help lists them").into(),
+        })
     }
-}
 
-/// The command that a word most likely meant: the only one it begins, or the first of those that differ from it
-/// in the fewest letters, at most two and at most half of its own.
-fn nearest(name: &str) -> Option<&'static Command> {
-    // No longer word is near to a command, and a long one is not worth the comparison.
-    if name.len() > TYPED_MAX {
-        return None;
+    /// The command that a word most likely meant: the only one it begins, or the first of those that differ from it
+    /// in the fewest letters, at most two and at most half of its own.
+    fn nearest(&self, name: &str) -> Option<&'static Command> {
+        // No longer word is near to a command, and a long one is not worth the comparison.
+        if name.len() > TYPED_MAX {
+            return None;
+        }
+        let name = name.to_ascii_lowercase();
+        let mut begun = self.iter().filter(|command| command.name.starts_with(&name));
+        if let (Some(only), None) = (begun.next(), begun.next()) {
+            return Some(only);
+        }
+        let differing = self.iter().map(|command| (strsim::osa_distance(&name, command.name), command));
+        let (distance, command) = differing.min_by_key(|(distance, _)| *distance)?;
+        (distance <= 2 && distance * 2 <= name.chars().count()).then_some(command)
     }
-    let name = name.to_ascii_lowercase();
-    let mut begun = COMMANDS.iter().filter(|command| command.name.starts_with(&name));
-    if let (Some(only), None) = (begun.next(), begun.next()) {
-        return Some(only);
-    }
-    let differing = COMMANDS.iter().map(|command| (strsim::osa_distance(&name, command.name), command));
-    let (distance, command) = differing.min_by_key(|(distance, _)| *distance)?;
-    (distance <= 2 && distance * 2 <= name.chars().count()).then_some(command)
 }
 
 /// The commands as a Markdown table, for the manual.
@@ -251,7 +293,7 @@ mod tests {
 
     #[test]
     fn the_manual_lists_every_command_once() {
-        let table = command_table_markdown();
+        let (table, commands) = (command_table_markdown(), Commands::default());
         assert_eq!(table.lines().count(), COMMANDS.len() + 2);
         for (name, usage) in [
             ("help", "/help [COMMAND]"),
@@ -273,7 +315,7 @@ mod tests {
             ("listen", "/listen"),
             ("quit", "/quit [TEXT]"),
         ] {
-            let command = find(name).unwrap();
+            let command = commands.find(name).unwrap();
             assert_eq!(command.usage(), usage);
             assert!(table.contains(&format!("\n| `{usage}` | {} |\n", command.brief)));
             assert_eq!(COMMANDS.iter().filter(|command| command.name == name).count(), 1);
@@ -290,8 +332,9 @@ mod tests {
 
     #[test]
     fn the_help_of_what_is_kept_tells_its_limit() {
-        assert!(find("away").unwrap().detail[1].contains(&format!(" {AWAY_BYTES_MAX} bytes")));
-        assert!(find("topic").unwrap().detail[0].contains(&format!(" {TOPIC_BYTES_MAX} bytes")));
+        let commands = Commands::default();
+        assert!(commands.find("away").unwrap().detail[1].contains(&format!(" {AWAY_BYTES_MAX} bytes")));
+        assert!(commands.find("topic").unwrap().detail[0].contains(&format!(" {TOPIC_BYTES_MAX} bytes")));
     }
 
     #[test]
@@ -309,7 +352,7 @@ mod tests {
             ("helphelphelphelp", None),
             ("世界", None),
         ] {
-            assert_eq!(nearest(typed).map(|command| command.name), meant, "{typed}");
+            assert_eq!(Commands::default().nearest(typed).map(|command| command.name), meant, "{typed}");
         }
     }
 }

@@ -357,7 +357,12 @@ pub(super) fn broken_rules(config: &Config) -> Vec<BrokenRule> {
     let limits = &config.limits;
     let least = limits.line_bytes.0 + LINE_OVERHEAD;
     [
-        holds_a_line("limits.outbox_bytes", limits.outbox_bytes, outbox_for(least), limits.line_bytes),
+        holds_a_line(
+            "limits.outbox_bytes",
+            limits.outbox_bytes,
+            Limits::outbox_for(least),
+            limits.line_bytes,
+        ),
         holds_a_line("limits.outbox_total", limits.outbox_total, least, limits.line_bytes),
     ]
     .into_iter()
@@ -375,11 +380,6 @@ fn holds_a_line(key: &'static str, size: ByteSize, least: u64, line: ByteSize) -
     })
 }
 
-/// The inverse of [`Limits::unsent_max`]: the size of an outbox for this many unsent bytes, or one byte more.
-const fn outbox_for(unsent: u64) -> u64 {
-    (unsent * 17).div_ceil(16)
-}
-
 /// Checks that an outbox holds the longest line in whole records of this framing.
 ///
 /// # Errors
@@ -388,7 +388,7 @@ const fn outbox_for(unsent: u64) -> u64 {
 pub(super) fn check_framing(framing: Framing, limits: &Limits) -> Result<(), String> {
     let Framing::Fixed(record) = framing else { return Ok(()) };
     let (record, line) = (u64::from(record.get()), limits.line_bytes.0);
-    let least = outbox_for((line + LINE_OVERHEAD).next_multiple_of(record));
+    let least = Limits::outbox_for((line + LINE_OVERHEAD).next_multiple_of(record));
     if least > limits.outbox_bytes.0 {
         let outbox = limits.outbox_bytes.0;
         return Err(format!(
@@ -405,7 +405,7 @@ mod tests {
     #[test]
     fn the_size_of_an_outbox_is_the_inverse_of_its_unsent_bytes() {
         for unsent in [256_u64, 4_224, 4_225, 65_664] {
-            let size = outbox_for(unsent);
+            let size = Limits::outbox_for(unsent);
             assert!(Limits::unsent_max(size) >= unsent && Limits::unsent_max(size - 2) < unsent, "{unsent}");
         }
     }
@@ -414,9 +414,9 @@ mod tests {
     fn an_outbox_holds_the_longest_line() {
         let mut config = Config::default();
         assert_eq!(broken_rules(&config), []);
-        config.limits.outbox_bytes = ByteSize(outbox_for(4096 + LINE_OVERHEAD));
+        config.limits.outbox_bytes = ByteSize(Limits::outbox_for(4096 + LINE_OVERHEAD));
         assert_eq!(broken_rules(&config), []);
-        config.limits.outbox_bytes = ByteSize(outbox_for(4096 + LINE_OVERHEAD) - 1);
+        config.limits.outbox_bytes = ByteSize(Limits::outbox_for(4096 + LINE_OVERHEAD) - 1);
         assert_eq!(broken_rules(&config)[0].keys[0], "limits.outbox_bytes");
     }
 

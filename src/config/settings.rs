@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::network::Network;
+pub use crate::wire::framing::Framing;
 
 /// A number of bytes, written `"256 KiB"` or `262144` in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -165,29 +166,9 @@ impl fmt::Display for ListenAddr {
     }
 }
 
-/// How the messages on a connection are delimited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Framing {
-    /// LF, CR LF, CR NUL or a lone CR ends a message.
-    Lines,
-    /// A NUL byte ends a message.
-    Nul,
-    /// Each message follows its length in bytes: 32 bits, big-endian.
-    Length,
-    /// Records of this many bytes, 64 to 64 KiB and within [`Limits::line_bytes`], padded with spaces.
-    Fixed(NonZeroU32),
-}
-
-impl fmt::Display for Framing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Lines => f.write_str("lines"),
-            Self::Nul => f.write_str("nul"),
-            Self::Length => f.write_str("length"),
-            Self::Fixed(record) => write!(f, "fixed:{record}"),
-        }
-    }
-}
+/// An outbox has one part of overhead for this number of parts of unsent bytes: four bytes for the end of each line, which
+/// are a sixteenth of a line of 64 bytes, and the ends of buffers.
+const OUTBOX_OVERHEAD_PARTS: u64 = 16;
 
 /// `[limits]`: a bound on every buffer, queue and table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -259,11 +240,17 @@ impl Limits {
         (self.clients as usize / 4).max(10)
     }
 
-    /// Unsent bytes that fit into an outbox of `outbox_bytes`. A seventeenth is for bookkeeping: four bytes for the end
-    /// of each line, a sixteenth of a line of 64 bytes, and the ends of buffers.
+    /// Unsent bytes that an outbox of `outbox_bytes` holds; the rest of it is [`OUTBOX_OVERHEAD_PARTS`].
     #[must_use]
     pub const fn unsent_max(outbox_bytes: u64) -> u64 {
-        outbox_bytes - outbox_bytes / 17
+        outbox_bytes - outbox_bytes / (OUTBOX_OVERHEAD_PARTS + 1)
+    }
+
+    /// The size that an outbox of so many unsent bytes needs, one byte more at most: [`Limits::unsent_max`] the other way
+    /// round.
+    #[must_use]
+    pub const fn outbox_for(unsent: u64) -> u64 {
+        (unsent * (OUTBOX_OVERHEAD_PARTS + 1)).div_ceil(OUTBOX_OVERHEAD_PARTS)
     }
 }
 

@@ -77,7 +77,7 @@ impl Admission {
     pub(super) fn new(config: &Config) -> Self {
         let limits = &config.limits;
         Self {
-            framings: config.listen.0.iter().map(|listen| listen.framing.into()).collect(),
+            framings: config.listen.0.iter().map(|listen| listen.framing).collect(),
             clients_max: limits.clients,
             half_closed_max: limits.half_closed_max(),
             clients: 0,

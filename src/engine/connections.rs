@@ -17,7 +17,7 @@ use super::status::Totals;
 use crate::chat::{Delivery, Line, RoomId, Style};
 use crate::config::settings::Config;
 use crate::id::{ConnId, Slot};
-use crate::session::{CloseReason, Incoming, Input, Limits, Output, Overflow, Session};
+use crate::session::{CloseReason, ConnectionLimits, Incoming, Input, Output, Overflow, Session};
 use crate::time::{Moment, Now};
 use crate::wire::chunks::{Chunks, Span};
 use crate::wire::framer::DELIMITER_MAX;
@@ -31,7 +31,7 @@ pub(super) struct Connections {
     pub(super) slab: Slab<Connection>,
     pub(super) chunks: Chunks,
     /// Of clients.
-    pub(super) limits: Limits,
+    pub(super) limits: ConnectionLimits,
     /// `limits.outbox_total`.
     pub(super) outbox_total: usize,
     /// `limits.inbox_total`.
@@ -61,7 +61,7 @@ pub(super) struct Connections {
 
 impl Connections {
     pub(super) fn new(config: &Config, now: Now) -> Self {
-        let limits = Limits::from(config);
+        let limits = ConnectionLimits::from(config);
         Self {
             slab: Slab::new(),
             chunks: Chunks::default(),
@@ -85,7 +85,7 @@ impl Connections {
 
     /// Other limits from now on, for those who are here as well.
     pub(super) fn reconfigure(&mut self, config: &Config) {
-        self.limits = Limits::from(config);
+        self.limits = ConnectionLimits::from(config);
         self.outbox_total = config.limits.outbox_total.bytes();
         self.inbox_total = config.limits.inbox_total.bytes();
         self.budget.reconfigure(&config.limits);

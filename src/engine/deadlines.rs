@@ -15,6 +15,8 @@ pub(super) enum Deadline {
     FlushPresence,
     /// A connection that waits at its address's rate is let in.
     LetIn,
+    /// A service has not answered in time.
+    Reply,
     /// The clean stop is over.
     Stop,
     /// A room is told a summary of its joins and leaves, or a newcomer is announced.
@@ -27,8 +29,8 @@ pub(super) enum Deadline {
 
 impl Deadline {
     /// The deadlines that are not of a connection.
-    const OF_SERVER: [Self; 6] =
-        [Self::FlushPresence, Self::LetIn, Self::Stop, Self::Summary, Self::Unban, Self::Unmute];
+    const OF_SERVER: [Self; 7] =
+        [Self::FlushPresence, Self::LetIn, Self::Stop, Self::Summary, Self::Unban, Self::Unmute, Self::Reply];
 
     /// A number for each: the slot of a connection, and for the others the last numbers, which are no slots
     /// (`limits.clients`).
@@ -41,6 +43,7 @@ impl Deadline {
             Self::Summary => u32::MAX - 3,
             Self::Unban => u32::MAX - 4,
             Self::Unmute => u32::MAX - 5,
+            Self::Reply => u32::MAX - 6,
         }
     }
 

@@ -108,8 +108,8 @@ impl Engine {
                 Deadline::Summary if !self.is_behind => self.hub.handle_timeout(now, &mut self.conns),
                 Deadline::Unban => self.end_bans(),
                 Deadline::Unmute => self.end_mutes(),
-                // These are looked at in every turn: by `reconcile` and by its caller.
-                Deadline::LetIn | Deadline::Stop | Deadline::Summary => {}
+                // These are looked at in every turn: by `begin_turn`, `reconcile` and their caller.
+                Deadline::LetIn | Deadline::Reply | Deadline::Stop | Deadline::Summary => {}
             }
         }
     }
@@ -149,7 +149,7 @@ impl Engine {
     /// An answer under way goes on first: messages wait for it.
     pub(super) fn parse(&mut self, slot: Slot, mut input: &[u8]) {
         if self.hub.is_answering(slot) {
-            self.hub.go_on(slot, &mut self.conns);
+            self.hub.continue_answer(slot, &mut self.conns);
             self.note_answer(slot);
         }
         let mut text = std::mem::take(&mut self.text);
@@ -221,6 +221,7 @@ impl Engine {
                         conn.session.listen();
                     }
                 }
+                Outcome::Pending(job) => self.submit(*job),
                 Outcome::Quit(text) => {
                     self.close(slot, CloseReason::Quit(text), Linger::FAREWELL);
                 }

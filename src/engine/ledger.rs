@@ -302,9 +302,9 @@ mod tests {
         let mut session = crate::session::Session::new(at(0), crate::wire::framing::Framing::Lines, true);
         let bytes = Rate::new(1, 1_000);
         let flood = crate::session::FloodLimits { lines: bytes, bytes, patience: Duration::ZERO };
-        let limits = crate::session::Limits {
+        let limits = crate::session::ConnectionLimits {
             flood: Some(flood),
-            ..crate::session::Limits::from(&crate::config::settings::Config::default())
+            ..crate::session::ConnectionLimits::from(&crate::config::settings::Config::default())
         };
         session.received(usize::try_from(paid_at).unwrap(), at(0), &limits);
         session.debt(at(0))

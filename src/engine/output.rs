@@ -7,7 +7,7 @@ use super::server::Engine;
 use crate::chat::Line;
 use crate::id::Slot;
 use crate::model::event::EventKind;
-use crate::session::{CloseMode, CloseReason, Limits, Wants};
+use crate::session::{CloseMode, CloseReason, ConnectionLimits, Wants};
 use crate::time::{Moment, Now};
 use crate::wire::outbox::Slices;
 
@@ -191,7 +191,7 @@ impl Engine {
         written: Result<usize, WriteError>,
         offered: usize,
         now: Moment,
-        limits: &Limits,
+        limits: &ConnectionLimits,
     ) -> Flushed {
         let taken = match written {
             Ok(taken) => taken,

@@ -9,6 +9,7 @@ use super::bans::Bans;
 use super::connections::Connections;
 use super::deadlines::{Deadline, Deadlines};
 use super::journal::JOURNAL_MAX;
+use super::services::Services;
 use super::throttle::Throttle;
 use crate::chat::{Hub, Nick, RoomName, Rules};
 use crate::config::settings::{Config, LogLevel};
@@ -60,6 +61,7 @@ pub struct Engine {
     pub(super) closed_bytes: usize,
     /// How many were ever in [`Engine::closed`].
     pub(super) closed_count: u64,
+    pub(super) services: Services,
     /// As printed at the start, by the number that connections know.
     pub(super) listeners: Arc<[String]>,
     pub(super) name: String,
@@ -95,6 +97,7 @@ impl Engine {
             closed: std::collections::VecDeque::new(),
             closed_bytes: 0,
             closed_count: 0,
+            services: Services::default(),
             listeners: Arc::new([]),
             name: String::new(),
             drain: Duration::ZERO,
@@ -157,6 +160,7 @@ impl Engine {
         }
         still_waiting.append(&mut self.conns.deferred);
         self.conns.deferred = still_waiting;
+        self.take_replies();
     }
 
     /// Whether this turn has work left for a request of an operator.
@@ -176,6 +180,7 @@ impl Engine {
         let of_server = [
             (Deadline::FlushPresence, self.conns.flush_at),
             (Deadline::LetIn, self.admission.ledger.next()),
+            (Deadline::Reply, self.services.next()),
             (Deadline::Stop, self.stopping),
             (Deadline::Summary, self.hub.poll_timeout()),
             (Deadline::Unban, self.bans.next()),

@@ -8,7 +8,7 @@ use crate::id::Slot;
 use crate::model::snapshot::{
     CloseReason, Detail, Flags, HalfState, Kernel, Milestone, Phase, Query, Row, Snapshot, Status, Terminal,
 };
-use crate::session::{Input, Limits, Output, Session};
+use crate::session::{ConnectionLimits, Input, Output, Session};
 use crate::time::Moment;
 
 /// Connections out of sight whose kernel queues one picture reads: three system calls each.
@@ -61,7 +61,7 @@ impl Engine {
         let totals = &self.conns.totals;
         let limits = &self.conns.limits;
         let now = self.conns.now.moment;
-        let counted = |is: fn(&Session, &Limits, Moment) -> bool| {
+        let counted = |is: fn(&Session, &ConnectionLimits, Moment) -> bool| {
             count(self.conns.clients().filter(|(_, conn)| is(&conn.session, limits, now)).count())
         };
         Status {
@@ -144,13 +144,13 @@ impl Engine {
             state: session.phase(),
             read: match session.input() {
                 Input::Open => HalfState::Open,
-                Input::Discarded => HalfState::Shut,
+                Input::Discarded { .. } => HalfState::Shut,
                 Input::Ended => HalfState::Eof,
             },
             write: if session.output() == Output::Open { HalfState::Open } else { HalfState::Shut },
             since: session.since(),
             // Kept in tenths of a second: whoever was heard at once was not heard before it came.
-            heard: session.heard().max(session.since()),
+            heard: session.last_received().max(session.since()),
             eof_at: ended.then_some(session.eof_at()),
             rooms: person.map_or(0, |person| count(person.room_count())),
             bytes_in: counters.bytes_in,

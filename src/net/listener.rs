@@ -13,7 +13,7 @@ use socket2::{Domain, Type};
 use super::kernel;
 use super::socket::{Socket, set_buffers, set_tcp_options};
 use super::socket_file::{Obstacle, Patience, SocketFile, make_directory};
-use crate::config::settings::{self, Config, Listen, ListenAddr};
+use crate::config::settings::{Config, Listen, ListenAddr};
 use crate::control::client::{connect, serving};
 use crate::model::snapshot::{AcceptQueue, Peer};
 use crate::wire::framing::Framing;
@@ -101,7 +101,7 @@ pub(super) struct Listener {
     is_tcp: bool,
     /// The bound address, with the port that the system chose for port 0.
     address: ListenAddr,
-    framing: settings::Framing,
+    framing: Framing,
     /// The file to remove at the end.
     file: Option<SocketFile>,
 }
@@ -166,7 +166,7 @@ impl Listener {
     /// The control socket, bound to `path`.
     pub(super) fn control(socket: socket2::Socket, path: &Path, file: SocketFile) -> Self {
         let address = ListenAddr::Unix(path.to_owned());
-        let framing = settings::Framing::Lines;
+        let framing = Framing::Lines;
         Self { socket, is_tcp: false, address, framing, file: Some(file) }
     }
 
@@ -186,7 +186,7 @@ impl Listener {
 
     /// How messages are delimited on its connections.
     pub(super) fn framing(&self) -> Framing {
-        self.framing.into()
+        self.framing
     }
 
     /// The accept queue, where the system reports it.

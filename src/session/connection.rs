@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use super::closing::{CloseMode, Closing, IfUnacked, Linger};
+use super::close::{CloseMode, Closing, IfUnacked, Linger};
 use super::flood::{Bucket, Debt};
+use super::hold::Hold;
 use super::phase::{Half, Phase, Transition};
 use super::timeline::{Milestone, Timeline};
 use super::timers::{Timer, Timers};
-use super::{CloseReason, Limits};
+use super::{CloseReason, ConnectionLimits};
 use crate::time::{Deciseconds, Moment};
 use crate::wire::chunks::Chunks;
 use crate::wire::foreign::Opening;
@@ -22,7 +23,10 @@ pub enum Input {
     /// What comes in is parsed.
     Open,
     /// What comes in is read and dropped.
-    Discarded,
+    Discarded {
+        /// Within the flood limits, rather than as fast as it comes.
+        paced: bool,
+    },
     /// The peer sent FIN.
     Ended,
 }
@@ -50,7 +54,7 @@ pub struct Wants {
     pub fin: bool,
     /// Any event at all. Once both FINs are sent the socket only hangs up, again and again.
     pub events: bool,
-    /// A look at Send-Q, told to [`Session::handle_send_q`].
+    /// A look at Send-Q, which is passed to [`Session::handle_send_q`].
     pub probe: bool,
     /// See [`Session::close_mode`].
     pub close_mode: Option<CloseMode>,
@@ -85,6 +89,39 @@ pub(super) enum Broken {
     Released,
 }
 
+/// What is known of the protocol of a stream.
+#[derive(Debug)]
+pub(super) enum Stream {
+    /// Nothing was received, or nothing is looked at.
+    New,
+    /// It may be one of another protocol: its first bytes.
+    Opening(Box<Opening>),
+    /// Its first message that is not blank has come, and is one of the chat.
+    Chat,
+}
+
+impl Stream {
+    pub(super) const fn is_chat(&self) -> bool {
+        matches!(self, Self::Chat)
+    }
+
+    pub(super) fn opening_mut(&mut self) -> Option<&mut Opening> {
+        match self {
+            Self::Opening(opening) => Some(opening),
+            Self::New | Self::Chat => None,
+        }
+    }
+}
+
+/// How the input ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tail {
+    /// With the end of a message, or with one that the end of input ended; or it has not ended.
+    Whole,
+    /// Inside a message, which was dropped.
+    Dropped,
+}
+
 /// A stretch of flooding: see [`Session::is_out_of_patience`].
 #[derive(Debug)]
 pub(super) struct Flood {
@@ -103,10 +140,7 @@ pub struct Session {
     pub(super) input: Input,
     pub(super) output: Output,
     pub(super) framer: Framer,
-    /// The first bytes of its stream, while it may be one of another protocol.
-    pub(super) opening: Option<Box<Opening>>,
-    /// Its first message that is not blank has come.
-    pub(super) is_known: bool,
+    pub(super) stream: Stream,
     /// Its messages are JSON objects.
     pub(super) takes_objects: bool,
     pub(super) telnet: Telnet,
@@ -119,26 +153,20 @@ pub struct Session {
     pub(super) bytes: Bucket,
     pub(super) timers: Timers,
     pub(super) counters: Counters,
-    /// What is dropped is read within the flood limits.
-    pub(super) paced: bool,
-    /// Over its rate: neither parsed nor read until [`Timer::Flow`].
-    pub(super) flow: bool,
     /// Over its rate, with no pause. On the heap, because few are.
     pub(super) flood: Option<Box<Flood>>,
-    /// Its next line waits: its own unsent answers are too many, one is under way, or enough was said in this turn.
-    pub(super) gated: bool,
-    /// An answer is under way that is made as its reader takes it.
-    pub(super) answering: bool,
+    pub(super) hold: Hold,
+    /// An answer is under way or comes later, whether or not that holds the input.
+    pub(super) is_answering: bool,
+    pub(super) tail: Tail,
     /// A look at Send-Q is wanted.
     pub(super) probe: bool,
     /// `/listen`: stays after half-close.
     pub(super) listens: bool,
     /// The operator shut a direction.
     pub(super) shut_by_operator: bool,
-    /// What was told about a slow reader, until it has caught up.
-    pub(super) slow_told: bool,
-    /// Its input ended inside a message, which was dropped.
-    pub(super) incomplete: bool,
+    /// Whether the event about this slow reader is recorded; until it has caught up.
+    pub(super) slow_noted: bool,
     pub(super) broken: Broken,
     /// Send-Q when last seen.
     pub(super) send_q: u32,
@@ -151,7 +179,7 @@ pub struct Session {
     pub(super) closing: Option<Box<Closing>>,
     pub(super) close_mode: Option<CloseMode>,
     pub(super) since: Moment,
-    pub(super) heard: Deciseconds,
+    pub(super) last_received: Deciseconds,
     pub(super) eof_at: Deciseconds,
     pub(super) timeline: Timeline,
 }
@@ -170,8 +198,7 @@ impl Session {
             input: Input::Open,
             output: Output::Open,
             framer: Framer::new(framing),
-            opening: None,
-            is_known: false,
+            stream: Stream::New,
             takes_objects: false,
             telnet: Telnet::new(),
             may_telnet: telnet,
@@ -181,16 +208,14 @@ impl Session {
             bytes: Bucket::default(),
             timers: Timers::default(),
             counters: Counters::default(),
-            paced: false,
-            flow: false,
             flood: None,
-            gated: false,
-            answering: false,
+            hold: Hold::None,
+            is_answering: false,
+            tail: Tail::Whole,
             probe: false,
             listens: false,
             shut_by_operator: false,
-            slow_told: false,
-            incomplete: false,
+            slow_noted: false,
             broken: Broken::No,
             send_q: 0,
             acked: 0,
@@ -199,7 +224,7 @@ impl Session {
             closing: None,
             close_mode: None,
             since: now,
-            heard: now.into(),
+            last_received: now.into(),
             eof_at: now.into(),
             timeline: Timeline::default(),
         }
@@ -211,11 +236,7 @@ impl Session {
         let ended = self.input == Input::Ended;
         let finned = self.output == Output::Finned;
         Wants {
-            read: !ended
-                && !self.flow
-                && !self.gated
-                && self.close_mode.is_none()
-                && self.phase != Phase::Waiting,
+            read: !ended && self.close_mode.is_none() && self.hold == Hold::None,
             write: !finned && !self.outbox.is_empty(),
             fin: self.output == Output::Flushing && self.outbox.is_empty(),
             events: !(ended && finned),
@@ -240,11 +261,14 @@ impl Session {
     /// Accepted over the rate of its address: it is not read until [`Session::let_in`].
     pub fn wait(&mut self) {
         self.phase = Phase::Waiting;
+        self.hold = Hold::Waiting;
     }
 
     /// It has waited long enough.
     pub fn let_in(&mut self) {
-        self.step(Transition::LetIn);
+        if self.step(Transition::LetIn) {
+            self.hold = Hold::None;
+        }
     }
 
     /// The connection is to be closed, for this reason: nothing is under way in either direction.
@@ -254,7 +278,7 @@ impl Session {
     }
 
     /// Another connection from its address has left it this to pay, which takes nothing of its patience.
-    pub fn inherit(&mut self, debt: Debt, limits: &Limits) {
+    pub fn inherit(&mut self, debt: Debt, limits: &ConnectionLimits) {
         Debt { lines: self.lines, bytes: self.bytes } = debt;
         if limits.flood.is_some() {
             self.timers.set(Timer::Patience, debt.paid_at());
@@ -265,13 +289,6 @@ impl Session {
     #[must_use]
     pub fn debt(&self, now: Moment) -> Debt {
         Debt { lines: self.lines, bytes: self.bytes }.capped(now)
-    }
-
-    /// An answer that is made as its reader takes it is under way, or is complete: until then the next line waits.
-    pub fn set_answering(&mut self, on: bool) {
-        self.answering = on;
-        // What is only dropped waits for nothing.
-        self.gated |= on && self.output == Output::Open && self.input != Input::Discarded;
     }
 
     /// The peer stays after half-close from now on (`/listen`).
@@ -293,11 +310,10 @@ impl Session {
             return false;
         }
         self.shut_by_operator = true;
-        self.input = Input::Discarded;
-        self.paced = true;
+        self.input = Input::Discarded { paced: true };
         self.timers.cancel(Timer::Patience);
         self.framer.clear();
-        self.gated = false;
+        self.end_hold();
         self.timeline.note(now, Milestone::Shutdown(Half::Read));
         true
     }
@@ -309,7 +325,7 @@ impl Session {
         }
         self.shut_by_operator = true;
         self.output = Output::Flushing;
-        self.gated = false;
+        self.end_hold();
         self.timeline.note(now, Milestone::Shutdown(Half::Write));
         true
     }
@@ -324,7 +340,7 @@ impl Session {
         true
     }
 
-    /// Whether it is known why it ends: nobody's word is taken any more.
+    /// Whether the reason for its end is known: its input is no longer acted on.
     #[must_use]
     pub const fn is_over(&self) -> bool {
         self.closing.is_some()
@@ -344,16 +360,14 @@ impl Session {
             return true;
         }
         self.closing.get_or_insert_with(|| Box::new(Closing::new(reason))).linger_idle = linger.idle;
-        self.paced = linger.paced;
-        if self.input == Input::Open {
-            self.input = Input::Discarded;
+        if self.input != Input::Ended {
+            self.input = Input::Discarded { paced: linger.paced };
         }
         if self.output == Output::Open {
             self.output = Output::Flushing;
         }
         self.framer.clear();
-        self.flow = false;
-        self.gated = false;
+        self.hold = Hold::None;
         self.flood = None;
         for timer in [Timer::Flow, Timer::HalfClose, Timer::Patience] {
             self.timers.cancel(timer);
@@ -370,11 +384,11 @@ impl Session {
         true
     }
 
-    /// The socket can send nothing any more, and is about to be read to its end: what it still says is heard, and
+    /// The socket can send nothing any more, and is about to be read to its end: its remaining input is parsed, and
     /// nothing is queued for it.
     pub fn lose_output(&mut self) {
         self.output = Output::Finned;
-        self.gated = false;
+        self.end_hold();
     }
 
     /// Whether its output has ended: FIN was sent, or nothing can be sent any more.
@@ -386,14 +400,14 @@ impl Session {
     /// Whether something that was received is still to be parsed.
     #[must_use]
     pub fn has_unparsed(&self) -> bool {
-        !self.is_over() && self.input != Input::Discarded && self.framer.held_bytes() > 0
+        !self.is_over() && !self.discards_input() && self.framer.held_bytes() > 0
     }
 
     /// The socket failed, for this reason: nothing more comes, and nothing can be sent. What was received and is not
     /// parsed yet still is, for as long as a farewell may take. The socket is closed meanwhile.
     pub fn break_off(&mut self, reason: CloseReason, now: Moment) {
         self.broken = Broken::Yes;
-        if let Some(opening) = &mut self.opening {
+        if let Some(opening) = self.stream.opening_mut() {
             opening.end();
         }
         self.closing = Some(Box::new(Closing::new(reason)));
@@ -405,14 +419,14 @@ impl Session {
         }
         self.input = Input::Ended;
         self.output = Output::Finned;
-        self.gated = false;
+        self.end_hold();
         self.probe = false;
         self.timers.cancel(Timer::Probe);
         self.timers.cancel(Timer::HalfClose);
         self.timers.set(Timer::Linger, now + Linger::FAREWELL_TOTAL);
     }
 
-    /// Whether its socket has failed, and what was received before is still to be heard.
+    /// Whether its socket has failed, and input that was received before is still to be parsed.
     #[must_use]
     pub fn is_broken(&self) -> bool {
         self.broken != Broken::No
@@ -449,6 +463,11 @@ impl Session {
         self.outbox.clear(chunks)
     }
 
+    /// Whether what comes in is read and dropped.
+    pub(super) const fn discards_input(&self) -> bool {
+        matches!(self.input, Input::Discarded { .. })
+    }
+
     /// Notes something in the life of the socket.
     pub fn note(&mut self, now: Moment, milestone: Milestone) {
         self.timeline.note(now, milestone);
@@ -462,16 +481,16 @@ impl Session {
     }
 
     /// Takes the deadlines that have passed into account, and gives those that need more than the session.
-    pub fn handle_timeout(&mut self, now: Moment, limits: &Limits) -> Option<Timer> {
+    pub fn handle_timeout(&mut self, now: Moment, limits: &ConnectionLimits) -> Option<Timer> {
         while let Some(timer) = self.timers.take_due(now) {
             match timer {
-                Timer::Flow => {
-                    self.flow = false;
-                    return Some(timer);
-                }
                 // Without a stretch of flooding it was set for what was inherited: nothing of that counts.
                 Timer::Patience if self.flood.is_none() || self.is_rested(now, limits) => {
                     self.end_flood(now);
+                }
+                Timer::Flow => {
+                    self.end_flood_hold();
+                    return Some(timer);
                 }
                 Timer::HalfClose | Timer::Patience => return Some(timer),
                 Timer::Linger if self.is_broken() => self.close_mode = Some(CloseMode::Reset),

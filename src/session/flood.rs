@@ -45,8 +45,8 @@ impl Bucket {
         self.full_at_nanos = self.full_at_nanos.max(nanos(now)).saturating_add(rate.nanos(units));
     }
 
-    /// How long until `units` can be taken without debt; zero if that is now. Rounded up to what a [`Moment`] tells
-    /// apart: a timer set for a wait that was rounded down would run out at once, again and again.
+    /// How long until `units` can be taken without debt; zero if that is now. Rounded up to the resolution of a
+    /// [`Moment`]: a timer set for a wait that was rounded down would run out at once, again and again.
     #[must_use]
     pub fn wait(&self, now: Moment, rate: Rate, units: u64) -> Duration {
         let asked = self.full_at_nanos.max(nanos(now)).saturating_add(rate.nanos(units));

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::connection::{Counters, Flood, Input, Output, Session};
+use super::connection::{Counters, Flood, Input, Output, Session, Stream, Tail};
 use super::flood::Bucket;
-use super::limits::{FloodLimits, Limits};
+use super::hold::Hold;
+use super::limits::{ConnectionLimits, FloodLimits};
 use super::outflow::low_half;
 use super::phase::Transition;
 use super::timeline::Milestone;
@@ -24,9 +25,9 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// What the next piece of input is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Incoming {
-    /// It is over its rate now, and was not a moment ago: to be told, once. The rest waits.
+    /// The peer is over its rate now, and was not a moment ago: it gets a notice, once. The rest waits.
     Flooding,
-    /// Its first words are those of another protocol: to be told, and closed.
+    /// The stream begins as one of another protocol: the peer gets a line that says so, and is closed.
     Foreign(Foreign),
     /// Its first message is `HELP` and nothing else, as scanners ask a mail or file server, and people may too: to be
     /// refused, with the way to ask.
@@ -35,7 +36,7 @@ pub enum Incoming {
     Incomplete,
     /// A message, scrubbed unless it is an object; may be empty.
     Message,
-    /// A message was longer than `limits.line_bytes` and is dropped: to be told.
+    /// A message was longer than `limits.line_bytes` and is dropped: it is refused.
     TooLong,
 }
 
@@ -44,9 +45,9 @@ const WHOLE_LINES_AFTER: Duration = Duration::from_secs(30);
 
 impl Session {
     /// Counts `count` bytes that were read. `true` if they are to be parsed, with [`Session::next_message`].
-    pub fn received(&mut self, count: usize, now: Moment, limits: &Limits) -> bool {
+    pub fn received(&mut self, count: usize, now: Moment, limits: &ConnectionLimits) -> bool {
         self.counters.bytes_in += count as u64;
-        self.heard = now.into();
+        self.last_received = now.into();
         self.progress = now;
         if self.timers.is_set(Timer::LingerIdle) {
             self.timers.set(Timer::LingerIdle, now + self.linger_idle());
@@ -56,7 +57,7 @@ impl Session {
             self.note_pause(now, flood);
             self.bytes.take(now, flood.bytes, count as u64);
         }
-        if self.input == Input::Discarded && self.paced {
+        if self.input == (Input::Discarded { paced: true }) {
             self.pace(now, limits);
         }
         self.input == Input::Open
@@ -85,10 +86,18 @@ impl Session {
     }
 
     /// Looks for another protocol in what was received, without telnet's commands and before it is framed.
-    pub fn look_at(&mut self, input: &[u8], limits: &Limits) {
-        if !self.is_known && !input.is_empty() {
-            let new = || Box::new(Opening::new(self.framer.framing(), limits.line_bytes));
-            self.opening.get_or_insert_with(new).push(input);
+    pub fn look_at(&mut self, input: &[u8], limits: &ConnectionLimits) {
+        if input.is_empty() {
+            return;
+        }
+        match &mut self.stream {
+            Stream::Chat => {}
+            Stream::Opening(opening) => opening.push(input),
+            Stream::New => {
+                let mut opening = Box::new(Opening::new(self.framer.framing(), limits.line_bytes));
+                opening.push(input);
+                self.stream = Stream::Opening(opening);
+            }
         }
     }
 
@@ -99,16 +108,16 @@ impl Session {
 
     /// The next message from what is held and then from `input`, its text put into `text`. `None`: nothing more for
     /// now, and all of `input` was taken in. `is_crowded` says that all outboxes together are more than half full:
-    /// whoever has answers unsent then gets no more of them.
+    /// a peer with unsent answers then gets no more of them.
     pub fn next_message(
         &mut self,
         input: &mut &[u8],
         text: &mut String,
         now: Moment,
-        limits: &Limits,
+        limits: &ConnectionLimits,
         is_crowded: bool,
     ) -> Option<Incoming> {
-        if self.input == Input::Discarded || self.has_to_wait(limits, is_crowded) {
+        if self.discards_input() || self.judge_hold(limits, is_crowded) != Hold::None {
             self.keep(input);
             return None;
         }
@@ -125,44 +134,43 @@ impl Session {
         }
         let is_broken = self.is_broken();
         let (is_first, framing) = (self.counters.lines_in == 0, self.framer.framing());
-        let incoming =
-            match next_frame(&mut self.framer, self.opening.as_deref_mut(), input, limits.line_bytes) {
-                Some(Frame::Message(bytes)) => {
-                    let bytes =
-                        if is_first { bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes) } else { bytes };
-                    let trimmed = bytes.trim_ascii();
-                    let is_opening = !self.is_known && !trimmed.is_empty();
-                    // Line ends and nothing else before the first message are how other protocols may begin.
-                    let bytes = if self.is_known || is_opening { bytes } else { trimmed };
-                    let is_counted = is_opening && framing == Framing::Length;
-                    if let Some(foreign) = is_counted.then(|| Foreign::of_counted_message(bytes)).flatten() {
-                        Incoming::Foreign(foreign)
-                    } else {
-                        let replaced = read_into(text, bytes, self.takes_objects, self.may_telnet);
-                        self.counters.scrubbed = self.counters.scrubbed.saturating_add(replaced);
-                        let is_clients = is_opening && self.opening.is_some();
-                        if is_opening {
-                            self.is_known = true;
-                            self.opening = None;
-                        }
-                        if is_clients && text == "HELP" { Incoming::Help } else { Incoming::Message }
+        let incoming = match next_frame(&mut self.framer, self.stream.opening_mut(), input, limits.line_bytes)
+        {
+            Some(Frame::Message(bytes)) => {
+                let bytes =
+                    if is_first { bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes) } else { bytes };
+                let trimmed = bytes.trim_ascii();
+                let is_opening = !self.stream.is_chat() && !trimmed.is_empty();
+                // Line ends and nothing else before the first message are how other protocols may begin.
+                let bytes = if self.stream.is_chat() || is_opening { bytes } else { trimmed };
+                let is_looked_at = matches!(self.stream, Stream::Opening(_));
+                let is_counted = is_opening && framing == Framing::Length;
+                if let Some(foreign) = is_counted.then(|| Foreign::of_counted_message(bytes)).flatten() {
+                    Incoming::Foreign(foreign)
+                } else {
+                    let replaced = read_into(text, bytes, self.takes_objects, self.may_telnet);
+                    self.counters.scrubbed = self.counters.scrubbed.saturating_add(replaced);
+                    let is_clients = is_opening && is_looked_at;
+                    if is_opening {
+                        self.stream = Stream::Chat;
                     }
+                    if is_clients && text == "HELP" { Incoming::Help } else { Incoming::Message }
                 }
-                Some(Frame::TooLong) => {
-                    self.is_known = true;
-                    self.opening = None;
-                    self.timeline.note(now, Milestone::TooLong);
-                    Incoming::TooLong
-                }
-                None if is_broken => {
-                    self.framer.clear();
-                    return None;
-                }
-                None if self.input == Input::Ended => {
-                    return self.drop_incomplete(now).then_some(Incoming::Incomplete);
-                }
-                None => return self.pause_for_bytes(now, limits).then_some(Incoming::Flooding),
-            };
+            }
+            Some(Frame::TooLong) => {
+                self.stream = Stream::Chat;
+                self.timeline.note(now, Milestone::TooLong);
+                Incoming::TooLong
+            }
+            None if is_broken => {
+                self.framer.clear();
+                return None;
+            }
+            None if self.input == Input::Ended => {
+                return self.drop_incomplete(now).then_some(Incoming::Incomplete);
+            }
+            None => return self.pause_for_bytes(now, limits).then_some(Incoming::Flooding),
+        };
         self.counters.lines_in = self.counters.lines_in.saturating_add(1);
         if let Some(flood) = &limits.flood {
             self.lines.take(now, flood.lines, 1);
@@ -172,27 +180,17 @@ impl Session {
 
     /// The protocol as which its stream begins, given once.
     fn opening_protocol(&mut self) -> Option<Foreign> {
-        let Some(Sight::Foreign(foreign)) = self.opening.as_ref().map(|opening| opening.sight()) else {
-            return None;
-        };
-        self.is_known = true;
-        self.opening = None;
+        let Stream::Opening(opening) = &self.stream else { return None };
+        let Sight::Foreign(foreign) = opening.sight() else { return None };
+        self.stream = Stream::Chat;
         Some(foreign)
-    }
-
-    /// Keeps `input` unparsed: enough was said in this turn. `true` if there is anything to parse later.
-    pub fn defer(&mut self, input: &mut &[u8]) -> bool {
-        self.keep(input);
-        let is_left = self.framer.held_bytes() > 0;
-        self.gated = is_left || self.answering;
-        is_left
     }
 
     /// Notes that a read ended inside a message, once for each such stretch.
     pub fn note_split(&mut self, now: Moment) {
         let bytes = self.framer.held_bytes();
         let split = |last: &Milestone| matches!(last, Milestone::SplitLine { .. });
-        if bytes > 0 && !self.flow && !self.gated && !self.timeline.ends_with(split) {
+        if bytes > 0 && self.hold == Hold::None && !self.timeline.ends_with(split) {
             let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
             self.timeline.note(now, Milestone::SplitLine { bytes });
         }
@@ -203,11 +201,11 @@ impl Session {
         if self.input == Input::Ended || !self.step(Transition::PeerEof) {
             return false;
         }
-        if self.input == Input::Discarded {
+        if self.discards_input() {
             self.framer.clear();
         }
         self.framer.end();
-        if let Some(opening) = &mut self.opening {
+        if let Some(opening) = self.stream.opening_mut() {
             opening.end();
         }
         self.input = Input::Ended;
@@ -222,31 +220,29 @@ impl Session {
     /// Whether the peer ended its input and all of it was taken and answered.
     #[must_use]
     pub fn input_is_done(&self) -> bool {
-        let has_opening = self
-            .opening
-            .as_ref()
-            .is_some_and(|opening| opening.is_too_long || matches!(opening.sight(), Sight::Foreign(_)));
-        self.input == Input::Ended && self.framer.held_bytes() == 0 && !has_opening && !self.answering
+        let has_opening = matches!(&self.stream, Stream::Opening(opening)
+            if opening.is_too_long || matches!(opening.sight(), Sight::Foreign(_)));
+        self.input == Input::Ended && self.framer.held_bytes() == 0 && !has_opening && !self.is_answering
     }
 
-    /// It may send anew what the rates allow, whatever it has sent so far.
+    /// It may send a whole burst again, however much it has sent so far.
     pub fn forgive_flood(&mut self, now: Moment) {
         self.lines = Bucket::default();
         self.bytes = Bucket::default();
-        self.flow = false;
+        self.end_flood_hold();
         self.timers.cancel(Timer::Flow);
         self.end_flood(now);
     }
 
     /// Whether it was over its rate and has paused since.
-    pub(super) fn is_rested(&self, now: Moment, limits: &Limits) -> bool {
+    pub(super) fn is_rested(&self, now: Moment, limits: &ConnectionLimits) -> bool {
         limits.flood.as_ref().is_none_or(|flood| {
             self.lines.is_rested(now, flood.lines) && self.bytes.is_rested(now, flood.bytes)
         })
     }
 
-    fn keep(&mut self, input: &mut &[u8]) {
-        if self.input != Input::Discarded {
+    pub(super) fn keep(&mut self, input: &mut &[u8]) {
+        if !self.discards_input() {
             self.framer.hold(input);
         }
         *input = &[];
@@ -259,19 +255,10 @@ impl Session {
             return false;
         }
         self.framer.clear();
-        self.incomplete = true;
+        self.tail = Tail::Dropped;
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         self.timeline.note(now, Milestone::Incomplete { bytes });
         true
-    }
-
-    /// Its next line waits while its own unsent answers fill half of its outbox, for answers are never skipped, and
-    /// while an answer is under way.
-    fn has_to_wait(&mut self, limits: &Limits, is_crowded: bool) -> bool {
-        let answers = self.outbox.kept_bytes();
-        let is_full = answers > limits.outbox_bytes / 2 || (is_crowded && answers > 0);
-        self.gated = self.output == Output::Open && (self.answering || is_full);
-        self.gated || self.flow
     }
 
     /// A stretch of flooding ends where the sender has paused.
@@ -309,7 +296,7 @@ impl Session {
     /// Pauses parsing and reading until the rates allow more. `true` if a stretch of flooding begins with it.
     fn pause(&mut self, now: Moment, flood: &FloodLimits) -> bool {
         let wait = self.lines.wait(now, flood.lines, 1).max(self.bytes.wait(now, flood.bytes, 0));
-        self.flow = true;
+        self.hold = Hold::Flood;
         self.timers.set(Timer::Flow, now + wait);
         let is_new = self.begin_flood(now);
         if is_new {
@@ -323,7 +310,7 @@ impl Session {
     /// owes is the time in which its rate pays for all that it has sent and the server has not parsed, here and `unread`
     /// in the kernel. A peer that keeps its rate owes less and less; where patience is short and little is owed it may owe
     /// one line more than before. One that is blocked by its full window sends too much, however little we see of it.
-    pub fn is_out_of_patience(&mut self, now: Moment, unread: &[u8], limits: &Limits) -> bool {
+    pub fn is_out_of_patience(&mut self, now: Moment, unread: &[u8], limits: &ConnectionLimits) -> bool {
         let Some(flood) = limits.flood.as_ref() else { return false };
         let framing = self.framer.framing();
         let held = self.framer.held();
@@ -356,11 +343,11 @@ impl Session {
     }
 
     /// What is only dropped is read no faster than what is parsed, and with endless patience.
-    fn pace(&mut self, now: Moment, limits: &Limits) {
+    fn pace(&mut self, now: Moment, limits: &ConnectionLimits) {
         let Some(flood) = &limits.flood else { return };
         let wait = self.bytes.wait(now, flood.bytes, 0);
         if !wait.is_zero() {
-            self.flow = true;
+            self.hold = Hold::Flood;
             self.timers.set(Timer::Flow, now + wait);
             self.begin_flood(now);
         } else if self.bytes.is_rested(now, flood.bytes) {
@@ -369,9 +356,9 @@ impl Session {
     }
 
     /// Bytes may be over the rate although lines are not. `true` if a stretch of flooding begins with it.
-    fn pause_for_bytes(&mut self, now: Moment, limits: &Limits) -> bool {
+    fn pause_for_bytes(&mut self, now: Moment, limits: &ConnectionLimits) -> bool {
         match &limits.flood {
-            Some(flood) if !self.flow && !self.bytes.wait(now, flood.bytes, 0).is_zero() => {
+            Some(flood) if self.hold != Hold::Flood && !self.bytes.wait(now, flood.bytes, 0).is_zero() => {
                 self.pause(now, flood)
             }
             _ => false,
@@ -392,7 +379,7 @@ fn read_into(text: &mut String, message: &[u8], is_object: bool, is_typed: bool)
     scrubbed.replaced
 }
 
-/// The next frame, while the stream may begin as another protocol does: a message that is too long is then told later.
+/// The next frame, while the stream may begin as another protocol does: a message that is too long is then refused later.
 fn next_frame<'a, 'i: 'a>(
     framer: &'a mut Framer,
     opening: Option<&mut Opening>,
@@ -423,17 +410,17 @@ mod tests {
 
     const LINE_MAX: usize = 80;
 
-    fn limits() -> Limits {
+    fn limits() -> ConnectionLimits {
         let mut config = Config::default();
         config.flood.enabled = false;
-        Limits { line_bytes: LINE_MAX, ..Limits::from(&config) }
+        ConnectionLimits { line_bytes: LINE_MAX, ..ConnectionLimits::from(&config) }
     }
 
     /// What comes of a stream in these reads, blank messages left out, up to another protocol.
     fn incoming(framing: Framing, telnet: bool, reads: &[&[u8]]) -> Vec<String> {
         let (now, limits) = (Moment::default(), limits());
         let mut session = Session::new(now, framing, telnet);
-        let mut told = Vec::new();
+        let mut seen = Vec::new();
         let mut text = String::new();
         for read in reads.iter().copied().chain([&[][..]]) {
             let (mut data, mut replies) = (Vec::new(), Vec::new());
@@ -446,18 +433,18 @@ mod tests {
             while let Some(incoming) = session.next_message(&mut input, &mut text, now, &limits, false) {
                 match incoming {
                     Incoming::Message if text.trim().is_empty() => {}
-                    Incoming::Message => told.push(text.clone()),
+                    Incoming::Message => seen.push(text.clone()),
                     Incoming::Foreign(foreign) => {
-                        told.push(format!("{foreign:?}"));
-                        return told;
+                        seen.push(format!("{foreign:?}"));
+                        return seen;
                     }
-                    other => told.push(format!("{other:?}")),
+                    other => seen.push(format!("{other:?}")),
                 }
             }
             assert!(session.framer.held_bytes() <= LINE_MAX + 80 || matches!(framing, Framing::Fixed(_)));
         }
-        assert!(session.input_is_done(), "{told:?}");
-        told
+        assert!(session.input_is_done(), "{seen:?}");
+        seen
     }
 
     fn whole(framing: Framing, stream: &[u8]) -> Vec<String> {

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use super::flood::Rate;
 use crate::config::settings::{self, ByteSize, Config, HalfClosePolicy, OnFull};
-use crate::wire::framing::Framing;
 
-/// Limits of every connection.
+/// The limits of one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct ConnectionLimits {
     /// `limits.line_bytes`.
     pub line_bytes: usize,
     /// `limits.outbox_bytes`.
@@ -38,7 +37,7 @@ pub struct FloodLimits {
     pub patience: Duration,
 }
 
-impl Limits {
+impl ConnectionLimits {
     /// Unsent bytes that an outbox holds.
     #[must_use]
     pub fn unsent_max(&self) -> usize {
@@ -46,18 +45,7 @@ impl Limits {
     }
 }
 
-impl From<settings::Framing> for Framing {
-    fn from(setting: settings::Framing) -> Self {
-        match setting {
-            settings::Framing::Lines => Self::Lines,
-            settings::Framing::Nul => Self::Nul,
-            settings::Framing::Length => Self::Length,
-            settings::Framing::Fixed(record) => Self::Fixed(record),
-        }
-    }
-}
-
-impl From<&Config> for Limits {
+impl From<&Config> for ConnectionLimits {
     fn from(config: &Config) -> Self {
         let flood = &config.flood;
         Self {

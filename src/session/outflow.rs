@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::closing::{CloseMode, IfUnacked};
+use super::close::{CloseMode, IfUnacked};
 use super::connection::{Input, Output, Session, millis};
+use super::hold::Hold;
 use super::timeline::Milestone;
 use super::timers::Timer;
-use super::{CloseReason, Limits};
+use super::{CloseReason, ConnectionLimits};
 use crate::config::settings::OnFull;
 use crate::time::Moment;
 use crate::wire::chunks::{Chunks, Span};
@@ -24,8 +25,8 @@ const STALLED_AFTER: Duration = Duration::from_secs(10);
 const ANSWER_AHEAD_BYTES: usize = 8 * 1024;
 /// Time stamps of an outbox count tenths of a second.
 const STAMP_MICROS: u64 = 100_000;
-/// An outbox is held to its limit when the turn's writes are done, and at so many bytes at once: what is said in a turn is
-/// bounded without the padding of records, which can be a thousand times as much.
+/// An outbox is held to its limit when the turn's writes are done, and above this number of bytes at once: what is said
+/// in a turn is bounded without the padding of records, which can be a thousand times as much.
 const TURN_BYTES_MAX: usize = 1024 * 1024 * 1024 * 2;
 
 /// What became of an outbox that was looked at when the turn's writes were done.
@@ -48,7 +49,7 @@ impl Session {
         span: Span,
         lines: u32,
         now: Moment,
-        limits: &Limits,
+        limits: &ConnectionLimits,
     ) -> bool {
         if self.output != Output::Open {
             return false;
@@ -58,26 +59,26 @@ impl Session {
         self.queued(now, limits)
     }
 
-    /// Queues one line of its own; `word` is as for [`Chunks::append`]. Answers as [`Session::queue_shared`] does.
+    /// Queues one line of its own; `format` is as for [`Chunks::append`]. Answers as [`Session::queue_shared`] does.
     pub fn queue_own(
         &mut self,
         chunks: &mut Chunks,
         keep: Keep,
         now: Moment,
-        limits: &Limits,
-        word: impl FnOnce(&mut Vec<u8>) -> usize,
+        limits: &ConnectionLimits,
+        format: impl FnOnce(&mut Vec<u8>) -> usize,
     ) -> bool {
         if self.output != Output::Open {
             return false;
         }
-        self.outbox.push_own(chunks, keep, stamp(now), word);
+        self.outbox.push_own(chunks, keep, stamp(now), format);
         self.counters.lines_out += 1;
         self.queued(now, limits)
     }
 
     /// Holds the outbox to its limit. Done after the turn's writes: what the kernel takes at once was never waiting,
     /// however much one turn brought.
-    pub fn bound(&mut self, chunks: &mut Chunks, now: Moment, limits: &Limits) -> Overflow {
+    pub fn bound(&mut self, chunks: &mut Chunks, now: Moment, limits: &ConnectionLimits) -> Overflow {
         let mut overflow = Overflow::default();
         let excess = self.outbox.bytes().saturating_sub(limits.unsent_max());
         if excess > 0 && limits.on_full == OnFull::Disconnect {
@@ -85,8 +86,8 @@ impl Session {
         } else if excess > 0 {
             overflow.skipped = self.skip(chunks, excess, now);
         }
-        if self.is_slow(limits) && !self.slow_told {
-            self.slow_told = true;
+        if self.is_slow(limits) && !self.slow_noted {
+            self.slow_noted = true;
             overflow.slow = true;
         }
         overflow
@@ -110,16 +111,16 @@ impl Session {
         lines
     }
 
-    /// The bytes to write next; see [`crate::wire::outbox::Outbox::gather`]. `word_gap` words the news of skipped lines,
-    /// as for [`Chunks::append`].
+    /// The bytes to write next; see [`crate::wire::outbox::Outbox::gather`]. `format_gap` formats the notice about skipped
+    /// lines, as for [`Chunks::append`].
     pub fn gather<'a>(
         &mut self,
         chunks: &'a mut Chunks,
         budget: usize,
         out: &mut Slices<'a>,
-        word_gap: impl FnOnce(u32, &mut Vec<u8>) -> usize,
+        format_gap: impl FnOnce(u32, &mut Vec<u8>) -> usize,
     ) -> usize {
-        self.outbox.word_gap(chunks, word_gap);
+        self.outbox.format_gap(chunks, format_gap);
         self.outbox.gather(chunks, budget, out)
     }
 
@@ -131,7 +132,7 @@ impl Session {
         taken: usize,
         offered: usize,
         now: Moment,
-        limits: &Limits,
+        limits: &ConnectionLimits,
     ) -> bool {
         self.outbox.advance(chunks, taken);
         self.counters.bytes_out += taken as u64;
@@ -139,7 +140,7 @@ impl Session {
         if taken < offered {
             self.note_short_write(taken, offered, now);
         } else if self.outbox.is_empty() {
-            self.slow_told = false;
+            self.slow_noted = false;
             if self
                 .timeline
                 .ends_with(|last| matches!(last, Milestone::WouldBlock | Milestone::PartialWrite { .. }))
@@ -148,11 +149,10 @@ impl Session {
             }
         }
         let waiting = self.outbox.kept_bytes();
-        if self.answering {
-            waiting <= ANSWER_AHEAD_BYTES
-        } else {
-            self.gated && waiting <= limits.outbox_bytes / 2
+        if self.is_answering {
+            return waiting <= ANSWER_AHEAD_BYTES;
         }
+        matches!(self.hold, Hold::OwnAnswers | Hold::Budget) && waiting <= limits.outbox_bytes / 2
     }
 
     /// Whether more lines of an answer under way may be queued. `is_crowded` says that all outboxes together are more
@@ -164,7 +164,7 @@ impl Session {
     }
 
     /// Our FIN is sent.
-    pub fn fin_sent(&mut self, now: Moment, limits: &Limits) {
+    pub fn fin_sent(&mut self, now: Moment, limits: &ConnectionLimits) {
         self.output = Output::Finned;
         self.timeline.note(now, Milestone::Fin);
         if self.input == Input::Ended {
@@ -178,7 +178,7 @@ impl Session {
     }
 
     /// Send-Q stands at `send_q` bytes.
-    pub fn handle_send_q(&mut self, send_q: u32, now: Moment, limits: &Limits) {
+    pub fn handle_send_q(&mut self, send_q: u32, now: Moment, limits: &ConnectionLimits) {
         self.probe = false;
         self.send_q = send_q;
         let acked = low_half(self.counters.bytes_out.saturating_sub(send_q.into()));
@@ -213,13 +213,13 @@ impl Session {
 
     /// Whether it is stuck for long enough to be called stalled.
     #[must_use]
-    pub fn is_stalled(&self, now: Moment, limits: &Limits) -> bool {
+    pub fn is_stalled(&self, now: Moment, limits: &ConnectionLimits) -> bool {
         self.stuck_since().is_some_and(|since| now.since(since) >= STALLED_AFTER.min(limits.stall / 4))
     }
 
     /// Whether its outbox is more than half full.
     #[must_use]
-    pub fn is_slow(&self, limits: &Limits) -> bool {
+    pub fn is_slow(&self, limits: &ConnectionLimits) -> bool {
         self.outbox.bytes() > limits.outbox_bytes / 2
     }
 
@@ -259,7 +259,7 @@ impl Session {
     }
 
     /// Bytes are under way: Send-Q is looked at until it is empty.
-    fn watch_send_q(&mut self, now: Moment, limits: &Limits) {
+    fn watch_send_q(&mut self, now: Moment, limits: &ConnectionLimits) {
         if !self.timers.is_set(Timer::Probe) && !self.probe {
             self.progress = now;
             self.probe_after(PROBE_AFTER.min(limits.stall / 4), now);
@@ -271,7 +271,7 @@ impl Session {
         self.timers.set(Timer::Probe, now + wait);
     }
 
-    fn queued(&mut self, now: Moment, limits: &Limits) -> bool {
+    fn queued(&mut self, now: Moment, limits: &ConnectionLimits) -> bool {
         // What is over the limit is written or dropped before the turn ends: it never waits.
         let held = u32::try_from(self.outbox.bytes().min(limits.unsent_max())).unwrap_or(u32::MAX);
         self.counters.outbox_max = self.counters.outbox_max.max(held);

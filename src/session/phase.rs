@@ -84,7 +84,7 @@ impl Phase {
         }
     }
 
-    /// The arrow that tells the phase without colour: which directions still carry anything.
+    /// The phase as an arrow, for terminals without colour: which directions still carry anything.
     #[must_use]
     pub const fn arrow(self) -> &'static str {
         match self {

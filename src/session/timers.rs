@@ -85,13 +85,19 @@ impl Timers {
     /// The earliest deadline.
     #[must_use]
     pub fn next(&self) -> Option<Moment> {
-        let rare = self.rare.iter().flat_map(|rare| rare.iter().flatten());
-        rare.chain(&self.probe).min().copied()
+        match &self.rare {
+            None => self.probe,
+            Some(rare) => rare.iter().flatten().chain(&self.probe).min().copied(),
+        }
     }
 
     /// Takes one deadline that has passed, the order of [`Timer`] deciding among several.
     pub fn take_due(&mut self, now: Moment) -> Option<Timer> {
-        let due = Timer::ALL.into_iter().find(|timer| self.get(*timer).is_some_and(|at| at <= now))?;
+        let is_due = |timer: &Timer| self.get(*timer).is_some_and(|at| at <= now);
+        let due = match self.rare {
+            None => Some(Timer::Probe).filter(is_due),
+            Some(_) => Timer::ALL.into_iter().find(is_due),
+        }?;
         self.cancel(due);
         Some(due)
     }

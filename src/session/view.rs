@@ -1,6 +1,7 @@
-//! What an onlooker may ask of a session.
+//! Getters of a session.
 
-use super::connection::{Counters, Input, Output, Session};
+use super::connection::{Counters, Input, Output, Session, Tail};
+use super::hold::Hold;
 use super::timeline::Milestone;
 use super::timers::Timer;
 use super::{CloseReason, Phase};
@@ -48,7 +49,7 @@ impl Session {
     /// Whether its input ended inside a message, which was dropped: one with a length before it, or a record.
     #[must_use]
     pub const fn ended_incomplete(&self) -> bool {
-        self.incomplete
+        matches!(self.tail, Tail::Dropped)
     }
 
     /// When it was accepted.
@@ -59,8 +60,8 @@ impl Session {
 
     /// When it last sent anything, to the tenth of a second.
     #[must_use]
-    pub const fn heard(&self) -> Moment {
-        self.heard.moment()
+    pub const fn last_received(&self) -> Moment {
+        self.last_received.moment()
     }
 
     /// When its input ended, if it has, to the tenth of a second.
@@ -84,7 +85,7 @@ impl Session {
     /// Since when it floods, if it is not read for it now.
     #[must_use]
     pub fn flow_since(&self) -> Option<Moment> {
-        self.flood.as_ref().filter(|_| self.flow).map(|flood| flood.since.moment())
+        self.flood.as_ref().filter(|_| self.hold == Hold::Flood).map(|flood| flood.since.moment())
     }
 
     /// Whether the operator shut a direction of it.
@@ -99,13 +100,13 @@ impl Session {
         self.telnet.spoken()
     }
 
-    /// The name of its terminal, scrubbed, if it told (RFC 1091).
+    /// The name of its terminal, scrubbed, if the client sent it (RFC 1091).
     #[must_use]
     pub fn terminal(&self) -> Option<&str> {
         self.telnet.terminal()
     }
 
-    /// Columns and rows of its window, if it told; 0 is "unknown" (RFC 1073).
+    /// Columns and rows of its window, if the client sent them; 0 is "unknown" (RFC 1073).
     #[must_use]
     pub fn window(&self) -> Option<(u16, u16)> {
         self.telnet.window()

@@ -66,10 +66,10 @@ struct Chunk {
 }
 
 impl Chunk {
-    /// Appends a line. `word` appends its text and gives the padding behind it. Gives where the line ends.
-    fn append(&mut self, word: impl FnOnce(&mut Vec<u8>) -> usize) -> u32 {
+    /// Appends a line. `format` appends its text and gives the padding behind it. Gives where the line ends.
+    fn append(&mut self, format: impl FnOnce(&mut Vec<u8>) -> usize) -> u32 {
         let (start, text_start) = (self.end(), self.bytes.len());
-        let padding = word(&mut self.bytes);
+        let padding = format(&mut self.bytes);
         let end = start + offset(self.bytes.len() - text_start + padding);
         if padding > 0 && self.text_ends.is_empty() {
             self.text_ends.extend_from_slice(&self.line_ends);
@@ -114,12 +114,12 @@ impl Chunks {
         self.open_with(buffers)
     }
 
-    /// A new chunk with a single line and one reference, the caller's; `word` is as for [`Chunks::append`]. The line may
+    /// A new chunk with a single line and one reference, the caller's; `format` is as for [`Chunks::append`]. The line may
     /// wait for long, so it takes no more memory than it needs.
-    pub fn open_for_one(&mut self, word: impl FnOnce(&mut Vec<u8>) -> usize) -> Span {
+    pub fn open_for_one(&mut self, format: impl FnOnce(&mut Vec<u8>) -> usize) -> Span {
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.clear();
-        let padding = word(&mut scratch);
+        let padding = format(&mut scratch);
         let text_end = offset(scratch.len());
         let end = text_end + offset(padding);
         self.said += u64::from(end);
@@ -153,13 +153,13 @@ impl Chunks {
         }
     }
 
-    /// Appends one line and gives where it stands. `word` appends its text, its end included, and gives how many bytes
+    /// Appends one line and gives where it stands. `format` appends its text, its end included, and gives how many bytes
     /// of padding follow on the wire.
-    pub fn append(&mut self, id: ChunkId, word: impl FnOnce(&mut Vec<u8>) -> usize) -> Span {
+    pub fn append(&mut self, id: ChunkId, format: impl FnOnce(&mut Vec<u8>) -> usize) -> Span {
         let chunk = &mut self.places[id.0 as usize];
         let (capacity, length) = (chunk.bytes.capacity(), chunk.bytes.len());
         let start = chunk.end();
-        let end = chunk.append(word);
+        let end = chunk.append(format);
         self.allocated += chunk.bytes.capacity() - capacity;
         self.said += (chunk.bytes.len() - length) as u64;
         Span { chunk: id, start, end }
@@ -216,7 +216,7 @@ impl Chunks {
         self.places[id.0 as usize].references
     }
 
-    /// Whether nobody else has a part of the chunk that `span` is the end of: it may be appended to.
+    /// Whether no other outbox has a part of the chunk that `span` is the end of: it may be appended to.
     #[must_use]
     pub fn ends_alone(&self, span: Span) -> bool {
         let chunk = &self.places[span.chunk.0 as usize];
@@ -254,7 +254,7 @@ impl Chunks {
     }
 
     /// The end of the first whole lines of `span` that together have at least `bytes` bytes, and how many they
-    /// are; the whole span if it has not so many. `span` starts where a line starts.
+    /// are; the whole span if it has fewer. `span` starts where a line starts.
     #[must_use]
     pub fn lines_of(&self, span: Span, bytes: usize) -> (u32, u32) {
         let ends = &self.places[span.chunk.0 as usize].line_ends;

@@ -123,7 +123,7 @@ pub struct Opening {
     after_cr: bool,
     /// The stream is [`PROXY_V2`] so far.
     is_signature: bool,
-    /// A message was too long while this was [`Sight::Closed`]: to be told if it is chat after all.
+    /// A message was too long while this was [`Sight::Closed`]: to be refused if the stream is chat after all.
     pub is_too_long: bool,
     sight: Sight,
 }
@@ -278,7 +278,7 @@ impl Opening {
         }
     }
 
-    /// What the first two bytes of the stream tell: the type of a handshake record of TLS and its major version (RFC
+    /// What the first two bytes of the stream are: the type of a handshake record of TLS and its major version (RFC
     /// 8446, section 5.1), or SOCKS and how many methods follow (RFC 1928, section 3; SOCKS4 has a command there).
     fn sight_of_first_bytes(&self) -> Option<Sight> {
         if self.line.len() != self.count {
@@ -348,7 +348,7 @@ impl Opening {
             || (self.line.len() <= *METHOD.end() && self.line.iter().copied().all(is_of_method))
     }
 
-    /// The same where no line end will tell: a target has no space in it, and a version follows.
+    /// The same where no line end shows it: a target has no space in it, and a version follows.
     fn may_be_part_of_request(&self) -> bool {
         let version = || {
             let space = self.line.iter().rposition(|byte| *byte == b' ').unwrap_or(0);

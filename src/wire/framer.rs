@@ -1,31 +1,18 @@
 //! Bytes into messages: where one ends and the next begins. The way out is [`super::framing`].
 //!
-//! Each [`Framing`] has a decoder in a file of its own, which says what the bytes before it begin with; it keeps in
-//! mind how far it has searched, so bytes that drip in one by one cost O(n) in all. The framer holds what is
-//! unfinished: a message within one read is never copied, and what is held is at most one unfinished message of the
-//! limit, its length before it, plus what was handed to [`Framer::hold`].
+//! A decoder finds the end of a message. The framer holds what is unfinished: a message within one read is never copied,
+//! and what is held is at most one unfinished message of the limit, its length before it, plus what was handed to
+//! [`Framer::hold`].
 
-mod counted;
-mod delimited;
-mod fixed;
-mod held;
-mod length;
-mod lines;
-mod nul;
-
-use std::ops::Range;
+mod decoder;
 
 use super::framing::Framing;
-use fixed::Fixed;
-use held::Held;
-use length::Length;
-use lines::Lines;
-use nul::Nul;
+use decoder::{Decoder, Step};
 
-/// The most that delimits a message, in bytes: [`Framing::Length`] has so many.
-pub const DELIMITER_MAX: usize = length::PREFIX;
+/// The most bytes that delimit a message: those of [`Framing::Length`].
+pub const DELIMITER_MAX: usize = decoder::LENGTH_BYTES;
 
-/// One message, or the news of one that was too long.
+/// One message, or the fact that one was too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frame<'a> {
     /// A whole message without what delimits it; may be empty.
@@ -62,7 +49,7 @@ impl Framer {
     /// The next message, from what is held and then from `input`, which is advanced past what was used.
     ///
     /// `None` means that no whole message is there; all of `input` is then taken in. A message longer than
-    /// `limit` bytes is told as [`Frame::TooLong`] and dropped.
+    /// `limit` bytes is given as [`Frame::TooLong`] and dropped.
     pub fn next<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8], limit: usize) -> Option<Frame<'a>> {
         self.take_frame(input, limit, None)
     }
@@ -114,11 +101,7 @@ impl Framer {
     /// The input has ended: what is held of an unfinished message is a message where a byte ends one. Elsewhere it
     /// is no message and stays held; [`Framer::clear`] drops it. `true` if there was such a message to end.
     pub fn end(&mut self) -> bool {
-        let missing_end = match &self.decoder {
-            Decoder::Lines(lines) => lines.missing_end(self.held()),
-            Decoder::Nul(_) => nul::missing_end(self.held()),
-            Decoder::Length(_) | Decoder::Fixed(_) => None,
-        };
+        let missing_end = self.decoder.missing_end(self.held());
         if let Some(end) = missing_end {
             self.held.extend(&[end]);
         }
@@ -174,80 +157,72 @@ impl Framer {
     }
 }
 
-/// What the bytes before a decoder begin with; of them, `used` are done with.
-#[derive(Debug)]
-enum Step {
-    /// A message.
-    Message { text: Range<usize>, used: usize },
-    /// A part of a message that is not whole yet and within the limit: all the bytes there are.
-    Partial,
-    /// Bytes of no message, or of one that is dropped.
-    Skip { used: usize },
-    /// A message that is too long; what else comes of it is skipped.
-    TooLong { used: usize },
+/// The bytes held, none of them given out. One pointer in an idle connection.
+#[derive(Clone, Debug, Default)]
+struct Held(Option<Box<Buffer>>);
+
+#[derive(Clone, Debug, Default)]
+struct Buffer {
+    bytes: Vec<u8>,
+    /// Bytes at the start that were given out. The last taker borrows them; they are dropped later.
+    taken: usize,
 }
 
-impl Step {
-    const fn used(&self) -> usize {
-        match self {
-            Self::Message { used, .. } | Self::Skip { used } | Self::TooLong { used } => *used,
-            Self::Partial => 0,
-        }
+impl Buffer {
+    fn waiting(&self) -> &[u8] {
+        &self.bytes[self.taken..]
     }
 }
 
-/// The state of the search for a message's end.
-#[derive(Clone, Copy, Debug)]
-enum Decoder {
-    Lines(Lines),
-    Nul(Nul),
-    Length(Length),
-    Fixed(Fixed),
-}
-
-impl Default for Decoder {
-    fn default() -> Self {
-        Self::new(Framing::default())
+impl Held {
+    /// What is held.
+    fn bytes(&self) -> &[u8] {
+        self.0.as_ref().map_or(&[], |buffer| buffer.waiting())
     }
-}
 
-impl Decoder {
-    fn new(framing: Framing) -> Self {
-        match framing {
-            Framing::Lines => Self::Lines(Lines::default()),
-            Framing::Nul => Self::Nul(Nul::default()),
-            Framing::Length => Self::Length(Length::default()),
-            Framing::Fixed(record) => Self::Fixed(Fixed::new(record)),
+    /// How many bytes those are.
+    fn len(&self) -> usize {
+        self.bytes().len()
+    }
+
+    /// Holds more, behind what is held.
+    fn extend(&mut self, more: &[u8]) {
+        if !more.is_empty() {
+            self.give_back();
+            self.0.get_or_insert_default().bytes.extend_from_slice(more);
         }
     }
 
-    /// Looks at `bytes`, at least one: those of the last [`Step::Partial`] and more, or those behind the last `used`.
-    fn step(&mut self, bytes: &[u8], limit: usize) -> Step {
-        match self {
-            Self::Lines(lines) => lines.step(bytes, limit),
-            Self::Nul(nul) => nul.step(bytes, limit),
-            Self::Length(length) => length.step(bytes, limit),
-            Self::Fixed(fixed) => fixed.step(bytes, limit),
+    /// Gives out the first `count` bytes, or as many as there are.
+    fn take(&mut self, count: usize) -> &[u8] {
+        let Some(buffer) = &mut self.0 else { return &[] };
+        let start = buffer.taken;
+        buffer.taken = (start + count).min(buffer.bytes.len());
+        &buffer.bytes[start..buffer.taken]
+    }
+
+    /// Gives the buffer back once everything in it was given out.
+    fn give_back(&mut self) {
+        if self.0.as_ref().is_some_and(|buffer| buffer.waiting().is_empty()) {
+            self.0 = None;
         }
     }
 
-    /// How many bytes of `input` the message that begins with `held` takes before more can be said of it.
-    fn wanted(&self, held: &[u8], input: &[u8]) -> usize {
-        let through = |end: Option<usize>| end.map_or(input.len(), |end| end + 1);
-        match self {
-            Self::Lines(_) => through(lines::find(input)),
-            Self::Nul(_) => through(nul::find(input)),
-            Self::Length(_) => length::wanted(held),
-            Self::Fixed(fixed) => fixed.record.get() as usize - held.len(),
+    /// Gives back the memory of what was given out.
+    fn compact(&mut self) {
+        if let Some(buffer) = &mut self.0
+            && buffer.taken > 0
+        {
+            **buffer = Buffer { bytes: buffer.waiting().to_vec(), taken: 0 };
         }
     }
-}
 
-/// Offsets fit in 32 bits: a read and a message are each far below 4 GiB.
-fn count(bytes: usize) -> u32 {
-    u32::try_from(bytes).expect("inputs are bounded by the read budget and limits.line_bytes")
+    /// The memory taken, in bytes.
+    #[cfg(test)]
+    fn capacity(&self) -> usize {
+        self.0.as_ref().map_or(0, |buffer| buffer.bytes.capacity())
+    }
 }
-
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
@@ -349,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn long_messages_are_told_once_and_dropped() {
+    fn long_messages_are_reported_once_and_dropped() {
         let long = [b'x'; 21];
         assert_eq!(lines(&[&long]), ["TOO LONG"]);
         assert_eq!(lines(&[&long, &long, b"\nok\n"]), ["TOO LONG", "ok"]);

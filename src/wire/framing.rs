@@ -1,5 +1,6 @@
 //! How messages are delimited on a connection, and the way out: a message into bytes. The way in is [`super::framer`].
 
+use std::fmt;
 use std::num::NonZeroU32;
 
 /// What fills a record of [`Framing::Fixed`] behind its message.
@@ -18,13 +19,25 @@ pub enum Framing {
     Nul,
     /// The number of its bytes stands before a message, in 32 bits, big-endian.
     Length,
-    /// Records of so many bytes, padded with spaces at their end.
+    /// Records of this number of bytes, padded with spaces at their end.
     Fixed(NonZeroU32),
 }
 
+impl fmt::Display for Framing {
+    /// As the configuration has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lines => f.write_str("lines"),
+            Self::Nul => f.write_str("nul"),
+            Self::Length => f.write_str("length"),
+            Self::Fixed(record) => write!(f, "fixed:{record}"),
+        }
+    }
+}
+
 impl Framing {
-    /// How many messages end in `bytes`, about: a line that ends with CR LF is one. Nothing where the bytes alone do not
-    /// tell.
+    /// How many messages end in `bytes`, about: a line that ends with CR LF is one. `None` where the bytes alone do
+    /// not show it.
     #[must_use]
     pub fn messages_in(self, bytes: &[u8]) -> Option<u64> {
         let count = |byte| memchr::memchr_iter(byte, bytes).count();
@@ -37,7 +50,7 @@ impl Framing {
         Some(count as u64)
     }
 
-    /// Appends one message to `out`: the text that `word` appends, and what delimits it but for the padding of a record,
+    /// Appends one message to `out`: the text that `format` appends, and what delimits it but for the padding of a record,
     /// which may be far longer than the text: the number of `PADDING` bytes that follow is given.
     ///
     /// A text longer than a [`Framing::Fixed`] record goes on in further ones, each of which begins with `.. `; put one
@@ -45,27 +58,27 @@ impl Framing {
     ///
     /// # Panics
     ///
-    /// When `word` appends 4 GiB or more, which no message has.
-    pub fn encode(self, out: &mut Vec<u8>, word: impl FnOnce(&mut Vec<u8>)) -> usize {
+    /// When `format` appends 4 GiB or more, which no message has.
+    pub fn encode(self, out: &mut Vec<u8>, format: impl FnOnce(&mut Vec<u8>)) -> usize {
         let start = out.len();
         match self {
             Self::Lines => {
-                word(out);
+                format(out);
                 out.extend_from_slice(b"\r\n");
             }
             Self::Nul => {
-                word(out);
+                format(out);
                 out.push(0);
             }
             Self::Length => {
                 let text = start + size_of::<u32>();
                 out.resize(text, 0);
-                word(out);
+                format(out);
                 let length = u32::try_from(out.len() - text).expect("a message is far below 4 GiB");
                 out[start..text].copy_from_slice(&length.to_be_bytes());
             }
             Self::Fixed(record) => {
-                word(out);
+                format(out);
                 let record = record.get() as usize;
                 if out.len() - start > record {
                     continue_in_records(out, start, record);
@@ -78,8 +91,8 @@ impl Framing {
     }
 
     /// [`Framing::encode`] with the padding.
-    pub fn encode_whole(self, out: &mut Vec<u8>, word: impl FnOnce(&mut Vec<u8>)) {
-        let padding = self.encode(out, word);
+    pub fn encode_whole(self, out: &mut Vec<u8>, format: impl FnOnce(&mut Vec<u8>)) {
+        let padding = self.encode(out, format);
         out.resize(out.len() + padding, PADDING);
     }
 

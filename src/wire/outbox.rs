@@ -2,7 +2,7 @@
 //!
 //! Invariants: the byte count equals the sum of the spans; a span begins and ends where a line does, but for the
 //! first, of which a part may have been sent; lines are dropped whole and only where they may be; where lines
-//! were dropped a gap stands, and it is worded when its turn to be sent comes. The first piece is inline and the
+//! were dropped a gap stands, and it is formatted when its turn to be sent comes. The first piece is inline and the
 //! queue for more is lent, so outboxes that drain each turn allocate nothing.
 
 use std::collections::VecDeque;
@@ -12,7 +12,7 @@ use arrayvec::ArrayVec;
 
 use super::chunks::{Chunks, Span};
 
-/// A piece gets no more lines once it is so many stamps old.
+/// A piece gets no more lines once it is this number of stamps old.
 const MERGE_STAMPS: u32 = 10;
 
 /// Bytes from which on a chunk of a connection's own lines gets no more of them.
@@ -71,7 +71,7 @@ impl Outbox {
         self.kept as usize
     }
 
-    /// Whether nothing is to be sent, not even word of a gap.
+    /// Whether nothing is to be sent, not even the notice of a gap.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.first.is_none()
@@ -103,7 +103,7 @@ impl Outbox {
         self.push_piece(chunks, Piece::Bytes { span, keep, stamp });
     }
 
-    /// Queues one line of this connection's own; `word` is as for [`Chunks::append`].
+    /// Queues one line of this connection's own; `format` is as for [`Chunks::append`].
     ///
     /// Short lines that follow each other share a chunk, so that what waits costs little more than its bytes.
     pub fn push_own(
@@ -111,7 +111,7 @@ impl Outbox {
         chunks: &mut Chunks,
         keep: Keep,
         stamp: u32,
-        word: impl FnOnce(&mut Vec<u8>) -> usize,
+        format: impl FnOnce(&mut Vec<u8>) -> usize,
     ) {
         if let Some(Piece::Bytes { span: last, keep: kept, stamp: since }) = self.last_mut()
             && *kept == keep
@@ -119,12 +119,12 @@ impl Outbox {
             && last.end < OWN_CHUNK_FULL
             && chunks.ends_alone(*last)
         {
-            let added = chunks.append(last.chunk, word);
+            let added = chunks.append(last.chunk, format);
             last.end = added.end;
             self.count_in(chunks, added, keep);
             return;
         }
-        let span = chunks.open_for_one(word);
+        let span = chunks.open_for_one(format);
         self.push(chunks, span, keep, stamp);
         chunks.release(span.chunk);
     }
@@ -149,10 +149,10 @@ impl Outbox {
         skipper.lines
     }
 
-    /// Words the gap at the head, if one is there, with `word(lines, buffer)`.
-    pub fn word_gap(&mut self, chunks: &mut Chunks, word: impl FnOnce(u32, &mut Vec<u8>) -> usize) {
+    /// Formats the gap at the head, if one is there, with `format(lines, buffer)`.
+    pub fn format_gap(&mut self, chunks: &mut Chunks, format: impl FnOnce(u32, &mut Vec<u8>) -> usize) {
         if let Some(Piece::Gap { lines, stamp }) = self.first {
-            let span = chunks.open_for_one(|bytes| word(lines, bytes));
+            let span = chunks.open_for_one(|bytes| format(lines, bytes));
             self.count_in(chunks, span, Keep::Always);
             self.first = Some(Piece::Bytes { span, keep: Keep::Always, stamp });
         }
@@ -335,7 +335,7 @@ mod tests {
     fn send_all(outbox: &mut Outbox, chunks: &mut Chunks, size: usize) -> String {
         let mut sent = Vec::new();
         while !outbox.is_empty() {
-            outbox.word_gap(chunks, |lines, out| put(out, &format!("<{lines}>")));
+            outbox.format_gap(chunks, |lines, out| put(out, &format!("<{lines}>")));
             let bytes = {
                 let mut slices = ArrayVec::<_, 3>::new();
                 let bytes = outbox.gather(chunks, size, &mut slices);

@@ -22,7 +22,7 @@ pub const SUBNEGOTIATION_MAX: usize = 256;
 /// The longest terminal name, in bytes as sent (RFC 1091 has it as 40 characters).
 pub const TERMINAL_NAME_MAX: usize = 40;
 
-/// Answers a client can have in store; who refills it once a second sends so many a second.
+/// Answers a client can have in store; refilled once a second, that is the number of answers a second.
 pub const ANSWERS_MAX: u32 = 64;
 
 /// The answer to "are you there", a line of its own.
@@ -124,13 +124,13 @@ impl Telnet {
         self.talk.as_ref().is_some_and(|talk| talk.spoken)
     }
 
-    /// The name of the client's terminal, scrubbed, if it told.
+    /// The name of the client's terminal, scrubbed, if the client sent it.
     #[must_use]
     pub fn terminal(&self) -> Option<&str> {
         self.talk.as_ref()?.terminal.as_deref()
     }
 
-    /// Columns and rows of the client's window, if it told; 0 is "unknown" (RFC 1073).
+    /// Columns and rows of the client's window, if it sent them; 0 is "unknown" (RFC 1073).
     #[must_use]
     pub fn window(&self) -> Option<(u16, u16)> {
         self.talk.as_ref()?.window
@@ -481,7 +481,7 @@ mod tests {
     }
 
     #[test]
-    fn window_and_terminal_are_told() {
+    fn window_and_terminal_are_received() {
         let mut input = vec![IAC, WILL, NAWS, IAC, SB, NAWS, 0, 80, 0, 24, IAC, SE];
         input.extend([IAC, WILL, TTYPE, IAC, SB, TTYPE, 0]);
         input.extend(b"XTERM\x1B\t\xE2\x80\xAE");

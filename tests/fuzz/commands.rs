@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use chatops::chat::{Delivery, Hub, Line, Outcome, RoomId, RoomName, Rules, Style, word};
+use chatops::chat::{Delivery, Hub, Line, Outcome, RoomId, RoomName, Rules, Style, format};
 use chatops::id::{ConnId, Slot};
 use chatops::time::{Now, WallTime};
 use chatops::wire::text::scrub;
@@ -152,7 +152,7 @@ struct Inbox {
 impl Inbox {
     fn receive(&mut self, member: Slot, line: &Line<'_>) {
         let mut bytes = Vec::new();
-        word(line, WallTime::default(), Style::default(), &mut bytes);
+        format::append(line, WallTime::default(), Style::default(), &mut bytes);
         self.received.entry(member).or_default().push(String::from_utf8(bytes).unwrap());
     }
 }

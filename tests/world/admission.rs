@@ -1,4 +1,4 @@
-//! The caps on connections, and what those over them are told.
+//! The limits on connections, and what clients over them read.
 
 use std::io;
 
@@ -15,7 +15,7 @@ fn is_in(world: &mut World, client: Client) -> bool {
 }
 
 #[test]
-fn over_the_limit_one_is_told_and_closed() {
+fn a_client_over_the_limit_gets_a_line_and_is_closed() {
     let mut world = World::with(|config| config.limits.clients = 2);
     let [alice, bob] = world.people(["alice", "bob"]);
     let carol = world.connect();
@@ -32,12 +32,12 @@ fn over_the_limit_one_is_told_and_closed() {
 }
 
 #[test]
-fn at_most_sixteen_are_told_at_a_time() {
+fn at_most_sixteen_refusals_linger_at_a_time() {
     let mut world = World::with(|config| config.limits.clients = 1);
     world.people(["alice"]);
     let crowd: Vec<Client> = (0..100).map(|_| world.connect()).collect();
-    let told = crowd.iter().filter(|client| world.peer(**client).id.is_some()).count();
-    assert_eq!(told, 16);
+    let noticed = crowd.iter().filter(|client| world.peer(**client).id.is_some()).count();
+    assert_eq!(noticed, 16);
     world.run();
     assert_eq!(world.audit_counts().connections, 17);
     let status = world.snapshot().status;
@@ -164,7 +164,7 @@ fn other_protocols_are_counted_and_warned_of_at_a_limited_rate() {
 }
 
 #[test]
-fn failures_to_accept_are_counted_and_told_at_a_limited_rate() {
+fn failures_to_accept_are_counted_and_logged_at_a_limited_rate() {
     let mut world = World::new();
     let exhausted = io::Error::other("no descriptors");
     let aborted = io::Error::from(io::ErrorKind::ConnectionAborted);
@@ -240,9 +240,9 @@ fn over_the_rate_of_its_address_a_connection_waits_and_loses_nothing() {
     assert_eq!(world.state(crowd[5]), "open");
     assert_eq!(world.state(crowd[6]), "waiting");
     world.pass("200ms");
-    let heard = world.lines(alice);
-    let hellos: Vec<_> = heard.iter().filter(|line| line.ends_with("> hello")).collect();
-    assert_eq!(hellos.len(), 3, "in order and complete: {heard:?}");
+    let read = world.lines(alice);
+    let hellos: Vec<_> = read.iter().filter(|line| line.ends_with("> hello")).collect();
+    assert_eq!(hellos.len(), 3, "in order and complete: {read:?}");
     assert!(is_in(&mut world, crowd[7]));
 }
 
@@ -274,7 +274,7 @@ fn one_that_resets_while_it_waits_goes_at_once() {
 }
 
 #[test]
-fn one_that_ends_without_a_byte_is_dropped_in_its_turn_and_costs_nobody_else_one() {
+fn a_client_that_ends_without_a_byte_is_dropped_in_its_turn_and_costs_no_other_client_a_turn() {
     let mut world = slow_to_let_in();
     let [alice] = world.people(["alice"]);
     let crowd = crowd(&mut world, 8);
@@ -287,8 +287,8 @@ fn one_that_ends_without_a_byte_is_dropped_in_its_turn_and_costs_nobody_else_one
     world.pass("100ms");
     assert_eq!(world.close_mode(crowd[5]), Some(CloseMode::Close));
     world.reads(crowd[5], []);
-    let heard = world.lines(alice);
-    assert!(heard.contains(&"12:34 #lobby <ci> deploy done".to_owned()), "{heard:?}");
+    let read = world.lines(alice);
+    assert!(read.contains(&"12:34 #lobby <ci> deploy done".to_owned()), "{read:?}");
     assert_eq!(world.state(crowd[7]), "waiting");
     world.pass("100ms");
     assert_eq!(world.state(crowd[7]), "open");
@@ -320,7 +320,7 @@ fn a_stop_ends_those_that_wait() {
 }
 
 #[test]
-fn a_reload_leaves_nobody_waiting_for_ever() {
+fn a_reload_leaves_no_client_waiting_for_ever() {
     let mut world = slow_to_let_in();
     let crowd = crowd(&mut world, 8);
     let mut config = chatops::config::settings::Config::default();
@@ -401,7 +401,7 @@ fn reconnecting_buys_no_more_lines() {
 fn sixty_posts_of_a_script_in_a_loop_lose_nothing() {
     let mut world = World::new();
     let [alice] = world.people(["alice"]);
-    let mut heard = Vec::new();
+    let mut read = Vec::new();
     for number in 0..60 {
         let script = world.connect_from(&format!("192.0.2.1:{number}"));
         world.sends(script, format!("/nick ci\npost {number}").as_bytes());
@@ -410,9 +410,9 @@ fn sixty_posts_of_a_script_in_a_loop_lose_nothing() {
             world.pass("50ms");
         }
         assert!(world.got_fin(script), "{number}");
-        heard.extend(world.lines(alice));
+        read.extend(world.lines(alice));
     }
-    let posts: Vec<_> = heard.iter().filter(|line| line.contains(" <ci> post ")).collect();
+    let posts: Vec<_> = read.iter().filter(|line| line.contains(" <ci> post ")).collect();
     assert_eq!(posts.len(), 60);
     assert!(world.snapshot().status.closed.iter().all(|(reason, _)| reason == "eof"));
 }
@@ -431,9 +431,9 @@ fn thirty_people_behind_one_address_do_not_pay_for_each_other() {
             world.says(*client, &format!("y {number}"));
         }
     }
-    let heard = world.lines(alice);
+    let read = world.lines(alice);
     assert_eq!(
-        heard.iter().filter(|line| line.contains("> y ")).count(),
+        read.iter().filter(|line| line.contains("> y ")).count(),
         30 * 15,
         "at once, every one of them"
     );
@@ -450,8 +450,8 @@ fn thirty_people_behind_one_address_do_not_pay_for_each_other() {
     }
     // Eleven of them wait for a second, for 61 have connected at once.
     world.pass("2s");
-    let heard = world.lines(alice);
-    assert_eq!(heard.iter().filter(|line| line.contains("> z ")).count(), 30 * 5);
+    let read = world.lines(alice);
+    assert_eq!(read.iter().filter(|line| line.contains("> z ")).count(), 30 * 5);
 }
 
 #[test]

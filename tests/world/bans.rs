@@ -1,4 +1,4 @@
-//! Bans: who is ended and kept out, what they are told, and what saves the operator from an accident.
+//! Bans: which clients are closed and refused, what they read, and what protects the operator from an accident.
 
 use chatops::engine::CloseMode;
 use serde_json::json;
@@ -14,14 +14,14 @@ fn come(world: &mut World, address: &str) -> Client {
     client
 }
 
-/// What somebody new from there reads last.
+/// The last line that a new client from there reads.
 fn knock(world: &mut World, address: &str) -> String {
     let client = world.connect_from(address);
     world.lines(client).pop().unwrap_or_default()
 }
 
 #[test]
-fn whom_a_ban_hits_is_told_and_ended_and_stays_out() {
+fn a_banned_client_gets_a_line_is_closed_and_stays_out() {
     let mut world = World::new();
     let [alice, bob] = world.people(["alice", "bob"]);
     let (near, far) = (come(&mut world, "10.1.1.1:7"), come(&mut world, "192.0.2.1:7"));
@@ -51,7 +51,7 @@ fn whom_a_ban_hits_is_told_and_ended_and_stays_out() {
 }
 
 #[test]
-fn a_banned_name_is_nobodys() {
+fn a_banned_name_cannot_be_taken() {
     let mut world = World::new();
     let [alice, bob, carol] = world.people(["alice", "bob", "carol"]);
     world.operator("ban BOB").unwrap();
@@ -90,7 +90,7 @@ fn a_ban_may_have_a_time() {
 }
 
 #[test]
-fn an_operator_does_not_lock_out_everybody_by_accident() {
+fn an_operator_does_not_lock_out_all_clients_by_accident() {
     let mut world = World::new();
     let [alice, _bob, _carol] = world.people(["alice", "bob", "carol"]);
     let near = come(&mut world, "10.1.1.1:7");
@@ -123,7 +123,7 @@ fn an_operator_does_not_lock_out_everybody_by_accident() {
 }
 
 #[test]
-fn a_ban_of_every_address_needs_force_even_if_nobody_is_there() {
+fn a_ban_of_every_address_needs_force_even_without_clients() {
     let mut world = World::new();
     for order in ["ban 1.2.3.4/0", "ban 2001:db8::/0 for 1h", "ban ::ffff:10.0.0.1/96"] {
         let refused = world.operator(order).unwrap_err();
@@ -166,7 +166,7 @@ fn bans_are_listed_with_what_they_did() {
 }
 
 #[test]
-fn nobody_on_a_unix_socket_comes_from_an_address() {
+fn no_client_on_a_unix_socket_comes_from_an_address() {
     let mut world = World::new();
     world.people(["alice"]);
     world.operator("ban 0.0.0.0/0 force").unwrap();
@@ -181,13 +181,13 @@ fn a_crowd_at_the_door_that_is_banned_costs_nothing() {
     world.people(["alice"]);
     world.operator("ban 10.0.0.0/8").unwrap();
     let crowd: Vec<Client> = (0..100).map(|n| world.connect_from(&format!("10.0.0.{n}:1"))).collect();
-    let told = crowd.iter().filter(|client| world.peer(**client).id.is_some()).count();
-    assert_eq!(told, 16);
+    let noticed = crowd.iter().filter(|client| world.peer(**client).id.is_some()).count();
+    assert_eq!(noticed, 16);
     assert_eq!(world.snapshot().status.refused, 100);
 }
 
 #[test]
-fn of_several_bans_the_one_that_lasts_is_told() {
+fn of_several_bans_the_longest_is_named() {
     let mut world = World::new();
     world.people(["alice"]);
     world.operator("ban 127.9.0.0/16 for 1m storm").unwrap();

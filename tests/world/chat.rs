@@ -39,8 +39,8 @@ fn another_protocol_gets_one_line_and_the_end() {
             world.everybody_has_read();
             world.peer(stray).read_max = read_max;
             world.sends(stray, opening);
-            let told = format!("!! this is a chat server and no {name}: connect with nc or telnet");
-            world.reads(stray, [told.as_str()]);
+            let expected = format!("!! this is a chat server and no {name}: connect with nc or telnet");
+            world.reads(stray, [expected.as_str()]);
             assert!(world.got_fin(stray));
             world.pass("2s");
             world.reads(bob, []);
@@ -69,21 +69,21 @@ fn what_a_person_types_is_no_other_protocol() {
 #[test]
 fn every_line_end_ends_one_line_however_the_bytes_come() {
     let text = b"a\nb\r\nc\r\0d\re\n\n\xc3\xa9\xfe\xe2\x82\n\x1b[31mred\n";
-    let heard = ["a", "b", "c", "d", "e", "é\u{FFFD}\u{FFFD}", "␛[31mred"]
+    let read = ["a", "b", "c", "d", "e", "é\u{FFFD}\u{FFFD}", "␛[31mred"]
         .map(|text| format!("12:34 #lobby <alice> {text}"));
-    let heard = heard.each_ref().map(String::as_str);
+    let read = read.each_ref().map(String::as_str);
     for read_max in 1..=text.len() {
         let mut world = World::new();
         let [alice, bob] = world.people(["alice", "bob"]);
         world.peer(alice).read_max = read_max;
         world.sends(alice, text);
-        world.reads(bob, heard);
+        world.reads(bob, read);
         world.reads(alice, []);
     }
 }
 
 #[test]
-fn everybody_but_the_speaker_hears_a_line_once() {
+fn all_but_the_speaker_read_a_line_once() {
     let mut world = World::new();
     let [alice, bob, carol] = world.people(["alice", "bob", "carol"]);
     world.says(alice, "hi");
@@ -100,7 +100,7 @@ fn everybody_but_the_speaker_hears_a_line_once() {
 }
 
 #[test]
-fn a_refused_line_gets_one_line_and_nobody_else_hears_of_it() {
+fn a_refused_line_gets_one_line_and_no_other_client_reads_it() {
     let mut world = World::new();
     let [alice, bob] = world.people(["alice", "bob"]);
     for line in ["/nick bob", "/jion #ops", "/join", "/msg nobody hi", "/leave #nowhere", "/reply hi"] {
@@ -183,7 +183,7 @@ fn an_answer_stands_between_the_lines_said_before_and_after_it() {
 }
 
 #[test]
-fn everybody_gets_the_wording_they_asked_for() {
+fn each_client_gets_the_format_it_asked_for() {
     let mut world = World::new();
     let [alice, bob, carol] = world.people(["alice", "bob", "carol"]);
     world.says(bob, "/set time off");
@@ -213,7 +213,7 @@ fn everybody_gets_the_wording_they_asked_for() {
 }
 
 #[test]
-fn a_change_of_wording_in_mid_turn_loses_nothing() {
+fn a_change_of_format_in_mid_turn_loses_nothing() {
     let mut world = World::new();
     let [alice, bob, carol] = world.people(["alice", "bob", "carol"]);
     world.says(alice, "one");
@@ -224,7 +224,7 @@ fn a_change_of_wording_in_mid_turn_loses_nothing() {
 }
 
 #[test]
-fn a_crowd_is_told_in_sum_who_comes_and_goes() {
+fn a_crowd_reads_a_summary_of_who_comes_and_goes() {
     let mut world = World::with(|config| config.rooms.presence_max = 3);
     let [alice, bob, carol] = world.people(["alice", "bob", "carol"]);
     let dave = world.connect();
@@ -242,7 +242,7 @@ fn a_crowd_is_told_in_sum_who_comes_and_goes() {
 }
 
 #[test]
-fn crowds_whose_time_has_come_together_are_told_one_a_turn() {
+fn summaries_that_are_due_together_are_sent_one_a_turn() {
     let mut world = World::with(|config| config.rooms.presence_max = 2);
     let [alice, bob, carol] = world.people(["alice", "bob", "carol"]);
     for client in [alice, bob, carol] {
@@ -255,15 +255,15 @@ fn crowds_whose_time_has_come_together_are_told_one_a_turn() {
     world.says(dave, "/join #ops");
     world.everybody_has_read();
     world.jump_to(world.now().moment + Duration::from_secs(1));
-    for told in ["12:34 #lobby -- 1 joined\r\n", "12:34 #ops -- 1 joined\r\n"] {
+    for expected in ["12:34 #lobby -- 1 joined\r\n", "12:34 #ops -- 1 joined\r\n"] {
         world.turn();
         world.peers_read();
-        assert_eq!(String::from_utf8(world.bytes_so_far(alice)).unwrap(), told);
+        assert_eq!(String::from_utf8(world.bytes_so_far(alice)).unwrap(), expected);
     }
 }
 
 #[test]
-fn a_crowd_is_not_told_in_sum_before_all_have_what_was_said() {
+fn a_summary_waits_until_all_members_have_what_was_said() {
     let mut world = World::with(|config| config.rooms.presence_max = 2);
     let [alice, bob, carol] = world.people(["alice", "bob", "carol"]);
     world.pass("20s");
@@ -302,7 +302,7 @@ fn private_lines_are_read_by_two() {
 }
 
 #[test]
-fn a_room_ends_with_its_last_member_and_begins_anew() {
+fn a_room_ends_with_its_last_member_and_can_begin_again() {
     let mut world = World::new();
     let [alice, bob] = world.people(["alice", "bob"]);
     for round in 0..3 {
@@ -313,8 +313,8 @@ fn a_room_ends_with_its_last_member_and_begins_anew() {
         world.says(alice, "/topic all hands");
         world.says(alice, &format!("round {round}"));
         world.run();
-        let heard = world.lines(bob);
-        assert_eq!(heard[heard.len() - 1], format!("12:34 #ops <alice> round {round}"));
+        let read = world.lines(bob);
+        assert_eq!(read[read.len() - 1], format!("12:34 #ops <alice> round {round}"));
         assert_eq!(world.audit_counts().rooms, 2);
         for client in [alice, bob] {
             world.says(client, "/leave #ops");
@@ -325,7 +325,7 @@ fn a_room_ends_with_its_last_member_and_begins_anew() {
 }
 
 #[test]
-fn whoever_ignores_speakers_reads_the_others_in_order() {
+fn a_client_that_ignores_speakers_reads_the_others_in_order() {
     // More than one chunk of lines is said in one turn, and what is ignored stands before, between and behind the rest.
     let mut world = World::with(|config| config.flood.enabled = false);
     let [alice, dave, frank, mallory, bob, eve, carol] =
@@ -360,7 +360,7 @@ fn whoever_ignores_speakers_reads_the_others_in_order() {
 }
 
 #[test]
-fn who_comes_is_told_of_a_moment_later_or_with_the_next_line() {
+fn a_join_is_sent_a_moment_later_or_with_the_next_line() {
     let mut world = World::new();
     let [_alice, bob] = world.people(["alice", "bob"]);
     let received = |world: &mut World| {

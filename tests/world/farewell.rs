@@ -7,7 +7,7 @@ use chatops::engine::CloseMode;
 use crate::stage::{Client, Window, World};
 
 #[test]
-fn who_quits_is_answered_and_the_room_reads_its_last_word() {
+fn a_client_that_quits_is_answered_and_the_room_reads_its_text() {
     let mut world = World::new();
     let [alice, bob] = world.people(["alice", "bob"]);
     world.sends(bob, b"so long\n/quit see you\nnobody hears this\n");
@@ -106,7 +106,7 @@ fn a_kicked_client_that_takes_nothing_is_reset_at_the_deadline() {
 }
 
 #[test]
-fn a_kicked_client_that_never_had_the_word_is_reset_at_the_deadline() {
+fn a_kicked_client_that_never_got_the_line_is_reset_at_the_deadline() {
     let mut world = World::new();
     let [_alice, bob] = world.people(["alice", "bob"]);
     world.peer(bob).window = Window::Closed;
@@ -166,7 +166,7 @@ fn a_client_that_resets_has_left() {
 }
 
 #[test]
-fn what_a_client_sent_before_it_reset_is_heard_at_its_rate() {
+fn what_a_client_sent_before_it_reset_is_read_at_its_rate() {
     let mut world = World::new();
     let [alice, bob] = world.people(["alice", "bob"]);
     for number in 1..=30 {
@@ -190,7 +190,7 @@ fn what_a_client_sent_before_it_reset_is_heard_at_its_rate() {
 }
 
 #[test]
-fn a_flooder_that_resets_is_heard_for_five_seconds_more() {
+fn a_flooder_that_resets_is_read_for_five_seconds_more() {
     let mut world = World::new();
     let [alice, bob] = world.people(["alice", "bob"]);
     for number in 0..1_000 {
@@ -227,7 +227,7 @@ fn a_reset_is_the_reason_although_a_read_after_it_gives_nothing() {
 }
 
 #[test]
-fn who_has_reset_and_is_still_heard_can_be_kicked() {
+fn a_client_that_has_reset_and_is_still_read_can_be_kicked() {
     for verb in ["kick bob", "reset bob"] {
         let mut world = World::new();
         let [alice, bob] = world.people(["alice", "bob"]);
@@ -244,7 +244,7 @@ fn who_has_reset_and_is_still_heard_can_be_kicked() {
 }
 
 #[test]
-fn whoever_was_kicked_has_a_name_in_all_that_is_recorded_of_it() {
+fn a_kicked_client_keeps_its_name_in_all_events() {
     let mut world = World::new();
     let [_alice, bob] = world.people(["alice", "bob"]);
     world.events();

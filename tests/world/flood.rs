@@ -1,4 +1,4 @@
-//! Senders over their rate: told once, not read for a while, and in the end sent away.
+//! Senders over their rate: they are warned once, not read for a while, and closed in the end.
 
 use std::time::Duration;
 
@@ -10,24 +10,24 @@ use crate::stage::World;
 const SLOW_DOWN: &str = "-- slow down: you are read at 5 lines and 32768 bytes a second until you pause";
 
 #[test]
-fn a_burst_passes_then_lines_pass_at_their_rate_and_that_is_told_once() {
+fn a_burst_passes_then_lines_pass_at_their_rate_with_one_warning() {
     let mut world = World::new();
     let [alice, bob] = world.people(["alice", "bob"]);
     world.pass("10s");
     for number in 0..30 {
         world.says(alice, &format!("{number}"));
     }
-    let mut heard = world.lines(bob);
-    assert_eq!(heard.len(), 20);
+    let mut read = world.lines(bob);
+    assert_eq!(read.len(), 20);
     world.reads(alice, [SLOW_DOWN]);
     assert_eq!(world.state(alice), "open flow");
     world.pass("1s");
-    heard.extend(world.lines(bob));
-    assert_eq!(heard.len(), 25);
+    read.extend(world.lines(bob));
+    assert_eq!(read.len(), 25);
     world.pass("1s");
-    heard.extend(world.lines(bob));
+    read.extend(world.lines(bob));
     let all: Vec<String> = (0..30).map(|number| format!("12:34 #lobby <alice> {number}")).collect();
-    assert_eq!(heard, all);
+    assert_eq!(read, all);
     world.reads(alice, []);
     assert_eq!(world.state(alice), "open");
 }
@@ -46,7 +46,7 @@ fn who_is_not_read_hears_all_the_same() {
 }
 
 #[test]
-fn after_a_pause_it_is_told_again() {
+fn after_a_pause_a_flooding_client_is_warned_again() {
     let mut world = World::new();
     let [alice, _bob] = world.people(["alice", "bob"]);
     for _ in 0..3 {
@@ -59,7 +59,7 @@ fn after_a_pause_it_is_told_again() {
 }
 
 #[test]
-fn without_a_pause_for_too_long_it_is_told_and_closed() {
+fn a_client_that_floods_for_too_long_is_warned_and_closed() {
     let mut world = World::new();
     let [alice, bob] = world.people(["alice", "bob"]);
     let send = |world: &mut World, seconds: u64| {
@@ -73,14 +73,14 @@ fn without_a_pause_for_too_long_it_is_told_and_closed() {
     send(&mut world, 1);
     world.reads(alice, ["-- you sent too much for too long without a pause: goodbye"]);
     assert!(world.got_fin(alice));
-    let heard = world.lines(bob);
-    assert_eq!(heard.last().unwrap(), "12:44 #lobby <-- alice (flooding)");
+    let read = world.lines(bob);
+    assert_eq!(read.last().unwrap(), "12:44 #lobby <-- alice (flooding)");
     // 10 minutes of 5 lines a second and the burst, not one more.
-    assert!((3_000..=3_025).contains(&heard.len()), "{} lines", heard.len());
+    assert!((3_000..=3_025).contains(&read.len()), "{} lines", read.len());
 }
 
 #[test]
-fn who_pauses_in_time_is_patiently_heard() {
+fn a_client_that_pauses_in_time_is_read_on() {
     let mut world = World::new();
     let [alice, _bob] = world.people(["alice", "bob"]);
     for _ in 0..30 {
@@ -159,13 +159,13 @@ fn a_line_too_long_is_refused_whole_and_the_session_goes_on() {
         world.says(alice, &"y".repeat(4_097));
         world.says(alice, &"z".repeat(20_000));
         world.says(alice, "short");
-        let heard = world.lines(bob);
+        let read = world.lines(bob);
         assert_eq!(
-            heard,
+            read,
             [format!("12:34 #lobby <alice> {}", "x".repeat(4_096)), "12:34 #lobby <alice> short".into()]
         );
-        let told = "!! that line has more than 4096 bytes and was not sent; send it in parts";
-        world.reads(alice, [told, told]);
+        let expected = "!! that line has more than 4096 bytes and was not sent; send it in parts";
+        world.reads(alice, [expected, expected]);
     }
 }
 
@@ -215,7 +215,7 @@ fn all_unparsed_input_together_is_bounded_and_nothing_of_it_is_lost() {
     assert!(left(&mut world) > unlimited / 2, "the rest waits with the senders");
     let warned = |event: &String| event.contains("over limits.inbox_total");
     assert_eq!(world.events().iter().filter(|event| warned(event)).count(), 1);
-    // Who is within the rates waits for nobody, in one piece or in many.
+    // A client within the rates waits for no other, in one piece or in many.
     world.says(alice, "hello");
     world.reads(bob, ["12:34 #lobby <alice> hello"]);
     for byte in "wor".bytes() {

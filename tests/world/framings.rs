@@ -66,7 +66,7 @@ fn what_exceeds_a_record_goes_on_in_one_that_says_so() {
 }
 
 #[test]
-fn everybody_with_the_same_encoding_shares_its_bytes() {
+fn clients_with_the_same_encoding_share_its_bytes() {
     let mut world = World::with(framed);
     let alice = connect(&mut world, LINES);
     let crowd: Vec<Client> = (0..20).map(|number| connect(&mut world, number % 4)).collect();
@@ -161,8 +161,8 @@ fn a_length_that_is_too_long_is_passed_over_whatever_its_bytes_are() {
     world.sends(client, &b"\0\0\0\x02no".repeat(0x2000 / 6 + 1)[..0x2000]);
     world.sends(client, b"\0\0\0\x03yes");
     world.reads(alice, ["12:34 #lobby --> guest-2", "12:34 #lobby <guest-2> yes"]);
-    let told = String::from_utf8(world.bytes(client)).unwrap();
-    assert_eq!(told.matches("!! ").count(), 1, "{told:?}");
+    let read = String::from_utf8(world.bytes(client)).unwrap();
+    assert_eq!(read.matches("!! ").count(), 1, "{read:?}");
 }
 
 #[test]
@@ -196,8 +196,8 @@ fn other_protocols_are_known_on_every_listener() {
                 world.sends(client, &[byte]);
                 world.run();
             }
-            let told = String::from_utf8(world.bytes(client)).unwrap();
-            assert!(told.contains(&format!("a chat server and no {protocol}")), "{listener}: {told:?}");
+            let read = String::from_utf8(world.bytes(client)).unwrap();
+            assert!(read.contains(&format!("a chat server and no {protocol}")), "{listener}: {read:?}");
             assert!(world.got_fin(client));
             world.reads(alice, [format!("12:34 #lobby <-- guest-2 (speaks {protocol})").as_str()]);
         }
@@ -214,12 +214,12 @@ fn other_protocols_are_known_on_every_listener() {
 }
 
 #[test]
-fn who_sends_lines_where_lengths_are_wanted_is_told_so() {
+fn a_client_that_sends_lines_where_lengths_are_wanted_is_refused() {
     let mut world = World::with(framed);
     let client = connect(&mut world, LENGTH);
     world.bytes(client);
     world.sends(client, b"hello\n");
-    let told = String::from_utf8(world.bytes(client)).unwrap();
-    assert!(told.contains("!! that message has more than 4096 bytes"), "{told:?}");
-    assert!(told.contains("4 bytes, big-endian"), "{told:?}");
+    let read = String::from_utf8(world.bytes(client)).unwrap();
+    assert!(read.contains("!! that message has more than 4096 bytes"), "{read:?}");
+    assert!(read.contains("4 bytes, big-endian"), "{read:?}");
 }

@@ -54,7 +54,7 @@ fn those_who_end_in_one_turn_go_together() {
         ],
     );
     world.reads(alice, []);
-    // Neither is told of the other: both had gone when it was told.
+    // Neither reads about the other: both had left when it was announced.
     world.reads(bob, []);
     world.reads(
         dave,
@@ -104,7 +104,7 @@ fn who_asks_to_listen_stays_for_as_long_as_it_lives() {
 }
 
 #[test]
-fn under_the_policy_of_listening_everybody_stays_for_a_while() {
+fn under_the_policy_listen_every_client_stays_for_a_while() {
     let mut world = listening_world();
     let [alice, bob] = world.people(["alice", "bob"]);
     world.says(bob, "see you");
@@ -151,7 +151,7 @@ fn what_was_sent_before_the_end_is_answered_even_if_its_rate_makes_it_wait() {
 }
 
 #[test]
-fn what_waits_when_both_directions_end_is_heard_before_the_end() {
+fn what_waits_when_both_directions_end_is_read_before_the_end() {
     let mut world = World::new();
     let [alice, bob] = world.people(["alice", "bob"]);
     world.operator("shutdown bob write").unwrap();
@@ -160,8 +160,8 @@ fn what_waits_when_both_directions_end_is_heard_before_the_end() {
     }
     world.finishes(bob);
     world.pass("10s");
-    let heard = world.lines(alice);
-    assert_eq!(heard[heard.len() - 2..], ["12:34 #lobby <bob> 30", "12:34 #lobby <-- bob (end of input)"]);
+    let read = world.lines(alice);
+    assert_eq!(read[read.len() - 2..], ["12:34 #lobby <bob> 30", "12:34 #lobby <-- bob (end of input)"]);
     assert_eq!(world.close_mode(bob), Some(CloseMode::Close));
 }
 

@@ -66,15 +66,15 @@ fn what_the_server_itself_tells_is_an_object() {
     world.run();
     world.operator("say soon").unwrap();
     world.operator("kick bot too \"loud\"").unwrap();
-    let told = objects(&mut world, bot);
-    let kinds: Vec<&str> = told.iter().filter_map(|object| object["kind"].as_str()).collect();
+    let read = objects(&mut world, bot);
+    let kinds: Vec<&str> = read.iter().filter_map(|object| object["kind"].as_str()).collect();
     assert_eq!(kinds, ["refused", "refused", "operator", "notice"]);
-    assert_eq!(told[3]["text"], "kicked by the operator: too \"loud\"");
+    assert_eq!(read[3]["text"], "kicked by the operator: too \"loud\"");
     assert!(world.got_fin(bot));
 }
 
 #[test]
-fn what_a_slow_program_misses_is_told_in_its_place() {
+fn a_slow_program_gets_a_notice_in_place_of_what_it_misses() {
     let (mut world, alice, bot) = alice_and_bot(|config| {
         config.flood.enabled = false;
         config.limits.outbox_bytes = ByteSize::kib(8);

@@ -1,7 +1,7 @@
-//! The rules people rely on, as stories about the engine alone: no socket, no clock, no thread.
+//! The rules that people rely on, tested on the engine alone: no socket, no clock, no thread.
 //!
-//! `stage` is the world they play in, with a virtual clock and a fake kernel for every client. Each of the other
-//! files holds the stories about one subject.
+//! `stage` is the harness, with a virtual clock and a fake kernel for every client. Each of the other files has the tests
+//! of one subject.
 
 #[allow(dead_code, reason = "shared with the fault simulator, which uses another part of it")]
 mod stage;
@@ -18,6 +18,7 @@ mod json;
 mod onlooker;
 mod picture;
 mod reload;
+mod services;
 mod shutdown;
 mod slow;
 mod stop;

@@ -95,8 +95,8 @@ fn a_row_counts_what_went_through() {
     assert_eq!(row.lines_in - before.0.lines_in, 2);
     assert_eq!((row.inbox_bytes, row.scrubbed), (6, 1));
     assert_eq!(row.lines_out, before.0.lines_out);
-    let told = "12:34 #lobby <alice> h␇i\r\n12:34 #lobby <alice> there\r\n";
-    assert_eq!(heard.bytes_out - before.1.bytes_out, told.len() as u64);
+    let expected = "12:34 #lobby <alice> h␇i\r\n12:34 #lobby <alice> there\r\n";
+    assert_eq!(heard.bytes_out - before.1.bytes_out, expected.len() as u64);
     assert_eq!(heard.lines_out - before.1.lines_out, 2);
     assert_eq!((heard.outbox_bytes, heard.outbox_age), (0, None));
     assert_eq!(row.rooms, 1);
@@ -266,9 +266,9 @@ fn the_detail_tells_a_life_in_order() {
     world.turn();
     let query = Query { detail: Some(id), ..Query::default() };
     let detail = world.engine.snapshot(&query, |_| None).detail.unwrap();
-    let told: Vec<String> = detail.timeline.iter().map(|(_, milestone)| milestone.to_string()).collect();
+    let read: Vec<String> = detail.timeline.iter().map(|(_, milestone)| milestone.to_string()).collect();
     assert_eq!(
-        told,
+        read,
         [
             "connected",
             "partial write 10 of 25",
@@ -283,7 +283,7 @@ fn the_detail_tells_a_life_in_order() {
 }
 
 #[test]
-fn nobody_is_idle_for_longer_than_it_is_here() {
+fn no_client_is_idle_for_longer_than_it_is_connected() {
     let mut world = World::new();
     world.jump_to(world.now().moment + Duration::from_millis(77));
     let alice = world.connect();

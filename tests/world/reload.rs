@@ -1,4 +1,4 @@
-//! The configuration is read anew: what changes for those who are here, and who is answered.
+//! The configuration is reloaded: what changes for present clients, and who gets the answer.
 
 use chatops::config::settings::{ByteSize, Config, OnFull, PerAddress};
 use chatops::engine::reload::Reloaded;
@@ -27,7 +27,7 @@ fn answers(world: &mut World, operator: Client) -> Vec<Value> {
 }
 
 #[test]
-fn whoever_asks_is_answered_when_it_is_read_and_its_next_request_waits() {
+fn a_reload_is_answered_when_the_file_is_read_and_the_next_request_waits() {
     let mut world = World::new();
     let operators = [(); 2].map(|()| world.connect_operator());
     world.events();
@@ -39,18 +39,18 @@ fn whoever_asks_is_answered_when_it_is_read_and_its_next_request_waits() {
         assert_eq!(answers(&mut world, operator), [] as [Value; 0]);
     }
     assert!(world.operators.onlookers.want_reload());
-    let told = reload(&mut world, Ok(reloaded(|_| {}))).unwrap();
-    assert_eq!(told, "changed: limits.clients; needs a restart: listen");
+    let read = reload(&mut world, Ok(reloaded(|_| {}))).unwrap();
+    assert_eq!(read, "changed: limits.clients; needs a restart: listen");
     assert!(!world.operators.onlookers.want_reload());
     for operator in operators {
         let answers = answers(&mut world, operator);
         assert_eq!(
             answers[0],
-            json!({"ok": true, "applied": ["limits.clients"], "needs_restart": ["listen"], "message": told})
+            json!({"ok": true, "applied": ["limits.clients"], "needs_restart": ["listen"], "message": read})
         );
         assert!(answers[1]["uptime_s"].is_number());
     }
-    assert_eq!(world.events(), [format!("op: reload: {told}")]);
+    assert_eq!(world.events(), [format!("op: reload: {read}")]);
 }
 
 #[test]
@@ -60,9 +60,9 @@ fn a_mistake_in_it_changes_nothing() {
     world.says(operator, "reload");
     world.run();
     let why = "/etc/chatops/config.toml:3:1: limits.clents is no key\u{1b}[2J".to_owned();
-    let told = reload(&mut world, Err(why)).unwrap_err();
-    assert_eq!(told, "/etc/chatops/config.toml:3:1: limits.clents is no key␛[2J");
-    assert_eq!(answers(&mut world, operator), [json!({"ok": false, "error": told})]);
+    let read = reload(&mut world, Err(why)).unwrap_err();
+    assert_eq!(read, "/etc/chatops/config.toml:3:1: limits.clents is no key␛[2J");
+    assert_eq!(answers(&mut world, operator), [json!({"ok": false, "error": read})]);
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn who_asked_and_left_is_not_answered() {
 }
 
 #[test]
-fn limits_hold_for_those_who_are_here_and_throw_nobody_out() {
+fn new_limits_hold_for_present_clients_and_close_none() {
     let mut world = World::new();
     let [alice, bob] = world.people(["alice", "bob"]);
     reload(
@@ -174,7 +174,7 @@ fn an_outbox_over_its_new_limit_is_held_to_it() {
 }
 
 #[test]
-fn an_answer_that_comes_late_is_nobody_elses() {
+fn a_late_answer_goes_to_no_other_client() {
     let mut world = World::new();
     let operator = world.connect_operator();
     world.says(operator, "reload");

@@ -61,11 +61,11 @@ fn shutdown_read_drops_what_was_not_yet_parsed() {
     for number in 0..30 {
         world.says(bob, &format!("{number}"));
     }
-    let heard = world.lines(alice).len();
+    let read = world.lines(alice).len();
     world.operator("shutdown bob read").unwrap();
     world.pass("1m");
     world.reads(alice, []);
-    assert!(heard < 30);
+    assert!(read < 30);
     assert_eq!(world.row(bob).inbox_bytes, 0);
 }
 
@@ -92,7 +92,7 @@ fn shutdown_write_flushes_sends_fin_and_goes_on_hearing() {
 }
 
 #[test]
-fn shutdown_write_lets_waiting_lines_be_heard() {
+fn shutdown_write_lets_waiting_lines_be_read() {
     let mut world = World::with(|config| {
         config.flood.enabled = false;
         config.limits.outbox_bytes = chatops::config::settings::ByteSize::kib(1);
@@ -219,7 +219,7 @@ fn the_muted_read_on_and_are_refused() {
 }
 
 #[test]
-fn the_operator_is_heard_by_everybody() {
+fn all_clients_read_the_operator() {
     let mut world = World::new();
     let [alice, bob] = world.people(["alice", "bob"]);
     world.says(bob, "/leave");
@@ -249,10 +249,10 @@ fn verbs_are_recorded_with_what_came_of_them() {
 }
 
 #[test]
-fn a_fin_that_finds_nobody_is_a_reset_by_the_peer() {
+fn a_fin_that_finds_no_peer_is_a_reset_by_the_peer() {
     let mut world = World::new();
     let [alice, bob] = world.people(["alice", "bob"]);
-    // Its machine has started anew: the first that it hears of the connection is answered with RST.
+    // Its machine has restarted: it answers the first segment of the connection with RST.
     world.peer(bob).is_closed = true;
     world.operator("say one more").unwrap();
     assert_eq!(world.operator("shutdown bob write").unwrap(), "shut down write of #2 bob");

@@ -1,4 +1,4 @@
-//! Readers that are slower than the talk: whole lines are skipped and told in their place, answers never are, and
+//! Readers that are slower than the talk: whole lines are skipped and a notice takes their place, answers never are, and
 //! only who takes nothing at all is cut off.
 
 use chatops::config::settings::{ByteSize, Config, OnFull};
@@ -13,7 +13,7 @@ fn narrow(config: &mut Config) {
     config.limits.outbox_bytes = ByteSize::kib(4);
 }
 
-/// The client's kernel takes so many bytes, and its program reads none of them.
+/// The client's kernel takes this number of bytes, and its program reads none of them.
 fn stops_reading(world: &mut World, client: Client, kernel_bytes: usize) {
     world.run();
     let peer = world.peer(client);
@@ -56,7 +56,7 @@ fn read_and_skipped(lines: &[String], from: usize) -> (Vec<usize>, usize) {
 }
 
 #[test]
-fn whole_lines_are_skipped_the_oldest_first_and_told_in_their_place() {
+fn whole_lines_are_skipped_the_oldest_first_and_a_notice_takes_their_place() {
     // Whatever the kernel cuts off, be it in mid-line, is continued before the marker.
     for kernel_bytes in [1, 29, 30, 31, 32, 33, 100, 1_000, 4_000] {
         let mut world = World::with(narrow);
@@ -88,9 +88,9 @@ fn what_is_said_in_one_turn_may_be_large_and_keeps_hardly_more_memory_than_its_b
         world.says(alice, &format!("line {number:04}"));
     }
     world.run();
-    let books = world.audit_counts();
-    assert!(books.queued_bytes > 1_000_000, "{books:?}");
-    assert!(books.chunk_bytes * 10 < books.queued_bytes * 12, "{books:?}");
+    let counts = world.audit_counts();
+    assert!(counts.queued_bytes > 1_000_000, "{counts:?}");
+    assert!(counts.chunk_bytes * 10 < counts.queued_bytes * 12, "{counts:?}");
     reads_again(&mut world, bob);
     for reader in [bob, carol] {
         let (read, skipped) = read_and_skipped(&world.lines(reader), 0);
@@ -110,14 +110,14 @@ fn who_reads_nothing_costs_no_more_memory_than_its_outbox() {
         world.says(alice, &format!("{number:04} {:0400}", 0));
         world.run();
     }
-    let books = world.audit_counts();
-    assert!(books.largest_outbox > 960 * 1024, "{books:?}");
+    let counts = world.audit_counts();
+    assert!(counts.largest_outbox > 960 * 1024, "{counts:?}");
     // The chunk that is written to may be new.
-    assert!(books.chunk_bytes <= (1024 + 64) * 1024, "{books:?}");
+    assert!(counts.chunk_bytes <= (1024 + 64) * 1024, "{counts:?}");
 }
 
 #[test]
-fn nobody_else_is_slowed_down() {
+fn no_other_client_is_slowed_down() {
     let mut world = World::with(narrow);
     let [alice, bob, carol] = world.people(["alice", "bob", "carol"]);
     stops_reading(&mut world, bob, 100);
@@ -133,8 +133,8 @@ fn a_slow_reader_keeps_little_memory_from_being_freed() {
     stops_reading(&mut world, bob, 100);
     talks(&mut world, alice, 0..20_000);
     // What waits for bob is in the last chunk or two, each of 64 KiB and half as full as it may be.
-    let books = world.audit_counts();
-    assert!(books.chunk_bytes <= 2 * 2 * 64 * 1024, "{books:?}");
+    let counts = world.audit_counts();
+    assert!(counts.chunk_bytes <= 2 * 2 * 64 * 1024, "{counts:?}");
 }
 
 #[test]
@@ -164,16 +164,16 @@ fn answers_are_never_skipped_and_the_next_line_waits_for_them() {
     talks(&mut world, alice, 0..500);
     assert!(world.row(bob).outbox_bytes <= 4096 + 64);
     reads_again(&mut world, bob);
-    let (answers, told): (Vec<_>, Vec<_>) =
+    let (answers, room): (Vec<_>, Vec<_>) =
         world.lines(bob).into_iter().partition(|line| line.starts_with("-- pong "));
     let all: Vec<String> = (0..500).map(|number| format!("-- pong {number}")).collect();
     assert_eq!(answers, all);
-    let (read, skipped) = read_and_skipped(&told, 0);
+    let (read, skipped) = read_and_skipped(&room, 0);
     assert_eq!(read.len() + skipped, 500);
 }
 
 #[test]
-fn what_waited_for_room_and_is_said_at_last_is_heard() {
+fn what_waited_for_room_is_read_in_the_end() {
     let mut world = World::with(narrow);
     let [_alice, bob, carol] = world.people(["alice", "bob", "carol"]);
     stops_reading(&mut world, bob, 100);
@@ -181,13 +181,13 @@ fn what_waited_for_room_and_is_said_at_last_is_heard() {
         world.says(bob, &format!("/ping {number}"));
         world.says(bob, &format!("{number}"));
     }
-    let mut heard = world.lines(carol);
-    assert!(heard.len() < 2_000, "the rest waits until the answers are read");
+    let mut read = world.lines(carol);
+    assert!(read.len() < 2_000, "the rest waits until the answers are read");
     world.peer(bob).kernel_bytes = 100_000;
     reads_again(&mut world, bob);
-    heard.extend(world.lines(carol));
+    read.extend(world.lines(carol));
     let all: Vec<String> = (0..2_000).map(|number| format!("12:34 #lobby <bob> {number}")).collect();
-    assert_eq!(heard, all);
+    assert_eq!(read, all);
 }
 
 #[test]
@@ -231,8 +231,8 @@ fn over_the_limit_of_all_the_largest_outbox_is_skipped_first() {
     world.run();
     assert!(world.row(bob).outbox_bytes < large, "bob's lines made room");
     assert_eq!(world.row(carol).lines_skipped, 0);
-    let books = world.audit_counts();
-    assert!(books.queued_bytes <= 300 * 1024 && books.chunk_bytes <= 600 * 1024, "{books:?}");
+    let counts = world.audit_counts();
+    assert!(counts.queued_bytes <= 300 * 1024 && counts.chunk_bytes <= 600 * 1024, "{counts:?}");
     reads_again(&mut world, carol);
     assert_eq!(world.lines(carol).len(), 1_500);
 }
@@ -303,7 +303,7 @@ fn a_slow_reader_is_recorded_once_until_it_has_caught_up() {
         stops_reading(&mut world, bob, 100);
         talks(&mut world, alice, 0..500);
         let events = world.events();
-        // The first loss of all is news at once; later ones are told in sum when the reader learns of them.
+        // The first loss of all is an event at once; later ones are one event when the reader gets the notice.
         assert_eq!(events.len(), 2 - round, "{events:?}");
         assert!(events[1..].iter().all(|event| event.starts_with("#2 bob full: ")), "{events:?}");
         assert!(events[0].starts_with("#2 bob slow: outbox "), "{events:?}");
@@ -394,10 +394,10 @@ fn a_turn_says_no_more_than_half_of_an_outbox_even_if_it_is_late() {
         world.says(alice, &format!("{number}"));
     }
     for other in others {
-        let heard = world.lines(other);
+        let read = world.lines(other);
         let expected: Vec<String> =
             (0..1_000).map(|number| format!("12:34 #lobby <alice> {number}")).collect();
-        assert_eq!(heard, expected, "who reads all the time loses nothing");
+        assert_eq!(read, expected, "who reads all the time loses nothing");
     }
 }
 
@@ -419,7 +419,7 @@ fn a_crowd_that_speaks_at_once_fills_no_more_than_half_of_all_outboxes() {
 }
 
 #[test]
-fn an_operator_is_heard_and_answered_before_a_crowd() {
+fn an_operator_is_read_and_answered_before_a_crowd() {
     let mut world = World::with(|config| {
         config.limits.outbox_bytes = ByteSize(2_000);
         config.rooms.presence_max = 0;

@@ -1,11 +1,11 @@
-//! The end of the server: everybody is told, flushed and closed, in time.
+//! The end of the server: every client gets a notice, is flushed and closed, in time.
 
 use chatops::engine::CloseMode;
 
 use crate::stage::{Window, World};
 
 #[test]
-fn everybody_is_told_and_closed() {
+fn all_clients_get_a_notice_and_are_closed() {
     let mut world = World::new();
     let [alice, bob] = world.people(["alice", "bob"]);
     world.says(alice, "one last thing");
@@ -25,7 +25,7 @@ fn everybody_is_told_and_closed() {
 }
 
 #[test]
-fn nobody_comes_in_any_more() {
+fn no_client_is_let_in_any_more() {
     let mut world = World::new();
     world.people(["alice"]);
     world.operator("drain").unwrap();

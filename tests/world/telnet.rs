@@ -1,4 +1,4 @@
-//! Telnet is understood from whoever speaks it, and spoken to nobody else.
+//! Telnet is understood from a client that speaks it, and sent to no other.
 
 use serde_json::Value;
 
@@ -42,7 +42,7 @@ fn what_a_client_tells_of_its_terminal_is_shown_to_the_operator() {
     // An offer of NAWS (31) and TERMINAL-TYPE (24): both are welcome, and the type is asked for.
     world.sends(alice, &[IAC, 251, 31, IAC, 251, 24]);
     assert_eq!(world.bytes(alice), [IAC, 253, 31, IAC, 253, 24, IAC, 250, 24, 1, IAC, 240]);
-    assert_eq!(world.row(alice).terminal, None, "nothing is told yet");
+    assert_eq!(world.row(alice).terminal, None, "nothing is known yet");
     world.sends(alice, &[IAC, 250, 31, 0, 132, 0, 43, IAC, 240]);
     assert_eq!(world.row(alice).terminal.unwrap().to_string(), "132x43");
     let hostile = "XTERM\u{1b}[2J\u{202e}".as_bytes();
@@ -85,11 +85,11 @@ fn a_client_that_only_sends_commands_is_neither_answered_for_ever_nor_read() {
     let [alice, _bob] = world.people(["alice", "bob"]);
     world.sends(alice, &[IAC, 253, 6].repeat(100_000));
     let sent = world.bytes(alice);
-    let (answers, told) = sent.split_at(64 * 3);
+    let (answers, read) = sent.split_at(64 * 3);
     assert_eq!(answers, [IAC, 251, 6].repeat(64), "as many as one has in store");
     assert!(
-        told.starts_with(b"-- ")
-            && told.ends_with(
+        read.starts_with(b"-- ")
+            && read.ends_with(
                 b"-- slow down: you are read at 5 lines and 32768 bytes a second until you pause\r\n"
             )
     );

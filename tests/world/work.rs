@@ -14,7 +14,7 @@ fn unhindered(config: &mut Config) {
     config.rooms.presence_max = 0;
 }
 
-/// Guests in the lobby, and somebody alone in another room.
+/// Guests in the lobby, and one client alone in another room.
 fn crowd_and_bystander(world: &mut World, count: usize) -> (Vec<Client>, Client) {
     let people = (0..count).map(|_| world.connect()).collect();
     let bystander = world.connect();
@@ -43,7 +43,7 @@ fn deliveries(world: &World) -> u64 {
 }
 
 #[test]
-fn questions_about_a_crowd_are_spread_over_turns_and_hold_nobody_up() {
+fn questions_about_a_crowd_are_spread_over_turns_and_delay_no_other_client() {
     let mut world = World::with(unhindered);
     let (people, bystander) = crowd_and_bystander(&mut world, 400);
     for client in &people {
@@ -122,7 +122,7 @@ fn requests_of_operators_are_spread_over_turns_and_all_are_carried_out() {
 }
 
 #[test]
-fn orders_about_nobody_are_spread_over_turns_as_well() {
+fn requests_without_a_target_are_spread_over_turns_as_well() {
     let mut world = World::with(unhindered);
     let (_, bystander) = crowd_and_bystander(&mut world, 800);
     let operator = world.connect_operator();
@@ -147,7 +147,7 @@ fn with_records(config: &mut Config) {
 }
 
 #[test]
-fn answers_that_nobody_reads_stay_within_the_limit_of_all_outboxes() {
+fn unread_answers_stay_within_the_limit_of_all_outboxes() {
     let mut world = World::with(with_records);
     world.answer_max = usize::MAX / 2;
     let silent: Vec<Client> = (0..300).map(|_| world.connect_on(RECORDS, "127.0.0.1:50000")).collect();
@@ -158,7 +158,7 @@ fn answers_that_nobody_reads_stay_within_the_limit_of_all_outboxes() {
         peer.window = Window::Closed;
         peer.kernel_bytes = 0;
     }
-    let mut heard = Vec::new();
+    let mut read = Vec::new();
     for round in 0..20 {
         for client in &silent {
             world.sends(*client, &record("/who"));
@@ -169,13 +169,13 @@ fn answers_that_nobody_reads_stay_within_the_limit_of_all_outboxes() {
         for _ in 0..10 {
             world.turn();
             world.peers_read();
-            let books = world.audit_counts();
-            assert!(books.queued_bytes <= 1024 * 1024, "{books:?}");
+            let counts = world.audit_counts();
+            assert!(counts.queued_bytes <= 1024 * 1024, "{counts:?}");
         }
-        heard.extend(world.lines(bob));
+        read.extend(world.lines(bob));
     }
-    assert_eq!(heard.iter().filter(|line| line.contains("> ")).count(), 20, "a reader loses no line");
-    assert_eq!(heard.iter().filter(|line| line.contains(" in #lobby: ")).count(), 20, "and is answered");
+    assert_eq!(read.iter().filter(|line| line.contains("> ")).count(), 20, "a reader loses no line");
+    assert_eq!(read.iter().filter(|line| line.contains(" in #lobby: ")).count(), 20, "and is answered");
 }
 
 #[test]
@@ -189,8 +189,8 @@ fn a_long_answer_goes_on_as_its_reader_takes_it() {
     peer.kernel_bytes = 0;
     world.sends(reader, &[record("/who"), record("/ping")].concat());
     world.run();
-    let books = world.audit_counts();
-    assert!(books.kept_bytes <= 3 * 4_096, "few lines are made ahead: {books:?}");
+    let counts = world.audit_counts();
+    assert!(counts.kept_bytes <= 3 * 4_096, "few lines are made ahead: {counts:?}");
     world.peer(reader).window = Window::Open;
     world.peer(reader).kernel_bytes = 10_000;
     let text = String::from_utf8(world.bytes(reader)).unwrap();
@@ -235,7 +235,7 @@ fn an_order_is_charged_for_a_quarter_of_the_rows_that_it_looks_at() {
 }
 
 #[test]
-fn short_answers_that_nobody_reads_stay_within_the_limit_of_all_outboxes() {
+fn unread_short_answers_stay_within_the_limit_of_all_outboxes() {
     let limit = 64 * 1024;
     let mut world = World::with(|config| {
         unhindered(config);

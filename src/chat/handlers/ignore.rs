@@ -1,4 +1,4 @@
-//! `/ignore`, `/unignore`: whom one does not want to hear.
+//! `/ignore`, `/unignore`: whose messages a person does not read.
 
 use crate::chat::command::{Answer, Arguments, Call, Refusal, quote};
 use crate::chat::ignores::Ignored;
@@ -8,7 +8,7 @@ use crate::chat::person::Contact;
 use crate::chat::{Hub, Nick, Outcome};
 use crate::id::Slot;
 
-/// `/ignore [NICK]`: lists whom the person ignores, or adds one. Whoever is ignored is not told.
+/// `/ignore [NICK]`: lists whom the person ignores, or adds one. The ignored person is not notified.
 pub(in crate::chat) fn ignore(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answer {
     if arguments.word.is_empty() {
         list(call);
@@ -42,7 +42,7 @@ fn listed(hub: &Hub, ignored: &Ignored) -> String {
     }
 }
 
-/// A name that the person may ignore, and who has it, if anybody does.
+/// A name that the person may ignore, and the person who has it, if there is one.
 fn ignorable(call: &Call<'_>, word: &str) -> Result<(Nick, Option<Contact>), Refusal> {
     let (name, slot) = name_and_owner(call, word)
         .map_err(|why| format!("{}: {why}; /ignore NICK takes a name", quote(word)))?;
@@ -71,7 +71,7 @@ fn name_and_owner(call: &Call<'_>, word: &str) -> Result<(Nick, Option<Slot>), N
     Ok((slot.map_or(name, |slot| call.hub.people[slot].nick), slot))
 }
 
-/// `/unignore NICK`: hears somebody again, who need not be here, by a name that is listed or the present one.
+/// `/unignore NICK`: ends it, for a person who need not be here, by a name that is listed or the present one.
 pub(in crate::chat) fn unignore(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answer {
     let unknown = || format!("you do not ignore {}; /ignore lists whom you do", quote(arguments.word)).into();
     let (name, slot) = name_and_owner(call, arguments.word).map_err(|_| unknown())?;
@@ -85,18 +85,18 @@ pub(in crate::chat) fn unignore(call: &mut Call<'_>, arguments: Arguments<'_>) -
 
 #[cfg(test)]
 mod tests {
-    use crate::chat::script::{Stage, play, rules};
+    use crate::chat::script::{TestChat, play, rules};
 
     /// Plays a script that begins with two in the lobby, of whom one ignores the other.
     fn alice_ignores_mallory(script: &str) {
-        let mut stage = Stage::new(rules());
-        stage.play(
+        let mut chat = TestChat::new(rules());
+        chat.play(
             "alice is here
             mallory is here
             alice says /ignore mallory
             alice sees -- you ignore mallory; /unignore mallory ends it",
         );
-        stage.play(script);
+        chat.play(script);
     }
 
     #[test]
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_ignored_is_heard_by_the_others_only() {
+    fn an_ignored_person_is_read_by_the_others_only() {
         play(
             "alice is here
             bob is here
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_only_comes_to_say_one_line_can_be_ignored_when_it_is_gone() {
+    fn a_person_that_has_left_can_be_ignored_by_name() {
         play(
             "alice is here
             spammer is here
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_had_an_ignored_name_for_a_while_is_heard_by_another() {
+    fn a_person_that_had_an_ignored_name_is_read_under_another() {
         alice_ignores_mallory(
             "mallory goes quit
             alice sees 12:34 #lobby <-- mallory (quit)
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_is_heard_again_by_the_listed_name_or_the_present_one() {
+    fn unignore_takes_the_listed_name_or_the_present_one() {
         alice_ignores_mallory(
             "mallory says /nick eve
             mallory sees -- you are now eve
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_private_line_that_is_not_heard_is_not_replied_to() {
+    fn an_ignored_private_line_is_not_replied_to() {
         alice_ignores_mallory(
             "mallory says /msg alice psst
             mallory sees 12:34 [mallory -> alice] psst
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_successor_in_the_slot_ignores_nobody() {
+    fn a_successor_in_the_slot_ignores_no_person() {
         alice_ignores_mallory(
             "alice goes quit
             mallory sees 12:34 #lobby <-- alice (quit)
@@ -284,8 +284,8 @@ mod tests {
 
     #[test]
     fn names_that_cannot_be_ignored_are_refused() {
-        let mut stage = Stage::new(rules());
-        stage.play(
+        let mut chat = TestChat::new(rules());
+        chat.play(
             "alice is here
             alice says /ignore
             alice sees -- you ignore nobody
@@ -299,9 +299,9 @@ mod tests {
             alice sees !! you do not ignore #?!; /ignore lists whom you do",
         );
         for name in ["bob", "carol", "dave"] {
-            stage.act(&format!("{name} is here"));
+            chat.act(&format!("{name} is here"));
         }
-        stage.play(
+        chat.play(
             "alice says /ignore dave
             alice sees -- you ignore dave; /unignore dave ends it
             alice says /ignore bob

@@ -5,10 +5,10 @@ use std::time::Duration;
 use crate::chat::command::{Answer, Arguments, Call, Refusal, quote};
 use crate::chat::long_answer::{Listing, wrap};
 use crate::chat::person::{AWAY_BYTES_MAX, Absence, Contact, Person};
-use crate::chat::{Line, Nick, Outcome, RoomId, RoomName};
+use crate::chat::{Kind, Message, Nick, Outcome, RoomId, RoomName};
 use crate::id::Slot;
 
-/// `/nick NAME`: another name, or the same in other letter case, told to every room the person is in.
+/// `/nick NAME`: another name, or the same in other letter case, announced to every room the person is in.
 pub(in crate::chat) fn nick(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answer {
     let old = call.person().nick;
     if old.as_str() == arguments.word {
@@ -47,9 +47,10 @@ fn announce_rename(call: &mut Call<'_>, old: &Nick, new: &Nick, ignorers: &[Slot
     let rooms: Vec<RoomId> = person.rooms.ids().collect();
     for id in rooms {
         let room = &call.hub.rooms[id];
-        let (name, crowd) = (room.name, room.members.len());
-        let line = Line::Renamed { room: &name, old, new };
-        call.hub.announce(id, &line, by, ignorers, crowd, call.now, call.out);
+        let (name, crowd) = (room.name, room.size());
+        let kind = Kind::Rename { to: *new };
+        let message = Message::in_room(call.now.wall, name, *old, kind, String::new());
+        call.hub.announce(id, &message, by, ignorers, crowd, call.now, call.out);
     }
 }
 
@@ -87,11 +88,11 @@ pub(in crate::chat) fn whois(call: &mut Call<'_>, arguments: Arguments<'_>) -> A
 fn stay(person: &Person, call: &Call<'_>) -> String {
     let [hour, minute] = person.since_clock;
     let here = span(call.now.moment - person.since.moment());
-    let idle = span(call.now.moment - person.heard.moment());
+    let idle = span(call.now.moment - person.last_message.moment());
     format!("{}: connected since {hour:02}:{minute:02} ({here} ago), idle {idle}", person.nick)
 }
 
-/// `/away [TEXT]`: says that the person is away, and why, to whoever asks; without a text it is back.
+/// `/away [TEXT]`: says that the person is away, and why, to people who ask; without a text it is back.
 pub(in crate::chat) fn away(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answer {
     let text = arguments.text;
     if text.is_empty() {
@@ -109,7 +110,7 @@ pub(in crate::chat) fn away(call: &mut Call<'_>, arguments: Arguments<'_>) -> An
     Ok(Outcome::Continue)
 }
 
-/// Whoever has a name, whether a guest or not.
+/// The person with a name, whether a guest or not.
 pub(super) fn known_person(call: &Call<'_>, word: &str) -> Result<Slot, Refusal> {
     let slot = Nick::of_anybody(word).ok().and_then(|nick| call.hub.by_nick(&nick));
     slot.ok_or_else(|| format!("nobody is called {}; /who lists who is in your room", quote(word)).into())
@@ -130,10 +131,10 @@ fn span(span: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::script::{Stage, play, rules};
+    use crate::chat::script::{TestChat, play, rules};
 
     #[test]
-    fn a_rename_is_told_to_the_rooms_and_answered() {
+    fn a_rename_is_announced_to_the_rooms_and_answered() {
         play(
             "alice is here
             bob is here
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_away_says_so_to_those_who_ask() {
+    fn a_person_who_is_away_is_marked_for_those_who_ask() {
         play(
             "alice is here
             bob is here
@@ -189,10 +190,10 @@ mod tests {
 
     #[test]
     fn a_reason_to_be_away_is_short_and_not_for_the_muted() {
-        let mut stage = Stage::new(rules());
-        stage.play("alice is here");
+        let mut chat = TestChat::new(rules());
+        chat.play("alice is here");
         let long = "x".repeat(AWAY_BYTES_MAX + 1);
-        stage.play(&format!(
+        chat.play(&format!(
             "alice says /away {long}
             alice sees !! what /away says has up to 200 bytes, yours has 201; shorten it
             alice says /away {}
@@ -224,10 +225,10 @@ mod tests {
 
     #[test]
     fn a_guest_keeps_its_own_name_and_no_other_guests() {
-        let mut stage = Stage::new(rules());
-        stage.enter("visitor");
-        stage.read("visitor");
-        stage.play(
+        let mut chat = TestChat::new(rules());
+        chat.enter("visitor");
+        chat.read("visitor");
+        chat.play(
             "visitor says /nick guest-1
             visitor sees -- you are now guest-1
             visitor says /nick guest-2
@@ -255,11 +256,11 @@ mod tests {
 
     #[test]
     fn a_rename_tells_the_engine_both_names() {
-        let mut stage = Stage::new(rules());
-        stage.enter("alice");
+        let mut chat = TestChat::new(rules());
+        chat.enter("alice");
         let (old, new) = (Nick::of_anybody("guest-1").unwrap(), Nick::parse("alice").unwrap());
-        assert_eq!(stage.say("alice", "/nick alice"), Outcome::Renamed { old, new });
-        assert_eq!(stage.say("alice", "/nick alice"), Outcome::Continue);
+        assert_eq!(chat.say("alice", "/nick alice"), Outcome::Renamed { old, new });
+        assert_eq!(chat.say("alice", "/nick alice"), Outcome::Continue);
     }
 
     #[test]

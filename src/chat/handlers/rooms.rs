@@ -3,9 +3,9 @@
 use crate::chat::command::{Answer, Arguments, Call, Refusal, quote};
 use crate::chat::long_answer::Listing;
 use crate::chat::room::TOPIC_BYTES_MAX;
-use crate::chat::{Line, Outcome, RoomId, RoomName};
+use crate::chat::{Kind, Line, Message, Outcome, RoomId, RoomName};
 
-/// What the others read in parentheses of somebody who left one room and stayed connected.
+/// What the others read in parentheses about a person who left one room and stayed connected.
 const LEFT: &str = "left";
 
 /// `/join #ROOM`: enters it, or makes it the active one if the person is in it.
@@ -20,7 +20,7 @@ pub(in crate::chat) fn join(call: &mut Call<'_>, arguments: Arguments<'_>) -> An
         call.hub.join(call.member, name, call.now, call.out)
     };
     let room = &call.hub.rooms[id];
-    let (here, topic) = (room.members.len(), room.topic.as_ref().map(|topic| format!("topic: {topic}")));
+    let (here, topic) = (room.size(), room.topic.as_ref().map(|topic| format!("topic: {topic}")));
     let answer = format!("you are in {} ({here} here)", room.name);
     call.answer(&answer);
     if let Some(topic) = topic {
@@ -53,7 +53,7 @@ fn check_limits(call: &Call<'_>, name: &RoomName, known: Option<RoomId>) -> Resu
 pub(in crate::chat) fn leave(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answer {
     let id = if arguments.word.is_empty() { call.active_room()? } else { own_room(call, arguments.word)? };
     let name = call.hub.rooms[id].name;
-    call.hub.part(call.member, id, LEFT, call.now, call.out);
+    call.hub.leave_room(call.member, id, LEFT, call.now, call.out);
     let answer = match call.person().rooms.active() {
         Some(active) => format!("you left {name}; you are in {} now", call.hub.rooms[active].name),
         None => format!("you left {name}; you are in no room: /join #ROOM"),
@@ -114,14 +114,15 @@ fn set_topic(call: &mut Call<'_>, id: RoomId, text: &str) {
         _ => format!("topic of {room} set: {text}"),
     };
     call.hub.introduce(call.member, id, call.now, call.out);
-    call.out.tell_room(id, &call.hub.excluded(call.member, id), &Line::Topic { room: &room, by: &by, text });
+    let message = Message::in_room(call.now.wall, room, by, Kind::Topic, text.to_owned());
+    call.out.tell_room(id, &call.hub.excluded(call.member, id), &Line::Message(&message));
     call.answer(&answer);
 }
 
 #[cfg(test)]
 mod tests {
     use crate::chat::Rules;
-    use crate::chat::script::{Stage, play, rules};
+    use crate::chat::script::{TestChat, play, rules};
 
     #[test]
     fn the_room_joined_last_is_where_text_goes() {
@@ -209,8 +210,8 @@ mod tests {
 
     #[test]
     fn the_server_has_so_many_rooms_and_one_is_kept_for_the_lobby() {
-        let mut stage = Stage::new(Rules { rooms_max: 2, ..rules() });
-        stage.play(
+        let mut chat = TestChat::new(Rules { rooms_max: 2, ..rules() });
+        chat.play(
             "alice is here
             bob is here
             alice says /join #a
@@ -230,7 +231,7 @@ mod tests {
             carol arrives
             carol sees -- chatops: you are guest-3 in #lobby (1 here). /help lists the commands.",
         );
-        assert_eq!(stage.hub.room_count(), 2);
+        assert_eq!(chat.hub.room_count(), 2);
     }
 
     #[test]
@@ -284,8 +285,8 @@ mod tests {
 
     #[test]
     fn a_topic_ends_with_its_room_and_has_a_limit() {
-        let mut stage = Stage::new(rules());
-        stage.play(
+        let mut chat = TestChat::new(rules());
+        chat.play(
             "alice is here
             alice says /join #ops
             alice sees -- you are in #ops (1 here)
@@ -296,11 +297,11 @@ mod tests {
             alice says /join #ops
             alice sees -- you are in #ops (1 here)",
         );
-        stage.say("alice", &format!("/topic {}", "é".repeat(150)));
-        assert_eq!(stage.read("alice").len(), 1);
-        stage.say("alice", &format!("/topic {}x", "é".repeat(150)));
-        assert_eq!(stage.read("alice"), ["!! a topic has up to 300 bytes, yours has 301; shorten it"]);
-        let topics: Vec<_> = stage.hub.rooms().map(|room| room.topic.map(str::len)).collect();
+        chat.say("alice", &format!("/topic {}", "é".repeat(150)));
+        assert_eq!(chat.read("alice").len(), 1);
+        chat.say("alice", &format!("/topic {}x", "é".repeat(150)));
+        assert_eq!(chat.read("alice"), ["!! a topic has up to 300 bytes, yours has 301; shorten it"]);
+        let topics: Vec<_> = chat.hub.rooms().map(|room| room.topic.map(str::len)).collect();
         assert_eq!(topics, [None, Some(300)]);
     }
 }

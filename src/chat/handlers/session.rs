@@ -1,6 +1,7 @@
-//! `/set`, `/ping`, `/listen`, `/quit`: what concerns only the person's own connection.
+//! `/set`, `/ping`, `/listen`, `/quit`, `/help`: what concerns only the person's own connection.
 
 use crate::chat::command::{Answer, Arguments, Call, Refusal, quote};
+use crate::chat::long_answer::Listing;
 use crate::chat::{Outcome, Style};
 
 /// A key of `/set`. Both its values are words; the first is the one for which the field is set.
@@ -84,7 +85,7 @@ fn read_value(setting: &Setting, value: &str) -> Result<bool, Refusal> {
     }
 }
 
-/// `/ping [TOKEN]`: tells that everything sent before it is dealt with.
+/// `/ping [TOKEN]`: the answer shows that everything sent before it is done.
 pub(in crate::chat) fn ping(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answer {
     match arguments.word {
         "" => call.answer("pong"),
@@ -106,10 +107,33 @@ pub(in crate::chat) fn quit(call: &mut Call<'_>, arguments: Arguments<'_>) -> An
     Ok(Outcome::Quit(if is_muted { String::new() } else { arguments.text.to_owned() }))
 }
 
+/// What a message is that is no command.
+pub(in crate::chat) const PLAIN_TEXT_HELP: &str =
+    "Plain text goes to your active room; //text sends a line that starts with /.";
+
+/// `/help [COMMAND]`: all commands with a line each, or all about one.
+pub(in crate::chat) fn help(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answer {
+    if arguments.word.is_empty() {
+        call.answer_with(Listing::commands(&call.hub.commands));
+    } else {
+        explain(call, arguments.word.strip_prefix('/').unwrap_or(arguments.word))?;
+    }
+    Ok(Outcome::Continue)
+}
+
+fn explain(call: &mut Call<'_>, name: &str) -> Result<(), Refusal> {
+    let command = call.hub.commands.find(name)?;
+    let first = format!("{}: {}", command.usage(), command.brief);
+    let lines = std::iter::once(first).chain(command.detail.iter().map(|line| (*line).to_owned()));
+    call.answer_with(Listing::of_lines(lines));
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::script::{Stage, play, rules};
+    use crate::chat::script::{TestChat, play, rules};
+    use crate::chat::table::COMMANDS;
 
     #[test]
     fn settings_are_listed_and_changed() {
@@ -169,13 +193,13 @@ mod tests {
 
     #[test]
     fn the_engine_hears_of_listen_and_quit() {
-        let mut stage = Stage::new(rules());
-        stage.enter("alice");
-        stage.read("alice");
-        assert_eq!(stage.say("alice", "/listen"), Outcome::Listen);
-        assert_eq!(stage.say("alice", "/quit"), Outcome::Quit(String::new()));
-        assert_eq!(stage.say("alice", "/quit so  long "), Outcome::Quit("so  long".to_owned()));
-        let told = stage.read("alice");
+        let mut chat = TestChat::new(rules());
+        chat.enter("alice");
+        chat.read("alice");
+        assert_eq!(chat.say("alice", "/listen"), Outcome::Listen);
+        assert_eq!(chat.say("alice", "/quit"), Outcome::Quit(String::new()));
+        assert_eq!(chat.say("alice", "/quit so  long "), Outcome::Quit("so  long".to_owned()));
+        let told = chat.read("alice");
         assert_eq!(
             told,
             [
@@ -184,14 +208,47 @@ mod tests {
                 "-- bye"
             ]
         );
-        assert!(stage.hub.person(stage.slot("alice")).is_some(), "the engine takes the person out");
+        assert!(chat.hub.person(chat.slot("alice")).is_some(), "the engine takes the person out");
     }
 
     #[test]
-    fn the_muted_quit_without_a_word() {
-        let mut stage = Stage::new(rules());
-        let alice = stage.enter("alice");
-        stage.mute(alice, true);
-        assert_eq!(stage.say("alice", "/quit you will hear of me"), Outcome::Quit(String::new()));
+    fn muted_people_quit_without_a_text() {
+        let mut chat = TestChat::new(rules());
+        let alice = chat.enter("alice");
+        chat.mute(alice, true);
+        assert_eq!(chat.say("alice", "/quit you will hear of me"), Outcome::Quit(String::new()));
+    }
+
+    #[test]
+    fn one_command_is_explained_with_or_without_its_slash() {
+        play(
+            "alice is here
+            alice says /help /JOIN
+            alice sees -- /join #ROOM: enter a room, or make it your active one
+            alice sees -- Your text goes to the room joined last. A room begins with its first member.
+            alice says /help rooms
+            alice sees -- /rooms: list the rooms and how many are in each
+            alice says /help frobnicate
+            alice sees !! no command /frobnicate; /help lists them
+            alice says /help join leave
+            alice sees !! too many arguments; usage: /help [COMMAND]",
+        );
+    }
+
+    #[test]
+    fn help_lists_each_command_on_a_line_that_fits_a_terminal() {
+        let mut chat = TestChat::new(rules());
+        chat.enter("alice");
+        chat.read("alice");
+        chat.say("alice", "/help");
+        let list = chat.read("alice");
+        assert_eq!(list.len(), COMMANDS.len() + 1);
+        assert_eq!(list[0], "-- /help [COMMAND]   list the commands, or explain one");
+        for command in &COMMANDS {
+            chat.say("alice", &format!("/help {}", command.name));
+        }
+        for line in list.into_iter().chain(chat.read("alice")) {
+            assert!(line.starts_with("-- ") && line.len() <= 80, "{line}");
+        }
     }
 }

@@ -1,9 +1,9 @@
-//! `/msg`, `/reply`, `/me`: saying something otherwise than as plain text.
+//! `/msg`, `/reply`, `/me`: saying something in another form than as plain text.
 
 use super::people::known_person;
 use crate::chat::command::{Answer, Arguments, Call};
 use crate::chat::person::Contact;
-use crate::chat::{Line, Outcome};
+use crate::chat::{Kind, Line, Message, Origin, Outcome};
 use crate::id::Slot;
 
 /// `/msg NICK TEXT`: to one person alone.
@@ -13,7 +13,7 @@ pub(in crate::chat) fn msg(call: &mut Call<'_>, arguments: Arguments<'_>) -> Ans
     Ok(Outcome::Continue)
 }
 
-/// `/reply TEXT`: to whoever last wrote to the person alone, by whatever name it goes now.
+/// `/reply TEXT`: to the sender of the last private message, whatever its name is now.
 pub(in crate::chat) fn reply(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answer {
     let contact = call.person().correspondent.ok_or("nobody has written to you alone; /msg NICK TEXT")?;
     let to = call.hub.slot_of(contact).ok_or("whoever wrote to you last has left; /msg NICK TEXT")?;
@@ -26,7 +26,10 @@ pub(in crate::chat) fn reply(call: &mut Call<'_>, arguments: Arguments<'_>) -> A
 fn whisper(call: &mut Call<'_>, to: Slot, text: &str) {
     let person = call.person();
     let (from, sender) = (person.nick, Contact { id: person.id, slot: call.member });
-    let line = Line::Private { from: &from, to: &call.hub.people[to].nick, text };
+    let kind = Kind::Private { to: call.hub.people[to].nick };
+    let (at, text) = (call.now.wall, text.to_owned());
+    let message = Message { at, origin: Origin::Home, room: None, from: Some(from), kind, text };
+    let line = Line::Message(&message);
     call.out.answer(call.member, &line);
     if to != call.member && !call.hub.ignores.has(to, call.person()) {
         call.out.tell(to, &line);
@@ -39,14 +42,15 @@ pub(in crate::chat) fn me(call: &mut Call<'_>, arguments: Arguments<'_>) -> Answ
     let id = call.active_room()?;
     call.hub.introduce(call.member, id, call.now, call.out);
     let from = call.person().nick;
-    let line = Line::Action { room: &call.hub.rooms[id].name, from: &from, text: arguments.text };
-    call.out.tell_room(id, &call.hub.excluded(call.member, id), &line);
+    let (room, text) = (call.hub.rooms[id].name, arguments.text.to_owned());
+    let message = Message::in_room(call.now.wall, room, from, Kind::Action, text);
+    call.out.tell_room(id, &call.hub.excluded(call.member, id), &Line::Message(&message));
     Ok(Outcome::Continue)
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::chat::script::{Stage, play, rules};
+    use crate::chat::script::{TestChat, play, rules};
 
     #[test]
     fn a_private_line_is_read_by_two() {
@@ -66,11 +70,15 @@ mod tests {
 
     #[test]
     fn the_sender_of_a_private_line_gets_it_as_its_answer() {
-        let mut stage = Stage::new(rules());
-        stage.play("alice is here\n bob is here");
-        let before = stage.ears.answers;
-        stage.say("alice", "/msg bob hi");
-        assert_eq!(stage.ears.answers, before + 1, "what bob gets may be skipped, what alice gets may not");
+        let mut chat = TestChat::new(rules());
+        chat.play("alice is here\n bob is here");
+        let before = chat.recorder.answers;
+        chat.say("alice", "/msg bob hi");
+        assert_eq!(
+            chat.recorder.answers,
+            before + 1,
+            "what bob gets may be skipped, what alice gets may not"
+        );
     }
 
     #[test]
@@ -116,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn an_act_is_told_to_the_others() {
+    fn an_action_is_sent_to_the_others() {
         play(
             "alice is here
             bob is here

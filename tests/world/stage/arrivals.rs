@@ -15,7 +15,7 @@ use super::{Client, World, peer_at};
 
 /// How long accepting pauses when there is no descriptor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
-/// The line to whoever comes then.
+/// The line to a client that connects then.
 const FULL: &[u8] = b"!! the server is full; try again later";
 
 /// Connections that the kernel has completed and the server has not accepted.
@@ -33,7 +33,7 @@ impl Arrivals {
         Self {
             clients: VecDeque::new(),
             operators: VecDeque::new(),
-            framings: config.listen.0.iter().map(|listen| listen.framing.into()).collect(),
+            framings: config.listen.0.iter().map(|listen| listen.framing).collect(),
             is_exhausted: false,
             again: None,
         }

@@ -12,7 +12,7 @@ use super::Peer;
 pub(super) struct Kernels<'a> {
     peers: &'a mut [Peer],
     by_slot: &'a mut BTreeMap<Slot, usize>,
-    /// Whether a byte moved, or anybody came to an end.
+    /// Whether a byte moved, or a connection ended.
     moved: &'a mut bool,
     /// How many more are served in this turn.
     served_at_most: usize,

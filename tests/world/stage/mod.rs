@@ -6,7 +6,7 @@
 //! 1. `begin_turn(now)`: all that follows happens at one moment.
 //! 2. The operator's verbs (`handle_operator`) and newcomers (`accepted`, `Onlookers::admit`); here
 //!    [`World::operator`] and [`World::connect`] do that, between two turns. Those who arrive by
-//!    [`World::arrive_on`] wait to be accepted, and find no descriptor left if the story says so.
+//!    [`World::arrive_on`] wait to be accepted, and find no descriptor left if the test says so.
 //! 3. For every connection that the poller calls ready: a writable event on a blocked socket ends the blocking
 //!    and `touch`es it; if it `wants.read`, or is broken whatever it wants, `receive`.
 //! 4. `Onlookers::serve()`: requests of operators. `handle_timeout()`: deadlines that have passed.
@@ -15,7 +15,7 @@
 //!
 //! The next turn begins at once while `has_dirty`, else with the next event or at `poll_timeout()`.
 //!
-//! After every turn the books are checked, and when all is quiet, that no connection wants anything more.
+//! After every turn the counts are checked, and when all is quiet, that no connection wants anything more.
 
 mod arrivals;
 mod kernels;
@@ -41,17 +41,17 @@ use kernels::Kernels;
 pub(crate) use operators::Operators;
 pub(crate) use peer::{Peer, Window};
 
-/// Turns at one moment in which no byte moves and nobody comes or goes; more of them are a busy loop.
+/// Turns at one moment in which no byte moves and no client comes or goes; more of them are a busy loop.
 const IDLE_TURNS_MAX: u32 = 8;
 /// More than any answer to one line takes: 100 lines of 400 bytes.
 const ANSWER_MAX: usize = 48 * 1024;
 /// The budget of a turn and the quarter for operators; one message of each may go beyond it, and people who leave are
 /// announced whatever was done.
 const TURN_WORK_MAX: u64 = 200_000;
-/// The hour at which every story begins.
+/// The time at which every test begins.
 const NOON: WallTime = WallTime { unix_ms: 1_700_000_000_000, hour: 12, minute: 34, second: 0 };
 
-/// One client, for as long as the story goes: never given to another.
+/// One client of a test: never given to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Client(pub(crate) usize);
 
@@ -73,12 +73,12 @@ impl Machine for FakeMachine {
     }
 }
 
-/// The server and everybody around it.
+/// The server, its clients and its operators.
 pub(crate) struct World {
     pub(crate) engine: Engine,
     pub(crate) operators: Operators,
     pub(crate) peers: Vec<Peer>,
-    /// In which order peers are read; by number if a story says nothing else.
+    /// In which order peers are read; by number if a test says nothing else.
     pub(crate) reading_order: Vec<usize>,
     /// How many one turn has the time to write to.
     pub(crate) served_a_turn: usize,
@@ -87,9 +87,9 @@ pub(crate) struct World {
     arrivals: Arrivals,
     next_id: ConnId,
     moment: Moment,
-    /// By how much somebody has put the wall clock forward; back, if it is negative.
+    /// By how much the wall clock was set forward; back, if it is negative.
     pub(crate) wall_ahead_s: i64,
-    /// The number of the last record taken over, and the events that nobody has taken yet.
+    /// The number of the last record taken over, and the events that the test has not taken yet.
     seen: u64,
     events: Vec<EventKind>,
     outbox_limit: Option<usize>,
@@ -197,13 +197,13 @@ impl World {
         // A silent newcomer is announced after this time.
         self.pass("2s");
         self.everybody_has_read();
-        // The session keeps some times in tenths of a second: the story begins on a full one.
+        // The session keeps some times in tenths of a second: the test begins on a full one.
         let tenths = self.moment.micros().div_ceil(100_000);
         self.jump_to(Moment::from_micros(tenths * 100_000));
         people
     }
 
-    /// Whatever anybody has received so far is of no interest.
+    /// Drops what all clients have received so far.
     pub(crate) fn everybody_has_read(&mut self) {
         self.run();
         for peer in &mut self.peers {
@@ -346,7 +346,7 @@ impl World {
         self.reading_order = all;
     }
 
-    /// The end of the loop: whoever is left is cut off.
+    /// The end of the loop: the remaining clients are cut off.
     pub(crate) fn close_all(&mut self) {
         self.engine.begin_turn(self.now());
         for slot in self.engine.slots().collect::<Vec<_>>() {
@@ -407,27 +407,27 @@ impl World {
     }
 
     fn check_turn(&mut self) {
-        let books = self.audit_counts();
-        assert_eq!(books.queued_bytes, books.unsent_bytes, "the outboxes' bytes are counted right");
-        assert_eq!(books.parked_bytes, books.unparsed_bytes, "the inboxes' bytes are counted right");
+        let counts = self.audit_counts();
+        assert_eq!(counts.queued_bytes, counts.unsent_bytes, "the outboxes' bytes are counted right");
+        assert_eq!(counts.parked_bytes, counts.unparsed_bytes, "the inboxes' bytes are counted right");
         if let Some(limit) = self.outbox_limit {
             let most = limit + self.answer_max;
-            assert!(books.largest_outbox <= most, "an outbox of {} bytes", books.largest_outbox);
+            assert!(counts.largest_outbox <= most, "an outbox of {} bytes", counts.largest_outbox);
         }
         self.operators.check_turn(&self.peers);
-        assert!(books.turn_work <= TURN_WORK_MAX, "a turn of {} units of work", books.turn_work);
-        assert_eq!(books.connections, self.by_slot.len() + books.orphans, "who is served has a socket");
-        assert!(books.deferred <= books.connections, "whoever is held back is so once: {books:?}");
-        assert_eq!(books.counted_clients, books.clients, "the clients are counted right");
-        assert!(books.people <= books.connections, "nobody without a connection is in a room");
+        assert!(counts.turn_work <= TURN_WORK_MAX, "a turn of {} units of work", counts.turn_work);
+        assert_eq!(counts.connections, self.by_slot.len() + counts.orphans, "who is served has a socket");
+        assert!(counts.deferred <= counts.connections, "a deferred connection is so once: {counts:?}");
+        assert_eq!(counts.counted_clients, counts.clients, "the clients are counted right");
+        assert!(counts.people <= counts.connections, "each person in a room has a connection");
         self.check_reading();
-        // An answer that was made for somebody who reads nothing is a move as well, and so is a line heard by nobody.
-        let held = (books.queued_bytes, books.parked_bytes);
+        // An answer that was made for a client that reads nothing is a move as well, and so is a line without readers.
+        let held = (counts.queued_bytes, counts.parked_bytes);
         self.moved |= std::mem::replace(&mut self.held_bytes, held) != held;
         self.idle_turns = if self.moved { 0 } else { self.idle_turns + 1 };
         // A turn without time may look at one connection only, and find that it wants nothing.
-        let most = IDLE_TURNS_MAX.max(u32::try_from(4 * books.connections).unwrap());
-        assert!(self.idle_turns <= most, "a busy loop: {books:?}");
+        let most = IDLE_TURNS_MAX.max(u32::try_from(4 * counts.connections).unwrap());
+        assert!(self.idle_turns <= most, "a busy loop: {counts:?}");
     }
 
     /// What has ended is not read: a poller would report it again and again.
@@ -444,7 +444,7 @@ impl World {
         for (number, peer) in self.peers.iter().enumerate().filter(|(number, _)| !self.operators.has(*number))
         {
             let Some(slot) = peer.slot else { continue };
-            let wants = self.engine.wants(slot).expect("a socket that is open is somebody's");
+            let wants = self.engine.wants(slot).expect("an open socket has a connection");
             assert!(!wants.write || peer.blocked, "{number} is not written to");
             assert!(
                 !wants.fin && !wants.probe && wants.close_mode.is_none(),
@@ -454,12 +454,12 @@ impl World {
         }
         let due = self.next_deadline();
         assert!(due.is_none_or(|due| due > self.moment), "a deadline that has passed stands");
-        let books = self.audit_counts();
-        assert_eq!(books.misarmed, 0, "every deadline is armed");
-        assert_eq!(books.connections, self.by_slot.len() + books.orphans);
-        if books.connections == 0 {
-            let left = AuditCounts { turn_work: books.turn_work, ..AuditCounts::default() };
-            assert_eq!(books, left, "with everybody gone nothing is left");
+        let counts = self.audit_counts();
+        assert_eq!(counts.misarmed, 0, "every deadline is armed");
+        assert_eq!(counts.connections, self.by_slot.len() + counts.orphans);
+        if counts.connections == 0 {
+            let left = AuditCounts { turn_work: counts.turn_work, ..AuditCounts::default() };
+            assert_eq!(counts, left, "nothing is left without connections");
         }
     }
 

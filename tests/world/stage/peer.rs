@@ -110,7 +110,7 @@ impl Peer {
         self.window == Window::Open && !self.is_closed && self.takes(self.outbound.len()) > 0
     }
 
-    /// The program reads at most so many bytes, and gives the number it got.
+    /// The program reads at most `count` bytes, and gives the number it got.
     pub(crate) fn takes(&mut self, count: usize) -> usize {
         let count = count.min(self.outbound.len());
         self.received.extend_from_slice(&self.outbound.make_contiguous()[..count]);
@@ -186,7 +186,7 @@ impl Peer {
         Ok(room - left)
     }
 
-    /// The server sends FIN; there is nobody to send it to behind an RST.
+    /// The server sends FIN; there is no peer to send it to after an RST.
     pub(crate) fn finish(&mut self) -> io::Result<()> {
         assert!(!self.server_fin, "FIN is sent once");
         if self.rst {
