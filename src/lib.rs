@@ -4,13 +4,15 @@
 //!
 //! ```text
 //! cli ──► dash ─────────────► link ──► engine ──► model ──► chat, session ──► wire
+//!  │        └────► term        │
 //!  ├────► net ──► control ─────┘
 //!  └────► bench
 //! ```
 //!
 //! [`wire`], [`session`], [`chat`], [`model`] and [`engine`] are pure: no socket, file, thread or clock. [`net`] is the
-//! one loop that owns the clients' sockets; [`dash`] is the operator's terminal and [`control`] the control socket, and
-//! [`link`] the only way between the server and both. `bench` is a load generator that knows a server by its socket only.
+//! one loop that owns the clients' sockets; [`dash`] is the operator's dashboard with [`term`] as its terminal,
+//! [`control`] the control socket, and [`link`] the only way between the server and both. `bench` is a load generator
+//! that knows a server by its socket only.
 //! [`config`]'s settings, [`id`], [`network`] and [`time`] are plain data for all.
 
 #[cfg(not(target_os = "linux"))]
@@ -33,5 +35,7 @@ pub mod net;
 pub mod network;
 pub mod poller;
 pub mod session;
+pub(crate) mod signals;
+pub mod term;
 pub mod time;
 pub mod wire;

@@ -191,6 +191,57 @@ pub fn write_span(span: Duration) -> String {
     }
 }
 
+/// A span in at most 4 characters: `9s`, `41m`, `23h`, `365d`.
+pub(crate) fn brief_span(span: Duration) -> String {
+    let seconds = span.as_secs();
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m", seconds / 60),
+        3_600..86_400 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", (seconds / 86_400).min(999)),
+    }
+}
+
+/// A span with its two largest units: `9.4 s`, `41 s`, `3 m 20 s`, `2 h 14 m`, `3 d 2 h`.
+pub(crate) fn long_span(span: Duration) -> String {
+    let seconds = span.as_secs();
+    match seconds {
+        0..10 => format!("{seconds}.{} s", span.subsec_millis() / 100),
+        10..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} m {} s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{} h {} m", seconds / 3_600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds / 3_600 % 24),
+    }
+}
+
+/// A span as a clock without days: `02:14:07`, `100:00:00`.
+pub(crate) fn clock_span(span: Duration) -> String {
+    let seconds = span.as_secs();
+    format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
+}
+
+/// A span as a clock with days: `02:14:07`, `3d 02:14:07`.
+pub(crate) fn day_span(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let of_day = clock_span(Duration::from_secs(seconds % 86_400));
+    if seconds < 86_400 { of_day } else { format!("{}d {of_day}", seconds / 86_400) }
+}
+
+/// A short span: `61µs`, `0.4ms`, `12ms`, `1.2s`. `micro` is the sign for a millionth.
+pub(crate) fn brief_micros(micros: u32, micro: &str) -> String {
+    match micros {
+        0..100 => format!("{micros}{micro}s"),
+        100..10_000 => format!("{}.{}ms", micros / 1_000, micros / 100 % 10),
+        10_000..1_000_000 => format!("{}ms", micros / 1_000),
+        _ => format!("{}.{}s", micros / 1_000_000, micros / 100_000 % 10),
+    }
+}
+
+/// The local time of day: `13:07:59`.
+pub(crate) fn time_of_day(now: Now) -> String {
+    format!("{:02}:{:02}:{:02}", now.wall.hour, now.wall.minute, now.wall.second)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,5 +290,18 @@ mod tests {
     #[test]
     fn an_optional_moment_has_the_size_of_a_moment() {
         assert_eq!(size_of::<Option<Moment>>(), 8);
+    }
+
+    #[test]
+    fn spans_are_written_for_people() {
+        assert_eq!(brief_span(Duration::from_secs(59)), "59s");
+        assert_eq!(brief_span(Duration::from_secs(86_400 * 5_000)), "999d");
+        assert_eq!(long_span(Duration::from_millis(9_480)), "9.4 s");
+        assert_eq!(long_span(Duration::from_secs(200)), "3 m 20 s");
+        assert_eq!(clock_span(Duration::from_secs(100 * 3_600)), "100:00:00");
+        assert_eq!(day_span(Duration::from_secs(8_047)), "02:14:07");
+        assert_eq!(day_span(Duration::from_secs(86_400 * 3 + 61)), "3d 00:01:01");
+        assert_eq!(brief_micros(61, "µ"), "61µs");
+        assert_eq!(brief_micros(432, "u"), "0.4ms");
     }
 }

@@ -1,4 +1,4 @@
-//! `chatops attach`: the dashboard over the control socket of a server that has no terminal, and goes on without it.
+//! `chatops attach`: the dashboard over the control socket of a server without a terminal, which continues without it.
 
 mod common;
 
@@ -10,7 +10,7 @@ use common::server::CHATOPS;
 use common::{Client, DEADLINE, End, Finished, Server, Terminal, installed, real, wait_until};
 use rustix::process::Signal;
 
-/// A dashboard attached to this server, which it shows.
+/// A dashboard that is attached to this server and shows it.
 #[track_caller]
 fn attached(server: &Server, options: &[&str]) -> Terminal {
     let control = server.control();
@@ -22,7 +22,7 @@ fn attached(server: &Server, options: &[&str]) -> Terminal {
 }
 
 #[test]
-fn it_shows_the_server_and_acts_on_exactly_the_chosen_one() {
+fn the_dashboard_shows_the_server_and_acts_on_the_selected_client() {
     let server = Server::start(&[]);
     let [mut alice, mut bob] = ["alice", "bob"].map(|nick| Client::named(&server, nick));
     alice.lines_until_now();
@@ -51,7 +51,7 @@ fn it_shows_the_server_and_acts_on_exactly_the_chosen_one() {
 }
 
 #[test]
-fn who_leaves_it_leaves_the_server_running() {
+fn leaving_the_dashboard_leaves_the_server_running() {
     for end in ["q", "\x03", "SIGTERM", "SIGINT"] {
         let mut server = Server::start(&[]);
         let mut alice = Client::named(&server, "alice");

@@ -1,5 +1,5 @@
-//! The dashboard in a process of its own that has a pseudo-terminal as its controlling terminal (`pty(7)`,
-//! `tty(4)`): what signals, a hang-up and panics do to it, and that the terminal comes back each time.
+//! The dashboard in a process of its own on a controlling pseudo-terminal (`pty(7)`, `tty(4)`): signals, a hang-up and
+//! panics, each of which must restore the terminal.
 //!
 //! The process is this test program again, running [`dashboard_process`] alone, with a server that answers every
 //! question and does as [`Scene`] says.
@@ -15,15 +15,16 @@ use std::time::Duration;
 
 use chatops::clock::Clock;
 use chatops::config::settings::Dashboard;
-use chatops::dash::{Access, App, Outcome, Terminal, restore_active, run};
+use chatops::dash::{Access, App, Outcome, run};
 use chatops::link::local::{Mailbox, local};
 use chatops::link::{LinkError, Request, Response};
 use chatops::poller::Poller;
+use chatops::term::{Terminal, restore_active};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use rustix::termios::{LocalModes, Termios, tcgetattr};
 
-/// Longer than anything here takes; a test that needs it fails.
+/// Longer than any step of a test takes.
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// How soon the server of the process notices SIGTERM.
@@ -34,12 +35,12 @@ const ENTERED: &[u8] = b"\x1b[?1049h";
 const FRAME: &[u8] = b"\x1b[?2026l";
 const LEFT: &[u8] = b"\x1b[?1049l";
 
-/// What the server of the process does when it is told to terminate.
+/// How the server of the process handles a termination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scene {
     /// It ends cleanly.
     Ends,
-    /// It exits in haste, as after a second signal.
+    /// It exits at once, as after a second signal.
     Exits,
     /// It panics.
     Panics,
@@ -56,7 +57,7 @@ impl Scene {
 /// Each way to end has an exit status of its own.
 fn status(outcome: &Outcome) -> i32 {
     match outcome {
-        Outcome::Broke(_) => 10,
+        Outcome::Failed(_) => 10,
         Outcome::HungUp => 11,
         Outcome::Left => 12,
         Outcome::ServerEnded => 13,
@@ -92,7 +93,7 @@ fn dashboard_process() {
 
 fn serve(scene: Scene, mut mailbox: Mailbox, woken: &Receiver<()>, terminate: &AtomicBool) {
     while !terminate.load(Ordering::SeqCst) {
-        // Whether it was woken or not, it looks.
+        // Also after a spurious wake-up.
         let _ = woken.recv_timeout(NOTICE);
         while let Some(request) = mailbox.next() {
             mailbox.answer(match request {
@@ -147,7 +148,7 @@ impl LogCursor {
         seat
     }
 
-    /// Reads until this has come, and returns all up to its end.
+    /// Reads until these bytes have arrived, and returns everything up to their end.
     fn wait_for(&mut self, bytes: &[u8]) -> Vec<u8> {
         loop {
             if let Some(at) = self.seen.windows(bytes.len()).position(|window| window == bytes) {
@@ -217,10 +218,10 @@ fn the_end_of_the_server_gives_the_terminal_back() {
 }
 
 #[test]
-fn a_terminal_that_goes_kills_nothing() {
+fn a_terminal_that_disappears_ends_only_the_dashboard() {
     let LogCursor { master, child, output, .. } = LogCursor::take(Scene::Ends);
     drop(master);
-    // The other copy of it is closed by the thread that reads, when the next frame finds no taker.
+    // The thread that reads closes its copy when the next frame has no receiver.
     drop(output);
     assert_eq!(exit_status(child), 11);
 }
@@ -234,7 +235,7 @@ fn an_exit_in_haste_gives_the_terminal_back() {
 }
 
 #[test]
-fn a_panic_is_told_on_a_terminal_given_back() {
+fn a_panic_is_printed_after_the_terminal_is_restored() {
     let mut seat = LogCursor::take(Scene::Panics);
     seat.signal(Signal::TERM);
     let before = seat.wait_for(b"this panic is part of a test");
@@ -261,7 +262,7 @@ fn a_stop_lends_the_terminal_to_the_shell() {
 }
 
 #[test]
-fn after_a_stop_unannounced_all_is_drawn_again() {
+fn after_sigstop_the_screen_is_redrawn() {
     let mut seat = LogCursor::take(Scene::Ends);
     seat.signal(Signal::STOP);
     seat.wait_until_stopped();

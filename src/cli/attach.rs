@@ -14,8 +14,9 @@ use crate::clock::Clock;
 use crate::config::load;
 use crate::config::settings::Dashboard;
 use crate::control::remote::{self, AttachError};
-use crate::dash::{Access, App, Outcome, Terminal};
+use crate::dash::{Access, App, Outcome};
 use crate::poller::Poller;
+use crate::term::Terminal;
 
 /// Which server is watched, and how.
 #[derive(Args, Clone, Debug)]
@@ -52,7 +53,7 @@ pub(super) fn run(attach: Attach, before: Options) -> Result<(), Failure> {
         Outcome::HungUp => Ok(()),
         Outcome::Left => print("chatops: left; the server goes on\n"),
         Outcome::ServerEnded => print("chatops: the server has ended\n"),
-        Outcome::Broke(why) => {
+        Outcome::Failed(why) => {
             Err(Failure::Running(format!("the dashboard failed: {why}; the server goes on")))
         }
         Outcome::ServerFailed(why) => Err(Failure::Running(why)),

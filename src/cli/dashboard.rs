@@ -17,10 +17,12 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::settings::OnHangup;
 use crate::count::grouped;
-use crate::dash::{Access, App, Outcome, Terminal};
+use crate::dash::{Access, App, Outcome};
 use crate::log::Log;
 use crate::net::{End, Server};
 use crate::poller::Poller;
+use crate::term::Terminal;
+use crate::time::clock_span;
 
 /// Runs until the server ends.
 pub(super) fn run(options: Options) -> Result<(), Failure> {
@@ -73,7 +75,7 @@ fn after_dashboard(outcome: &Outcome, config: &Config, address: &str, log: &Send
     let goes_on = format!("still serving {address} as pid {pid}; Ctrl-C drains and ends it");
     match outcome {
         Outcome::Left => print_line(&format!("chatops: {goes_on}")),
-        Outcome::Broke(why) => print_line(&format!("chatops: the dashboard failed: {why}; {goes_on}")),
+        Outcome::Failed(why) => print_line(&format!("chatops: the dashboard failed: {why}; {goes_on}")),
         Outcome::HungUp if config.server.on_hangup == OnHangup::Drain => stop_server(),
         Outcome::HungUp => {}
         Outcome::ServerEnded | Outcome::ServerFailed(_) => return,
@@ -122,13 +124,7 @@ fn stop_server() {
 
 /// `chatops: 02:14:07, 42 clients served, 9,120 lines`. The form is fixed, also for one of each: scripts read it.
 pub(super) fn farewell(uptime: Duration, clients: u64, lines: u64) -> String {
-    let seconds = uptime.as_secs();
-    let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    format!(
-        "chatops: {hours:02}:{minutes:02}:{seconds:02}, {} clients served, {} lines",
-        grouped(clients),
-        grouped(lines)
-    )
+    format!("chatops: {}, {} clients served, {} lines", clock_span(uptime), grouped(clients), grouped(lines))
 }
 
 #[cfg(test)]

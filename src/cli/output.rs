@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use super::error::{Failure, StartError};
-use crate::dash::job;
+use crate::term::job;
 
 /// Whether stdout is still read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

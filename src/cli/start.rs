@@ -14,6 +14,7 @@ use crate::config::{Changes, Config, ConfigError, Reading, Sources, load, reload
 use crate::dash::{Access, App};
 use crate::engine::reload::Reloaded;
 use crate::net::Server;
+use crate::signals;
 
 /// A configuration that fits the machine.
 pub(super) struct Prepared {
@@ -87,7 +88,7 @@ pub(super) fn survive_signals() -> Result<(), Failure> {
 
 /// Ends the process with the default action of this signal, so that the parent sees the signal as the cause.
 pub(super) fn die_of(signal: i32) -> Failure {
-    let _ = signal_hook::low_level::emulate_default_handler(signal);
+    signals::die_of(signal);
     Failure::Running(format!("ended by signal {signal}"))
 }
 

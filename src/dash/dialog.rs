@@ -1,34 +1,31 @@
-//! Questions: what is asked before a verb goes out, for whom, and what will be lost.
+//! Confirmations: a dialog names its verb, its targets and what would be lost before the verb is sent.
 //!
-//! A dialog holds the ids it was opened for; nothing that moves, sorts or leaves the table changes them. The harmless
-//! answer is the default: Enter alone and Esc do nothing to anybody.
-
-mod ban;
+//! A dialog holds the ids it was opened for; rows that move, sort or leave the table do not change them. Enter and Esc
+//! cancel.
 
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::picture::{Picture, unsent};
-use super::units;
-use crate::model::snapshot::{ConnId, Flags, HalfState, Nick, Peer, Row};
-use crate::model::verbs::{Half, OperatorCommand, Who};
+use super::model::{Model, unsent};
+use crate::count;
+use crate::model::snapshot::{ConnId, Flags, HalfState, Nick, Peer, Phase, Row};
+use crate::model::verbs::{BanMask, BanOrder, Half, OperatorCommand, Who};
+use crate::network::Network;
 use crate::time::write_span;
-
-pub(crate) use ban::Ban;
 
 /// What a dialog is about to do to its targets, or to the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verb {
-    /// End whom it hits, and keep them out.
+    /// Close the connections it matches, and refuse new ones.
     Ban(Ban),
     /// End the server.
     Drain(Option<Duration>),
     /// A last line with this reason, FIN, close.
     Kick(String),
-    /// Refuse what they say.
+    /// Refuse their messages.
     Mute(Option<Duration>),
-    /// Accept nobody new.
+    /// Pause accepting.
     Pause,
     /// Read the configuration again.
     Reload,
@@ -36,15 +33,15 @@ pub(crate) enum Verb {
     Reset,
     /// Accept connections again.
     Resume,
-    /// End a direction, once one is chosen.
+    /// Shut down a direction, once one is chosen.
     Shutdown(Option<Half>),
     /// End the server.
     Stop,
-    /// Take what they say again.
+    /// Accept their messages again.
     Unmute,
 }
 
-/// A connection as it was when it was asked about.
+/// A connection as it was when the dialog was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
     /// Its number, which decides.
@@ -54,8 +51,8 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// The same connection by the name it has now, or had last.
-    fn now(self, live: &Picture) -> Self {
+    /// The same connection with its present nick, or its last one.
+    fn now(self, live: &Model) -> Self {
         Self { nick: live.row(self.id).map_or(self.nick, |row| row.nick), ..self }
     }
 }
@@ -78,44 +75,41 @@ impl std::fmt::Display for Target {
 /// A verb that waits for its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Dialog {
-    /// What is about to happen.
     pub(crate) verb: Verb,
-    /// To whom; nobody when it is about the server.
+    /// The target connections; none when the verb is for the server.
     pub(crate) targets: Vec<Target>,
 }
 
-/// What a key says to a dialog.
+/// What a key means to a dialog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// This direction.
     Choose(Half),
-    /// Nothing that it understands.
+    /// The key has no meaning.
     None,
     /// Not now.
     No,
-    /// A reason comes first.
+    /// Edit the reason first.
     Reason,
-    /// Do it.
     Yes,
 }
 
-/// A question as it is shown.
+/// A dialog as it is shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Panel {
-    /// The verb as one would type it.
+    /// The verb as it would be typed.
     pub(crate) title: String,
-    /// What is asked; the first line names the verb and whom it is for.
+    /// The question; its first line names the verb and the target.
     pub(crate) question: String,
-    /// What will come of it.
+    /// The consequences.
     pub(crate) body: Vec<String>,
-    /// Whom it is for, when there are many.
+    /// The targets, when there are many.
     pub(crate) list: Vec<String>,
-    /// Keys and what they do, the default first.
+    /// Keys and their labels, the default first.
     pub(crate) choices: Vec<(&'static str, String)>,
 }
 
 impl Dialog {
-    /// What a key says to it.
     pub(crate) fn answer(&self, key: KeyEvent) -> Answer {
         if key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) {
             return Answer::None;
@@ -132,8 +126,8 @@ impl Dialog {
         }
     }
 
-    /// The commands that `y` sends: one for each target that is still there, or one for the server.
-    pub(crate) fn commands(&self, live: &Picture) -> Vec<OperatorCommand> {
+    /// The commands that `y` sends: one for each target that is still connected, or one for the server.
+    pub(crate) fn commands(&self, live: &Model) -> Vec<OperatorCommand> {
         match &self.verb {
             Verb::Ban(ban) => ban.commands(live),
             Verb::Drain(time) => vec![OperatorCommand::Drain(*time)],
@@ -142,7 +136,7 @@ impl Dialog {
             Verb::Resume => vec![OperatorCommand::Resume],
             Verb::Stop => vec![OperatorCommand::Stop],
             _ => {
-                let living = self.targets.iter().filter(|target| live.living(target.id).is_some());
+                let living = self.targets.iter().filter(|target| live.live_row(target.id).is_some());
                 living.filter_map(|target| self.command(target.id)).collect()
             }
         }
@@ -162,7 +156,7 @@ impl Dialog {
         })
     }
 
-    /// What is said with it, if anything can be.
+    /// The reason, for verbs that have one.
     pub(crate) fn reason(&self) -> &str {
         match &self.verb {
             Verb::Ban(Ban { reason, .. }) | Verb::Kick(reason) => reason,
@@ -170,33 +164,32 @@ impl Dialog {
         }
     }
 
-    /// This is said with it.
     pub(crate) fn set_reason(&mut self, text: &str) {
         if let Verb::Ban(Ban { reason, .. }) | Verb::Kick(reason) = &mut self.verb {
             text.clone_into(reason);
         }
     }
 
-    /// The question as it is shown now.
-    pub(crate) fn panel(&self, live: &Picture, raw: bool) -> Panel {
+    /// The dialog as it is shown now.
+    pub(crate) fn panel(&self, live: &Model, raw: bool) -> Panel {
         let targets: Vec<Target> = self.targets.iter().map(|target| target.now(live)).collect();
-        let (whom, known, list) = match (targets.as_slice(), &self.verb) {
-            ([], Verb::Ban(ban)) => (format!(" {}", ban.whom(live)), None, ban.list(live, raw)),
+        let (target_text, known, list) = match (targets.as_slice(), &self.verb) {
+            ([], Verb::Ban(ban)) => (format!(" {}", ban.target_text(live)), None, ban.list(live, raw)),
             ([], _) => (String::new(), None, Vec::new()),
-            ([one], _) => (format!(" {one}"), self.fate(*one, live, raw), Vec::new()),
+            ([one], _) => (format!(" {one}"), self.target_state(*one, live, raw), Vec::new()),
             (many, _) => {
-                let listed = |target: &Target| match self.fate(*target, live, raw) {
-                    Some(fate) => format!("{target}: {fate}"),
+                let listed = |target: &Target| match self.target_state(*target, live, raw) {
+                    Some(target_state) => format!("{target}: {target_state}"),
                     None => target.to_string(),
                 };
                 (format!(" {} connections", many.len()), None, many.iter().map(listed).collect())
             }
         };
-        let word = self.word();
-        let mut letters = word.chars();
+        let name = self.name();
+        let mut letters = name.chars();
         let capital: String =
             letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
-        let left = targets.iter().filter(|target| live.living(target.id).is_some()).count();
+        let left = targets.iter().filter(|target| live.live_row(target.id).is_some()).count();
         let is_void = left == 0 && !targets.is_empty();
         let consequence = match (is_void, targets.len()) {
             (true, 1) => None,
@@ -205,16 +198,16 @@ impl Dialog {
         };
         Panel {
             title: format!(":{}", self.line()),
-            question: format!("{capital}{whom}?"),
+            question: format!("{capital}{target_text}?"),
             body: known.into_iter().chain(consequence).collect(),
             list,
             choices: if is_void { vec![("n", "back".to_owned())] } else { self.choices(left) },
         }
     }
 
-    /// What is to be known about a target before it is done: that it is gone, or what it stands to lose now.
-    fn fate(&self, target: Target, live: &Picture, raw: bool) -> Option<String> {
-        let Some(row) = live.living(target.id) else {
+    /// The state of a target before the verb runs: that it is gone, or what it would lose.
+    fn target_state(&self, target: Target, live: &Model, raw: bool) -> Option<String> {
+        let Some(row) = live.live_row(target.id) else {
             return Some(gone(target.id, live));
         };
         match self.verb {
@@ -227,7 +220,7 @@ impl Dialog {
     }
 
     /// The verb in a word or two.
-    pub(crate) fn word(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         match &self.verb {
             Verb::Ban(_) => "ban".to_owned(),
             Verb::Drain(_) => "drain the server".to_owned(),
@@ -244,7 +237,7 @@ impl Dialog {
         }
     }
 
-    /// What one would type for it.
+    /// The command line of this verb.
     fn line(&self) -> String {
         let ids: Vec<String> = self.targets.iter().map(|target| target.id.to_string()).collect();
         let ids = ids.join(" ");
@@ -260,15 +253,15 @@ impl Dialog {
             Verb::Resume => OperatorCommand::Resume.to_string(),
             Verb::Stop => OperatorCommand::Stop.to_string(),
             Verb::Mute(Some(time)) => format!("mute {ids} for {}", write_span(*time)),
-            Verb::Mute(None) | Verb::Reset | Verb::Unmute => format!("{} {ids}", self.word()),
+            Verb::Mute(None) | Verb::Reset | Verb::Unmute => format!("{} {ids}", self.name()),
         }
     }
 
-    fn consequence(&self, live: &Picture) -> String {
-        let everybody = units::counted(u64::from(live.status().clients), "client", "clients");
+    fn consequence(&self, live: &Model) -> String {
+        let everyone = count::counted(u64::from(live.status().clients), "client", "clients");
         match &self.verb {
             Verb::Ban(ban) => ban.consequence(live),
-            Verb::Drain(_) | Verb::Stop => format!("The server ends: {everybody} told, flushed and closed."),
+            Verb::Drain(_) | Verb::Stop => format!("The server ends: {everyone} notified, flushed and closed."),
             Verb::Kick(reason) if reason.is_empty() => {
                 "A last line, flush, FIN. What is not taken within 5 s is lost.".to_owned()
             }
@@ -307,10 +300,10 @@ impl Dialog {
         }
     }
 
-    /// Whether the direction that is not asked about has ended, of the only target.
-    fn is_other_half_over(&self, half: Half, live: &Picture) -> bool {
+    /// Whether the other direction of the only target has ended already.
+    fn is_other_half_over(&self, half: Half, live: &Model) -> bool {
         let [target] = self.targets.as_slice() else { return false };
-        live.living(target.id).is_some_and(|row| match half {
+        live.live_row(target.id).is_some_and(|row| match half {
             Half::Read => row.write != HalfState::Open,
             Half::Write => row.read != HalfState::Open,
             Half::Both => false,
@@ -328,7 +321,7 @@ impl Dialog {
                 all if left == all => format!(" all {all}"),
                 _ => format!(" the {left} still there"),
             };
-            choices.push(("y", self.word() + &all));
+            choices.push(("y", self.name() + &all));
         }
         if let Verb::Ban(_) | Verb::Kick(_) = self.verb {
             choices.push(("r", "give a reason".to_owned()));
@@ -337,9 +330,9 @@ impl Dialog {
     }
 }
 
-/// What is unsent.
+/// The unsent bytes of a connection.
 fn loss(row: &Row, raw: bool) -> String {
-    let size = |count| units::bytes(count, raw);
+    let size = |count| count::bytes(count, raw);
     match unsent(row) {
         (0, 0) => "nothing unsent".to_owned(),
         (outbox, 0) => format!("{} unsent", size(outbox)),
@@ -348,9 +341,134 @@ fn loss(row: &Row, raw: bool) -> String {
 }
 
 /// That a connection is gone, and why if that is still known.
-pub(crate) fn gone(id: ConnId, live: &Picture) -> String {
+pub(crate) fn gone(id: ConnId, live: &Model) -> String {
     match live.row(id).and_then(|row| row.reason.as_ref()) {
         Some(reason) => format!("{id} is gone: {reason}"),
         None => format!("{id} is gone"),
     }
+}
+
+/// A ban that waits for confirmation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ban {
+    /// Addresses and nicks that it refuses.
+    pub(crate) masks: Vec<BanMask>,
+    /// For how long, if not until `unban`.
+    pub(crate) time: Option<Duration>,
+    /// May be empty.
+    pub(crate) reason: String,
+}
+
+impl Ban {
+    /// A ban of the addresses of `targets`, each once; of the nicks of targets without an address.
+    pub(crate) fn of(targets: &[Target]) -> Self {
+        let mut masks: Vec<BanMask> = Vec::new();
+        for mask in targets.iter().filter_map(mask_of) {
+            if !masks.iter().any(|other| other.is_same(&mask)) {
+                masks.push(mask);
+            }
+        }
+        Self { masks, time: None, reason: String::new() }
+    }
+
+    /// The verbs that `y` sends. They are forced where the dialog has shown that more than half of all clients are hit.
+    pub(super) fn commands(&self, live: &Model) -> Vec<OperatorCommand> {
+        let order = |mask: &BanMask| {
+            let hits = live_row(live).filter(|row| is_hit(mask, row)).count();
+            let is_forced = is_most(hits, live);
+            OperatorCommand::Ban(BanOrder {
+                mask: *mask,
+                time: self.time,
+                is_forced,
+                reason: self.reason.clone(),
+            })
+        };
+        self.masks.iter().map(order).collect()
+    }
+
+    /// The command line of this ban.
+    pub(super) fn line(&self) -> String {
+        let masks: Vec<String> = self.masks.iter().map(BanMask::to_string).collect();
+        let span = self.span();
+        let space = if self.reason.is_empty() { "" } else { " " };
+        format!("ban {}{span}{space}{}", masks.join(" "), self.reason)
+    }
+
+    /// The masks, and the number of connections that would be closed now.
+    pub(super) fn target_text(&self, live: &Model) -> String {
+        let target_text = match self.masks.as_slice() {
+            [one] => one.to_string(),
+            many => format!("{} addresses", many.len()),
+        };
+        match self.hits(live).count() {
+            0 => format!("{target_text}, ending nobody"),
+            hits => format!("{target_text}, ending {hits} of {}", clients(live)),
+        }
+    }
+
+    /// The connections that would be closed now, and what they would lose.
+    pub(super) fn list(&self, live: &Model, raw: bool) -> Vec<String> {
+        self.hits(live).map(|row| format!("{}: {}", Target::from(row), loss(row, raw))).collect()
+    }
+
+    pub(super) fn consequence(&self, live: &Model) -> String {
+        let hits = self.hits(live).count();
+        let warning = if is_most(hits, live) { "More than half of all clients. " } else { "" };
+        let reason = match self.reason.as_str() {
+            "" => String::new(),
+            reason => format!(" with the reason \"{reason}\""),
+        };
+        let ended = if hits == 0 { String::new() } else { format!("A last line{reason}, flush, FIN. ") };
+        let until = if self.time.is_some() { self.span() } else { " until unban".to_owned() };
+        let is_name = |mask: &BanMask| matches!(mask, BanMask::Nick(_));
+        let barred = if self.masks.iter().all(is_name) {
+            "Nobody may take the name"
+        } else {
+            "Who comes later is kept out"
+        };
+        format!("{warning}{ended}{barred}{until}.")
+    }
+
+    fn hits<'a>(&'a self, live: &'a Model) -> impl Iterator<Item = &'a Row> {
+        live_row(live).filter(|row| self.masks.iter().any(|mask| is_hit(mask, row)))
+    }
+
+    fn span(&self) -> String {
+        self.time.map(|time| format!(" for {}", write_span(time))).unwrap_or_default()
+    }
+}
+
+impl From<&BanOrder> for Verb {
+    fn from(order: &BanOrder) -> Self {
+        Self::Ban(Ban { masks: vec![order.mask], time: order.time, reason: order.reason.clone() })
+    }
+}
+
+fn mask_of(target: &Target) -> Option<BanMask> {
+    match target.peer {
+        Peer::Tcp(address) => Some(BanMask::Network(Network::counted_as_one(address.ip()))),
+        // A guest nick is never given to another client, so a ban of it would match no client.
+        Peer::Unix => target.nick.filter(|nick| Nick::parse(nick.as_str()).is_ok()).map(BanMask::Nick),
+    }
+}
+
+/// The connections that a ban can close; one that is draining is closed already.
+fn live_row(live: &Model) -> impl Iterator<Item = &Row> {
+    live.rows().iter().filter(|row| live.live_row(row.id).is_some() && row.state != Phase::Draining)
+}
+
+fn is_hit(mask: &BanMask, row: &Row) -> bool {
+    match (mask, row.peer) {
+        (BanMask::Network(network), Peer::Tcp(address)) => network.holds(address.ip()),
+        (BanMask::Network(_), Peer::Unix) => false,
+        (BanMask::Nick(nick), _) => row.nick.is_some_and(|other| other.folded() == nick.folded()),
+    }
+}
+
+fn clients(live: &Model) -> String {
+    count::counted(u64::from(live.status().clients), "client", "clients")
+}
+
+fn is_most(hits: usize, live: &Model) -> bool {
+    hits * 2 > live.status().clients as usize
 }

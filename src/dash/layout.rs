@@ -1,22 +1,27 @@
-//! Where each region of the screen is: the same for drawing, for the mouse and for how far a page goes.
+//! The regions of the screen, for drawing, for the mouse and for the length of a page.
 //!
-//! Pure geometry. A region that has no room is empty, and whoever draws it draws nothing.
+//! Pure geometry. A region without room is empty, and nothing is drawn there. Regions are cut off one after the other:
+//! ratatui's `Layout` runs a constraint solver (0.2 ms for the six rows of the screen), and every input needs the regions
+//! several times.
 
 use ratatui::layout::Rect;
 
-/// Under so many rows there are only a header, one region and one line.
+/// Below this number of rows there are only a header, one region and one line.
 const TALL_FROM: u16 = 12;
-/// From so many columns the detail stands at the right of the table.
+/// From this number of columns the detail is at the right of the table.
 const SIDE_FROM: u16 = 140;
-/// What the table keeps for itself beside the detail: enough for every column.
+/// Columns of the table beside the detail: enough for every column of the table.
 const TABLE_BESIDE: u16 = 100;
 /// The narrowest and the widest detail beside the table.
 const SIDE_MIN: u16 = SIDE_FROM - TABLE_BESIDE;
 const SIDE_MAX: u16 = 64;
-/// From this size detail and traffic are blocks below the table, else a line each.
+/// From this size detail and traffic are blocks below the table, else one line each.
 const BLOCKS_FROM: (u16, u16) = (90, 26);
-/// Rows of such a block, its title among them.
+/// Rows of such a block, with its title.
 const BLOCK_ROWS: u16 = 7;
+
+/// The column of the first tab.
+const TABS_FROM: usize = 1;
 
 /// Which view is open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +47,22 @@ impl View {
             Self::Events => "Events",
         }
     }
+
+    /// The text of its tab. The brackets of the open view take the place of spaces, so every tab keeps its width.
+    pub(crate) fn tab(self, open: Self) -> String {
+        let name = format!("{} {}", self as usize + 1, self.title());
+        if self == open { format!("[{name}]") } else { format!(" {name} ") }
+    }
+
+    /// The view whose tab is at this column.
+    pub(crate) fn tab_at(x: u16) -> Option<Self> {
+        let mut end = TABS_FROM;
+        Self::ALL.into_iter().find(|view| {
+            let start = end;
+            end += view.tab(*view).len();
+            (start..end).contains(&usize::from(x))
+        })
+    }
 }
 
 /// What decides, besides the size, which regions there are.
@@ -51,16 +72,16 @@ pub(crate) struct Shape {
     pub(crate) view: View,
     /// The detail takes most of the screen.
     pub(crate) detail_open: bool,
-    /// A line says that the picture stands still.
+    /// A line says that the snapshot is frozen.
     pub(crate) banner: bool,
 }
 
-/// The regions; those that are not there are empty.
+/// The regions. Those that do not exist are empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Regions {
     /// The server as a whole.
     pub(crate) header: Rect,
-    /// That the picture stands still.
+    /// Says that the snapshot is frozen.
     pub(crate) banner: Rect,
     /// The views, the filter, the sort.
     pub(crate) tabs: Rect,
@@ -74,7 +95,7 @@ pub(crate) struct Regions {
     pub(crate) events: Rect,
     /// The charts of a view of their own.
     pub(crate) charts: Rect,
-    /// What came of the last verb, and what is typed.
+    /// The result of the last verb, or the line that is typed.
     pub(crate) notice: Rect,
     /// The keys. The same as `notice` on a small screen.
     pub(crate) keys: Rect,
@@ -82,7 +103,7 @@ pub(crate) struct Regions {
     pub(crate) is_side: bool,
 }
 
-/// What is left of an area while regions are cut off it.
+/// The remaining area while regions are cut off.
 struct Rest(Rect);
 
 impl Rest {
@@ -140,7 +161,7 @@ fn tall(rest: &mut Rest, shape: Shape) -> Regions {
             regions.detail = rest.0;
         }
         View::Clients if rest.0.width >= SIDE_FROM => beside(rest, &mut regions),
-        View::Clients => below(rest, &mut regions),
+        View::Clients => stacked(rest, &mut regions),
         View::Traffic => regions.charts = rest.0,
         View::Events => regions.events = rest.0,
     }
@@ -157,7 +178,7 @@ fn beside(rest: &mut Rest, regions: &mut Regions) {
     regions.table = rest.0;
 }
 
-fn below(rest: &mut Rest, regions: &mut Regions) {
+fn stacked(rest: &mut Rest, regions: &mut Regions) {
     let (width, height) = (rest.0.width, rest.0.height);
     regions.events = rest.bottom(events_rows(height));
     // Header, tabs, notice and keys are cut off already.
@@ -172,7 +193,7 @@ fn below(rest: &mut Rest, regions: &mut Regions) {
     regions.table = rest.0;
 }
 
-/// Rows for the latest events under a view, their title among them.
+/// Rows for the latest events below a view, with their title.
 fn events_rows(height: u16) -> u16 {
     match height {
         0..16 => 0,
@@ -181,7 +202,7 @@ fn events_rows(height: u16) -> u16 {
     }
 }
 
-/// A panel of so many rows over the bottom of the screen, above the line of keys where there is one of its own.
+/// A panel with this number of rows over the bottom of the screen, above the line of keys where that has its own row.
 pub(crate) fn panel(width: u16, height: u16, rows: u16) -> Rect {
     let mut rest = Rest(Rect::new(0, 0, width, height));
     if height >= TALL_FROM {
@@ -190,6 +211,19 @@ pub(crate) fn panel(width: u16, height: u16, rows: u16) -> Rect {
     // The header stays in sight.
     let most = rest.0.height.saturating_sub(1).max(rest.0.height.min(1));
     rest.bottom(rows.min(most))
+}
+
+/// The area without some columns at its left and right.
+pub(crate) fn inset(area: Rect, left: u16, right: u16) -> Rect {
+    let left = left.min(area.width);
+    let width = (area.width - left).saturating_sub(right);
+    Rect { x: area.x + left, width, ..area }
+}
+
+/// The area without some rows at its top.
+pub(crate) fn below(area: Rect, rows: u16) -> Rect {
+    let rows = rows.min(area.height);
+    Rect { y: area.y + rows, height: area.height - rows, ..area }
 }
 
 #[cfg(test)]

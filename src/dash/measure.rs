@@ -1,10 +1,10 @@
-//! Text in cells: how wide it is, how it is cut, padded and wrapped.
+//! Text in cells: its width, and how it is cut, padded and wrapped.
 //!
-//! Text arrives scrubbed, and so holds sequences that mean something to people and that terminals draw in different
-//! widths: flags, skin tones, families, variation selectors, joiners. A terminal that thinks otherwise of one of them
-//! than the dashboard shows letters in the wrong cells until the screen is cleared. So none of them is drawn: what
-//! comes out of here is, for each grapheme, its first character with the marks that take no cell, or a stand-in; a flag
-//! is the two letters of its country. TAB and other controls are a space, because a cell can hold none.
+//! Text arrives scrubbed and may hold sequences that terminals draw in different widths: flags, skin tones, families,
+//! variation selectors, joiners. If a terminal and the dashboard disagree on one of them, letters are in the wrong
+//! cells until the screen is cleared. So none of these sequences is drawn: each grapheme becomes its first character
+//! with the marks that take no cell, or a replacement character; a flag becomes the two letters of its country. TAB and
+//! other controls become a space, because a cell can hold none.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use unicode_properties::{GeneralCategory, UnicodeEmoji, UnicodeGeneralCategory};
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Stands for a grapheme of which nothing can be drawn.
+/// Replaces a grapheme that has nothing to draw.
 const STAND_IN: &str = "\u{FFFD}";
 
 const ZWJ: char = '\u{200D}';
@@ -50,7 +50,7 @@ fn drawn(grapheme: &str) -> Cow<'_, str> {
         let is_drawn = !is_hidden(first) && first.width().is_some_and(|cells| cells > 0);
         return if is_drawn { grapheme.into() } else { STAND_IN.into() };
     }
-    // Of an emoji sequence the first is the one that terminals agree on.
+    // Terminals agree on the first character of an emoji sequence.
     let is_emoji = first.is_emoji_char() && !first.is_ascii();
     let joined = if is_emoji { grapheme.split(ZWJ).next().unwrap_or(grapheme) } else { grapheme };
     let kept: String = joined.chars().filter(|c| !is_hidden(*c)).collect();
@@ -66,7 +66,7 @@ fn drawn(grapheme: &str) -> Cow<'_, str> {
     if kept.width() == 0 || is_hidden(first) { STAND_IN.into() } else { kept.into() }
 }
 
-/// Regional indicators as the letters they stand for.
+/// Regional indicators as letters.
 fn country(grapheme: &str) -> Option<String> {
     const FIRST: u32 = 0x1F1E6;
     let letter = |c: char| {
@@ -77,7 +77,7 @@ fn country(grapheme: &str) -> Option<String> {
     Some(std::iter::once(first).chain(grapheme.chars().skip(1).filter_map(letter)).collect())
 }
 
-/// What takes no cell in one terminal and one or two in another: selectors, joiners, tags, skin tones, keycaps.
+/// Characters whose width differs between terminals: selectors, joiners, tags, skin tones, keycaps.
 fn is_hidden(c: char) -> bool {
     let is_selector =
         matches!(c, '\u{FE00}'..='\u{FE0F}' | '\u{E0100}'..='\u{E01EF}' | '\u{180B}'..='\u{180F}');
@@ -89,7 +89,7 @@ fn is_hidden(c: char) -> bool {
     is_selector || is_skin_tone || is_format || c == ENCLOSING_KEYCAP
 }
 
-/// `text` for a terminal that shows ASCII only: a `?` for each cell of anything else.
+/// `text` for a terminal that shows ASCII only: a `?` for each cell of any other character.
 pub(crate) fn ascii(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         return text.into();
@@ -101,13 +101,13 @@ pub(crate) fn ascii(text: &str) -> Cow<'_, str> {
     text.graphemes(true).map(plain).collect::<String>().into()
 }
 
-/// `text` in at most `cells` cells; what is cut is told by `ellipsis`, one cell wide, at the end.
+/// `text` in at most `cells` cells; `ellipsis`, one cell wide, marks a cut at the end.
 pub(crate) fn fit(text: &str, cells: usize, ellipsis: &str) -> String {
     let drawn = drawn_text(text);
     if width(&drawn) <= cells { drawn.into_owned() } else { cut(&drawn, cells, ellipsis) }
 }
 
-/// What of `text` goes into `cells` cells together with `ellipsis` behind it.
+/// The beginning of `text` that fits into `cells` cells together with `ellipsis`.
 pub(crate) fn cut(text: &str, cells: usize, ellipsis: &str) -> String {
     if cells == 0 {
         return String::new();
@@ -125,7 +125,7 @@ pub(crate) fn cut(text: &str, cells: usize, ellipsis: &str) -> String {
     kept
 }
 
-/// `text`, cut or filled with spaces behind it to exactly `cells` cells.
+/// `text`, cut or padded at the end to exactly `cells` cells.
 pub(crate) fn left(text: &str, cells: usize, ellipsis: &str) -> String {
     let mut text = fit(text, cells, ellipsis);
     let missing = cells.saturating_sub(width(&text));
@@ -133,7 +133,7 @@ pub(crate) fn left(text: &str, cells: usize, ellipsis: &str) -> String {
     text
 }
 
-/// `text`, cut or filled with spaces before it to exactly `cells` cells.
+/// `text`, cut or padded at the start to exactly `cells` cells.
 pub(crate) fn right(text: &str, cells: usize, ellipsis: &str) -> String {
     let text = fit(text, cells, ellipsis);
     let missing = cells.saturating_sub(width(&text));
@@ -171,7 +171,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_cut_is_told_and_never_splits_a_grapheme() {
+    fn a_cut_has_an_ellipsis_and_never_splits_a_grapheme() {
         assert_eq!(fit("mallory", 7, "…"), "mallory");
         assert_eq!(fit("mallory", 6, "…"), "mallo…");
         assert_eq!(fit("日本語", 4, "…"), "日…");
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn sequences_that_terminals_draw_differently_are_drawn_by_what_they_agree_on() {
+    fn sequences_of_uncertain_width_are_drawn_by_their_first_character() {
         for (text, drawn, cells) in [
             ("🇨🇭🇩🇪🇫🇷", "CHDEFR", 6),
             ("🇨", "C", 1),

@@ -1,10 +1,10 @@
-//! The loop around the dashboard: waits for the terminal, the link, signals and time, and feeds [`App`].
+//! The loop of the dashboard: waits for the terminal, the link, signals and time, and gives them to [`App`].
 //!
-//! It owns the terminal and its end of the link, draws and asks at a measured pace, and does what the state
-//! wants done. It decides nothing that a person sees.
+//! It owns the terminal and one end of the link, draws and requests at the pace of `Pace`, and carries out the
+//! effects of the state. It decides nothing that the operator sees.
 //!
-//! Invariants: nothing in a turn waits but the poller at its beginning. However it ends, the terminal is given back
-//! before [`run`] returns, and the server is not touched.
+//! Invariants: only the poller at the beginning of a turn waits. The terminal is restored before [`run`] returns,
+//! however the dashboard ends, and the server is not affected.
 
 use std::any::Any;
 use std::io;
@@ -14,21 +14,23 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::input::{Decoder, Input};
-use super::job;
+use signal_hook::consts::{SIGCONT, SIGTSTP, SIGWINCH};
+
+use super::app::{Access, App, Effect, QuitChoice};
 use super::pace::Pace;
-use super::signals::Signals;
-use super::terminal::Terminal;
-use super::tty::Tty;
-use super::units;
-use super::{Access, App, Effect, QuitChoice, export, view};
+use super::{export, view};
 use crate::clock::Clock;
+use crate::count;
 use crate::link::local::OUTSTANDING_MAX;
 use crate::link::{Link, LinkError, Request, Response};
 use crate::poller::{Events, Interest, Poller, Watched};
+use crate::signals::{self, FATAL, Signals};
+use crate::term::input::{Decoder, Input};
+use crate::term::tty::Tty;
+use crate::term::{Terminal, job};
 use crate::time::{Moment, Now};
 
-/// The most that is read from the terminal in one turn.
+/// Bytes read from the terminal in one turn.
 const READ_BYTES_MAX: usize = 4_096;
 
 /// The terminal and the signals.
@@ -38,17 +40,17 @@ const EVENTS_MAX: NonZeroUsize = NonZeroUsize::new(2).expect("2 is not 0");
 const TERMINAL: usize = 0;
 const SIGNALS: usize = 1;
 
-/// How often a dashboard in the background looks whether it is in the foreground again.
-const AWAY_INTERVAL: Duration = Duration::from_millis(200);
+/// How often a dashboard in the background checks whether it is in the foreground again.
+const FOREGROUND_CHECK_INTERVAL: Duration = Duration::from_millis(200);
 
-/// How long the reason of a panic elsewhere is waited for.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long the dashboard waits for the link to report the panic of another thread.
+const PANIC_REASON_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How the dashboard ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It broke, and why; the server is well.
-    Broke(String),
+    /// It failed, and why; the server continues.
+    Failed(String),
     /// The terminal is gone.
     HungUp,
     /// The operator left the server running, or a signal ended the dashboard alone.
@@ -59,21 +61,21 @@ pub enum Outcome {
     ServerFailed(String),
 }
 
-/// Shows the dashboard until it is left, or its terminal or the server is gone. `link` must wake `poller`.
+/// Shows the dashboard until the operator leaves it, or its terminal or the server is gone. `link` must wake `poller`.
 pub fn run(app: App, link: impl Link, clock: &Clock, terminal: Terminal, poller: Poller) -> Outcome {
-    // The state may be in pieces after a panic, but nothing looks at it any more.
+    // A panic may leave the state inconsistent, but no code reads it afterwards.
     let turns = AssertUnwindSafe(move || -> io::Result<Outcome> {
-        let mut desk = Desk::new(app, link, clock, terminal, poller)?;
+        let mut event_loop = EventLoop::new(app, link, clock, terminal, poller)?;
         loop {
-            if let Break(outcome) = desk.turn()? {
+            if let Break(outcome) = event_loop.turn()? {
                 return Ok(outcome);
             }
         }
     });
     match catch_unwind(turns) {
         Ok(Ok(outcome)) => outcome,
-        Ok(Err(why)) => Outcome::Broke(why.to_string()),
-        Err(panic) => Outcome::Broke(panic_message(panic.as_ref()).to_owned()),
+        Ok(Err(error)) => Outcome::Failed(error.to_string()),
+        Err(panic) => Outcome::Failed(panic_message(panic.as_ref()).to_owned()),
     }
 }
 
@@ -82,8 +84,8 @@ fn panic_message(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked")
 }
 
-/// The operator's place: the state and all it is connected with.
-struct Desk<'a, L> {
+/// The state with the terminal, the link and the signals.
+struct EventLoop<'a, L> {
     app: App,
     link: L,
     clock: &'a Clock,
@@ -96,21 +98,21 @@ struct Desk<'a, L> {
     pace: Pace,
     /// The server is to end with the dashboard.
     is_draining: bool,
-    /// Continued in the background: the terminal is the shell's until this process is in the foreground again.
-    is_away: bool,
-    /// When a panic elsewhere was found to have taken the terminal.
+    /// This process continues in the background: the shell has the terminal until it is in the foreground again.
+    is_background: bool,
+    /// When the dashboard found that a panic of another thread had restored the terminal.
     closed_at: Option<Moment>,
 }
 
-impl<'a, L: Link> Desk<'a, L> {
+impl<'a, L: Link> EventLoop<'a, L> {
     fn new(mut app: App, link: L, clock: &'a Clock, terminal: Terminal, poller: Poller) -> io::Result<Self> {
-        let signals = Signals::watch(&poller, SIGNALS, app.access != Access::Own)?;
+        let signals = Signals::watch(&poller, SIGNALS, job::caught_signals(app.access != Access::Own))?;
         let device = Arc::clone(terminal.tty());
-        let device = poller.watch(device, TERMINAL, Interest::BOTH).map_err(|(_, why)| why)?;
+        let device = poller.watch(device, TERMINAL, Interest::BOTH).map_err(|(_, error)| error)?;
         let size = terminal.size();
         app.resized(size.width, size.height);
         let mut pace = Pace::default();
-        pace.change();
+        pace.mark_changed();
         Ok(Self {
             app,
             link,
@@ -123,12 +125,12 @@ impl<'a, L: Link> Desk<'a, L> {
             decoder: Decoder::default(),
             pace,
             is_draining: false,
-            is_away: false,
+            is_background: false,
             closed_at: None,
         })
     }
 
-    /// One pass: wait, take what came, do what is wanted, show it. Fails only when it cannot even wait.
+    /// One turn: wait, take input, carry out effects, draw. Fails only when the poller fails.
     fn turn(&mut self) -> io::Result<ControlFlow<Outcome>> {
         let timeout = self.timeout(self.clock.now().moment);
         self.poller.wait(&mut self.events, Some(timeout))?;
@@ -139,31 +141,32 @@ impl<'a, L: Link> Desk<'a, L> {
         }
         let ended = self.show(now);
         let write = !self.terminal.is_idle();
-        // Reading in the background would stop the process (SIGTTIN), and a server with it.
-        let wanted = if self.is_away { Interest::NONE } else { Interest { read: true, write } };
+        // Reading in the background would stop the process (SIGTTIN), and the server with it.
+        let wanted = if self.is_background { Interest::NONE } else { Interest { read: true, write } };
         self.device.set_interest(wanted)?;
         Ok(ended)
     }
 
     fn timeout(&self, now: Moment) -> Duration {
         let until_frame = self.pace.sleep(now, self.terminal.is_idle());
-        let until_frame = if self.is_away { until_frame.min(AWAY_INTERVAL) } else { until_frame };
+        let until_frame =
+            if self.is_background { until_frame.min(FOREGROUND_CHECK_INTERVAL) } else { until_frame };
         self.decoder.deadline().map_or(until_frame, |deadline| until_frame.min(deadline - now))
     }
 
-    /// Everything that came in.
+    /// Takes all input.
     fn take_all(&mut self, now: Now) -> ControlFlow<Outcome> {
         self.take_events(now)?;
-        if self.is_away {
-            self.come_back()?;
+        if self.is_background {
+            self.return_to_foreground()?;
         }
-        self.take_silence(now);
+        self.expire_input(now);
         self.take_responses(now)?;
         self.take_size();
         if self.app.tick(now) {
-            self.pace.change();
+            self.pace.mark_changed();
         }
-        self.take_close(now.moment)
+        self.check_closed(now.moment)
     }
 
     fn take_events(&mut self, now: Now) -> ControlFlow<Outcome> {
@@ -171,7 +174,7 @@ impl<'a, L: Link> Desk<'a, L> {
         let mut readable = false;
         for ready in self.events.iter() {
             match ready.key {
-                // Nothing that was typed before is worth more than knowing that nobody is there.
+                // A hang-up comes before input: there is no operator who could see its effect.
                 TERMINAL if ready.hangup || ready.error => return Break(Outcome::HungUp),
                 TERMINAL => readable |= ready.readable,
                 _ => signalled = true,
@@ -187,16 +190,17 @@ impl<'a, L: Link> Desk<'a, L> {
     }
 
     fn take_signals(&mut self) -> ControlFlow<Outcome> {
-        let taken = self.signals.take();
-        if taken.end {
+        let received = self.signals.take();
+        if received.first_of(&job::END).is_some() {
             return Break(Outcome::Left);
         }
-        if let Some(signal) = taken.fatal {
+        if let Some(signal) = received.first_of(&FATAL) {
             self.terminal.tty().close();
-            Signals::die_of(signal);
+            signals::die_of(signal);
             return Break(Outcome::Left);
         }
-        if taken.stop {
+        let stops = received.has(SIGTSTP);
+        if stops {
             let pid = std::process::id();
             let words = if job::is_without_shell() {
                 format!("chatops: stopped; no shell here can continue it, but `kill -CONT {pid}` does\r\n")
@@ -204,32 +208,31 @@ impl<'a, L: Link> Desk<'a, L> {
                 String::new()
             };
             self.terminal.suspend(&words);
-            // Refused only for signals that cannot be caught; then the dashboard just goes on.
-            let _ = Signals::stop_here();
+            job::stop_process();
         }
-        if taken.resized {
-            // Even if the size is the same again: the terminal cut off what did not fit in between.
+        if received.has(SIGWINCH) {
+            // Also when the size is the same as before: the terminal may have cut off text in between.
             self.terminal.redraw();
-            self.pace.change();
+            self.pace.mark_changed();
         }
-        if taken.stop || taken.continued {
-            self.app.screen_lost();
-            self.come_back()?;
+        if stops || received.has(SIGCONT) {
+            self.app.frame_lost();
+            self.return_to_foreground()?;
         }
         Continue(())
     }
 
-    /// Takes the terminal again if this process is in the foreground. Shells do not say when they bring a job there
-    /// that already runs, so this is asked again and again.
-    fn come_back(&mut self) -> ControlFlow<Outcome> {
-        self.is_away = !self.device.is_foreground();
-        if self.is_away {
+    /// Enters the terminal again if this process is in the foreground. Shells send no signal to a running job that they
+    /// bring there, so this is checked repeatedly.
+    fn return_to_foreground(&mut self) -> ControlFlow<Outcome> {
+        self.is_background = !self.device.is_foreground();
+        if self.is_background {
             return Continue(());
         }
         match self.terminal.resume() {
-            Ok(()) => self.pace.change(),
-            Err(_) if !self.device.is_foreground() => self.is_away = true,
-            Err(why) => return gone(why),
+            Ok(()) => self.pace.mark_changed(),
+            Err(_) if !self.device.is_foreground() => self.is_background = true,
+            Err(error) => return hung_up(error),
         }
         Continue(())
     }
@@ -239,7 +242,7 @@ impl<'a, L: Link> Desk<'a, L> {
         let read = match self.device.read(&mut buffer) {
             Ok(0) => return Break(Outcome::HungUp),
             Ok(read) => read,
-            Err(why) if why.kind() == io::ErrorKind::WouldBlock => 0,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             Err(_) => return Break(Outcome::HungUp),
         };
         if read > 0 {
@@ -249,8 +252,8 @@ impl<'a, L: Link> Desk<'a, L> {
         Continue(())
     }
 
-    /// A sequence that was begun and not ended in time.
-    fn take_silence(&mut self, now: Now) {
+    /// Handles a sequence that did not end in time.
+    fn expire_input(&mut self, now: Now) {
         let inputs = self.decoder.expire(now.moment);
         self.handle(inputs, now);
     }
@@ -259,12 +262,12 @@ impl<'a, L: Link> Desk<'a, L> {
         for input in inputs {
             match input {
                 Input::Key(key, typed) => self.app.handle_key(key, typed, now),
-                Input::Mouse(mouse) => self.app.handle_mouse(mouse, now),
-                // Never as keys: what somebody copied somewhere must not kick anybody.
+                Input::Mouse(mouse) => self.app.handle_mouse(mouse),
+                // A paste never becomes keys: its text must not run verbs.
                 Input::Paste(text) => self.app.handle_paste(&text, now),
                 Input::PasteStalled => self.app.paste_stalled(now),
             }
-            self.pace.change();
+            self.pace.mark_changed();
         }
     }
 
@@ -273,15 +276,15 @@ impl<'a, L: Link> Desk<'a, L> {
             match self.link.response() {
                 Ok(Some(response)) => {
                     match &response {
-                        Response::Snapshot(snapshot) => self.pace.answered(snapshot),
-                        _ => self.pace.hurry(),
+                        Response::Snapshot(snapshot) => self.pace.snapshot_received(snapshot),
+                        _ => self.pace.request_soon(),
                     }
                     self.app.handle_response(response, now);
                 }
                 Ok(None) | Err(LinkError::Busy) => break,
                 Err(LinkError::Ended) => return Break(Outcome::ServerEnded),
-                Err(LinkError::Dismissed(why) | LinkError::Failed(why)) => {
-                    return Break(Outcome::ServerFailed(why));
+                Err(LinkError::Dismissed(error) | LinkError::Failed(error)) => {
+                    return Break(Outcome::ServerFailed(error));
                 }
             }
         }
@@ -292,57 +295,58 @@ impl<'a, L: Link> Desk<'a, L> {
         if self.terminal.update_size() {
             let size = self.terminal.size();
             self.app.resized(size.width, size.height);
-            self.pace.change();
+            self.pace.mark_changed();
         }
     }
 
-    /// A panic in another thread has given the terminal back. If it was the server's, the link says so in a moment.
-    fn take_close(&mut self, now: Moment) -> ControlFlow<Outcome> {
+    /// Handles a panic of another thread, which has restored the terminal. If it was the server's, the link reports it
+    /// soon.
+    fn check_closed(&mut self, now: Moment) -> ControlFlow<Outcome> {
         if !self.device.is_closed() {
             return Continue(());
         }
         let closed_at = *self.closed_at.get_or_insert(now);
-        if closed_at + LAST_WORDS > now {
+        if closed_at + PANIC_REASON_TIMEOUT > now {
             return Continue(());
         }
-        Break(Outcome::Broke("another thread panicked".to_owned()))
+        Break(Outcome::Failed("another thread panicked".to_owned()))
     }
 
-    /// Everything that goes out.
+    /// Carries out effects, draws and requests.
     fn show(&mut self, now: Now) -> ControlFlow<Outcome> {
         let mut effects = self.app.take_effects();
         while !effects.is_empty() {
             for effect in effects {
                 self.carry_out(effect, now)?;
             }
-            // To quit and drain is a verb, which is a request.
+            // An effect can cause another: to quit and drain is a verb, which is a request.
             effects = self.app.take_effects();
         }
-        if self.is_away {
+        if self.is_background {
             return Continue(());
         }
-        self.terminal.flush().map_or_else(gone, Continue)?;
+        self.terminal.flush().map_or_else(hung_up, Continue)?;
         if self.terminal.is_idle() && self.pace.may_draw(now.moment) {
             self.draw(now)?;
         }
-        if self.terminal.is_idle() && self.app.asks_unseen() {
-            // What is there by now was typed before the question could be read.
+        if self.terminal.is_idle() && self.app.has_unread_question() {
+            // Input that is available now was typed before the question was visible.
             self.take_input(self.clock.now())?;
             self.app.frame_taken();
         }
-        self.ask(now);
+        self.request_snapshot(now);
         Continue(())
     }
 
     fn carry_out(&mut self, effect: Effect, now: Now) -> ControlFlow<Outcome> {
         match effect {
             Effect::Copy { what, text } => {
-                let size = units::counted(text.len() as u64, "byte", "bytes");
-                // Whether the terminal does anything with it is not known: many ignore it, and tmux passes it on only
-                // with `set-clipboard on`.
-                let told = format!("{what}, {size}: sent to the terminal's clipboard (OSC 52)");
-                let sent = self.terminal.copy(&text).map(|()| told);
-                self.app.tell(sent.map_err(|why| why.to_string()), now);
+                let size = count::counted(text.len() as u64, "byte", "bytes");
+                // Whether the terminal uses it is unknown: many ignore it, and tmux passes it on only with
+                // `set-clipboard on`.
+                let message = format!("{what}, {size}: sent to the terminal's clipboard (OSC 52)");
+                let sent = self.terminal.copy(&text).map(|()| message);
+                self.app.notify(sent.map_err(|error| error.to_string()), now);
             }
             Effect::Quit(QuitChoice::Drain) => {
                 if !std::mem::replace(&mut self.is_draining, true) {
@@ -353,26 +357,26 @@ impl<'a, L: Link> Desk<'a, L> {
             Effect::Redraw => self.terminal.redraw(),
             Effect::Request(request) => self.request(&request, now),
             Effect::Suspend => {
-                if let Err(why) = job::stop() {
-                    self.app.tell(Err(format!("not suspended: {why}")), now);
+                if let Err(error) = job::stop_group() {
+                    self.app.notify(Err(format!("not suspended: {error}")), now);
                 }
             }
-            Effect::SaveFile { name, contents } => self.app.tell(export::save(&name, &contents), now),
+            Effect::SaveFile { name, contents } => self.app.notify(export::save(&name, &contents), now),
         }
-        self.pace.change();
+        self.pace.mark_changed();
         Continue(())
     }
 
     fn request(&mut self, request: &Request, now: Now) {
-        if let Err(why) = self.link.request(request.clone()) {
-            self.app.request_refused(request, &why, now);
+        if let Err(error) = self.link.request(request.clone()) {
+            self.app.request_refused(request, &error, now);
         }
     }
 
     fn draw(&mut self, now: Now) -> ControlFlow<Outcome> {
         let app = &mut self.app;
         let begun = self.clock.now().moment;
-        self.terminal.draw(|frame| view::draw(frame, app, now)).map_or_else(gone, Continue)?;
+        self.terminal.draw(|frame| view::draw(frame, app, now)).map_or_else(hung_up, Continue)?;
         let spent = self.clock.now().moment - begun;
         self.app.frame_drawn();
         self.app.set_frame_time(u32::try_from(spent.as_micros()).unwrap_or(u32::MAX));
@@ -380,21 +384,21 @@ impl<'a, L: Link> Desk<'a, L> {
         Continue(())
     }
 
-    fn ask(&mut self, now: Now) {
+    fn request_snapshot(&mut self, now: Now) {
         let query = self.app.query();
-        if !self.pace.may_ask(now.moment, &query) {
+        if !self.pace.may_request(now.moment, &query) {
             return;
         }
         match self.link.request(Request::Snapshot(query.clone())) {
-            Ok(()) => self.pace.asked(now.moment, query),
-            // A server that has ended says so as a response.
-            Err(_) => self.pace.refused(now.moment),
+            Ok(()) => self.pace.snapshot_requested(now.moment, query),
+            // The end of the server is reported as a response.
+            Err(_) => self.pace.request_refused(now.moment),
         }
     }
 }
 
-/// Whatever goes wrong with a terminal, it is of no more use.
-fn gone<T>(_why: io::Error) -> ControlFlow<Outcome, T> {
+/// After any error the terminal is treated as hung up.
+fn hung_up<T>(_why: io::Error) -> ControlFlow<Outcome, T> {
     Break(Outcome::HungUp)
 }
 
@@ -403,15 +407,14 @@ mod tests {
     use std::sync::mpsc::{Receiver, channel};
     use std::thread;
 
-    use signal_hook::consts::SIGWINCH;
     use signal_hook::low_level::raise;
 
     use super::*;
     use crate::config::settings::Dashboard;
-    use crate::dash::pty::{DEADLINE, Pty};
-    use crate::dash::tty::LEAVE;
     use crate::link::local::{LocalLink, Mailbox, local};
     use crate::model::snapshot::Snapshot;
+    use crate::term::pty::{DEADLINE, Pty};
+    use crate::term::tty::LEAVE;
 
     fn app() -> App {
         App::new(&Dashboard::default(), true, Access::Own).expect("the default keys exist")
@@ -422,7 +425,7 @@ mod tests {
         let (bell, woken) = channel();
         let waker = poller.waker();
         let ring = move || {
-            // Nobody listens any more at the end of a test.
+            // The receiver is gone at the end of a test.
             let _ = bell.send(());
         };
         let (link, mailbox) = local(ring, move || waker.notify());
@@ -454,7 +457,7 @@ mod tests {
             outcome
         }
 
-        /// Waits until the dashboard is up and has asked.
+        /// Waits for the first request.
         fn wait_for_question(&mut self) {
             while self.mailbox.next().is_none() {
                 self.woken.recv_timeout(DEADLINE).expect("a question");
@@ -467,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_the_server_ends_it_and_the_terminal_is_back() {
+    fn the_dashboard_ends_with_the_server_and_restores_the_terminal() {
         let pty = Pty::new(80, 24);
         let before = pty.modes();
         let mut running = Running::start(&pty);
@@ -480,7 +483,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_fails_is_told_from_one_that_ends() {
+    fn a_failed_server_and_an_ended_server_have_different_outcomes() {
         let pty = Pty::new(80, 24);
         let running = Running::start(&pty);
         drop(running.mailbox);
@@ -489,20 +492,20 @@ mod tests {
     }
 
     #[test]
-    fn a_hang_up_ends_it() {
+    fn a_hang_up_ends_the_dashboard() {
         let pty = Pty::new(80, 24);
         let mut running = Running::start(&pty);
         running.wait_for_question();
         pty.hang_up();
         assert_eq!(ended(&running.outcome), Outcome::HungUp);
         while running.mailbox.is_watched() {
-            running.woken.recv_timeout(DEADLINE).expect("the server is told that nobody watches");
+            running.woken.recv_timeout(DEADLINE).expect("the server learns that the dashboard is gone");
             while running.mailbox.next().is_some() {}
         }
     }
 
     #[test]
-    fn a_stalled_terminal_holds_nothing_up() {
+    fn a_stalled_terminal_does_not_delay_the_end() {
         let pty = Pty::new(80, 24);
         let before = pty.modes();
         pty.fill();
@@ -516,7 +519,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_key_holds_nothing_up() {
+    fn half_a_key_does_not_delay_the_end() {
         let pty = Pty::new(80, 24);
         let mut running = Running::start(&pty);
         running.wait_for_question();
@@ -526,7 +529,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dashboard_that_panics_gives_the_terminal_back_and_says_why() {
+    fn a_dashboard_that_panics_restores_the_terminal_and_reports_the_panic() {
         struct Broken;
         impl Link for Broken {
             fn request(&mut self, _: Request) -> Result<(), LinkError> {
@@ -540,13 +543,13 @@ mod tests {
         let pty = Pty::new(80, 24);
         let before = pty.modes();
         let outcome = Running::start_with(&pty, Poller::new().expect("poller"), Broken);
-        assert_eq!(ended(&outcome), Outcome::Broke("this panic is part of a test".to_owned()));
+        assert_eq!(ended(&outcome), Outcome::Failed("this panic is part of a test".to_owned()));
         assert_eq!(pty.modes().local_modes, before.local_modes);
         pty.read_through(LEAVE);
     }
 
     #[test]
-    fn a_new_size_is_drawn_when_its_signal_comes_even_if_the_old_is_back() {
+    fn a_resize_signal_redraws_also_at_the_old_size() {
         let pty = Pty::new(80, 24);
         let mut running = Running::start(&pty);
         running.wait_for_question();
@@ -558,34 +561,34 @@ mod tests {
         assert!(spent < Duration::from_millis(500), "{spent:?}: by the next tick, not by the signal");
     }
 
-    /// How many turns a dashboard takes in a second, once it is up, with a server that answers all it is asked.
+    /// The turns in one second of a dashboard whose server answers every request.
     fn turns_a_second(pty: &Pty) -> usize {
         let poller = Poller::new().expect("poller");
         let (link, mut mailbox, _woken) = connect(&poller);
         let clock = Clock::start();
         let terminal = Terminal::on(pty.open()).expect("a terminal");
-        let mut desk = Desk::new(app(), link, &clock, terminal, poller).expect("a desk");
+        let mut event_loop = EventLoop::new(app(), link, &clock, terminal, poller).expect("a desk");
         let mut turns = 0;
         while clock.now().moment.micros() < 2_000_000 {
-            assert!(desk.turn().expect("a turn").is_continue());
+            assert!(event_loop.turn().expect("a turn").is_continue());
             while mailbox.next().is_some() {
                 mailbox.answer(Response::Snapshot(Box::<Snapshot>::default()));
             }
-            // Signals are the whole process's: other tests raise some.
-            let signalled = desk.events.iter().any(|ready| ready.key == SIGNALS);
+            // Signals are sent to the process: other tests raise some.
+            let signalled = event_loop.events.iter().any(|ready| ready.key == SIGNALS);
             turns += usize::from(clock.now().moment.micros() >= 1_000_000 && !signalled);
         }
         turns
     }
 
     #[test]
-    fn nothing_to_do_costs_next_to_nothing() {
+    fn an_idle_dashboard_takes_few_turns() {
         let turns = turns_a_second(&Pty::new(80, 24));
         assert!((2..=6).contains(&turns), "{turns}");
     }
 
     #[test]
-    fn a_stalled_terminal_costs_next_to_nothing() {
+    fn a_dashboard_on_a_stalled_terminal_takes_few_turns() {
         let pty = Pty::new(80, 24);
         pty.fill();
         let turns = turns_a_second(&pty);

@@ -3,15 +3,26 @@
 use std::io;
 use std::time::Duration;
 
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+
 use super::drive;
 use super::reactor::{KEY_CONTROL, KEY_LISTENERS, KEY_SIGNALS, Reactor, SPECIAL};
-use super::signals::Taken;
 use super::table::IDLE_WAKES_MAX;
 use crate::config::settings::LogLevel;
 use crate::engine::READ_BUDGET;
 use crate::id::Slot;
 use crate::poller::{Events, Readiness};
+use crate::signals::{FATAL, Received};
 use crate::time::Moment;
+
+/// Signals that end the server: the first one drains it, the second one stops it at once.
+const STOP: [i32; 2] = [SIGTERM, SIGINT];
+
+/// The signals of a server. SIGHUP reads the configuration again, SIGUSR1 creates missing files of sockets, and those of
+/// [`FATAL`] end the process once sockets' files are removed.
+pub(super) fn caught_signals() -> impl Iterator<Item = i32> {
+    STOP.into_iter().chain(FATAL).chain([SIGHUP, SIGUSR1])
+}
 
 /// Bytes read from all peers in one turn.
 const TURN_READ_BUDGET: usize = 4 * 1024 * 1024;
@@ -83,20 +94,21 @@ impl Reactor {
     }
 
     fn take_signals(&mut self) {
-        let Taken { stops, reload, renew, end } = self.signals.take();
+        let received = self.signals.take();
+        let stops = count_stops(&received);
         self.stop_signals += stops;
         if stops > 0 && self.engine.stop(None) {
             self.engine.note(LogLevel::Info, "a signal asks for the end: draining".to_owned());
         }
         // With a dashboard, SIGHUP means that the terminal is gone.
-        if reload && !self.onlookers.has_dashboard() {
+        if received.has(SIGHUP) && !self.onlookers.has_dashboard() {
             self.engine.note(LogLevel::Info, "SIGHUP: reading the configuration again".to_owned());
             self.configuration.want();
         }
-        if renew {
+        if received.has(SIGUSR1) {
             self.renewal.hurry();
         }
-        if let Some(signal) = end {
+        if let Some(signal) = received.first_of(&FATAL) {
             let name = signal_hook::low_level::signal_name(signal).unwrap_or("a signal");
             self.engine.note(LogLevel::Error, format!("{name}: ending at once"));
             self.end_signal = Some(signal);
@@ -133,6 +145,13 @@ impl Reactor {
             self.engine.handle_error(slot, &io::Error::other("woke the loop for nothing"));
         }
     }
+}
+
+/// The number of SIGTERM and SIGINT. Signals of different kinds are not told apart in the count, so among others each
+/// kind counts once.
+fn count_stops(received: &Received) -> usize {
+    let kinds = received.signals.iter().filter(|signal| STOP.contains(signal)).count();
+    if kinds > 0 && kinds == received.signals.len() { kinds.max(received.count) } else { kinds }
 }
 
 #[cfg(test)]

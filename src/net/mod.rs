@@ -16,7 +16,6 @@ mod publish;
 mod reactor;
 mod reload;
 mod server;
-mod signals;
 mod socket;
 mod socket_file;
 mod table;

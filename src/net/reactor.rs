@@ -12,12 +12,11 @@ use std::time::Duration;
 use super::accept::Renewal;
 use super::drive::{self, Sockets};
 use super::gauge::Gauge;
-use super::ingest::ReadingOrder;
+use super::ingest::{ReadingOrder, caught_signals};
 use super::kernel;
 use super::listener::Listener;
 use super::reload::Configuration;
 use super::server::Sink;
-use super::signals::{SignalPipe, Signals};
 use super::table::Table;
 use crate::clock::Clock;
 use crate::config::settings::Config;
@@ -25,6 +24,7 @@ use crate::control::serve::Service;
 use crate::engine::{CloseMode, Engine};
 use crate::link::onlookers::Onlookers;
 use crate::poller::{Events, Interest, Poller, Watched};
+use crate::signals::Signals;
 use crate::time::{Moment, Now};
 
 /// Events taken in one turn.
@@ -70,7 +70,6 @@ pub(super) struct Reactor {
     pub(super) configuration: Configuration,
     pub(super) clock: Clock,
     pub(super) signals: Signals,
-    _signal_pipe: Watched<SignalPipe>,
     /// The signal of which the process is to die.
     pub(super) end_signal: Option<i32>,
     pub(super) renewal: Renewal,
@@ -107,7 +106,7 @@ impl Reactor {
             .enumerate()
             .map(|(index, listener)| watch(&poller, listener, KEY_LISTENERS + index))
             .collect::<io::Result<Vec<_>>>()?;
-        let (signals, signal_pipe) = Signals::catch()?;
+        let signals = Signals::watch(&poller, KEY_SIGNALS, caught_signals())?;
         let operators = match &control {
             Some(_) => Some(Service::start(clock.clone(), kernel::send_q)?),
             None => None,
@@ -122,7 +121,6 @@ impl Reactor {
             sockets: Table::new(&config.keepalive, clock.clone()),
             clock,
             signals,
-            _signal_pipe: watch(&poller, signal_pipe, KEY_SIGNALS)?,
             end_signal: None,
             renewal: Renewal::default(),
             poller,

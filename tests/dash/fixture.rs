@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use chatops::config::settings::{Dashboard, LogLevel, ThemeName};
-use chatops::dash::input::Typed;
 use chatops::dash::{Access, App, Effect};
 use chatops::link::{Request, Response};
 use chatops::model::event::{Event, EventKind};
@@ -12,6 +11,7 @@ use chatops::model::snapshot::{
     Peer, Phase, RoomName, Row, Snapshot, Status, TcpInfo, TurnStats,
 };
 use chatops::model::verbs::Half;
+use chatops::term::input::Typed;
 use chatops::time::{Moment, Now, WallTime};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Terminal;
@@ -21,7 +21,7 @@ use ratatui::buffer::Buffer;
 /// Seconds between the start of the server and the last snapshot: 02:14:07.
 pub(crate) const UPTIME_S: u64 = 8_047;
 
-/// So many seconds after the start; the last snapshot is taken at 12:04:01.
+/// This number of seconds after the start; the last snapshot is taken at 12:04:01.
 pub(crate) fn at(seconds: u64) -> Now {
     at_ms(seconds * 1_000)
 }
@@ -48,7 +48,7 @@ pub(crate) fn id(number: u64) -> ConnId {
     ConnId::new(number).unwrap()
 }
 
-/// A client with nothing remarkable about it.
+/// A client without flags or unsent bytes.
 pub(crate) fn row(number: u64, nick: &str, peer: &str) -> Row {
     Row {
         id: id(number),
@@ -106,7 +106,7 @@ fn mallory() -> Row {
     }
 }
 
-/// The rows that differ from one another in every way a row can.
+/// Rows that differ in every way in which rows can differ.
 pub(crate) fn remarkable() -> Vec<Row> {
     let op = Flags::default().with(Flags::OP, true);
     vec![
@@ -233,7 +233,7 @@ fn record(seq: u64, seconds_ago: u64, kind: EventKind) -> Event {
     Event { seq, at: at(UPTIME_S - seconds_ago), kind }
 }
 
-pub(crate) fn event_kinds() -> Vec<Event> {
+pub(crate) fn events() -> Vec<Event> {
     let nick = |name: &str| Some(Nick::of_anybody(name).unwrap());
     let text = |text: &str| text.to_owned();
     let operator = |number: u64, verb: &str, outcome: &str| EventKind::Operator {
@@ -284,18 +284,18 @@ pub(crate) fn event_kinds() -> Vec<Event> {
 }
 
 pub(crate) fn detail(number: u64) -> Detail {
-    let told = |ago: u64, what: Milestone| (at(UPTIME_S - ago), what);
+    let milestone = |ago: u64, what: Milestone| (at(UPTIME_S - ago), what);
     Detail {
         id: id(number),
         rooms: vec![RoomName::parse("ops").unwrap(), RoomName::parse("lobby").unwrap()],
         timeline: vec![
-            told(2_453, Milestone::Connected),
-            told(1_800, Milestone::SplitLine { bytes: 17 }),
-            told(44, Milestone::PartialWrite { taken: 2_048, offered: 8_192 }),
-            told(43, Milestone::Flushed),
-            told(41, Milestone::WouldBlock),
-            told(30, Milestone::Skipped { lines: 14 }),
-            told(12, Milestone::Shutdown(Half::Read)),
+            milestone(2_453, Milestone::Connected),
+            milestone(1_800, Milestone::SplitLine { bytes: 17 }),
+            milestone(44, Milestone::PartialWrite { taken: 2_048, offered: 8_192 }),
+            milestone(43, Milestone::Flushed),
+            milestone(41, Milestone::WouldBlock),
+            milestone(30, Milestone::Skipped { lines: 14 }),
+            milestone(12, Milestone::Shutdown(Half::Read)),
         ],
         outbox_limit: 262_144,
     }
@@ -306,12 +306,12 @@ pub(crate) fn snapshot() -> Snapshot {
     Snapshot { taken: now(), status: status(), rows: rows(), detail: None, events: Vec::new() }
 }
 
-/// What the server answers to this app now.
+/// The server's response to the present query of this app.
 pub(crate) fn answer(app: &App, mut snapshot: Snapshot) -> Response {
     let query = app.query();
     let known = |wanted: &ConnId| snapshot.rows.iter().any(|row| row.id == *wanted);
     snapshot.detail = query.detail.filter(known).map(|wanted| detail(wanted.get()));
-    snapshot.events = event_kinds().into_iter().filter(|entry| entry.seq > query.events_after).collect();
+    snapshot.events = events().into_iter().filter(|entry| entry.seq > query.events_after).collect();
     Response::Snapshot(Box::new(snapshot))
 }
 
@@ -355,19 +355,19 @@ fn earlier(second: u64) -> Snapshot {
     snapshot
 }
 
-/// The mono theme: what is told, is told in text.
+/// The mono theme: all information is in text.
 pub(crate) fn mono() -> Dashboard {
     Dashboard { theme: ThemeName::Mono, ..Dashboard::default() }
 }
 
-/// Presses one key, by itself and after what is open was seen.
+/// Presses one key, alone and after the open dialog is visible.
 pub(crate) fn press_key(app: &mut App, key: KeyEvent) {
     app.frame_drawn();
     app.frame_taken();
     app.handle_key(key, Typed::Alone, now());
 }
 
-/// Presses keys, one after the other: characters as they are, others by name in brackets, `<Enter>`, `<C-c>`.
+/// Presses keys one after the other: characters as they are, others by name in brackets, `<Enter>`, `<C-c>`.
 pub(crate) fn press(app: &mut App, keys: &str) {
     let mut rest = keys;
     while let Some(first) = rest.chars().next() {
@@ -399,7 +399,7 @@ fn named(name: &str) -> Option<KeyEvent> {
     }))
 }
 
-/// Draws one frame into cells.
+/// Draws one frame.
 pub(crate) fn draw(app: &mut App, width: u16, height: u16) -> Buffer {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
     terminal.draw(|frame| chatops::dash::view::draw(frame, app, now())).unwrap();

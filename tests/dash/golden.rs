@@ -49,7 +49,7 @@ fn diff(golden: &str, drawn: &str, out: &mut String) {
     }
 }
 
-/// Draws a dashboard in the state that `arrange` brings it into, at every size.
+/// Draws the dashboard in the state that `arrange` makes, at every size.
 fn screens(name: &str, settings: &Dashboard, arrange: fn(&mut App)) {
     let mut failures = String::new();
     for (width, height) in SIZES {
@@ -182,7 +182,7 @@ fn filter_under_way() {
 }
 
 #[test]
-fn filter_that_is_wrong() {
+fn an_invalid_filter() {
     screen("filter-wrong", |app| press(app, "/outbox>much"));
 }
 
@@ -197,7 +197,7 @@ fn command_completed() {
 }
 
 #[test]
-fn command_that_is_wrong() {
+fn an_invalid_command() {
     screen("command-wrong", |app| press(app, ":kcik 7<Enter>"));
 }
 

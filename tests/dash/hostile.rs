@@ -1,9 +1,8 @@
-//! Random keys, sizes and snapshots: nothing panics, and no verb goes to anybody who was not asked about.
+//! Random keys, sizes and snapshots: nothing panics, and no verb goes to a connection that its dialog did not name.
 
 use std::time::Duration;
 
 use chatops::config::settings::{Dashboard, ThemeName};
-use chatops::dash::input::{Decoder, Input};
 use chatops::dash::{Access, App, Effect};
 use chatops::link::{Request, Response};
 use chatops::model::snapshot::{
@@ -11,13 +10,14 @@ use chatops::model::snapshot::{
     Terminal,
 };
 use chatops::model::verbs::{OperatorCommand, Who};
+use chatops::term::input::{Decoder, Input};
 use chatops::time::Moment;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use proptest::prelude::*;
 
 use crate::fixture::{answer, at_ms, draw, id, press_key, row};
 
-/// One thing that happens to a dashboard.
+/// One input of a dashboard.
 #[derive(Clone, Debug)]
 enum Step {
     Answer,
@@ -153,7 +153,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A dashboard with what may be sent from it: an id once for each time that it was said yes to.
+/// A dashboard with the ids for which verbs may be sent: each as often as a dialog about it was confirmed.
 struct Watched {
     app: App,
     allowed: Vec<Option<ConnId>>,
@@ -162,9 +162,9 @@ struct Watched {
 
 impl Watched {
     fn key(&mut self, key: KeyEvent) {
-        let (asked, chosen) = (self.app.asked_about(), self.chosen());
+        let (asked, chosen) = (self.app.dialog_targets(), self.chosen());
         press_key(&mut self.app, key);
-        let asks = self.app.asked_about();
+        let asks = self.app.dialog_targets();
         if asked.is_empty() && key.code == KeyCode::Char('y') {
             assert!(asks.is_empty());
         }
@@ -186,7 +186,7 @@ impl Watched {
         if marked.is_empty() { self.app.selected().into_iter().collect() } else { marked }
     }
 
-    /// Types a line from wherever the keys go now, and answers what it asks.
+    /// Types a line in any mode, and answers its confirmation.
     fn typed(&mut self, line: &str) {
         press_key(&mut self.app, KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL));
         for code in [KeyCode::Esc, KeyCode::Esc, KeyCode::Char(':')] {
@@ -203,7 +203,7 @@ impl Watched {
         press_key(&mut self.app, KeyEvent::from(KeyCode::Enter));
     }
 
-    /// Takes what goes out, and checks whom it is for.
+    /// Takes the effects, and checks their targets.
     fn check(&mut self) {
         for effect in self.app.take_effects() {
             if let Effect::Request(Request::Verb { ticket, command }) = effect {
@@ -255,7 +255,7 @@ proptest! {
                 Step::Mouse(column, line, wheel) => {
                     let kind = if wheel { MouseEventKind::ScrollUp } else { MouseEventKind::Down(MouseButton::Left) };
                     let mouse = MouseEvent { kind, column, row: line, modifiers: KeyModifiers::NONE };
-                    watched.app.handle_mouse(mouse, at_ms(5_000));
+                    watched.app.handle_mouse(mouse);
                 }
                 Step::Snapshot(snapshot) => {
                     watched.app.handle_response(Response::Snapshot(snapshot), at_ms(5_000));
@@ -287,7 +287,7 @@ fn the_smallest_screens_and_a_storm_of_sizes() {
     }
 }
 
-/// What a terminal sends in one read, and what happens before it.
+/// One read of the terminal, and what happens before it.
 #[derive(Clone, Debug)]
 struct Read {
     bytes: Vec<u8>,
@@ -342,7 +342,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_bytes_give_a_verb_that_was_not_asked_about_on_the_screen(reads in reads()) {
+    fn no_bytes_send_a_verb_without_a_visible_dialog(reads in reads()) {
         let mut app = App::new(&Dashboard::default(), false, Access::Own).unwrap();
         app.resized(80, 24);
         let response = answer(&app, crate::fixture::snapshot());
@@ -359,7 +359,7 @@ proptest! {
                 app.frame_taken();
             }
             if drawn {
-                seen = Some(app.asked_about());
+                seen = Some(app.dialog_targets());
             }
             let is_alone = ms - last_ms >= 100;
             let is_yes = ["y", "d", "l", "н", "\x1b[121;1u", "\x1b[27;1;121~"].iter().any(|yes| yes.as_bytes() == bytes);
@@ -377,7 +377,7 @@ proptest! {
                     prop_assert!(seen.contains(&id), "{effect:?}, but {seen:?} were seen");
                 }
             }
-            seen = seen.filter(|seen| *seen == app.asked_about());
+            seen = seen.filter(|seen| *seen == app.dialog_targets());
         }
     }
 }
@@ -386,14 +386,14 @@ fn hand_in(app: &mut App, inputs: Vec<Input>, ms: u64) {
     for input in inputs {
         match input {
             Input::Key(key, typed) => app.handle_key(key, typed, at_ms(ms)),
-            Input::Mouse(mouse) => app.handle_mouse(mouse, at_ms(ms)),
+            Input::Mouse(mouse) => app.handle_mouse(mouse),
             Input::Paste(text) => app.handle_paste(&text, at_ms(ms)),
             Input::PasteStalled => app.paste_stalled(at_ms(ms)),
         }
     }
 }
 
-/// Whether it changes something for clients.
+/// Whether the verb changes something for clients.
 fn is_verb(effect: &Effect) -> bool {
     match effect {
         Effect::Request(Request::Verb { command, .. }) => {

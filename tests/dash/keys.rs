@@ -1,10 +1,10 @@
-//! What keys and the mouse do: the selection is a connection, marks, filters, the frozen picture, the `:` line.
+//! Keys and the mouse: the selection is a connection; marks, filters, the frozen snapshot, the `:` line.
 
 use chatops::config::settings::Dashboard;
-use chatops::dash::input::{Decoder, Input};
 use chatops::dash::{Access, App, Effect};
 use chatops::link::{LinkError, Request, Response};
 use chatops::model::snapshot::{CloseReason, ConnId, Phase, Row, Snapshot};
+use chatops::term::input::{Decoder, Input};
 use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 use crate::fixture::{
@@ -51,7 +51,7 @@ fn the_selection_is_a_connection_not_a_row() {
 }
 
 #[test]
-fn one_who_goes_stays_selected_and_verbs_say_so() {
+fn a_connection_that_is_gone_stays_selected_and_refuses_verbs() {
     let mut app = watching();
     assert_eq!(app.selected(), Some(id(17)));
     let mut gone = rows();
@@ -78,21 +78,21 @@ fn a_dialog_keeps_the_ids_it_was_opened_for() {
     let mut app = watching();
     press(&mut app, "x");
     feed(&mut app, rows().into_iter().filter(|row| row.id != id(23)).collect());
-    assert_eq!(app.asked_about(), [id(17)]);
+    assert_eq!(app.dialog_targets(), [id(17)]);
     feed(&mut app, rows().into_iter().filter(|row| row.id != id(17)).collect());
-    assert_eq!(app.asked_about(), [id(17)]);
+    assert_eq!(app.dialog_targets(), [id(17)]);
     press(&mut app, "y");
     assert!(verbs(&mut app).is_empty(), "nobody is hit in its place");
     assert!(screen(&mut app).contains("#17 is gone"));
 }
 
 #[test]
-fn marked_rows_get_one_dialog_and_a_verb_each() {
+fn marked_rows_have_one_dialog_and_one_verb_each() {
     let mut app = watching();
     press(&mut app, "mjmjjm");
     assert_eq!(app.marked(), [id(17), id(23), id(38)]);
     press(&mut app, "x");
-    assert_eq!(app.asked_about(), [id(17), id(23), id(38)]);
+    assert_eq!(app.dialog_targets(), [id(17), id(23), id(38)]);
     feed(&mut app, rows().into_iter().filter(|row| row.id != id(23)).collect());
     press(&mut app, "y");
     assert_eq!(verbs(&mut app), ["kick #17", "kick #38"]);
@@ -102,7 +102,7 @@ fn marked_rows_get_one_dialog_and_a_verb_each() {
 }
 
 #[test]
-fn a_crowd_is_hit_a_few_at_a_time_and_all_of_it() {
+fn verbs_for_many_targets_are_sent_a_few_at_a_time_and_reach_all() {
     let mut app = watching();
     for _ in 0..40 {
         press(&mut app, "mj");
@@ -174,7 +174,7 @@ fn a_filter_is_live_and_goes_back_with_esc() {
 }
 
 #[test]
-fn an_unfinished_filter_hides_nobody_and_is_not_taken() {
+fn an_unfinished_filter_hides_no_row_and_is_not_applied() {
     let mut app = watching();
     press(&mut app, "/alice outbox>");
     assert_eq!(ids(&app), [8]);
@@ -186,7 +186,7 @@ fn an_unfinished_filter_hides_nobody_and_is_not_taken() {
 }
 
 #[test]
-fn a_hidden_selection_is_not_hit() {
+fn a_hidden_selection_is_no_target() {
     let mut app = watching();
     press(&mut app, "/outbox>100k<Enter>");
     assert_eq!(app.selected(), Some(id(17)));
@@ -215,7 +215,7 @@ fn a_row_that_the_filter_hides_is_not_marked() {
 }
 
 #[test]
-fn a_frozen_picture_stands_still_while_verbs_act_on_what_is() {
+fn verbs_act_on_the_live_snapshot_while_the_screen_is_frozen() {
     let mut app = watching();
     press(&mut app, " ");
     let before = ids(&app);
@@ -231,7 +231,7 @@ fn a_frozen_picture_stands_still_while_verbs_act_on_what_is() {
 }
 
 #[test]
-fn the_command_line_completes_remembers_and_says_what_is_wrong() {
+fn the_command_line_has_completion_history_and_errors() {
     let mut app = watching();
     press(&mut app, ":ki<Tab>mal<Tab>");
     assert!(screen(&mut app).contains(":kick mallory"));
@@ -252,7 +252,7 @@ fn the_command_line_completes_remembers_and_says_what_is_wrong() {
     assert_eq!(verbs(&mut app), ["stop"]);
 }
 
-/// The server answers the one question that the dashboard has asked.
+/// The server answers the only question of the dashboard.
 fn answer_question(app: &mut App, question: &str, outcome: Result<&str, &str>) {
     let requests = app.take_effects();
     let [Effect::Request(Request::Verb { ticket, command })] = requests.as_slice() else {
@@ -264,14 +264,14 @@ fn answer_question(app: &mut App, question: &str, outcome: Result<&str, &str>) {
 }
 
 #[test]
-fn who_is_newer_than_the_picture_is_asked_for() {
+fn a_target_newer_than_the_snapshot_is_looked_up() {
     for line in ["kick #44 too loud", "kick newcomer too loud"] {
         let mut app = watching();
         press(&mut app, &format!(":{line}<Enter>"));
         assert!(screen(&mut app).contains("asking the server"));
         let who = line.split(' ').nth(1).unwrap();
         answer_question(&mut app, &format!("connection {who}"), Ok("#44 newcomer, idle 0 s"));
-        assert!(app.asked_about().is_empty(), "{line}: nobody is seen yet");
+        assert!(app.dialog_targets().is_empty(), "{line}: nobody is seen yet");
         let mut rows = rows();
         rows.push(row(44, "newcomer", "192.0.2.44:1"));
         feed(&mut app, rows);
@@ -282,14 +282,14 @@ fn who_is_newer_than_the_picture_is_asked_for() {
 }
 
 #[test]
-fn of_who_is_not_there_the_server_has_the_last_word() {
+fn a_failed_lookup_shows_the_servers_answer() {
     let mut app = watching();
     press(&mut app, ":reset 99<Enter>");
     answer_question(&mut app, "connection #99", Err("nobody here is #99"));
     assert!(screen(&mut app).contains("! reset #99: nobody here is #99"));
     feed(&mut app, rows());
-    assert!(app.asked_about().is_empty());
-    // It was there when it was asked for, and has left before the picture was taken.
+    assert!(app.dialog_targets().is_empty());
+    // The target was connected at the lookup and left before the snapshot.
     press(&mut app, ":kick late<Enter>");
     answer_question(&mut app, "connection late", Ok("#44 late"));
     feed(&mut app, rows());
@@ -297,7 +297,7 @@ fn of_who_is_not_there_the_server_has_the_last_word() {
 }
 
 #[test]
-fn a_question_never_opens_over_something_else_and_the_last_verb_counts() {
+fn a_lookup_opens_no_dialog_over_another_and_the_last_verb_replaces_it() {
     let mut app = watching();
     press(&mut app, ":kick #44<Enter>");
     answer_question(&mut app, "connection #44", Ok("#44"));
@@ -305,7 +305,7 @@ fn a_question_never_opens_over_something_else_and_the_last_verb_counts() {
     let mut rows = rows();
     rows.push(row(44, "newcomer", "192.0.2.44:1"));
     feed(&mut app, rows);
-    assert!(app.asked_about().is_empty());
+    assert!(app.dialog_targets().is_empty());
     press(&mut app, "<Esc>");
     assert!(screen(&mut app).contains("! kick #44: give it again, something else is open"));
     let mut read_only = App::new(&mono(), false, Access::ReadOnly).unwrap();
@@ -314,7 +314,7 @@ fn a_question_never_opens_over_something_else_and_the_last_verb_counts() {
 }
 
 #[test]
-fn a_typed_verb_that_takes_nothing_is_done_at_once() {
+fn a_typed_verb_that_is_not_destructive_is_sent_at_once() {
     let mut app = watching();
     press(&mut app, ":resume<Enter>:unmute 26<Enter>");
     assert_eq!(verbs(&mut app), ["resume", "unmute #26"]);
@@ -326,7 +326,7 @@ fn a_typed_verb_that_takes_nothing_is_done_at_once() {
 }
 
 #[test]
-fn a_dialog_follows_the_name_of_its_target_and_offers_nothing_for_who_is_gone() {
+fn a_dialog_shows_its_targets_present_nick_and_offers_nothing_when_it_is_gone() {
     let mut app = watching_at(&mono(), 100, 30);
     press(&mut app, "x");
     assert!(screen(&mut app).contains("Kick #17 mallory "));
@@ -342,7 +342,7 @@ fn a_dialog_follows_the_name_of_its_target_and_offers_nothing_for_who_is_gone() 
 }
 
 #[test]
-fn the_selected_one_is_offered_first() {
+fn the_selected_connection_is_completed_first() {
     let mut app = watching_at(&mono(), 100, 30);
     press(&mut app, ":kick <Tab>");
     assert!(screen(&mut app).contains(":kick mallory"));
@@ -392,7 +392,7 @@ fn keys_can_be_bound_anew() {
 
 fn click(app: &mut App, column: u16, line: u16) {
     let kind = MouseEventKind::Down(MouseButton::Left);
-    app.handle_mouse(MouseEvent { kind, column, row: line, modifiers: KeyModifiers::NONE }, now());
+    app.handle_mouse(MouseEvent { kind, column, row: line, modifiers: KeyModifiers::NONE });
 }
 
 #[test]
@@ -411,11 +411,11 @@ fn the_mouse_selects_sorts_and_turns_views() {
     let wheel =
         MouseEvent { kind: MouseEventKind::ScrollDown, column: 9, row: 9, modifiers: KeyModifiers::NONE };
     press(&mut app, "g");
-    app.handle_mouse(wheel, now());
+    app.handle_mouse(wheel);
     assert_eq!(app.selected(), Some(id(40)));
     press(&mut app, "x");
     click(&mut app, 5, 5);
-    assert_eq!(app.asked_about(), [id(40)], "a click beside a dialog changes nothing");
+    assert_eq!(app.dialog_targets(), [id(40)], "a click beside a dialog changes nothing");
 }
 
 #[test]
@@ -446,7 +446,7 @@ fn rows_are_copied_and_exported_as_shown() {
 }
 
 #[test]
-fn an_event_leads_to_its_connection() {
+fn enter_on_an_event_selects_its_connection() {
     let mut app = watching();
     press(&mut app, "3kkk<Enter>");
     assert_eq!(app.selected(), Some(id(31)));
@@ -489,7 +489,7 @@ fn a_paste_is_text_where_a_line_is_typed_and_never_a_key() {
     assert!(!shown.contains(['\u{2028}', '\u{e0041}', '\u{202e}']));
 }
 
-/// Hands in what the terminal sent in one read.
+/// Hands in one read of the terminal.
 fn read(app: &mut App, decoder: &mut Decoder, bytes: &str, ms: u64) {
     for input in decoder.feed(bytes.as_bytes(), at_ms(ms).moment) {
         match input {
@@ -500,27 +500,27 @@ fn read(app: &mut App, decoder: &mut Decoder, bytes: &str, ms: u64) {
     }
 }
 
-/// The terminal has drawn what is open.
+/// The terminal has taken the frame with the open dialog.
 fn see(app: &mut App) {
     app.frame_drawn();
     app.frame_taken();
 }
 
 #[test]
-fn a_key_answers_only_alone_and_after_the_question_was_seen() {
+fn a_key_answers_only_alone_and_after_the_question_was_visible() {
     let fresh = || (watching(), Decoder::default());
     let (mut app, mut decoder) = fresh();
     read(&mut app, &mut decoder, "x", 1_000);
     read(&mut app, &mut decoder, "y", 2_000);
     assert!(verbs(&mut app).is_empty(), "it was not drawn");
-    assert_eq!(app.asked_about(), [id(17)], "and it stays open");
+    assert_eq!(app.dialog_targets(), [id(17)], "and it stays open");
     app.frame_drawn();
     read(&mut app, &mut decoder, "y", 3_000);
     assert!(verbs(&mut app).is_empty(), "the terminal had not taken it");
     app.frame_taken();
     read(&mut app, &mut decoder, "y\r", 4_000);
     read(&mut app, &mut decoder, "\r", 4_050);
-    assert!(verbs(&mut app).is_empty() && !app.asked_about().is_empty(), "in a row");
+    assert!(verbs(&mut app).is_empty() && !app.dialog_targets().is_empty(), "in a row");
     assert!(screen(&mut app).contains("type the answer alone"), "{}", screen(&mut app));
     read(&mut app, &mut decoder, "y", 4_150);
     assert_eq!(verbs(&mut app), ["kick #17"]);
@@ -554,15 +554,15 @@ fn a_question_that_changes_has_to_be_seen_again() {
 }
 
 #[test]
-fn alt_with_a_key_that_means_nothing_is_esc_and_the_key() {
+fn alt_with_an_unbound_key_is_esc_and_the_key() {
     let mut app = watching();
     press(&mut app, "<Enter>");
     press(&mut app, "<A-2>");
     assert!(screen(&mut app).contains("[2 Traffic]"));
     press(&mut app, "1:kick <A-x>");
-    assert_eq!(app.asked_about(), [id(17)]);
+    assert_eq!(app.dialog_targets(), [id(17)]);
     press(&mut app, "<A-y>");
-    assert!(app.asked_about().is_empty() && verbs(&mut app).is_empty(), "Esc closes the question first");
+    assert!(app.dialog_targets().is_empty() && verbs(&mut app).is_empty(), "Esc closes the question first");
     press(&mut app, ":say two words<A-b><C-k><Enter>");
     assert_eq!(verbs(&mut app), ["say two"], "where Alt means something it stays Alt");
 }
@@ -578,7 +578,7 @@ fn keys_are_found_by_position_on_cyrillic_and_greek_keyboards() {
     }
     let mut app = watching();
     press(&mut app, "xт");
-    assert!(app.asked_about().is_empty());
+    assert!(app.dialog_targets().is_empty());
     press(&mut app, "q");
     press(&mut app, "д");
     assert!(matches!(app.take_effects().as_slice(), [Effect::Quit(_)]));
@@ -592,8 +592,8 @@ fn ctrl_z_suspends_an_attached_dashboard_and_never_a_server() {
         let mut app = watching();
         press(&mut app, keys);
         assert!(app.take_effects().is_empty());
-        let told = screen(&mut app).replace('\n', " ");
-        assert!(told.contains("would stop the server") || keys.starts_with([':', 'x']), "{told}");
+        let message = screen(&mut app).replace('\n', " ");
+        assert!(message.contains("would stop the server") || keys.starts_with([':', 'x']), "{message}");
         let mut attached = App::new(&mono(), false, Access::Attached).unwrap();
         press(&mut attached, keys);
         assert!(matches!(attached.take_effects().as_slice(), [Effect::Suspend]), "{keys}");

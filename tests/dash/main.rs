@@ -1,6 +1,6 @@
-//! The dashboard as an operator sees it: golden screens, and keys that never do what they should not.
+//! The dashboard without a terminal: golden screens, keys, filters and random input.
 //!
-//! `CHATOPS_BLESS=1` writes the golden screens anew.
+//! `CHATOPS_BLESS=1` writes the golden screens again.
 
 mod fixture;
 mod golden;

@@ -1,4 +1,4 @@
-//! What a script may rely on, and that nothing is told by colour alone.
+//! Texts that scripts rely on, and that no information is in colour alone.
 
 use chatops::dash::{Access, App, Effect, QuitChoice};
 use chatops::model::snapshot::{Flags, Phase, Row, Snapshot, Status};
@@ -6,7 +6,7 @@ use ratatui::style::Color;
 
 use crate::fixture::{answer, draw, id, lines, mono, now, press, row, snapshot, status, verbs, watching_at};
 
-/// A dashboard of one row.
+/// A dashboard with one row.
 fn one(row: Row) -> App {
     let mut app = App::new(&mono(), false, Access::Own).unwrap();
     app.resized(160, 50);
@@ -57,7 +57,7 @@ fn exactly_the_selected_row_starts_with_a_sign() {
 }
 
 #[test]
-fn the_header_says_paused_while_it_is() {
+fn the_header_shows_that_the_screen_is_frozen() {
     for (width, height) in [(40, 10), (80, 24), (100, 30)] {
         let mut app = watching_at(&mono(), width, height);
         assert!(!lines(&mut app, width, height)[0].contains("PAUSED"));
@@ -69,7 +69,7 @@ fn the_header_says_paused_while_it_is() {
 }
 
 #[test]
-fn a_dialog_names_its_verb_and_whom_it_is_for_and_only_y_does_it() {
+fn a_dialog_names_its_verb_and_target_and_only_y_confirms() {
     for (keys, named, verb) in [
         ("x", "Kick #17", "kick #17"),
         ("xrtoo loud<Enter>", "Kick #17", "kick #17 too loud"),
@@ -85,11 +85,11 @@ fn a_dialog_names_its_verb_and_whom_it_is_for_and_only_y_does_it() {
         let mut app = watching_at(&mono(), 80, 24);
         for harmless in ["<Enter>", "<Esc>", "n"] {
             press(&mut app, keys);
-            assert_eq!(app.asked_about(), [id(17)], "{keys}");
+            assert_eq!(app.dialog_targets(), [id(17)], "{keys}");
             assert!(lines(&mut app, 80, 24).iter().any(|line| line.contains(named)), "{keys}");
             press(&mut app, harmless);
             assert!(verbs(&mut app).is_empty(), "{keys} and {harmless}");
-            assert!(app.asked_about().is_empty(), "{keys} and {harmless}");
+            assert!(app.dialog_targets().is_empty(), "{keys} and {harmless}");
         }
         press(&mut app, keys);
         press(&mut app, "y");
@@ -98,8 +98,8 @@ fn a_dialog_names_its_verb_and_whom_it_is_for_and_only_y_does_it() {
 }
 
 #[test]
-fn a_ban_shows_whom_it_hits_and_only_y_does_it() {
-    for (keys, named, told, verb) in [
+fn a_ban_lists_the_connections_it_matches_and_only_y_confirms() {
+    for (keys, named, message, verb) in [
         ("B", "Ban 203.0.113.9, ending 1 of 42 clients?", "#17 mallory 203.0.113.9:51822", "ban 203.0.113.9"),
         (
             "Brtoo loud<Enter>",
@@ -126,7 +126,7 @@ fn a_ban_shows_whom_it_hits_and_only_y_does_it() {
         for harmless in ["<Enter>", "<Esc>", "n"] {
             press(&mut app, keys);
             let lines = lines(&mut app, 80, 24);
-            for expected in [named, told] {
+            for expected in [named, message] {
                 assert!(lines.iter().any(|line| line.contains(expected)), "{keys}: {expected}\n{lines:#?}");
             }
             press(&mut app, harmless);
@@ -144,7 +144,7 @@ fn a_direction_has_to_be_chosen_before_anything_is_shut_down() {
     let mut app = watching_at(&mono(), 80, 24);
     press(&mut app, "wy");
     assert!(verbs(&mut app).is_empty());
-    assert_eq!(app.asked_about(), [id(17)]);
+    assert_eq!(app.dialog_targets(), [id(17)]);
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn the_quit_dialog_names_its_choices() {
 }
 
 #[test]
-fn with_nobody_connected_there_is_nothing_to_ask() {
+fn without_clients_quitting_needs_no_confirmation() {
     let mut app = App::new(&mono(), false, Access::Own).unwrap();
     let empty = Snapshot { rows: Vec::new(), status: Status { clients: 0, ..status() }, ..snapshot() };
     let response = answer(&app, empty);
@@ -181,8 +181,8 @@ fn with_nobody_connected_there_is_nothing_to_ask() {
     assert!(matches!(app.take_effects().as_slice(), [Effect::Quit(QuitChoice::Drain)]));
 }
 
-/// The text of the row, without what tells connections apart anyway.
-fn told(row: Row) -> String {
+/// The text of the row without its id, nick and peer.
+fn message(row: Row) -> String {
     let mut app = one(row);
     table(&mut app, 160).remove(1)
 }
@@ -190,7 +190,7 @@ fn told(row: Row) -> String {
 #[test]
 fn every_state_differs_in_text_alone() {
     let plain = || row(17, "mallory", "203.0.113.9:51822");
-    let states = Phase::ALL.map(|state| told(Row { state, ..plain() }));
+    let states = Phase::ALL.map(|state| message(Row { state, ..plain() }));
     let flags = [
         Flags::FLOW,
         Flags::SLOW,
@@ -201,8 +201,8 @@ fn every_state_differs_in_text_alone() {
         Flags::OP,
         Flags::HALF,
     ];
-    let flags = flags.map(|flags| told(Row { flags, ..plain() }));
-    let loads = [60_000, 130_000, 250_000].map(|outbox_bytes| told(Row { outbox_bytes, ..plain() }));
+    let flags = flags.map(|flags| message(Row { flags, ..plain() }));
+    let loads = [60_000, 130_000, 250_000].map(|outbox_bytes| message(Row { outbox_bytes, ..plain() }));
     let all: Vec<&String> = states.iter().chain(&flags).chain(&loads).collect();
     for (at, text) in all.iter().enumerate() {
         for other in &all[at + 1..] {
@@ -235,7 +235,7 @@ fn ascii_screens_are_ascii() {
 }
 
 #[test]
-fn a_key_that_changes_something_for_clients_asks_and_a_typed_verb_that_takes_nothing_does_not() {
+fn destructive_keys_ask_and_harmless_typed_verbs_do_not() {
     for (keys, named, verb) in [
         ("R", "Reload the configuration?", "reload"),
         ("P", "Pause accepting?", "pause"),
@@ -255,7 +255,7 @@ fn a_key_that_changes_something_for_clients_asks_and_a_typed_verb_that_takes_not
 }
 
 #[test]
-fn while_accepting_is_paused_every_header_says_so_and_the_key_takes_it_back() {
+fn while_accepting_is_paused_every_header_says_so_and_the_key_resumes_it() {
     for width in [40, 60, 80, 100, 200] {
         let mut app = App::new(&mono(), false, Access::Own).unwrap();
         app.resized(width, 24);

@@ -1,4 +1,4 @@
-//! What the detail says about a connection, and which rows a filter lets through.
+//! The remarks about a connection, and the rows that a filter accepts.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn seconds_ago(seconds: u64) -> chatops::time::Moment {
     at(UPTIME_S - seconds).moment
 }
 
-/// What the open detail says about this one.
+/// The remarks about this connection in the open detail.
 fn detail(row: &Row) -> String {
     let mut app = App::new(&mono(), false, Access::Own).unwrap();
     app.resized(160, 50);
@@ -39,7 +39,7 @@ fn tcp(tcp: TcpInfo) -> Kernel {
 #[test]
 fn the_detail_says_why_in_words() {
     let open_window = TcpInfo { peer_window: 9_000, ..TcpInfo::default() };
-    for (row, told) in [
+    for (row, message) in [
         (plain(), "nothing waits, nothing is held back"),
         (
             Row { kernel: Some(tcp(TcpInfo::default())), stuck_since: Some(seconds_ago(41)), ..plain() },
@@ -104,7 +104,7 @@ fn the_detail_says_why_in_words() {
         ),
     ] {
         let said = detail(&row);
-        assert!(said.contains(told), "{told:?} is not in\n{said}");
+        assert!(said.contains(message), "{message:?} is not in\n{said}");
     }
 }
 
@@ -137,7 +137,7 @@ fn an_outbox_that_grows_has_a_forecast() {
 }
 
 #[test]
-fn an_outbox_near_its_limit_has_no_forecast_but_says_what_is_lost() {
+fn an_outbox_near_its_limit_has_no_forecast_but_its_loss() {
     let mut app = App::new(&mono(), false, Access::Own).unwrap();
     app.resized(100, 30);
     for second in 0..60 {
@@ -148,19 +148,19 @@ fn an_outbox_near_its_limit_has_no_forecast_but_says_what_is_lost() {
         app.handle_response(response, taken);
         let screen = lines(&mut app, 100, 30).join("\n");
         assert!(!screen.contains("at this rate"), "{screen}");
-        let told = format!("outbox full: lines are skipped, {} so far", second * 7);
-        assert!(second == 0 || screen.contains(&told), "{told:?} is not in\n{screen}");
+        let message = format!("outbox full: lines are skipped, {} so far", second * 7);
+        assert!(second == 0 || screen.contains(&message), "{message:?} is not in\n{screen}");
     }
 }
 
 #[test]
-fn a_stall_keeps_its_time_in_every_picture() {
+fn a_stall_keeps_its_time_in_every_snapshot() {
     let since = seconds_ago(53);
     let mut app = App::new(&mono(), false, Access::Own).unwrap();
     app.resized(100, 30);
     for step in 0..40 {
         let mut taken = at_ms((UPTIME_S - 40) * 1_000 + step * 130);
-        // The wall clock goes its own way, by a millisecond.
+        // The wall clock drifts by a millisecond.
         taken.wall.unix_ms -= i64::try_from(step % 2).unwrap();
         let rows = vec![Row { stuck_since: Some(since), ..plain() }];
         let response = answer(&app, Snapshot { taken, rows, ..snapshot() });
@@ -184,7 +184,7 @@ fn passing(filter: &str) -> Vec<u64> {
 }
 
 #[test]
-fn filters_let_through_what_they_say() {
+fn filters_accept_the_rows_that_match() {
     for (filter, ids) in [
         ("", vec![5, 8, 12, 17, 23, 26, 31, 38]),
         ("bob", vec![23]),
@@ -248,7 +248,7 @@ fn what_a_gone_connection_had_waiting_waits_no_more() {
 }
 
 #[test]
-fn a_receive_queue_that_is_not_known_is_neither_much_nor_nothing() {
+fn an_unknown_receive_queue_sorts_last_and_matches_no_comparison() {
     let mut rows = remarkable();
     for row in &mut rows {
         if [5, 8, 17].contains(&row.id.get()) {
@@ -286,7 +286,7 @@ fn a_receive_queue_that_is_not_known_is_neither_much_nor_nothing() {
 }
 
 #[test]
-fn seconds_of_which_nothing_is_known_are_gaps_and_lateness_has_a_chart() {
+fn seconds_without_a_snapshot_are_gaps_and_lateness_has_a_chart() {
     let mut app = App::new(&mono(), false, Access::Own).unwrap();
     app.resized(100, 40);
     for second in (0..40).chain(47..60) {

@@ -8,9 +8,9 @@ use serde_json::Value;
 use super::table::Align::{self, Left, Right};
 use super::table::{pairs, table};
 use crate::clock;
-use crate::dash::units;
 use crate::model::snapshot::Phase;
 use crate::model::verbs::{OperatorCommand, Question};
+use crate::{count, time};
 
 /// The fields of a connection that come first when one is shown alone, in this order.
 const FIRST_FIELDS: [&str; 31] = [
@@ -204,7 +204,7 @@ fn field(name: &str, answer: &Value) -> String {
         "flags" if value.as_array().is_some_and(Vec::is_empty) => "-".to_owned(),
         "flags" => words(value, " "),
         "rtt_us" => micros(value),
-        _ if name.ends_with("_s") => span(value).map_or_else(|| text(value), units::span),
+        _ if name.ends_with("_s") => span(value).map_or_else(|| text(value), time::long_span),
         _ if name.contains("bytes") || ["outbox_max", "outbox_limit", "recv_q", "send_q"].contains(&name) => {
             bytes(value)
         }
@@ -213,7 +213,7 @@ fn field(name: &str, answer: &Value) -> String {
 }
 
 fn status(answer: &Value) -> String {
-    let up = span(&answer["uptime_s"]).map_or_else(|| "-".to_owned(), units::clock);
+    let up = span(&answer["uptime_s"]).map_or_else(|| "-".to_owned(), time::day_span);
     let turns = &answer["loop"];
     let closed = answer["closed"].as_object();
     let ends: Vec<String> =
@@ -264,7 +264,7 @@ fn accept_queues(answer: &Value) -> String {
         words.push('-');
     }
     if let Some(overflows) = answer["machine_accept_overflows"].as_u64() {
-        words = format!("{words}; {} overflows on this machine", units::grouped(overflows));
+        words = format!("{words}; {} overflows on this machine", count::grouped(overflows));
     }
     words
 }
@@ -299,20 +299,20 @@ fn named(rooms: &Value) -> String {
 }
 
 fn bytes(value: &Value) -> String {
-    value.as_u64().map_or_else(|| text(value), |count| units::bytes(count, false))
+    value.as_u64().map_or_else(|| text(value), |count| count::bytes(count, false))
 }
 
 fn count(value: &Value) -> String {
-    value.as_u64().map_or_else(|| text(value), units::grouped)
+    value.as_u64().map_or_else(|| text(value), count::grouped)
 }
 
 fn brief(value: &Value) -> String {
-    span(value).map_or_else(|| text(value), units::brief_span)
+    span(value).map_or_else(|| text(value), time::brief_span)
 }
 
 fn micros(value: &Value) -> String {
     let short = value.as_u64().and_then(|micros| u32::try_from(micros).ok());
-    short.map_or_else(|| text(value), |micros| units::micros(micros, "µ"))
+    short.map_or_else(|| text(value), |micros| time::brief_micros(micros, "µ"))
 }
 
 fn span(seconds: &Value) -> Option<Duration> {

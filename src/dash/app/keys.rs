@@ -1,36 +1,37 @@
-//! Where a key goes: to whatever is open.
+//! Where a key goes: to the open dialog or line, else to the views. The mouse selects and never sends a verb.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use ratatui::layout::{Position, Rect};
 
-use super::{App, FilterLine, Mode, Shown};
-use crate::dash::action::Action;
-use crate::dash::command_line::{CommandLine, People};
+use super::{App, Effect, FilterLine, Mode, QuitChoice, Shown};
 use crate::dash::dialog::{Answer, Dialog, Verb};
-use crate::dash::effect::{Effect, QuitChoice};
 use crate::dash::export::Format;
-use crate::dash::input::Typed;
-use crate::dash::key_codes::latin_key;
-use crate::dash::text_input::TextInput;
+use crate::dash::help::Help;
+use crate::dash::keys::{Action, by_position};
+use crate::dash::layout::View;
+use crate::dash::line::{Candidates, CommandLine, TextInput};
+use crate::dash::table::columns::place;
 use crate::model::verbs::OperatorCommand;
+use crate::term::input::Typed;
 use crate::time::Now;
 
 impl App {
-    /// Gives a key to what is open. Alt with a key that means nothing there is Esc and the key: terminals send the same
-    /// bytes for both.
+    /// Gives a key to the open mode. Alt with a key that the mode does not bind is Esc and the key: terminals send the
+    /// same bytes for both.
     pub(super) fn dispatch_key(&mut self, key: KeyEvent, typed: Typed, now: Now) {
         let key = if self.mode.takes_text() { key } else { by_position(key) };
         if self.keymap.action(key) == Some(Action::Suspend) && !is_text(key) {
             return self.suspend(now);
         }
-        if !key.modifiers.contains(KeyModifiers::ALT) || self.knows_alt(key) {
+        if !key.modifiers.contains(KeyModifiers::ALT) || self.binds_alt(key) {
             return self.open_key(key, typed, now);
         }
         self.open_key(KeyEvent::from(KeyCode::Esc), typed, now);
         let plain = KeyEvent::new(key.code, key.modifiers - KeyModifiers::ALT);
-        self.open_key(plain, Typed::InARow, now);
+        self.open_key(plain, Typed::Burst, now);
     }
 
-    fn knows_alt(&self, key: KeyEvent) -> bool {
+    fn binds_alt(&self, key: KeyEvent) -> bool {
         match self.mode {
             Mode::Browse | Mode::Help(_) => self.keymap.action(key).is_some(),
             Mode::Ask(..) | Mode::Export(_) | Mode::Quit(_) => false,
@@ -38,14 +39,14 @@ impl App {
         }
     }
 
-    /// What is open is closed by default; what stays open puts itself back.
+    /// A key closes the open mode by default; a mode that stays open sets itself again.
     fn open_key(&mut self, key: KeyEvent, typed: Typed, now: Now) {
         if self.mode.shown().is_some_and(|shown| *shown != Shown::Yes || typed != Typed::Alone) {
-            return self.tell(Err(TOO_SOON.to_owned()), now);
+            return self.notify(Err(TOO_SOON.to_owned()), now);
         }
         match std::mem::take(&mut self.mode) {
             Mode::Browse => self.browse_key(key, now),
-            Mode::Ask(..) | Mode::Export(_) | Mode::Help(_) if is_ctrl_c(key) => self.ask_quit(now),
+            Mode::Ask(..) | Mode::Export(_) | Mode::Help(_) if is_ctrl_c(key) => self.open_quit(),
             Mode::Ask(dialog, shown) => self.ask_key(dialog, shown, key, now),
             Mode::Command(line) => self.command_key(line, key, now),
             Mode::Export(shown) => self.export_key(shown, key, now),
@@ -59,7 +60,52 @@ impl App {
 
     fn browse_key(&mut self, key: KeyEvent, now: Now) {
         if let Some(action) = self.keymap.action(key) {
-            (action.spec().run)(self, now);
+            self.run(action, now);
+        }
+    }
+
+    fn run(&mut self, action: Action, now: Now) {
+        match action {
+            Action::Down => self.move_by(1),
+            Action::Up => self.move_by(-1),
+            Action::Top => self.move_by(isize::MIN / 2),
+            Action::Bottom => self.move_by(isize::MAX / 2),
+            Action::PageDown => self.move_by(self.page()),
+            Action::PageUp => self.move_by(-self.page()),
+            Action::HalfDown => self.move_by((self.page() / 2).max(1)),
+            Action::HalfUp => self.move_by(-(self.page() / 2).max(1)),
+            Action::Clients => self.view = View::Clients,
+            Action::Traffic => self.view = View::Traffic,
+            Action::Events => self.view = View::Events,
+            Action::NextView => self.turn_view(1),
+            Action::PreviousView => self.turn_view(View::ALL.len() - 1),
+            Action::Detail => self.open_detail(now),
+            Action::Back => self.back(now),
+            Action::Filter => self.open_filter(),
+            Action::Sort => self.sort_by(self.table.sort.next()),
+            Action::ReverseSort => self.sort_by(self.table.sort.reversed()),
+            Action::Pause => self.toggle_pause(now),
+            Action::Follow => self.toggle_follow(now),
+            Action::Category => self.next_category(),
+            Action::Raw => self.toggle_raw(now),
+            Action::Theme => self.next_theme(now),
+            Action::Mark => self.toggle_mark(now),
+            Action::UnmarkAll => self.unmark_all(now),
+            Action::Kick => self.open_for_targets(Verb::Kick(String::new()), now),
+            Action::Shutdown => self.open_for_targets(Verb::Shutdown(None), now),
+            Action::Reset => self.open_for_targets(Verb::Reset, now),
+            Action::Ban => self.open_ban(now),
+            Action::Mute => self.open_mute(now),
+            Action::Say => self.open_say(now),
+            Action::PauseAccepting => self.open_accepting(now),
+            Action::Reload => self.open_dialog(Dialog { verb: Verb::Reload, targets: Vec::new() }, now),
+            Action::Command => self.mode = Mode::Command(CommandLine::default()),
+            Action::Copy => self.copy(now),
+            Action::Export => self.open_export(now),
+            Action::Redraw => self.effects.push(Effect::Redraw),
+            Action::Suspend => self.suspend(now),
+            Action::Help => self.mode = Mode::Help(0),
+            Action::Quit => self.open_quit(),
         }
     }
 
@@ -79,7 +125,7 @@ impl App {
         }
     }
 
-    /// A reason leads back to the question; only its `y` does anything.
+    /// After the reason the dialog is shown again; only its `y` confirms.
     fn reason_key(&mut self, mut dialog: Dialog, mut input: TextInput, key: KeyEvent) {
         match key.code {
             _ if is_ctrl_c(key) => self.mode = Mode::Ask(dialog, Shown::No),
@@ -103,8 +149,8 @@ impl App {
         if key.code == KeyCode::Enter {
             return self.run_line(line.input.text(), now);
         }
-        let people = People { picture: &self.live, selected: self.table.selected() };
-        line.handle_key(key, &self.lines, people);
+        let candidates = Candidates { model: &self.live, selected: self.table.selected() };
+        line.handle_key(key, &self.lines, candidates);
         self.mode = Mode::Command(line);
     }
 
@@ -121,22 +167,22 @@ impl App {
         }
     }
 
-    /// The filter is in force while it is typed; a last term that is wrong, or not finished, is left out of it.
+    /// The filter applies while it is typed, without its last term if that is wrong or unfinished.
     fn filter_key(&mut self, mut line: FilterLine, key: KeyEvent, now: Now) {
         if key.code == KeyCode::Esc || is_ctrl_c(key) {
             return self.set_filter(&line.before, now);
         }
         if key.code == KeyCode::Enter && line.error.is_none() {
             self.settle();
-            let picture = self.frozen.as_ref().map_or(&self.live, |frozen| &frozen.picture);
-            return self.table.select_shown(picture);
+            let model = self.frozen.as_ref().map_or(&self.live, |frozen| &frozen.model);
+            return self.table.select_shown(model);
         }
         if line.input.handle_key(key) {
             let text = line.input.text();
-            line.error = self.apply_filter(text).err().map(|why| why.to_string());
+            line.error = self.apply_filter(text).err().map(|error| error.to_string());
             if line.error.is_some() {
                 let before = text.rfind(' ').map_or("", |space| &text[..space]);
-                // What stands before may be wrong as well; then the last right filter stays.
+                // The terms before it may be wrong as well: then the last valid filter stays.
                 self.apply_filter(before).ok();
             }
         }
@@ -152,7 +198,7 @@ impl App {
         }
     }
 
-    /// Whatever moves a row moves a line of help; the key for help and the one for back close it.
+    /// Keys that move a row scroll the help; the keys for help and back close it.
     fn help_key(&mut self, scroll: usize, key: KeyEvent) {
         let scroll = match self.keymap.action(key) {
             Some(Action::Down) => scroll + 1,
@@ -164,7 +210,7 @@ impl App {
             Some(Action::Help | Action::Back | Action::Quit | Action::Detail) => return,
             _ => scroll,
         };
-        self.mode = Mode::Help(scroll.min(super::super::view::help_scroll_max(self)));
+        self.mode = Mode::Help(scroll.min(Help::new(&self.keymap, self.size).scroll_max()));
     }
 
     fn quit_key(&mut self, shown: Shown, key: KeyEvent) {
@@ -179,7 +225,7 @@ impl App {
     }
 }
 
-/// What is told about a key that does not count as an answer.
+/// The notice for a key that is not accepted as an answer.
 pub(crate) const TOO_SOON: &str = "too soon, or with other keys: type the answer alone";
 
 fn is_ctrl_c(key: KeyEvent) -> bool {
@@ -192,10 +238,64 @@ fn is_text(key: KeyEvent) -> bool {
         && !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT)
 }
 
-/// A letter of another alphabet as the one on the same key.
-fn by_position(key: KeyEvent) -> KeyEvent {
-    match key.code {
-        KeyCode::Char(c) => latin_key(c).map_or(key, |latin| KeyEvent { code: KeyCode::Char(latin), ..key }),
-        _ => key,
+/// Rows for one notch of the wheel.
+const WHEEL_ROWS: isize = 3;
+
+impl App {
+    pub(super) fn dispatch_mouse(&mut self, mouse: MouseEvent) {
+        if !matches!(self.mode, Mode::Browse) {
+            return;
+        }
+        match mouse.kind {
+            MouseEventKind::ScrollDown => self.move_by(WHEEL_ROWS),
+            MouseEventKind::ScrollUp => self.move_by(-WHEEL_ROWS),
+            MouseEventKind::Down(MouseButton::Left) => self.click(Position::new(mouse.column, mouse.row)),
+            _ => {}
+        }
+    }
+
+    fn click(&mut self, at: Position) {
+        let regions = self.regions();
+        if regions.tabs.contains(at) {
+            self.click_tab(at.x);
+        } else if regions.table.contains(at) && at.y == regions.table.y {
+            self.click_head(at.x, regions.table);
+        } else if regions.table.contains(at) {
+            self.click_row(usize::from(at.y - regions.table.y - 1));
+        } else if self.view == View::Events && regions.events.contains(at) && at.y > regions.events.y {
+            self.click_event(usize::from(at.y - regions.events.y - 1));
+        }
+    }
+
+    fn click_tab(&mut self, x: u16) {
+        if let Some(view) = View::tab_at(x) {
+            self.view = view;
+        }
+    }
+
+    fn click_head(&mut self, x: u16, table: Rect) {
+        let placed = place(table.width, self.table.wants, self.raw);
+        let hit = placed.iter().find(|placed| (placed.x..placed.x + placed.width).contains(&x));
+        if let Some(placed) = hit {
+            self.sort_by_head(placed.column);
+        }
+    }
+
+    fn click_row(&mut self, row: usize) {
+        let window = self.table.window(self.table_rows());
+        let position = window.start + row;
+        if window.contains(&position) {
+            let model = self.frozen.as_ref().map_or(&self.live, |frozen| &frozen.model);
+            self.table.select_at(position, model);
+        }
+    }
+
+    fn click_event(&mut self, row: usize) {
+        let rows = usize::from(self.regions().events.height.saturating_sub(1));
+        let (start, shown) = self.events.window(&self.model().log, rows);
+        if row < shown.len() {
+            let step = (start + row).cast_signed() - self.events.position().cast_signed();
+            self.events.move_by(step);
+        }
     }
 }

@@ -1,21 +1,20 @@
-//! What is seen and how: filter, sort, freeze, follow, units, colours, copies.
+//! What is shown, and how: rows, pages and views; filter, sort, freeze, follow, units, colours, copies.
 
-use super::{App, FilterLine, Frozen, Mode, Shown};
-use crate::dash::columns::Column;
-use crate::dash::effect::Effect;
+use super::{App, Effect, FilterLine, Frozen, Mode, Shown};
 use crate::dash::export;
-use crate::dash::filter::{Filter, FilterError};
 use crate::dash::layout::View;
+use crate::dash::line::TextInput;
 use crate::dash::table::Sort;
-use crate::dash::text_input::TextInput;
-use crate::dash::units;
+use crate::dash::table::columns::Column;
+use crate::dash::table::filter::{Filter, FilterError};
 use crate::time::Now;
+use crate::{count, time};
 
 /// Events copied at a time: terminals take about 70 KB.
 const COPIED_EVENTS_MAX: usize = 500;
 
 impl App {
-    pub(crate) fn open_filter(&mut self, _now: Now) {
+    pub(super) fn open_filter(&mut self) {
         if self.view == View::Traffic {
             self.view = View::Clients;
         }
@@ -23,12 +22,12 @@ impl App {
         self.mode = Mode::Filter(FilterLine { input: TextInput::of(&before), error: None, before });
     }
 
-    /// The filter of the open view as it was typed.
+    /// The typed filter of the open view.
     pub(crate) fn filter_text(&self) -> &str {
         if self.view == View::Events { &self.events_filter_text } else { &self.filter_text }
     }
 
-    /// Puts a filter into force for the open view. One that is wrong changes nothing.
+    /// Applies a filter to the open view. An invalid filter changes nothing.
     pub(super) fn apply_filter(&mut self, text: &str) -> Result<(), FilterError> {
         if self.view == View::Events {
             self.events.filter = Filter::parse_for_events(text)?;
@@ -41,22 +40,14 @@ impl App {
         Ok(())
     }
 
-    /// Puts a filter into force that was in force before, or none.
+    /// Applies an earlier filter again, or none.
     pub(super) fn set_filter(&mut self, text: &str, now: Now) {
-        if let Err(why) = self.apply_filter(text) {
-            self.tell(Err(why.to_string()), now);
+        if let Err(error) = self.apply_filter(text) {
+            self.notify(Err(error.to_string()), now);
         }
     }
 
-    pub(crate) fn next_sort(&mut self, _now: Now) {
-        self.sort_by(self.table.sort.next());
-    }
-
-    pub(crate) fn reverse_sort(&mut self, _now: Now) {
-        self.sort_by(self.table.sort.reversed());
-    }
-
-    /// Sorts by the column whose head was clicked; the second time the other way.
+    /// Sorts by the column whose title was clicked; a second click reverses the order.
     pub(super) fn sort_by_head(&mut self, column: Column) {
         let column = match column {
             Column::Address => Column::Peer,
@@ -70,86 +61,143 @@ impl App {
         self.sort_by(if again { self.table.sort.reversed() } else { Sort::by(column) });
     }
 
-    fn sort_by(&mut self, sort: Sort) {
+    pub(super) fn sort_by(&mut self, sort: Sort) {
         self.table.sort = sort;
         self.stale = true;
     }
 
-    pub(crate) fn toggle_pause(&mut self, now: Now) {
+    pub(super) fn toggle_pause(&mut self, now: Now) {
         self.frozen = match self.frozen.take() {
             Some(_) => None,
-            None => Some(Frozen { picture: self.live.clone(), at: now }),
+            None => Some(Frozen { model: self.live.clone(), at: now }),
         };
         self.stale = true;
     }
 
-    pub(crate) fn toggle_follow(&mut self, now: Now) {
+    pub(super) fn toggle_follow(&mut self, now: Now) {
         self.events.toggle_follow();
-        let told = if self.events.follows() { "following the newest event" } else { "events stand still" };
-        self.tell(Ok(told.to_owned()), now);
+        let message =
+            if self.events.follows() { "following the newest event" } else { "no longer following" };
+        self.notify(Ok(message.to_owned()), now);
     }
 
-    pub(crate) fn next_category(&mut self, _now: Now) {
+    pub(super) fn next_category(&mut self) {
         self.events.next_category();
         self.stale = true;
     }
 
-    pub(crate) fn toggle_raw(&mut self, now: Now) {
+    pub(super) fn toggle_raw(&mut self, now: Now) {
         self.raw = !self.raw;
-        let told = if self.raw { "bytes with all their digits" } else { "bytes in K, M, G of 1,024" };
-        self.tell(Ok(told.to_owned()), now);
+        let message = if self.raw { "bytes with all their digits" } else { "bytes in K, M, G of 1,024" };
+        self.notify(Ok(message.to_owned()), now);
     }
 
-    pub(crate) fn next_theme(&mut self, now: Now) {
+    pub(super) fn next_theme(&mut self, now: Now) {
         self.theme = self.theme.next(self.no_color);
-        self.tell(Ok(format!("theme {}", self.theme.word())), now);
+        self.notify(Ok(format!("theme {}", self.theme.label())), now);
     }
 
-    pub(crate) fn redraw(&mut self, _now: Now) {
-        self.effects.push(Effect::Redraw);
-    }
-
-    pub(crate) fn open_help(&mut self, _now: Now) {
-        self.mode = Mode::Help(0);
-    }
-
-    /// Copies what is selected, in the words of the export.
-    pub(crate) fn copy(&mut self, now: Now) {
-        let picture = self.picture();
+    /// Copies the selected row or the visible events, formatted as in an export.
+    pub(super) fn copy(&mut self, now: Now) {
+        let model = self.model();
         let copied = match self.view {
             View::Clients => self.table.selected().and_then(|id| {
-                let index = picture.index(id)?;
-                Some((format!("the row of {id}"), export::one_line(picture, index)))
+                let index = model.index(id)?;
+                Some((format!("the row of {id}"), export::one_line(model, index)))
             }),
             View::Traffic | View::Events => {
-                let rows = self.events.window(&picture.log, COPIED_EVENTS_MAX).1;
+                let rows = self.events.window(&model.log, COPIED_EVENTS_MAX).1;
                 let lines: Vec<String> = rows.into_iter().map(export::event_line).collect();
                 let count = u64::try_from(lines.len()).unwrap_or(u64::MAX);
-                (!lines.is_empty()).then(|| (units::counted(count, "event", "events"), lines.join("\n")))
+                (!lines.is_empty()).then(|| (count::counted(count, "event", "events"), lines.join("\n")))
             }
         };
         match copied {
             Some((what, text)) => {
                 self.effects.push(Effect::Copy { what, text });
             }
-            None => self.tell(Err("nothing to copy".to_owned()), now),
+            None => self.notify(Err("nothing to copy".to_owned()), now),
         }
     }
 
-    pub(crate) fn open_export(&mut self, now: Now) {
+    pub(super) fn open_export(&mut self, now: Now) {
         if self.table.len() == 0 {
-            return self.tell(Err("no rows to write".to_owned()), now);
+            return self.notify(Err("no rows to write".to_owned()), now);
         }
         self.mode = Mode::Export(Shown::No);
     }
 
-    /// Writes the rows shown, in their order.
+    /// Writes the shown rows, in their order.
     pub(super) fn export(&mut self, format: export::Format, now: Now) {
-        let picture = self.picture();
+        let model = self.model();
         let rows = (0..self.table.len()).filter_map(|position| self.table.index_at(position));
-        let contents = export::table(picture, rows, format);
-        let time = units::time_of_day(now).replace(':', "");
+        let contents = export::table(model, rows, format);
+        let time = time::time_of_day(now).replace(':', "");
         let name = format!("chatops-clients-{time}.{}", format.extension());
         self.effects.push(Effect::SaveFile { name, contents });
+    }
+}
+
+impl App {
+    /// Moves by this number of rows of the open view.
+    pub(super) fn move_by(&mut self, rows: isize) {
+        match self.view {
+            View::Clients => {
+                let model = self.frozen.as_ref().map_or(&self.live, |frozen| &frozen.model);
+                self.table.move_by(rows, model);
+            }
+            View::Events => self.events.move_by(rows),
+            View::Traffic => {}
+        }
+    }
+
+    /// Rows of a page of the open view.
+    pub(super) fn page(&self) -> isize {
+        let rows = match self.view {
+            View::Clients => self.table_rows(),
+            View::Events => usize::from(self.regions().events.height.saturating_sub(1)),
+            View::Traffic => 1,
+        };
+        isize::try_from(rows.max(1)).unwrap_or(isize::MAX)
+    }
+
+    pub(super) fn turn_view(&mut self, steps: usize) {
+        let at = View::ALL.iter().position(|view| *view == self.view).unwrap_or(0);
+        self.view = View::ALL[(at + steps) % View::ALL.len()];
+    }
+
+    /// Opens the detail; on an event, of the event's connection.
+    pub(super) fn open_detail(&mut self, now: Now) {
+        match self.view {
+            View::Clients => self.detail_open = !self.detail_open,
+            View::Traffic => {}
+            View::Events => self.open_subject(now),
+        }
+    }
+
+    fn open_subject(&mut self, now: Now) {
+        let model = self.frozen.as_ref().map_or(&self.live, |frozen| &frozen.model);
+        let Some(id) = self.events.subject(&model.log) else {
+            return self.notify(Err("this event is about no connection".to_owned()), now);
+        };
+        if model.row(id).is_none() {
+            return self.notify(Err(format!("{id} is gone")), now);
+        }
+        self.table.select(id, model);
+        self.view = View::Clients;
+    }
+
+    /// One step back: closes the detail, returns to the clients, removes the filter. It never quits.
+    pub(super) fn back(&mut self, now: Now) {
+        if self.view == View::Events && !self.events_filter_text.is_empty() {
+            self.set_filter("", now);
+        } else if self.view != View::Clients {
+            self.view = View::Clients;
+        } else if self.detail_open {
+            self.detail_open = false;
+        } else if !self.filter_text.is_empty() {
+            self.set_filter("", now);
+        }
+        self.mode = Mode::Browse;
     }
 }

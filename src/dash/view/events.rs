@@ -1,4 +1,4 @@
-//! What happened: the latest few under the clients, or the whole log in a view of its own.
+//! The events: the latest few below the clients, or the whole log in its own view.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -6,33 +6,35 @@ use ratatui::style::Style;
 
 use super::paint::{self, Spans, span};
 use crate::config::settings::ClockFormat;
-use crate::dash::App;
-use crate::dash::events::wording;
+use crate::dash::app::App;
 use crate::dash::layout::View;
-use crate::dash::theme::Theme;
-use crate::dash::{measure, units};
+use crate::dash::layout::below;
+use crate::dash::measure;
+use crate::dash::model::log::format_event;
+use crate::dash::style::Theme;
 use crate::model::event::{Category, Event, EventKind};
 use crate::model::snapshot::Nick;
+use crate::time;
 
-/// Cells for the word of an event.
+/// Cells for the kind of an event.
 const WORD: usize = 6;
 /// Cells for the id and the nick of an event.
 const SUBJECT: usize = 16;
-/// Below this width only the category in force is named.
+/// Below this width only the active category is named.
 const ALL_CATEGORIES_FROM: u16 = 60;
-/// Below this width id and nick take only what they need.
+/// Below this width id and nick are not padded.
 const ALIGNED_FROM: u16 = 70;
 
-/// Draws a title with the categories, and below it as many events as there is room for.
+/// Draws a title with the categories, and the events for which there is room.
 pub(super) fn draw(buffer: &mut Buffer, area: Rect, app: &App) {
     if area.is_empty() {
         return;
     }
     let is_view = app.view == View::Events;
-    let follow = if app.events.follows() { "follow" } else { "standing still" };
+    let follow = if app.events.follows() { "follow" } else { "not following" };
     paint::rule(buffer, area, &categories(app, area.width), &[span(follow, app.theme.accent)], app);
-    let inner = paint::below(area, 1);
-    let (start, entries) = app.events.window(&app.picture().log, usize::from(inner.height));
+    let inner = below(area, 1);
+    let (start, entries) = app.events.window(&app.model().log, usize::from(inner.height));
     if entries.is_empty() {
         let text = if app.events.category.is_some() || !app.events.filter.is_empty() {
             "   nothing of this kind has happened"
@@ -53,7 +55,7 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, app: &App) {
     }
 }
 
-/// The categories, the one in force in brackets; it alone where there is no room for all.
+/// The categories, the active one in brackets; only that one if the width is too small.
 fn categories(app: &App, width: u16) -> Spans {
     let mut spans = vec![span("Events ", app.theme.title)];
     let all = std::iter::once(None).chain(Category::ALL.map(Some));
@@ -88,34 +90,34 @@ fn event(app: &App, entry: &Event, width: u16) -> Spans {
         span(format!("{} ", time(app, entry)), app.theme.dim),
         span(format!("{} ", measure::left(record.word(), WORD, "")), style),
         span(format!("{subject}{gap}"), app.theme.text),
-        span(wording(record, app.raw), style),
+        span(format_event(record, app.raw), style),
     ]
 }
 
-/// The name of an event's subject; where a verb does not tell it, the one it had or has.
+/// The nick of an event's connection; for a verb without a nick the one that the connection had or has.
 fn nick(app: &App, entry: &Event) -> Option<Nick> {
     let EventKind::Operator { id: Some(id), .. } = entry.kind else { return entry.kind.nick() };
-    let picture = app.picture();
-    let in_row = || picture.row(id).and_then(|row| row.nick);
-    picture.log.nick_before(entry.seq, id).or_else(in_row)
+    let model = app.model();
+    let in_row = || model.row(id).and_then(|row| row.nick);
+    model.log.nick_before(entry.seq, id).or_else(in_row)
 }
 
-/// An event whose subject is known: its time, its word and what happened.
+/// An event of a known connection: time, kind and text.
 pub(super) fn short_event(app: &App, entry: &Event) -> Spans {
     let style = category_style(entry.kind.category(), &app.theme);
     vec![
         span(format!("{} ", time(app, entry)), app.theme.dim),
         span(format!("{} ", measure::left(entry.kind.word(), WORD, "")), style),
-        span(wording(&entry.kind, app.raw), style),
+        span(format_event(&entry.kind, app.raw), style),
     ]
 }
 
 fn time(app: &App, entry: &Event) -> String {
     match app.clock {
-        ClockFormat::Time => units::time_of_day(entry.at),
+        ClockFormat::Time => time::time_of_day(entry.at),
         ClockFormat::Age => {
-            let age = app.picture().taken().moment.since(entry.at.moment);
-            measure::right(&units::brief_span(age), 4, "")
+            let age = app.model().taken().moment.since(entry.at.moment);
+            measure::right(&time::brief_span(age), 4, "")
         }
     }
 }

@@ -1,22 +1,21 @@
-//! The last lines: what is typed or what came of the last verb, and the keys that are of use now.
+//! The last lines: the typed line or the result of the last verb, and the useful keys.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 
 use super::paint::{self, Spans, span};
-use crate::dash::App;
-use crate::dash::action::Action;
-use crate::dash::app::{Mode, TOO_SOON};
-use crate::dash::command_line::CommandLine;
+use crate::dash::app::{App, Mode, TOO_SOON};
+use crate::dash::keys::Action;
 use crate::dash::layout::View;
+use crate::dash::layout::inset;
+use crate::dash::line::{CommandLine, TextInput};
 use crate::dash::measure;
-use crate::dash::text_input::TextInput;
 
 /// Lines that a long notice may take.
 const NOTICE_ROWS_MAX: usize = 3;
 
-/// Draws what is typed, else how the last verb went. Where the cursor is, if something is typed.
+/// Draws the typed line, else the last notice. Returns the position of the cursor in a typed line.
 pub(super) fn draw_notice(buffer: &mut Buffer, area: Rect, app: &App) -> Option<Position> {
     if area.is_empty() {
         return None;
@@ -31,14 +30,14 @@ pub(super) fn draw_notice(buffer: &mut Buffer, area: Rect, app: &App) -> Option<
         return Some(draw_input(buffer, area, app, sign, input, error));
     }
     if let Some(notice) = &app.notice {
-        let style = if notice.is_bad { app.theme.alarm } else { app.theme.good };
-        let sign = if notice.is_bad { "! " } else { "" };
+        let style = if notice.is_error { app.theme.alarm } else { app.theme.good };
+        let sign = if notice.is_error { "! " } else { "" };
         draw_told(buffer, area, app, &format!("{sign}{}", notice.text), style);
     }
     None
 }
 
-/// Draws what is told; what is longer than a line goes over those above.
+/// Draws a notice; a long one covers the lines above.
 fn draw_told(buffer: &mut Buffer, area: Rect, app: &App, text: &str, style: Style) {
     let mut lines = measure::wrap(text, usize::from(area.width.saturating_sub(2)).max(1));
     lines.truncate(NOTICE_ROWS_MAX.min(usize::from(area.y)).max(1));
@@ -46,11 +45,11 @@ fn draw_told(buffer: &mut Buffer, area: Rect, app: &App, text: &str, style: Styl
     let area = Rect { y: area.y + 1 - rows.min(area.y + 1), height: rows, ..area };
     paint::clear(buffer, area, app.theme.text);
     for (row, line) in (0..).zip(lines) {
-        paint::line(buffer, paint::inset(area, 1, 0), row, &[span(line, style)], app);
+        paint::line(buffer, inset(area, 1, 0), row, &[span(line, style)], app);
     }
 }
 
-/// Draws a line that is typed with a sign before it, and behind it what is wrong. Where the cursor is.
+/// Draws a typed line with a sign before it and its error after it. Returns the position of the cursor.
 pub(super) fn draw_input(
     buffer: &mut Buffer,
     area: Rect,
@@ -79,7 +78,7 @@ pub(super) fn draw_keys(buffer: &mut Buffer, area: Rect, app: &App) {
     match &app.mode {
         Mode::Command(line) => paint::line(buffer, area, 0, &completion(app, line), app),
         Mode::Filter(line) => {
-            let esc = if line.before.is_empty() { "take it away" } else { "the one before" };
+            let esc = if line.before.is_empty() { "remove it" } else { "restore the previous one" };
             draw_pairs(buffer, area, app, &[("Enter", "keep it"), ("Esc", esc)], &[]);
         }
         Mode::Say(_) => draw_pairs(buffer, area, app, &[("Enter", "say it"), ("Esc", "say nothing")], &[]),
@@ -154,10 +153,10 @@ const EVENTS_KEYS: [(Action, &str); 7] = [
     (Action::Pause, "pause"),
     (Action::NextView, "next view"),
 ];
-/// These are in sight however narrow the screen is.
+/// These keys are visible at any width.
 const LAST_KEYS: [(Action, &str); 2] = [(Action::Help, "help"), (Action::Quit, "quit")];
 
-/// The key of an action; for moving both ways at once.
+/// The key of an action; for moving, the keys of both directions.
 fn keys(app: &App, action: Action) -> Option<String> {
     let key = app.keymap.key(action)?;
     match action {
@@ -184,12 +183,12 @@ fn draw_pairs(buffer: &mut Buffer, area: Rect, app: &App, first: &[(&str, &str)]
     paint::line(buffer, area, 0, &start, app);
 }
 
-/// What Tab goes through, else what the verb expects, else what can be done.
+/// The completions, else the usage of the verb, else the keys of the line.
 fn completion(app: &App, line: &CommandLine) -> Spans {
     let dim = app.theme.dim;
     if let Some((words, at)) = line.offers() {
         let mut spans = vec![span(" ", dim)];
-        // The offer that stands in the line comes first, so that it is in sight however many there are.
+        // The completion in the line comes first, so that it is visible among any number of them.
         let (before, from) = words.split_at(at.min(words.len()));
         for (place, word) in from.iter().chain(before).enumerate() {
             let style = if place == 0 { app.theme.accent } else { dim };

@@ -1,28 +1,21 @@
-//! From the state to cells: one file for each region of the screen.
+//! Draws the state: one file for each region of the screen.
 //!
-//! Drawing decides nothing: what is selected, sorted or asked stands in [`App`]. Only what is in sight is built.
+//! Drawing decides nothing: selection, order and dialogs are in [`App`]. Only visible rows are built.
 
-mod charts;
 mod detail;
 mod events;
 mod footer;
 mod header;
-mod help;
 mod paint;
 mod panel;
 mod table;
-mod tabs;
 mod traffic;
 
 use ratatui::Frame;
 
-use super::App;
-use super::app::Mode;
+use super::app::{App, Mode};
 use super::layout::View;
 use crate::time::Now;
-
-pub(crate) use help::scroll_max as help_scroll_max;
-pub(crate) use tabs::tab_at;
 
 /// Draws one frame.
 pub fn draw(frame: &mut Frame<'_>, app: &mut App, now: Now) {
@@ -31,21 +24,21 @@ pub fn draw(frame: &mut Frame<'_>, app: &mut App, now: Now) {
     let buffer = frame.buffer_mut();
     header::draw(buffer, regions.header, app, now);
     header::draw_banner(buffer, regions.banner, app, now);
-    tabs::draw(buffer, regions.tabs, app);
+    header::draw_tabs(buffer, regions.tabs, app);
     match app.view {
         View::Clients => {
             table::draw(buffer, regions.table, app);
             detail::draw(buffer, regions.detail, app);
             traffic::draw(buffer, regions.traffic, app);
         }
-        View::Traffic => charts::draw(buffer, regions.charts, app),
+        View::Traffic => traffic::draw_charts(buffer, regions.charts, app),
         View::Events => {}
     }
     events::draw(buffer, regions.events, app);
     footer::draw_keys(buffer, regions.keys, app);
     let mut cursor = footer::draw_notice(buffer, regions.notice, app);
     if let Mode::Help(scroll) = app.mode {
-        help::draw(buffer, app, scroll);
+        panel::draw_help(buffer, app, scroll);
     }
     cursor = panel::draw(buffer, app).or(cursor);
     if let Some(cursor) = cursor {

@@ -1,11 +1,13 @@
-//! Putting text into cells: nothing outside its area, nothing cut without a sign.
+//! Writes text into cells: never outside an area, and never cut without a sign.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Span;
+use ratatui::widgets::{Clear, Widget};
 
-use crate::dash::App;
+use crate::dash::app::App;
+use crate::dash::layout::inset;
 use crate::dash::measure;
 
 /// Spans with a style each, as they are collected for a line.
@@ -21,7 +23,7 @@ pub(super) fn width(spans: &[Span<'_>]) -> usize {
     spans.iter().map(|span| measure::width(&span.content)).sum()
 }
 
-/// Writes a line into a row of an area, cut with a sign if it is too long. The row is counted from the area's top.
+/// Writes a line into a row of an area; a sign marks a cut. Row 0 is the top of the area.
 pub(super) fn line(buffer: &mut Buffer, area: Rect, row: u16, spans: &[Span<'_>], app: &App) {
     if row >= area.height || area.width == 0 {
         return;
@@ -42,8 +44,8 @@ pub(super) fn line(buffer: &mut Buffer, area: Rect, row: u16, spans: &[Span<'_>]
     }
 }
 
-/// Sets groups of spans one behind the other, `gap` cells apart, in lines of at most so many cells; a group is never
-/// torn apart.
+/// Puts groups of spans one after the other, `gap` cells apart, in lines of at most `cells` cells. A group is never
+/// split.
 pub(super) fn flow(groups: &[Spans], gap: usize, cells: usize) -> Vec<Spans> {
     let mut lines: Vec<Spans> = Vec::new();
     for group in groups {
@@ -58,7 +60,7 @@ pub(super) fn flow(groups: &[Spans], gap: usize, cells: usize) -> Vec<Spans> {
     lines
 }
 
-/// Writes a line at the left and one at the right of a row; the right one stays whole as long as there is room.
+/// Writes text at the left and at the right of a row; the right one is cut last.
 pub(super) fn line_with_end(
     buffer: &mut Buffer,
     area: Rect,
@@ -73,7 +75,8 @@ pub(super) fn line_with_end(
     line(buffer, end_area, row, end, app);
 }
 
-/// Draws a rule across the top row of an area with a title in it: `── title ───── end ──`.
+/// Draws a rule in the top row of an area, with a title: `── title ───── end ──`. ratatui's
+/// `Block` would cut a long title without a sign.
 pub(super) fn rule(buffer: &mut Buffer, area: Rect, title: &[Span<'_>], end: &[Span<'_>], app: &App) {
     if area.is_empty() {
         return;
@@ -104,26 +107,8 @@ pub(super) fn wall(buffer: &mut Buffer, area: Rect, top: &'static str, app: &App
     }
 }
 
-/// The area without some columns at its left and right.
-pub(super) fn inset(area: Rect, left: u16, right: u16) -> Rect {
-    let left = left.min(area.width);
-    let width = (area.width - left).saturating_sub(right);
-    Rect { x: area.x + left, width, ..area }
-}
-
-/// The area without some rows at its top.
-pub(super) fn below(area: Rect, rows: u16) -> Rect {
-    let rows = rows.min(area.height);
-    Rect { y: area.y + rows, height: area.height - rows, ..area }
-}
-
-/// Empties an area of what lies under a panel.
+/// Clears the part of an area that is on the screen.
 pub(super) fn clear(buffer: &mut Buffer, area: Rect, style: Style) {
-    let area = area.intersection(buffer.area);
-    for position in area.positions() {
-        if let Some(cell) = buffer.cell_mut(position) {
-            cell.reset();
-            cell.set_style(style);
-        }
-    }
+    Clear.render(area, buffer);
+    buffer.set_style(area, style);
 }

@@ -1,22 +1,24 @@
-//! Questions, over the bottom of the screen: the table with whom they are about stays in sight.
+//! What is drawn over the views: dialogs at the bottom of the screen, so that the table stays visible, and help.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
 use super::footer::draw_input;
 use super::paint::{self, Spans, span};
-use crate::dash::App;
-use crate::dash::app::Mode;
+use crate::count;
+use crate::dash::app::{App, Mode};
 use crate::dash::dialog::Panel;
-use crate::dash::text_input::TextInput;
-use crate::dash::{layout, measure, units};
+use crate::dash::help::{Help, Line};
+use crate::dash::layout::inset;
+use crate::dash::line::TextInput;
+use crate::dash::{layout, measure};
 
-/// Lines of a list that are shown; how many more there are is said.
+/// Lines of a list that are shown, without the line that counts the rest.
 const LIST_MAX: usize = 12;
-/// Cells between two answers, and between them where there is little room.
+/// Cells between two answers: the wider gap is used unless the narrow one saves a line.
 const GAPS: [usize; 2] = [3, 2];
 
-/// Draws the open question, if there is one. Where the cursor is, if it has a line to type.
+/// Draws the open dialog. Returns the position of the cursor in a typed line.
 pub(super) fn draw(buffer: &mut Buffer, app: &App) -> Option<Position> {
     let (panel, input) = match &app.mode {
         Mode::Ask(dialog, _) => (dialog.panel(app.live(), app.raw), None),
@@ -29,11 +31,31 @@ pub(super) fn draw(buffer: &mut Buffer, app: &App) -> Option<Position> {
     draw_panel(buffer, app, &panel, input)
 }
 
+/// Draws help over everything but the header and the keys.
+pub(super) fn draw_help(buffer: &mut Buffer, app: &App, scroll: usize) {
+    let help = Help::new(&app.keymap, app.size());
+    paint::clear(buffer, help.area, app.theme.text);
+    paint::rule(buffer, help.area, &[span("Help", app.theme.title)], &[], app);
+    for (area, lines) in help.columns(scroll) {
+        for (row, line) in (0..).zip(lines) {
+            let spans = match line {
+                Line::Heading(title) => vec![span(*title, app.theme.title)],
+                Line::LongTerm(term) => vec![span(format!(" {term}"), app.theme.accent)],
+                Line::Event(term, meaning) => {
+                    vec![span(format!(" {term} "), app.theme.accent), span(meaning.as_str(), app.theme.text)]
+                }
+                Line::Space => Vec::new(),
+            };
+            paint::line(buffer, area, row, &spans, app);
+        }
+    }
+}
+
 fn say(app: &App) -> Panel {
     let count = u64::from(app.live().status().clients);
     Panel {
         title: ":say TEXT".to_owned(),
-        question: format!("Say to all {}:", units::counted(count, "client", "clients")),
+        question: format!("Say to all {}:", count::counted(count, "client", "clients")),
         ..Panel::default()
     }
 }
@@ -42,7 +64,7 @@ fn export(app: &App) -> Panel {
     let rows = u64::try_from(app.table.len()).unwrap_or(u64::MAX);
     Panel {
         title: "export".to_owned(),
-        question: format!("Write {} to a file here?", units::counted(rows, "row", "rows")),
+        question: format!("Write {} to a file here?", count::counted(rows, "row", "rows")),
         choices: vec![("n", "no".to_owned()), ("j", "JSON".to_owned()), ("c", "CSV".to_owned())],
         ..Panel::default()
     }
@@ -51,8 +73,8 @@ fn export(app: &App) -> Panel {
 fn quit(app: &App) -> Panel {
     let count = u64::from(app.live().status().clients);
     let verb = if count == 1 { "is" } else { "are" };
-    let question = if app.live().is_seen() {
-        format!("Quit? {} {verb} connected.", units::counted(count, "client", "clients"))
+    let question = if app.live().has_snapshot() {
+        format!("Quit? {} {verb} connected.", count::counted(count, "client", "clients"))
     } else {
         "Quit? The server has not answered yet.".to_owned()
     };
@@ -60,7 +82,8 @@ fn quit(app: &App) -> Panel {
         title: ":quit".to_owned(),
         question,
         body: vec![
-            "Leave them running without a dashboard, or drain: tell them, flush, close, end.".to_owned(),
+            "Leave the server running without a dashboard, or drain it: notify, flush, close, end."
+                .to_owned(),
         ],
         choices: vec![
             ("n", "cancel".to_owned()),
@@ -86,7 +109,7 @@ fn draw_panel(
     let rows = 1 + question.len() + body.len() + list_rows + answers.len();
     let area = layout::panel(width, height, u16::try_from(rows).unwrap_or(u16::MAX));
     paint::clear(buffer, area, app.theme.text);
-    // The question and its answers come before everything else when rows are few.
+    // With few rows the question and its answers come first.
     let mut left = usize::from(area.height).saturating_sub(answers.len());
     question.truncate(left);
     left -= question.len();
@@ -97,7 +120,7 @@ fn draw_panel(
     if title_rows > 0 {
         paint::rule(buffer, area, &[span(panel.title.clone(), app.theme.alarm)], &[], app);
     }
-    let inner = paint::inset(area, 1, 1);
+    let inner = inset(area, 1, 1);
     let text = |line: String, style| vec![span(line, style)];
     let lines = (question.into_iter().map(|line| text(line, app.theme.title)))
         .chain(body.into_iter().map(|line| text(line, app.theme.text)))
@@ -111,7 +134,7 @@ fn draw_panel(
     Some(draw_input(buffer, typed, app, sign, input, None))
 }
 
-/// A list in so many lines; of a longer one the first lines, and how many more there are.
+/// The list in this number of lines; the last line of a longer list counts the rest.
 fn shortened(list: &[String], lines: usize) -> Vec<String> {
     if list.len() <= lines {
         return list.to_vec();
@@ -121,7 +144,7 @@ fn shortened(list: &[String], lines: usize) -> Vec<String> {
     list[..shown].iter().cloned().chain([format!("and {more} more")]).collect()
 }
 
-/// The answers, the harmless one in brackets, in as many lines as they need.
+/// The answers in lines, the default in brackets.
 fn answers(app: &App, panel: &Panel, cells: usize) -> Vec<Spans> {
     let answer = |(at, (key, label)): (usize, &(&'static str, String))| {
         let key = if at == 0 { format!("[{key}]") } else { (*key).to_owned() };

@@ -1,4 +1,4 @@
-//! The table of clients. Only the rows in sight are built.
+//! The table of clients. Only visible rows are built.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -7,14 +7,15 @@ use ratatui::text::Span;
 
 use super::header::bare_address;
 use super::paint::{self, span};
-use crate::dash::App;
-use crate::dash::action::Action;
-use crate::dash::app::Mode;
-use crate::dash::cells::{self, Concern};
-use crate::dash::columns::{self, Column, Placed};
+use crate::dash::app::{App, Mode};
+use crate::dash::keys::Action;
+use crate::dash::layout::{below, inset};
 use crate::dash::measure;
-use crate::dash::theme::Theme;
-use crate::model::snapshot::{ConnId, Phase, Row};
+use crate::dash::model::{Model, idle, send_q};
+use crate::dash::style::{Glyphs, Theme};
+use crate::dash::table::columns::{self, Column, Placed};
+use crate::model::snapshot::{ConnId, Flags, Peer, Phase, Row};
+use crate::{count, time};
 
 /// Draws the head and the rows in sight.
 pub(super) fn draw(buffer: &mut Buffer, area: Rect, app: &App) {
@@ -23,7 +24,7 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, app: &App) {
     }
     let placed = columns::place(area.width, app.table.wants, app.raw);
     draw_head(buffer, area, app, &placed);
-    let rows = paint::below(area, 1);
+    let rows = below(area, 1);
     if app.table.len() == 0 {
         return draw_nobody(buffer, rows, app);
     }
@@ -48,12 +49,12 @@ fn draw_head(buffer: &mut Buffer, area: Rect, app: &App, placed: &[Placed]) {
 }
 
 fn draw_row(buffer: &mut Buffer, area: Rect, app: &App, placed: &[Placed], index: usize) {
-    let picture = app.picture();
-    let row = &picture.rows()[index];
+    let model = app.model();
+    let row = &model.rows()[index];
     let is_selected = app.table.selected() == Some(row.id);
     let base = row_style(row, &app.theme);
     for placed in placed {
-        let text = cells::cell(*placed, picture, index, app.raw, app.glyphs);
+        let text = cell(*placed, model, index, app.raw, app.glyphs);
         let spans = match placed.column {
             Column::Id => vec![id(*placed, row.id, &text, app)],
             Column::Load => load(*placed, index, base, app),
@@ -86,7 +87,7 @@ fn aligned(placed: Placed, text: &str, app: &App) -> String {
 /// The signs of a row and its id: `>` selected, `*` marked, `x` gone.
 fn id(placed: Placed, id: ConnId, text: &str, app: &App) -> Span<'static> {
     let is_selected = app.table.selected() == Some(id);
-    let is_gone = app.picture().row(id).is_some_and(|row| row.state == Phase::Gone);
+    let is_gone = app.model().row(id).is_some_and(|row| row.state == Phase::Gone);
     let selected = if is_selected { '>' } else { ' ' };
     let marked = if app.table.marks().contains(&id) {
         '*'
@@ -100,10 +101,10 @@ fn id(placed: Placed, id: ConnId, text: &str, app: &App) -> Span<'static> {
     span(format!("{selected}{marked}{}", measure::right(text, digits, app.glyphs.ellipsis)), style)
 }
 
-/// The bar of a row, its colour by how full it is.
+/// The load bar of a row, coloured by its length.
 fn load(placed: Placed, index: usize, base: Style, app: &App) -> Vec<Span<'static>> {
-    let picture = app.picture();
-    let thousandths = picture.load(&picture.rows()[index]);
+    let model = app.model();
+    let thousandths = model.load(&model.rows()[index]);
     let (filled, empty) = app.glyphs.bar_parts(thousandths, usize::from(placed.width));
     let style = match thousandths {
         0..250 => base,
@@ -131,38 +132,38 @@ fn cell_style(column: Column, row: &Row, base: Style, theme: &Theme) -> Style {
     }
 }
 
-/// Says why the table is empty, and what to do about it.
+/// Says why the table is empty and what to do.
 fn draw_nobody(buffer: &mut Buffer, area: Rect, app: &App) {
-    let text = if !app.picture().is_seen() {
-        "waiting for the first picture of the server".to_owned()
-    } else if app.picture().rows().is_empty() {
+    let text = if !app.model().has_snapshot() {
+        "waiting for the first snapshot of the server".to_owned()
+    } else if app.model().rows().is_empty() {
         invitation(app)
     } else {
         no_match(app)
     };
     let row = area.height / 3;
-    let area = paint::inset(area, 3, 1);
+    let area = inset(area, 3, 1);
     for (at, line) in (0..).zip(measure::wrap(&text, usize::from(area.width))) {
         paint::line(buffer, area, row + at, &[span(line, app.theme.text)], app);
     }
 }
 
-/// That the filter lets nobody through, and what the key of the footer does about it.
+/// The message for a filter without a match, with the key that removes the filter.
 fn no_match(app: &App) -> String {
-    let told = format!("no row matches the filter {}", app.filter_text());
+    let message = format!("no row matches the filter {}", app.filter_text());
     match &app.mode {
-        Mode::Filter(line) if line.before.is_empty() => format!("{told}; Esc takes it away"),
-        Mode::Filter(line) => format!("{told}; Esc brings back {}", line.before),
+        Mode::Filter(line) if line.before.is_empty() => format!("{message}; Esc removes it"),
+        Mode::Filter(line) => format!("{message}; Esc restores {}", line.before),
         _ => match app.keymap.key(Action::Back) {
-            Some(key) => format!("{told}; {key} takes it away"),
-            None => told,
+            Some(key) => format!("{message}; {key} removes it"),
+            None => message,
         },
     }
 }
 
-/// How the first client gets in.
+/// How the first client can connect.
 fn invitation(app: &App) -> String {
-    let listeners = &app.picture().status().listeners;
+    let listeners = &app.model().status().listeners;
     let how = listeners.first().map(|listener| connect_line(bare_address(listener)));
     match how {
         Some(how) => format!("nobody is connected yet: {how}"),
@@ -170,7 +171,7 @@ fn invitation(app: &App) -> String {
     }
 }
 
-/// The command that connects to a listener; every address that a wildcard stands for is reached at loopback.
+/// The command that connects to a listener; a wildcard address is replaced by loopback.
 fn connect_line(address: &str) -> String {
     if let Some(path) = address.strip_prefix("unix:") {
         return format!("nc -U {path}");
@@ -185,5 +186,103 @@ fn connect_line(address: &str) -> String {
             format!("nc {host} {}", address.port())
         }
         Err(_) => format!("nc {address}"),
+    }
+}
+
+/// The text of a cell, not padded and not wider than the column.
+pub(crate) fn cell(placed: Placed, model: &Model, index: usize, raw: bool, glyphs: &Glyphs) -> String {
+    let row = &model.rows()[index];
+    let rate = model.rate(index);
+    let cells = usize::from(placed.width);
+    let number = |count| number(count, cells, raw);
+    match placed.column {
+        Column::Id => row.id.get().to_string(),
+        Column::Nick => row.nick.map_or_else(|| "-".to_owned(), |nick| nick.to_string()),
+        Column::Peer => peer(row.peer, cells, glyphs),
+        Column::Address => address(row.peer, cells, glyphs),
+        Column::State => format!("{} {}", row.state.arrow(), row.state),
+        Column::RecvQ => row.kernel.map_or_else(|| "-".to_owned(), |kernel| number(u64::from(kernel.recv_q))),
+        Column::Outbox => number(row.outbox_bytes),
+        Column::SendQ => number(send_q(row)),
+        Column::Load => glyphs.bar(model.load(row), cells),
+        Column::Rx => number(rate.rx()),
+        Column::Tx => number(rate.ack()),
+        Column::RxTx => format!("{}/{}", count::short(rate.rx(), false), count::short(rate.ack(), false)),
+        Column::Idle => idle(row, model.taken().moment).map_or_else(|| "-".to_owned(), time::brief_span),
+        Column::Flags => flags(row, cells, glyphs),
+    }
+}
+
+/// A number of bytes, raw only where all its digits fit.
+fn number(count: u64, cells: usize, raw: bool) -> String {
+    let text = count::bytes(count, raw);
+    if text.len() <= cells { text } else { count::bytes(count, false) }
+}
+
+/// The peer with its port if that fits, else without.
+fn peer(peer: Peer, cells: usize, glyphs: &Glyphs) -> String {
+    let whole = peer.to_string();
+    if whole.len() <= cells { whole } else { address(peer, cells, glyphs) }
+}
+
+fn address(peer: Peer, cells: usize, glyphs: &Glyphs) -> String {
+    let whole = match peer {
+        Peer::Tcp(address) => address.ip().to_string(),
+        Peer::Unix => peer.to_string(),
+    };
+    measure::fit(&whole, cells, glyphs.ellipsis)
+}
+
+/// The flags of a row, the most urgent first; `+` for those that do not fit. A row that is closing has its reason
+/// instead.
+fn flags(row: &Row, cells: usize, glyphs: &Glyphs) -> String {
+    if let (Some(reason), Phase::Gone | Phase::Draining) = (&row.reason, row.state) {
+        return measure::fit(reason.word(), cells, glyphs.ellipsis);
+    }
+    let mut text = String::new();
+    for word in row.flags.words() {
+        let joined = text.len() + usize::from(!text.is_empty()) + word.len();
+        if joined > cells {
+            let room = text.len() < cells;
+            text.push_str(if room { "+" } else { "" });
+            break;
+        }
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        text.push_str(word);
+    }
+    text
+}
+
+/// How urgent a row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Concern {
+    /// The connection is gone.
+    Past,
+    /// Nothing.
+    None,
+    /// The operator has changed it.
+    Changed,
+    /// Slow, or held back.
+    Warn,
+    /// It takes nothing.
+    Alarm,
+}
+
+impl Concern {
+    /// The concern about a row.
+    pub(crate) fn of(row: &Row) -> Self {
+        if row.state == Phase::Gone {
+            Self::Past
+        } else if row.flags.has(Flags::STALLED) {
+            Self::Alarm
+        } else if row.flags.has(Flags::SLOW) || row.flags.has(Flags::FLOW) {
+            Self::Warn
+        } else if row.flags.has(Flags::OP) || row.flags.has(Flags::MUTED) {
+            Self::Changed
+        } else {
+            Self::None
+        }
     }
 }

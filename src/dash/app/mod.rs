@@ -1,83 +1,78 @@
-//! The state of the dashboard, and what comes in from outside: keys, the mouse, responses, time.
+//! The state of the dashboard and its input: keys, the mouse, responses, time.
 //!
-//! Invariants: a verb goes only to ids that a dialog was opened for or that were typed; `order`, scroll and regions are
-//! right after every event (`settle`), so drawing changes nothing but the size.
+//! Invariants: a verb goes only to ids that a dialog was opened for or that were typed. `settle` corrects order, scroll
+//! and regions after every input, so drawing changes only the size.
 
 mod keys;
-mod navigate;
-mod pointer;
 mod screen;
-mod unseen;
 mod verbs;
+
+use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseEvent};
 
-use super::command_line::{CommandLine, LineHistory};
 use super::dialog::Dialog;
-use super::effect::Effect;
-use super::events::EventPane;
-use super::glyphs::Glyphs;
-use super::input::Typed;
-use super::keymap::{KeyBindingError, Keymap};
+use super::keys::{KeyBindingError, Keymap};
 use super::layout::{Regions, Shape, View, regions};
-use super::orders::Orders;
-use super::picture::Picture;
+use super::line::{CHARS_MAX, CommandLine, LineHistory, TextInput};
+use super::model::Model;
+use super::style::{Glyphs, Theme};
 use super::table::Table;
-use super::text_input::{CHARS_MAX, TextInput};
-use super::theme::Theme;
+use super::table::events::EventList;
 use crate::config::settings::{ClockFormat, Dashboard};
 use crate::link::{LinkError, Request, Response};
 use crate::model::answer::Outcome;
 use crate::model::snapshot::{ConnId, Detail, Query};
 use crate::model::verbs::{OperatorCommand, scrub};
+use crate::term::input::Typed;
 use crate::time::{Moment, Now};
+
 pub(crate) use keys::TOO_SOON;
-use std::time::Duration;
-use unseen::Unseen;
+use verbs::{Lookup, VerbQueue};
 
-/// How long the footer shows how something went.
-const NOTICE_FOR: Duration = Duration::from_secs(10);
-/// Without a picture for so long the header says so.
-const SILENT_AFTER: Duration = Duration::from_secs(3);
+/// How long the footer shows a notice.
+const NOTICE_DURATION: Duration = Duration::from_secs(10);
+/// From this time without a snapshot the header says so.
+const SILENCE_SHOWN_FROM: Duration = Duration::from_secs(3);
 
-/// What the keys go to. At most one thing is open over the views.
+/// Where keys go. At most one dialog or line is open over the views.
 #[derive(Debug, Default)]
 pub(crate) enum Mode {
-    /// The views themselves.
+    /// The views.
     #[default]
     Browse,
     /// A verb waits for its answer.
     Ask(Dialog, Shown),
     /// A verb is typed.
     Command(CommandLine),
-    /// As what the table is to be written.
+    /// The format of an export is chosen.
     Export(Shown),
     /// A filter is typed.
     Filter(FilterLine),
-    /// Keys and columns are explained, from this line on.
+    /// Help is open, scrolled to this line.
     Help(usize),
-    /// Whether the server goes on.
+    /// The way to quit is chosen.
     Quit(Shown),
     /// The reason for a kick or a ban is typed.
     Reason(Dialog, TextInput),
-    /// A line to everybody is typed.
+    /// A line to all clients is typed.
     Say(TextInput),
 }
 
-/// Whether the open question has been seen: a key that was typed before does not answer it.
+/// Whether the open question is visible: a key that was typed before it was visible does not answer it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Shown {
     /// No frame has it.
     #[default]
     No,
-    /// It is in the frame that the terminal is being given.
+    /// It is in the frame that is being written to the terminal.
     Drawn,
-    /// The terminal has taken it, and what was typed until then has been read.
+    /// The terminal has taken the frame, and all input until then has been read.
     Yes,
 }
 
 impl Mode {
-    /// Whether the question has been seen, if one is open.
+    /// Whether the question is visible, if one is open.
     const fn shown(&mut self) -> Option<&mut Shown> {
         match self {
             Self::Ask(_, shown) | Self::Export(shown) | Self::Quit(shown) => Some(shown),
@@ -91,46 +86,45 @@ impl Mode {
     }
 }
 
-/// A filter while it is typed.
+/// The filter line.
 #[derive(Debug)]
 pub(crate) struct FilterLine {
-    /// What is typed.
     pub(crate) input: TextInput,
-    /// What is wrong with it.
+    /// The error in the filter.
     pub(crate) error: Option<String>,
-    /// What was in force before.
+    /// The filter in force before.
     pub(crate) before: String,
 }
 
-/// How something went, for the footer.
+/// A message in the footer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Notice {
-    /// What is told.
+    /// The message.
     pub(crate) text: String,
-    /// Whether it went wrong.
-    pub(crate) is_bad: bool,
+    /// Whether it reports a failure.
+    pub(crate) is_error: bool,
     until: Moment,
 }
 
-/// A picture that stands still.
+/// A snapshot that is kept on the screen.
 #[derive(Debug)]
 struct Frozen {
-    picture: Picture,
+    model: Model,
     at: Now,
 }
 
-/// Whose dashboard it is: what its end means for the server, and what it may ask for.
+/// The dashboard's relation to the server: how the dashboard ends, and what it may request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// The server's own: whoever quits says whether the server goes on.
+    /// In the server's process: the quit dialog asks whether the server continues.
     Own,
-    /// One of another process: the server goes on without it.
+    /// In another process: the server continues without it.
     Attached,
-    /// The same, and it only looks.
+    /// In another process, without verbs.
     ReadOnly,
 }
 
-/// Everything the dashboard knows and shows.
+/// The whole state of the dashboard.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own that the operator turns")]
 pub struct App {
@@ -141,7 +135,7 @@ pub struct App {
     pub(super) mode: Mode,
     pub(super) view: View,
     pub(super) table: Table,
-    pub(super) events: EventPane,
+    pub(super) events: EventList,
     pub(super) filter_text: String,
     pub(super) events_filter_text: String,
     pub(super) notice: Option<Notice>,
@@ -149,21 +143,21 @@ pub struct App {
     pub(super) raw: bool,
     pub(in crate::dash) access: Access,
     pub(super) frame_us: u32,
-    live: Picture,
+    live: Model,
     frozen: Option<Frozen>,
     lines: LineHistory,
-    orders: Orders,
-    unseen: Option<Unseen>,
+    verbs: VerbQueue,
+    lookup: Option<Lookup>,
     effects: Vec<Effect>,
     no_color: bool,
     size: (u16, u16),
-    heard: Option<Moment>,
-    ticked: u64,
+    answered_at: Option<Moment>,
+    last_tick_s: u64,
     stale: bool,
 }
 
 impl App {
-    /// A dashboard that has seen nothing yet.
+    /// A dashboard without a snapshot.
     ///
     /// # Errors
     ///
@@ -177,7 +171,7 @@ impl App {
             mode: Mode::Browse,
             view: View::Clients,
             table: Table::default(),
-            events: EventPane::default(),
+            events: EventList::default(),
             filter_text: String::new(),
             events_filter_text: String::new(),
             notice: None,
@@ -185,21 +179,21 @@ impl App {
             raw: false,
             access,
             frame_us: 0,
-            live: Picture::default(),
+            live: Model::default(),
             frozen: None,
             lines: LineHistory::default(),
-            orders: Orders::default(),
-            unseen: None,
+            verbs: VerbQueue::default(),
+            lookup: None,
             effects: Vec::new(),
             no_color,
             size: (0, 0),
-            heard: None,
-            ticked: 0,
+            answered_at: None,
+            last_tick_s: 0,
             stale: true,
         })
     }
 
-    /// A key was pressed. It answers a question only if it came alone, after the question was seen.
+    /// A key was pressed. It answers a question only if it came alone, after the question was visible.
     pub fn handle_key(&mut self, key: KeyEvent, typed: Typed, now: Now) {
         if key.kind != KeyEventKind::Release {
             self.dispatch_key(key, typed, now);
@@ -207,120 +201,122 @@ impl App {
         }
     }
 
-    /// Text was pasted: typed into the line that is open, on one line and scrubbed as a client's line is. Line ends at
-    /// its end are left out, spaces are not. Where no line is open it is refused, for its letters would be keys.
+    /// Text was pasted: it is typed into the open line, on one line and scrubbed as a client's line is. Line ends at
+    /// the end are removed, spaces are not. Without an open line the paste is refused, because its letters would be
+    /// keys.
     pub fn handle_paste(&mut self, text: &str, now: Now) {
         if !self.mode.takes_text() {
-            return self.tell(Err("text is pasted where a line is typed, after : or / or i".to_owned()), now);
+            return self
+                .notify(Err("text is pasted where a line is typed, after : or / or i".to_owned()), now);
         }
         let line = text.trim_end_matches(['\r', '\n']).replace(|c: char| c.is_control(), " ");
         for letter in scrub(line.as_bytes()).text.chars().take(CHARS_MAX) {
-            self.dispatch_key(KeyEvent::new(KeyCode::Char(letter), KeyModifiers::NONE), Typed::InARow, now);
+            self.dispatch_key(KeyEvent::new(KeyCode::Char(letter), KeyModifiers::NONE), Typed::Burst, now);
         }
         self.settle();
     }
 
-    /// A paste was begun and has not ended: nothing is a key until it does.
+    /// A paste was begun and has not ended: no input is a key until it ends.
     pub fn paste_stalled(&mut self, now: Now) {
-        let told =
+        let message =
             "the terminal began a paste and has not ended it; if it never does, Ctrl-c three times ends it";
-        self.tell(Err(told.to_owned()), now);
+        self.notify(Err(message.to_owned()), now);
     }
 
-    /// The frame just drawn shows what is open.
+    /// The frame just drawn shows the open dialog.
     pub fn frame_drawn(&mut self) {
         if let Some(shown @ Shown::No) = self.mode.shown() {
             *shown = Shown::Drawn;
         }
     }
 
-    /// Whether the last frame drawn holds a question that has not been seen yet. Once the terminal has taken the frame,
-    /// what was typed until then is to be handed in, and then [`App::frame_taken`] called.
-    pub fn asks_unseen(&mut self) -> bool {
+    /// Whether the last frame drawn has a question that is not visible yet. Once the terminal has taken the frame, the
+    /// caller reads all input and then calls [`App::frame_taken`].
+    pub fn has_unread_question(&mut self) -> bool {
         self.mode.shown().is_some_and(|shown| *shown == Shown::Drawn)
     }
 
-    /// The terminal has taken the last frame drawn: the question in it can be answered from now on.
+    /// The terminal has taken the last frame drawn: its question can be answered from now on.
     pub fn frame_taken(&mut self) {
         if let Some(shown @ Shown::Drawn) = self.mode.shown() {
             *shown = Shown::Yes;
         }
     }
 
-    /// The terminal no longer shows what was drawn.
-    pub(in crate::dash) fn screen_lost(&mut self) {
+    /// The terminal no longer shows the last frame.
+    pub(in crate::dash) fn frame_lost(&mut self) {
         if let Some(shown) = self.mode.shown() {
             *shown = Shown::No;
         }
     }
 
     /// The mouse was clicked or its wheel turned: a click selects a row, sorts by a column or opens a view.
-    pub fn handle_mouse(&mut self, mouse: MouseEvent, now: Now) {
-        self.dispatch_mouse(mouse, now);
+    pub fn handle_mouse(&mut self, mouse: MouseEvent) {
+        self.dispatch_mouse(mouse);
         self.settle();
     }
 
-    /// The server answered.
+    /// A response of the server arrived.
     pub fn handle_response(&mut self, response: Response, now: Now) {
-        self.heard = Some(now.moment);
+        self.answered_at = Some(now.moment);
         match response {
             Response::Snapshot(snapshot) => {
-                self.live.take_in(snapshot);
+                self.live.update(snapshot);
                 self.table.forget_marks_of_gone(&self.live);
                 self.stale |= self.frozen.is_none();
-                self.resume_unseen(now);
+                self.resume_lookup(now);
             }
             Response::Verb { ticket, outcome } => self.take_answer(ticket, outcome, now),
-            // Of what no dashboard requests.
+            // No dashboard requests these.
             Response::Connection(_) | Response::Page(_) | Response::Status(_) | Response::Stopping => {}
         }
-        self.send_orders();
+        self.send_verbs();
         self.settle();
     }
 
     /// The link did not take a request: it is busy, or the server is gone. A verb is tried again after the next
     /// response.
-    pub fn request_refused(&mut self, request: &Request, why: &LinkError, now: Now) {
-        match (request, why) {
-            (Request::Verb { ticket, .. }, LinkError::Busy) => self.orders.wait_again(*ticket),
-            (Request::Verb { ticket, .. }, _) => self.take_answer(*ticket, Err(why.to_string()), now),
+    pub fn request_refused(&mut self, request: &Request, error: &LinkError, now: Now) {
+        match (request, error) {
+            (Request::Verb { ticket, .. }, LinkError::Busy) => self.verbs.retry(*ticket),
+            (Request::Verb { ticket, .. }, _) => self.take_answer(*ticket, Err(error.to_string()), now),
             (_, _) => {}
         }
     }
 
-    /// Ends the server. It says itself when it has ended; until then the dashboard shows how it goes.
+    /// Ends the server, which reports when it has ended. Until then the dashboard shows the progress.
     pub(super) fn drain_server(&mut self) {
-        self.orders.ask(OperatorCommand::Drain(None));
-        self.send_orders();
+        self.verbs.push(OperatorCommand::Drain(None));
+        self.send_verbs();
     }
 
-    /// How a verb went, or what a question was answered.
+    /// Takes the result of a verb, or the answer to a question.
     fn take_answer(&mut self, ticket: u64, outcome: Outcome, now: Now) {
         let outcome = outcome.map(|done| done.message);
-        self.take_word_of_unseen(ticket, &outcome, now);
-        if let Some(told) = self.orders.answered(ticket, outcome) {
-            self.tell(told, now);
+        self.take_lookup_answer(ticket, &outcome, now);
+        if let Some(message) = self.verbs.take_answer(ticket, outcome) {
+            self.notify(message, now);
         }
     }
 
-    /// Shows in the footer how something went, such as an [`Effect`] that the loop carried out.
-    pub fn tell(&mut self, outcome: Result<String, String>, now: Now) {
-        let is_bad = outcome.is_err();
+    /// Shows a message in the footer, such as the result of an [`Effect`].
+    pub fn notify(&mut self, outcome: Result<String, String>, now: Now) {
+        let is_error = outcome.is_err();
         let (Ok(text) | Err(text)) = outcome;
-        self.notice = Some(Notice { text, is_bad, until: now.moment + NOTICE_FOR });
+        self.notice = Some(Notice { text, is_error, until: now.moment + NOTICE_DURATION });
     }
 
-    /// What is to be done, in order; the queue is empty afterwards.
+    /// The effects to carry out, in order; the queue is empty afterwards.
     pub fn take_effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.effects)
     }
 
-    /// What the next snapshot should hold.
+    /// The next snapshot request.
     #[must_use]
     pub fn query(&self) -> Query {
-        let picture = self.picture();
+        let model = self.model();
         let rows = self.table.window(self.table_rows());
-        let ids = rows.filter_map(|position| self.table.index_at(position)).map(|at| picture.rows()[at].id);
+        let ids = rows.filter_map(|position| self.table.index_at(position)).map(|at| model.rows()[at].id);
         Query {
             visible: ids.take(Query::VISIBLE_MAX).collect(),
             detail: self.table.selected(),
@@ -328,7 +324,7 @@ impl App {
         }
     }
 
-    /// The terminal has this many columns and rows.
+    /// The terminal has this size, in columns and rows.
     pub fn resized(&mut self, width: u16, height: u16) {
         if self.size != (width, height) {
             self.size = (width, height);
@@ -341,10 +337,10 @@ impl App {
         self.frame_us = micros;
     }
 
-    /// Time has passed; whether something visible changed with it.
+    /// Time has passed; returns whether something visible changed.
     pub fn tick(&mut self, now: Now) -> bool {
         let second = now.moment.micros() / 1_000_000;
-        let is_new_second = std::mem::replace(&mut self.ticked, second) != second;
+        let is_new_second = std::mem::replace(&mut self.last_tick_s, second) != second;
         let notice_ends = self.notice.as_ref().is_some_and(|notice| notice.until <= now.moment);
         if notice_ends {
             self.notice = None;
@@ -352,7 +348,7 @@ impl App {
         notice_ends || (is_new_second && (self.frozen.is_some() || self.silence(now).is_some()))
     }
 
-    /// The connection that verbs are for, unless some are marked.
+    /// The target of verbs, unless connections are marked.
     #[must_use]
     pub fn selected(&self) -> Option<ConnId> {
         self.table.selected()
@@ -364,9 +360,9 @@ impl App {
         self.table.marks().iter().copied().collect()
     }
 
-    /// The connections that the open dialog is about; nobody when none is open.
+    /// The targets of the open dialog; empty without a dialog.
     #[must_use]
-    pub fn asked_about(&self) -> Vec<ConnId> {
+    pub fn dialog_targets(&self) -> Vec<ConnId> {
         match &self.mode {
             Mode::Ask(dialog, _) | Mode::Reason(dialog, _) => {
                 dialog.targets.iter().map(|target| target.id).collect()
@@ -375,33 +371,34 @@ impl App {
         }
     }
 
-    /// What is shown: the newest picture, or the one that stands still.
-    pub(super) fn picture(&self) -> &Picture {
-        self.frozen.as_ref().map_or(&self.live, |frozen| &frozen.picture)
+    /// The model that is shown: the newest, or the frozen one.
+    pub(super) fn model(&self) -> &Model {
+        self.frozen.as_ref().map_or(&self.live, |frozen| &frozen.model)
     }
 
-    /// The newest picture, on which verbs act.
-    pub(super) const fn live(&self) -> &Picture {
+    /// The newest model, on which verbs act.
+    pub(super) const fn live(&self) -> &Model {
         &self.live
     }
 
-    /// What is known about one connection beyond its row; of one looked at since the picture stands still, what is
-    /// known now.
+    /// The detail of a connection. If it was not requested before the freeze, the present detail.
     pub(super) fn detail_of(&self, id: ConnId) -> Option<&Detail> {
-        self.picture().detail(id).or_else(|| self.live.detail(id))
+        self.model().detail(id).or_else(|| self.live.detail(id))
     }
 
-    /// Since when the picture stands still, if it does.
+    /// The time of the freeze, if the model is frozen.
     pub(super) fn frozen_at(&self) -> Option<Now> {
         self.frozen.as_ref().map(|frozen| frozen.at)
     }
 
-    /// How long no answer has come, if that is worth saying.
+    /// The time without a response, if it is long enough to show.
     pub(super) fn silence(&self, now: Now) -> Option<Duration> {
-        self.heard.map(|heard| now.moment.since(heard)).filter(|silence| *silence >= SILENT_AFTER)
+        self.answered_at
+            .map(|answered_at| now.moment.since(answered_at))
+            .filter(|silence| *silence >= SILENCE_SHOWN_FROM)
     }
 
-    /// Where everything is on the screen.
+    /// The regions of the screen.
     pub(super) fn regions(&self) -> Regions {
         let shape = Shape { view: self.view, detail_open: self.detail_open, banner: self.frozen.is_some() };
         regions(self.size.0, self.size.1, shape)
@@ -417,21 +414,58 @@ impl App {
         usize::from(self.regions().table.height.saturating_sub(1))
     }
 
-    /// Makes the order of rows, the scroll and the log's window right again.
+    /// Corrects the order of rows, the scroll position and the shown events.
     fn settle(&mut self) {
-        let picture = self.frozen.as_ref().map_or(&self.live, |frozen| &frozen.picture);
+        let model = self.frozen.as_ref().map_or(&self.live, |frozen| &frozen.model);
         if std::mem::take(&mut self.stale) {
-            self.table.rebuild(picture);
-            self.events.rebuild(&picture.log);
+            self.table.rebuild(model);
+            self.events.rebuild(&model.log);
         }
         let rows = self.table_rows();
         self.table.scroll(rows);
     }
 
-    /// Queues the verbs that the server may have.
-    fn send_orders(&mut self) {
-        while let Some(request) = self.orders.next_request() {
+    /// Queues the requests that the server may have.
+    fn send_verbs(&mut self) {
+        while let Some(request) = self.verbs.next_request() {
             self.effects.push(Effect::Request(request));
         }
     }
+}
+
+/// An effect, in the order queued.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Send a text to the terminal's clipboard (OSC 52).
+    Copy {
+        /// What the text is, for the operator.
+        what: String,
+        /// The text.
+        text: String,
+    },
+    /// End the dashboard.
+    Quit(QuitChoice),
+    /// Clear the terminal and draw every cell.
+    Redraw,
+    /// Send a request to the server. The response goes to [`super::App::handle_response`], a refusal of the link to
+    /// [`super::App::request_refused`].
+    Request(Request),
+    /// Stop the whole process group, as Ctrl-Z does.
+    Suspend,
+    /// Write a new file into the working directory. The result goes to [`super::App::notify`].
+    SaveFile {
+        /// The file name, without a directory.
+        name: String,
+        /// The contents of the file.
+        contents: String,
+    },
+}
+
+/// How the dashboard ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuitChoice {
+    /// The server ends too: notice, flush, close.
+    Drain,
+    /// The server continues without a dashboard.
+    Leave,
 }

@@ -1,4 +1,4 @@
-//! The columns of the table of clients: their names, what they mean, and which fit into a width.
+//! The columns of the table of clients: titles, meanings, and which of them fit into a width.
 
 use std::time::Duration;
 
@@ -9,48 +9,47 @@ use crate::time::Moment;
 pub(crate) const COMPACT_BELOW: u16 = 100;
 /// Below this width only the first columns of all remain.
 const BARE_BELOW: u16 = 48;
-/// The fewest cells that still tell names apart.
+/// The fewest cells of a nick that distinguish names.
 const NICK_MIN: u16 = 4;
-/// A column that no row needs as wide for so long becomes narrower.
-const SHRINK_AFTER: Duration = Duration::from_secs(10);
-/// Cells before the id: the sign of the selected row and that of a marked one.
+/// A column becomes narrower after this time in which no row needed its width.
+const SHRINK_DELAY: Duration = Duration::from_secs(10);
+/// Cells before the id: the sign of the selected row and the sign of a marked row.
 const SIGNS: u16 = 2;
 
 /// A column of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Column {
-    /// The connection's number.
+    /// The id of the connection.
     Id,
-    /// The name.
+    /// The nick.
     Nick,
-    /// Where it comes from, with the port.
+    /// Address and port of the peer.
     Peer,
-    /// The same without the port.
+    /// The address of the peer.
     Address,
-    /// Arrow and word.
+    /// The state and its arrow.
     State,
-    /// What the kernel holds from the peer.
+    /// Bytes received by the kernel and not read.
     RecvQ,
-    /// Unsent, ours.
+    /// Unsent bytes in the server.
     Outbox,
-    /// What the kernel holds for the peer.
+    /// Bytes in the kernel that the peer has not acknowledged.
     SendQ,
-    /// How full the outbox and Send-Q are.
+    /// Outbox and Send-Q as a share of the outbox limit.
     Load,
     /// Bytes a second from the peer.
     Rx,
     /// Bytes a second to the peer.
     Tx,
-    /// Both in one cell.
+    /// Both rates in one cell.
     RxTx,
-    /// Since something was last read from it.
+    /// Time since input was last read.
     Idle,
-    /// What is remarkable, in words.
     Flags,
 }
 
 impl Column {
-    /// The columns by which rows can be sorted, in the order in which a key goes through them.
+    /// The columns by which rows can be sorted, in the order of the sort key.
     pub(crate) const SORTABLE: [Self; 11] =
         *Self::ALL_WIDE.first_chunk().expect("there are eleven before what is remarkable");
 
@@ -83,9 +82,9 @@ impl Column {
         Self::Flags,
     ];
 
-    /// Who goes when the width does not do, the first first. Those not named never go. What is remarkable goes last:
-    /// it tells which of the other figures need a look.
-    const GOING: [Self; 10] = [
+    /// The order in which columns are dropped when the width is too small. Columns that are not listed stay. FLAGS is
+    /// dropped last: it says which other figures matter.
+    const DROP_ORDER: [Self; 10] = [
         Self::RecvQ,
         Self::Idle,
         Self::Rx,
@@ -117,7 +116,6 @@ impl Column {
         }
     }
 
-    /// What it means.
     pub(crate) const fn meaning(self) -> &'static str {
         match self {
             Self::Id => "number of the connection, never used twice",
@@ -137,18 +135,18 @@ impl Column {
         }
     }
 
-    /// Whether its cells stand at the right.
+    /// Whether the cells are aligned to the right.
     pub(crate) const fn is_right(self) -> bool {
         !matches!(self, Self::Nick | Self::Peer | Self::Address | Self::State | Self::Load | Self::Flags)
     }
 
-    /// Whether the largest comes first when it is chosen: so with what is measured.
+    /// Whether the first sort is descending, as for all amounts.
     pub(crate) const fn descends(self) -> bool {
         !matches!(self, Self::Id | Self::Nick | Self::Peer | Self::Address | Self::State)
     }
 
-    /// The least width that does not mislead.
-    fn least(self, width: u16, wants: Wants, raw: bool) -> u16 {
+    /// The least width at which the cell is not misleading.
+    fn min_width(self, width: u16, wants: ContentWidths, raw: bool) -> u16 {
         let compact = width < COMPACT_BELOW;
         match self {
             Self::Id => SIGNS + wants.id.cells,
@@ -167,45 +165,50 @@ impl Column {
     }
 }
 
-/// How wide the contents of a column are, or were a short while ago: it grows at once and shrinks late, so that columns
-/// do not dance.
+/// The width of a column's contents. It grows at once and shrinks late, so that columns do not change their places
+/// often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Want {
+struct ContentWidth {
     cells: u16,
     /// When some row needed as much.
     needed_at: Moment,
 }
 
-impl Want {
+impl ContentWidth {
     const fn of(cells: u16) -> Self {
         Self { cells, needed_at: Moment::START }
     }
 
     fn take(&mut self, cells: u16, now: Moment) {
-        if cells >= self.cells || now.since(self.needed_at) >= SHRINK_AFTER {
+        if cells >= self.cells || now.since(self.needed_at) >= SHRINK_DELAY {
             *self = Self { cells, needed_at: now };
         }
     }
 }
 
-/// How wide the contents are of those columns whose width follows them.
+/// The widths of the contents of the columns that adapt to them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Wants {
-    id: Want,
-    nick: Want,
-    peer: Want,
-    address: Want,
+pub(crate) struct ContentWidths {
+    id: ContentWidth,
+    nick: ContentWidth,
+    peer: ContentWidth,
+    address: ContentWidth,
 }
 
-impl Default for Wants {
+impl Default for ContentWidths {
     fn default() -> Self {
         Self::of(2, 8, 15, 9)
     }
 }
 
-impl Wants {
+impl ContentWidths {
     const fn of(id: u16, nick: u16, peer: u16, address: u16) -> Self {
-        Self { id: Want::of(id), nick: Want::of(nick), peer: Want::of(peer), address: Want::of(address) }
+        Self {
+            id: ContentWidth::of(id),
+            nick: ContentWidth::of(nick),
+            peer: ContentWidth::of(peer),
+            address: ContentWidth::of(address),
+        }
     }
 
     /// Takes these rows into account, which are by rising id and as they are `now`.
@@ -236,14 +239,14 @@ pub(crate) struct Placed {
     pub(crate) width: u16,
 }
 
-/// The columns that fit into `width`, with one free cell between neighbours.
-pub(crate) fn place(width: u16, wants: Wants, raw: bool) -> Vec<Placed> {
+/// The columns that fit into `width`, with one empty cell between neighbours.
+pub(crate) fn place(width: u16, wants: ContentWidths, raw: bool) -> Vec<Placed> {
     let all: &[Column] = if width < COMPACT_BELOW { &Column::ALL_COMPACT } else { &Column::ALL_WIDE };
     let mut chosen = all.to_vec();
     let needed = |chosen: &[Column]| {
-        gaps(chosen) + chosen.iter().map(|column| column.least(width, wants, raw)).sum::<u16>()
+        gaps(chosen) + chosen.iter().map(|column| column.min_width(width, wants, raw)).sum::<u16>()
     };
-    for going in Column::GOING {
+    for going in Column::DROP_ORDER {
         if needed(&chosen) > width || width < BARE_BELOW {
             chosen.retain(|column| *column != going);
         }
@@ -256,15 +259,15 @@ pub(crate) fn place(width: u16, wants: Wants, raw: bool) -> Vec<Placed> {
         chosen[peer] = Column::Address;
         widths = self::widths(&chosen, width, wants, raw);
     }
-    line_up(&chosen, &widths, width)
+    positioned(&chosen, &widths, width)
 }
 
 /// The cells of each of these columns in a line of `width`.
-fn widths(chosen: &[Column], width: u16, wants: Wants, raw: bool) -> Vec<u16> {
-    let mut widths: Vec<u16> = chosen.iter().map(|column| column.least(width, wants, raw)).collect();
+fn widths(chosen: &[Column], width: u16, wants: ContentWidths, raw: bool) -> Vec<u16> {
+    let mut widths: Vec<u16> = chosen.iter().map(|column| column.min_width(width, wants, raw)).collect();
     let needed = gaps(chosen) + widths.iter().sum::<u16>();
     if let Some(nick) = chosen.iter().position(|column| *column == Column::Nick) {
-        // Long ids take what they need from the names, never from a number.
+        // Long ids take cells from the nicks, never from a number.
         let missing = needed.saturating_sub(width);
         widths[nick] = widths[nick].saturating_sub(missing).max(NICK_MIN.min(widths[nick]));
     }
@@ -272,13 +275,13 @@ fn widths(chosen: &[Column], width: u16, wants: Wants, raw: bool) -> Vec<u16> {
     widths
 }
 
-/// One free cell between neighbours.
+/// One empty cell between neighbours.
 fn gaps(chosen: &[Column]) -> u16 {
     u16::try_from(chosen.len().saturating_sub(1)).unwrap_or(u16::MAX)
 }
 
-/// Gives the spare cells to those who want more, in this order.
-fn spread(chosen: &[Column], widths: &mut [u16], mut spare: u16, wants: Wants) {
+/// Distributes the spare cells to columns that need more, in this order.
+fn spread(chosen: &[Column], widths: &mut [u16], mut spare: u16, wants: ContentWidths) {
     for (column, want) in [
         (Column::Nick, wants.nick.cells.min(12)),
         (Column::Peer, wants.peer.cells),
@@ -294,8 +297,8 @@ fn spread(chosen: &[Column], widths: &mut [u16], mut spare: u16, wants: Wants) {
     }
 }
 
-/// Puts the columns one beside the other; what sticks out of a very narrow screen is cut off.
-fn line_up(chosen: &[Column], widths: &[u16], width: u16) -> Vec<Placed> {
+/// Positions the columns from left to right; on a very narrow screen the last ones are cut.
+fn positioned(chosen: &[Column], widths: &[u16], width: u16) -> Vec<Placed> {
     let mut x = 0;
     let mut placed = Vec::with_capacity(chosen.len());
     for (column, cells) in chosen.iter().zip(widths) {
@@ -331,16 +334,17 @@ fn peer_cells(peer: Peer) -> (u16, u16) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
 
-    fn titles(width: u16, wants: Wants) -> Vec<&'static str> {
+    use super::*;
+
+    fn titles(width: u16, wants: ContentWidths) -> Vec<&'static str> {
         place(width, wants, false).iter().map(|placed| placed.column.title()).collect()
     }
 
     #[test]
     fn columns_go_in_a_fixed_order() {
-        let wants = Wants::default();
+        let wants = ContentWidths::default();
         assert_eq!(titles(40, wants), ["ID", "NICK", "STATE", "OUTBOX"]);
         assert_eq!(titles(48, wants), ["ID", "NICK", "STATE", "OUTBOX", "SEND-Q", "FLAGS"]);
         assert_eq!(titles(60, wants), ["ID", "NICK", "STATE", "OUTBOX", "SEND-Q", "LOAD", "FLAGS"]);
@@ -358,7 +362,7 @@ mod tests {
 
     #[test]
     fn a_column_grows_at_once_and_shrinks_late() {
-        let mut want = Want::of(8);
+        let mut want = ContentWidth::of(8);
         let at = |seconds| Moment::START + Duration::from_secs(seconds);
         want.take(24, at(20));
         assert_eq!(want.cells, 24);
@@ -371,8 +375,8 @@ mod tests {
     #[test]
     fn one_long_name_takes_nothing_from_the_others() {
         for width in 48..160 {
-            let short = place(width, Wants::of(2, 12, 15, 9), false);
-            let long = place(width, Wants::of(2, 24, 15, 9), false);
+            let short = place(width, ContentWidths::of(2, 12, 15, 9), false);
+            let long = place(width, ContentWidths::of(2, 24, 15, 9), false);
             assert_eq!(short.len(), long.len(), "{width}");
             for (short, long) in short.iter().zip(&long) {
                 let spare = matches!(short.column, Column::Nick | Column::Flags);
@@ -387,14 +391,14 @@ mod tests {
         fn columns_fit_and_never_touch(
             width in 1u16..250, id in 2u16..20, nick in 8u16..=24, address in 9u16..=39, raw: bool
         ) {
-            let wants = Wants::of(id, nick, address + 6, address);
+            let wants = ContentWidths::of(id, nick, address + 6, address);
             let placed = place(width, wants, raw);
             for (at, this) in placed.iter().enumerate() {
                 prop_assert!(this.x + this.width <= width);
                 if let Some(next) = placed.get(at + 1) {
                     prop_assert!(this.x + this.width < next.x);
                 }
-                let whole = this.width >= this.column.least(width, wants, raw) || this.column == Column::Nick;
+                let whole = this.width >= this.column.min_width(width, wants, raw) || this.column == Column::Nick;
                 prop_assert!(whole || width < 60, "{:?} is cut at {width}", this.column);
             }
         }

@@ -1,4 +1,4 @@
-//! For tests: a pseudo-terminal (`pty(7)`) and the person in front of it.
+//! For tests: a pseudo-terminal (`pty(7)`), used from both ends.
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
@@ -13,12 +13,12 @@ use rustix::termios::{OptionalActions, Termios, Winsize, tcgetattr, tcsetattr, t
 
 use crate::clock::Clock;
 
-/// Longer than anything in a test takes; a test that needs it fails.
-pub(super) const DEADLINE: Duration = Duration::from_secs(10);
+/// Longer than any step of a test takes.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
-/// A pseudo-terminal. Dropping it hangs up, if nothing else has its other end open.
+/// A pseudo-terminal. Dropping it hangs up, if no other descriptor has its other end open.
 #[derive(Debug)]
-pub(super) struct Pty {
+pub(crate) struct Pty {
     /// The side of the person.
     master: OwnedFd,
     /// The side of the program, kept open so that its closing its own is no hang-up.
@@ -26,7 +26,7 @@ pub(super) struct Pty {
 }
 
 impl Pty {
-    pub(super) fn new(columns: u16, rows: u16) -> Self {
+    pub(crate) fn new(columns: u16, rows: u16) -> Self {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let master = openpt(flags).expect("a pseudo-terminal");
         grantpt(&master).expect("grantpt");
@@ -39,31 +39,31 @@ impl Pty {
     }
 
     /// The terminal as a program opens it.
-    pub(super) fn open(&self) -> OwnedFd {
+    pub(crate) fn open(&self) -> OwnedFd {
         open_other_end(&self.master)
     }
 
-    pub(super) fn resize(&self, columns: u16, rows: u16) {
+    pub(crate) fn resize(&self, columns: u16, rows: u16) {
         let size = Winsize { ws_col: columns, ws_row: rows, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&self.master, size).expect("TIOCSWINSZ");
     }
 
-    pub(super) fn modes(&self) -> Termios {
+    pub(crate) fn modes(&self) -> Termios {
         tcgetattr(&self.slave).expect("tcgetattr")
     }
 
-    /// Whether a program could write, now or in a moment: the kernel moves what was written to the reader's side in
-    /// the background.
-    pub(super) fn takes_more(&self) -> bool {
+    /// Whether a program could write, now or in a moment: the kernel moves written bytes to the reader's side in the
+    /// background.
+    pub(crate) fn takes_more(&self) -> bool {
         let moment = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
         poll(&mut [PollFd::new(&self.slave, PollFlags::OUT)], Some(&moment)).expect("poll") > 0
     }
 
-    /// Fills it, so that a program can write nothing until somebody reads.
-    pub(super) fn fill(&self) {
+    /// Fills it, so that a program can write nothing until the other end is read.
+    pub(crate) fn fill(&self) {
         let before = self.modes();
         let mut raw = before.clone();
-        // Otherwise the kernel keeps a little room back, for the CR it puts before LF.
+        // Without raw mode the kernel reserves room for the CR that it adds before LF.
         raw.make_raw();
         tcsetattr(&self.slave, OptionalActions::Now, &raw).expect("raw mode");
         while rustix::io::write(&self.slave, b"x").is_ok() || self.takes_more() {}
@@ -71,12 +71,12 @@ impl Pty {
     }
 
     /// Types.
-    pub(super) fn send(&self, bytes: &[u8]) {
+    pub(crate) fn send(&self, bytes: &[u8]) {
         assert_eq!(rustix::io::write(&self.master, bytes).expect("room"), bytes.len());
     }
 
-    /// Reads until it is enough, and panics when that does not come.
-    pub(super) fn read_until(&self, enough: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+    /// Reads until `enough`; panics at the deadline.
+    pub(crate) fn read_until(&self, enough: impl Fn(&[u8]) -> bool) -> Vec<u8> {
         let clock = Clock::start();
         let mut seen = Vec::new();
         while !enough(&seen) {
@@ -96,13 +96,13 @@ impl Pty {
         seen
     }
 
-    /// Reads until this has come.
-    pub(super) fn read_through(&self, bytes: &[u8]) -> Vec<u8> {
+    /// Reads until these bytes have arrived.
+    pub(crate) fn read_through(&self, bytes: &[u8]) -> Vec<u8> {
         self.read_until(|seen| seen.windows(bytes.len()).any(|window| window == bytes))
     }
 
     /// Closes the terminal's window.
-    pub(super) fn hang_up(self) {
+    pub(crate) fn hang_up(self) {
         drop(self);
     }
 }

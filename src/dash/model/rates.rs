@@ -1,41 +1,41 @@
-//! Rates: how fast each connection's counters run, smoothed so that the figures can be read.
+//! How fast the counters of each connection change, smoothed so that the figures can be read.
 //!
-//! What goes through a connection is an average of [`WINDOW_US`]. What the peer took is counted by what its TCP has
-//! acknowledged, and that comes in bursts: a peer that reads slowly opens its window only when a good part of its buffer
-//! is free, so a loopback client that reads 3,000 bytes a second acknowledges nothing for 45 s and then 128 KiB. While
-//! bytes wait the average therefore goes back as far as the burst before the last, and is not 0 between two of them.
+//! RX/s and ACK/s are averages over [`WINDOW_US`]. ACK/s counts bytes that the peer's TCP has acknowledged, and
+//! acknowledgements come in bursts: a slow reader opens its window only when a large part of its buffer is free, so a
+//! loopback client that reads 3,000 bytes a second acknowledges nothing for 45 s and then 128 KiB. While bytes wait,
+//! the average therefore covers the burst before the last one, and is not 0 between two bursts.
 //!
 //! Integers throughout, so that the same snapshots always give the same figures.
 
 use std::time::Duration;
 
-use super::picture::send_q;
+use super::send_q;
 use crate::model::snapshot::{ConnId, Phase, Row};
 use crate::time::Moment;
 
-/// A rate of change falls to a third of itself in this time while its counter stands still.
+/// A rate falls to a third in this time while its counter does not change.
 const SMOOTH_US: i128 = 2_000_000;
 
-/// Once its counter has stood still for so long a rate of change is 0: what tails off would pass for something that goes
-/// on.
+/// After this time without a change of its counter a rate is 0; a slowly falling figure would look like activity.
 const STILL_US: u64 = 3_000_000;
 
-/// The span of an average: at least this long once there is so much to look back on.
+/// The span of an average, once there is a history of that length.
 const WINDOW_US: u64 = 10_000_000;
 
-/// Points that an average looks back on, and from one to the next.
+/// Points of an average, and the time between two of them.
 const POINTS: usize = 6;
 const STEP_US: u64 = WINDOW_US / (POINTS as u64 - 1);
 
-/// The shortest span of an average: what comes in the first moments is no rate yet.
+/// The shortest span of an average: the first moments give no rate.
 const SPAN_MIN_US: u64 = 1_000_000;
 
-/// A peer that has acknowledged nothing for this long takes nothing, whatever it did before.
-pub(crate) const GIVE_UP: Duration = Duration::from_secs(60);
-const GIVE_UP_US: u64 = 60_000_000;
+/// A peer that has acknowledged nothing for this time does not read, whatever it did before.
+pub(crate) const NOT_READING_AFTER: Duration = Duration::from_secs(60);
+const NOT_READING_AFTER_US: u64 = 60_000_000;
 
-/// A peer that has acknowledged nothing for so long is said to take nothing, unless its bursts lie further apart.
-const TAKES_NOTHING_AFTER_US: u64 = 10_000_000;
+/// The least time without an acknowledgement after which a peer is said to take nothing; longer if its bursts are
+/// further apart.
+const PATIENCE_MIN_US: u64 = 10_000_000;
 
 /// A counter at a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,7 +54,7 @@ struct Average {
     last: Point,
     /// When the counter last rose.
     risen_us: u64,
-    /// The longest that it last stood still while bytes waited, before it rose again.
+    /// The longest time without a change while bytes waited, before the last change.
     gap_us: u64,
 }
 
@@ -65,7 +65,7 @@ impl Average {
         Self { points, len: 1, last: first, risen_us: first.at_us, gap_us: 0 }
     }
 
-    /// The average with one more look at the counter. With `waits` it looks back as far as the counter last rose.
+    /// The average with one more value of the counter. With `waits` it reaches back to the last change of the counter.
     fn after(mut self, now: Point, waits: bool) -> Self {
         if self.len == 0 {
             return Self::since(now);
@@ -87,7 +87,7 @@ impl Average {
             self.points[self.len] = now;
             self.len += 1;
         }
-        // The first point may go when the second is far enough back, and something has come since then.
+        // The first point can be dropped when the second is old enough and the counter has changed since.
         while self.len > 1
             && self.points[1].at_us + WINDOW_US <= now.at_us
             && (now.count > self.points[1].count || !waits)
@@ -99,7 +99,7 @@ impl Average {
     }
 
     fn per_second(&self) -> u64 {
-        if self.last.at_us.saturating_sub(self.risen_us) >= GIVE_UP_US {
+        if self.last.at_us.saturating_sub(self.risen_us) >= NOT_READING_AFTER_US {
             return 0;
         }
         let first = self.points[0];
@@ -107,23 +107,23 @@ impl Average {
         per_second(self.last.count.saturating_sub(first.count), span.max(SPAN_MIN_US))
     }
 
-    /// From when on a counter that stands still while bytes wait means that nothing is taken.
+    /// The time without a change, while bytes wait, after which the peer is said to take nothing.
     fn patience(&self) -> Duration {
-        let patience = (self.gap_us.saturating_mul(3) / 2).clamp(TAKES_NOTHING_AFTER_US, GIVE_UP_US);
+        let patience = (self.gap_us.saturating_mul(3) / 2).clamp(PATIENCE_MIN_US, NOT_READING_AFTER_US);
         Duration::from_micros(patience)
     }
 }
 
-/// How fast one counter runs, in thousandths a second.
+/// The change of one counter, in thousandths a second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Rate {
     milli: i64,
-    /// Since when it stands still.
+    /// Time since the last change.
     still_us: u64,
 }
 
 impl Rate {
-    /// The rate after the counter ran on by `delta` in `elapsed_us`, which is not 0.
+    /// The rate after the counter changed by `delta` in `elapsed_us`, which is not 0.
     fn after(self, delta: i128, elapsed_us: u64) -> Self {
         let still_us = if delta == 0 { self.still_us.saturating_add(elapsed_us) } else { 0 };
         if still_us >= STILL_US || (self.milli == 0 && delta == 0) {
@@ -136,7 +136,7 @@ impl Rate {
     }
 }
 
-/// How fast the counters of one connection run.
+/// The rates of one connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RowRate {
     received: Average,
@@ -156,17 +156,17 @@ impl RowRate {
         self.acknowledged.per_second()
     }
 
-    /// How long a peer may acknowledge nothing before it is said to take nothing.
+    /// The time without an acknowledgement after which the peer is said to take nothing.
     pub(crate) fn patience(self) -> Duration {
         self.acknowledged.patience()
     }
 
-    /// Bytes a second by which the outbox grows; negative when it drains.
+    /// Growth of the outbox in bytes a second; negative when it drains.
     pub(crate) const fn outbox_growth(self) -> i64 {
         self.outbox.milli / 1_000
     }
 
-    /// Whether lines to it were skipped within the last seconds.
+    /// Whether lines were skipped within the last seconds.
     pub(crate) const fn is_skipping(self) -> bool {
         self.skipped.milli > 0
     }
@@ -196,7 +196,7 @@ fn acknowledged(row: &Row) -> u64 {
     row.bytes_out.saturating_sub(send_q(row))
 }
 
-/// The rates of all rows of one snapshot, in their order.
+/// The rates of all rows of one snapshot, in the order of the rows.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rates(Vec<RowRate>);
 
@@ -206,8 +206,7 @@ impl Rates {
         self.0.get(index).copied().unwrap_or_default()
     }
 
-    /// The rates for `new`, from the rates for `old` and what happened in between. Both are by rising id, so one
-    /// walk over both pairs them.
+    /// The rates for `new`, computed from the rates for `old`. Both are sorted by id, so one pass pairs their rows.
     pub(crate) fn next(&self, old: (&[Row], Moment), new: (&[Row], Moment)) -> Self {
         let mut before = old.0.iter().zip(&self.0).peekable();
         let rates = new.0.iter().map(|row| {
@@ -228,8 +227,7 @@ pub(crate) fn per_second(count: u64, elapsed_us: u64) -> u64 {
     u64::try_from(rate).unwrap_or(u64::MAX)
 }
 
-/// The id of the row with the fullest outbox, and how full; none when all are empty. What those had who are gone is no
-/// more.
+/// The connection with the fullest outbox, and its bytes; none when all are empty.
 pub(crate) fn fullest(rows: &[Row]) -> Option<(ConnId, u64)> {
     rows.iter()
         .filter(|row| row.outbox_bytes > 0 && row.state != Phase::Gone)
@@ -278,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_acknowledges_in_bursts_never_takes_nothing() {
+    fn a_peer_that_acknowledges_in_bursts_is_never_said_to_take_nothing() {
         for period in [2_u64, 5, 9, 11, 15, 20] {
             let burst = 3_000 * period;
             let start = Average::since(Point { at_us: 0, count: 0 });
@@ -303,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_stops_for_good_is_found_out() {
+    fn a_peer_that_stops_for_good_is_detected() {
         let start = Average::since(Point { at_us: 0, count: 0 });
         let steady = watch(start, 30, true, |us| us / 100, |_| {});
         let stopped = watch(steady, 11, true, |_| 300_000, |_| {});

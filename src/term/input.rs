@@ -1,16 +1,16 @@
-//! From the bytes a terminal sends to keys, mouse and paste, as the types of [`crossterm::event`].
+//! Decodes the bytes of a terminal: keys, mouse and pastes, as the types of [`crossterm::event`].
 //!
-//! crossterm's own reader is not used: it reads a descriptor that blocks, so that half an escape sequence stops the
-//! thread until the next key, and after a hang-up it spins. `termina`'s sans-IO parser (0.4) was tried and not taken: it
-//! makes keys of APC, PM and SOS strings and of the end of a sequence that another one interrupts (`ESC [ 1 ESC [ B`
-//! gives `B`), and an unknown sequence with `?` or `>` swallows every later key.
+//! The decoder is our own because the parsers of two crates fail its tests. `termina`'s sans-IO `Parser` (0.4.0) makes
+//! keys of APC, PM and SOS strings and of the end of a sequence that another one interrupts (`ESC [ 1 ESC [ B` gives
+//! `B`); after an unknown sequence with `?` or `>` it drops later keys. crossterm's reader reads a descriptor that
+//! blocks: half a sequence stops the thread until the next key, and after a hang-up it spins.
 //!
-//! This one is pure: bytes and moments in, inputs out. The same bytes give the same inputs however they are cut; but ESC
-//! and a character are Alt and that character only if they come together, as a terminal sends them. What it does not
-//! know it drops whole, also when its bytes come late, so that no part of a sequence is ever taken for a key. Between
-//! the start of a bracketed paste and its end nothing is a key, however long the end takes.
+//! The decoder is pure: bytes and moments in, inputs out. The same bytes give the same inputs however they are split,
+//! with one exception: ESC and a character are Alt and that character only if they arrive together, as terminals send
+//! them. An unknown sequence is dropped whole, also when its bytes arrive late, so that no part of it becomes a key.
+//! Between the start of a bracketed paste and its end no byte is a key, however late the end arrives.
 //!
-//! What the codes mean is in `key_codes`.
+//! `key_codes` has the meaning of the codes.
 //!
 //! Sources: ECMA-48 5.4 (control sequences); xterm's ctlseqs ("PC-Style Function Keys", "Mouse Tracking",
 //! "Bracketed Paste Mode"); the kitty keyboard protocol (`CSI u`).
@@ -26,28 +26,28 @@ use super::key_codes::{
 };
 use crate::time::Moment;
 
-/// The longest sequence that is understood; a longer one is dropped up to its end.
+/// The longest sequence that is decoded; a longer one is dropped whole.
 const SEQUENCE_BYTES_MAX: usize = 64;
 
-/// The most of one paste that is kept; the rest of it is dropped.
+/// Bytes of one paste that are kept; the rest is dropped.
 pub const PASTE_BYTES_MAX: usize = 64 * 1024;
 
-/// ESC with nothing after it for this long was the Escape key.
-const ESCAPE_PATIENCE: Duration = Duration::from_millis(50);
+/// ESC without a byte after it for this time is the Escape key.
+const ESCAPE_TIMEOUT: Duration = Duration::from_millis(50);
 
-/// The rest of a sequence is waited for this long after its last byte, then the sequence is dropped. Slow lines cut
-/// sequences by 100 ms and more, and a tail that came after the wait would be keys; so the wait is long, and the price
-/// is that the key after an accidental Alt-[ is lost.
-const TAIL_PATIENCE: Duration = Duration::from_secs(5);
+/// A sequence that is not complete this long after its last byte is dropped. Slow lines split sequences by 100 ms and
+/// more, and bytes after the timeout would be keys, so it is long. Its price: the key after an accidental Alt-[ is
+/// lost.
+const SEQUENCE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// After so much silence within a paste the operator is told how to end it.
-const PASTE_PATIENCE: Duration = Duration::from_secs(2);
+/// After this silence within a paste the operator is told how to end it.
+const PASTE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Ctrl-C this many times, each alone in its read, ends a paste that has been silent: a terminal that forgets the end
-/// must not lock the keyboard, and no paste looks like that.
+/// Ctrl-C this many times, each alone in its read, ends a stalled paste: a terminal that never sends the end must not
+/// lock the keyboard, and no paste looks like that.
 const PASTE_INTERRUPTS: u8 = 3;
 
-/// A key answers a question only if nothing came from the terminal for this long before it.
+/// A key is [`Typed::Alone`] only if no byte arrived for this time before it.
 pub const ANSWER_GAP: Duration = Duration::from_millis(100);
 
 const ESC: u8 = 0x1B;
@@ -57,7 +57,7 @@ const CAN: u8 = 0x18;
 const SUB: u8 = 0x1A;
 const PASTE_END: &[u8] = b"\x1b[201~";
 
-/// One thing a person did at the terminal.
+/// One input of the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// A key was pressed.
@@ -66,19 +66,18 @@ pub enum Input {
     Mouse(MouseEvent),
     /// Text was pasted (bracketed paste); not scrubbed.
     Paste(String),
-    /// A paste began and neither its end nor any other byte has come for `PASTE_PATIENCE`.
+    /// A paste began, and neither its end nor another byte arrived for `PASTE_TIMEOUT`.
     PasteStalled,
 }
 
-/// How a key came. Only one that came alone may answer a question: keys in a row are a paste without brackets, or were
-/// typed before the question could be read.
+/// How a key arrived. Keys in a burst are a paste without brackets, or were typed ahead.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Typed {
-    /// Alone in its read, and nothing came in the [`ANSWER_GAP`] before.
+    /// Alone in its read, and no byte arrived in the [`ANSWER_GAP`] before.
     Alone,
     /// With other bytes, or soon after some.
     #[default]
-    InARow,
+    Burst,
 }
 
 /// Where in a sequence the bytes so far end.
@@ -89,7 +88,7 @@ enum State {
     Ground,
     /// After ESC.
     Escape,
-    /// After ESC, which was the last of what came together.
+    /// After ESC, which was the last byte of its read.
     LoneEscape,
     /// After ESC O: one more byte.
     Ss3,
@@ -101,7 +100,7 @@ enum State {
     Mouse(Vec<u8>),
     /// In a multi-byte character, with Alt held or not.
     Utf8 { bytes: Vec<u8>, expected: usize, modifiers: KeyModifiers },
-    /// In a string nobody asked for (OSC, DCS, APC, PM, SOS); whether its last byte was ESC.
+    /// In a string (OSC, DCS, APC, PM, SOS); whether its last byte was ESC.
     Text { escaped: bool },
     /// In a paste. The last bytes may be the beginning of its end.
     Paste { text: Vec<u8>, tail: Vec<u8>, stalled: bool, interrupts: u8 },
@@ -112,18 +111,18 @@ enum State {
 pub struct Decoder {
     state: State,
     inputs: Vec<Input>,
-    /// When bytes last came.
+    /// When bytes last arrived.
     fed_at: Option<Moment>,
-    /// How the key came that the bytes of the last read make, or that they become when nothing follows.
+    /// How the keys of the last read arrived; also for a lone ESC, which becomes a key later.
     typed: Typed,
-    /// ESC was taken for the Escape key, and what follows may still turn out to be the rest of its sequence.
-    escape_is_taken: bool,
-    /// The sequence under way follows such an ESC: it is dropped.
-    is_muted: bool,
+    /// ESC became the Escape key; the next bytes may still be the rest of its sequence.
+    escape_was_key: bool,
+    /// The present sequence follows such an ESC and is dropped.
+    drops_sequence: bool,
 }
 
 impl Decoder {
-    /// Takes what one read of the terminal gave and returns what it completes, in order.
+    /// Takes the bytes of one read and returns the inputs that they complete, in order.
     pub fn feed(&mut self, bytes: &[u8], now: Moment) -> Vec<Input> {
         if self.interrupts_paste(bytes) {
             self.fed_at = Some(now);
@@ -131,53 +130,53 @@ impl Decoder {
         }
         let was_between = self.state == State::Ground;
         let was_quiet = self.fed_at.is_none_or(|at| at + ANSWER_GAP <= now);
-        if self.fed_at.is_some_and(|at| at + TAIL_PATIENCE <= now) {
-            self.escape_is_taken = false;
+        if self.fed_at.is_some_and(|at| at + SEQUENCE_TIMEOUT <= now) {
+            self.escape_was_key = false;
         }
         self.fed_at = Some(now);
         let mut begun = 0;
         for byte in bytes {
-            begun += usize::from(self.state == State::Ground);
+            begun += usize::from(self.begins_input(*byte));
             self.take(*byte);
         }
         if self.state == State::Escape {
             self.state = State::LoneEscape;
         }
-        // What is dropped counts as well: it was not a person pressing one key.
+        // Dropped bytes count as well: the read was more than one key press.
         let is_one = match self.state {
             State::Ground => begun == 1 && self.inputs.len() == 1,
             State::LoneEscape => begun == 1 && self.inputs.is_empty(),
             _ => false,
         };
-        // A lead byte with nothing behind it is dropped where the next character begins.
+        // An incomplete character is dropped where the next one begins.
         let is_whole = std::str::from_utf8(bytes).is_ok();
         let is_alone = was_between && was_quiet && is_one && is_whole;
-        self.typed = if is_alone { Typed::Alone } else { Typed::InARow };
+        self.typed = if is_alone { Typed::Alone } else { Typed::Burst };
         self.take_inputs()
     }
 
-    /// When [`Decoder::expire`] is due if no more bytes come.
+    /// When [`Decoder::expire`] is due if no more bytes arrive.
     #[must_use]
     pub fn deadline(&self) -> Option<Moment> {
         let patience = match self.state {
             State::Ground | State::Paste { stalled: true, .. } => return None,
-            State::Paste { .. } => PASTE_PATIENCE,
-            State::LoneEscape => ESCAPE_PATIENCE,
-            _ => TAIL_PATIENCE,
+            State::Paste { .. } => PASTE_TIMEOUT,
+            State::LoneEscape => ESCAPE_TIMEOUT,
+            _ => SEQUENCE_TIMEOUT,
         };
         self.fed_at.map(|at| at + patience)
     }
 
-    /// What follows from the silence so far: a lone ESC was a key, an unfinished sequence is dropped.
+    /// Handles a timeout: a lone ESC becomes a key, an unfinished sequence is dropped.
     pub fn expire(&mut self, now: Moment) -> Vec<Input> {
         if self.deadline().is_none_or(|deadline| now < deadline) {
             return Vec::new();
         }
-        self.is_muted = false;
+        self.drops_sequence = false;
         match mem::take(&mut self.state) {
             State::LoneEscape => {
                 self.key(KeyCode::Esc, KeyModifiers::NONE);
-                self.escape_is_taken = true;
+                self.escape_was_key = true;
             }
             State::Paste { text, tail, interrupts, .. } => {
                 self.inputs.push(Input::PasteStalled);
@@ -186,6 +185,16 @@ impl Decoder {
             _ => {}
         }
         self.take_inputs()
+    }
+
+    /// Whether this byte begins an input: between two inputs any byte does, and within a sequence an ESC that interrupts
+    /// it.
+    fn begins_input(&self, byte: u8) -> bool {
+        match self.state {
+            State::Ground => true,
+            State::Escape | State::LoneEscape | State::Paste { .. } => false,
+            _ => byte == ESC,
+        }
     }
 
     fn take_inputs(&mut self) -> Vec<Input> {
@@ -198,7 +207,7 @@ impl Decoder {
         inputs
     }
 
-    /// Whether these bytes are a Ctrl-C that is for an unfinished paste; the last of them ends it.
+    /// Whether these bytes are a Ctrl-C for a stalled paste; the last of them ends it.
     fn interrupts_paste(&mut self, bytes: &[u8]) -> bool {
         let State::Paste { stalled: true, interrupts, .. } = &mut self.state else { return false };
         if bytes != [ETX] {
@@ -213,10 +222,10 @@ impl Decoder {
     }
 
     fn take(&mut self, byte: u8) {
-        let escape_is_taken = mem::take(&mut self.escape_is_taken);
+        let escape_was_key = mem::take(&mut self.escape_was_key);
         self.state = match mem::take(&mut self.state) {
-            State::Ground if escape_is_taken && matches!(byte, b'[' | b'O') => {
-                self.is_muted = true;
+            State::Ground if escape_was_key && matches!(byte, b'[' | b'O') => {
+                self.drops_sequence = true;
                 self.escape(byte)
             }
             State::Ground => self.ground(byte, KeyModifiers::NONE),
@@ -233,7 +242,7 @@ impl Decoder {
             }
         };
         if self.state == State::Ground {
-            self.is_muted = false;
+            self.drops_sequence = false;
         }
     }
 
@@ -241,7 +250,7 @@ impl Decoder {
         let control = modifiers | KeyModifiers::CONTROL;
         match byte {
             ESC => return State::Escape,
-            // A person's Enter is CR in raw mode; LF comes from scripts and from Ctrl-J, which means the same.
+            // In raw mode Enter is CR. LF comes from scripts and from Ctrl-J, which means the same.
             b'\r' | b'\n' => self.key(KeyCode::Enter, modifiers),
             b'\t' => self.key(KeyCode::Tab, modifiers),
             // Terminals differ in which of the two the Backspace key sends.
@@ -271,7 +280,8 @@ impl Decoder {
         }
     }
 
-    /// The rest of a sequence, or a key after the Escape key. `X` is a key here: it is bound, and no terminal sends SOS.
+    /// The rest of a sequence, or a key after the Escape key. `X` is a key here: it is bound, and no terminal sends
+    /// SOS.
     fn lone_escape(&mut self, byte: u8) -> State {
         match byte {
             b'[' | b'O' | b']' | b'P' | b'^' | b'_' => self.escape(byte),
@@ -393,7 +403,7 @@ impl Decoder {
         report.push(byte);
         let [button, column, row] = report[..] else { return State::Mouse(report) };
         let button = u16::from(button.saturating_sub(32));
-        // Button 3 is a release; it does not say of which button.
+        // Button 3 is a release; the report does not say of which button.
         let (button, released) = if button & 0b110_0011 == 3 { (button & !3, true) } else { (button, false) };
         self.mouse(button, released, column.saturating_sub(32).into(), row.saturating_sub(32).into());
         State::Ground
@@ -403,13 +413,13 @@ impl Decoder {
         let Some(kind) = mouse_kind(bits, released) else { return };
         let modifiers = mouse_modifiers(bits);
         let (column, row) = (column.saturating_sub(1), row.saturating_sub(1));
-        if !self.is_muted {
+        if !self.drops_sequence {
             self.inputs.push(Input::Mouse(MouseEvent { kind, column, row, modifiers }));
         }
     }
 
-    /// An OSC, DCS and the like go on until BEL or ESC \; another sequence, CAN or SUB break them off, and so does
-    /// Ctrl-C, for a person who has typed Alt-P or Alt-].
+    /// A string lasts until BEL or ESC \. Another sequence, CAN or SUB cancel it, and so does Ctrl-C, for an operator
+    /// who has typed Alt-P or Alt-].
     fn text(&mut self, escaped: bool, byte: u8) -> State {
         match byte {
             BEL | ETX | CAN | SUB => State::Ground,
@@ -427,7 +437,7 @@ impl Decoder {
             return State::Ground;
         }
         if !PASTE_END.starts_with(&tail) {
-            // Only ESC can begin the end, so what may still do so begins at the last one.
+            // Only ESC can begin the end, so the rest begins at the last ESC.
             let done = if byte == ESC { tail.len() - 1 } else { tail.len() };
             let room = PASTE_BYTES_MAX - text.len();
             text.extend(&tail[..done.min(room)]);
@@ -437,15 +447,15 @@ impl Decoder {
         State::Paste { text, tail, stalled, interrupts }
     }
 
-    /// Capitals carry Shift, as crossterm has it.
+    /// Capitals have Shift, as in crossterm.
     fn character(&mut self, character: char, modifiers: KeyModifiers) {
         let shift = if character.is_uppercase() { KeyModifiers::SHIFT } else { KeyModifiers::NONE };
         self.key(KeyCode::Char(character), modifiers | shift);
     }
 
     fn key(&mut self, code: KeyCode, modifiers: KeyModifiers) {
-        if !self.is_muted {
-            self.inputs.push(Input::Key(KeyEvent::new(code, modifiers), Typed::InARow));
+        if !self.drops_sequence {
+            self.inputs.push(Input::Key(KeyEvent::new(code, modifiers), Typed::Burst));
         }
     }
 }
@@ -465,7 +475,7 @@ mod tests {
     }
 
     fn key(code: KeyCode, modifiers: KeyModifiers) -> Input {
-        Input::Key(KeyEvent::new(code, modifiers), Typed::InARow)
+        Input::Key(KeyEvent::new(code, modifiers), Typed::Burst)
     }
 
     fn plain(code: KeyCode) -> Input {
@@ -479,7 +489,7 @@ mod tests {
     /// Inputs without how they were typed.
     fn bare(inputs: Vec<Input>) -> Vec<Input> {
         let bare = |input| match input {
-            Input::Key(key, _) => Input::Key(key, Typed::InARow),
+            Input::Key(key, _) => Input::Key(key, Typed::Burst),
             other => other,
         };
         inputs.into_iter().map(bare).collect()
@@ -558,7 +568,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_is_dropped_whole() {
+    fn an_unknown_sequence_is_dropped_whole() {
         for reply in [
             &b"\x1b[?62;22c"[..],
             b"\x1b[?2026;2$y",
@@ -592,7 +602,7 @@ mod tests {
     }
 
     #[test]
-    fn a_paste_is_one_input_whatever_is_in_it() {
+    fn a_paste_is_one_input() {
         assert_eq!(decode(b"\x1b[200~xy\r\x1b[A\x1b[201~q"), {
             let mut expected = vec![Input::Paste("xy\r\u{1b}[A".to_owned())];
             expected.extend(letters("q"));
@@ -653,7 +663,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lone_escape_becomes_a_key_in_time_and_an_unfinished_sequence_never_does() {
+    fn a_lone_escape_becomes_a_key_and_an_unfinished_sequence_never_does() {
         let table: &[(&[u8], Vec<Input>)] = &[
             (b"\x1b", vec![plain(KeyCode::Esc)]),
             (b"\x1b[", vec![]),
@@ -676,7 +686,7 @@ mod tests {
     }
 
     #[test]
-    fn escape_and_what_is_typed_after_it_are_two_keys() {
+    fn escape_and_a_later_key_are_two_keys() {
         let mut decoder = Decoder::default();
         let escape = plain(KeyCode::Esc);
         assert_eq!(decoder.feed(b"\x1b", ms(0)), []);
@@ -693,7 +703,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sequence_that_was_cut_by_a_pause_never_leaks_its_tail() {
+    fn a_sequence_split_by_a_pause_never_leaks_its_tail() {
         for sequence in [
             &b"\x1b[B"[..],
             b"\x1bOB",
@@ -739,7 +749,7 @@ mod tests {
     }
 
     #[test]
-    fn ctrl_c_three_times_alone_ends_a_paste_that_stalled() {
+    fn ctrl_c_three_times_ends_a_stalled_paste() {
         let mut decoder = Decoder::default();
         decoder.feed(b"\x1b[200~half", ms(0));
         for time in 1..10 {
@@ -753,25 +763,29 @@ mod tests {
     }
 
     #[test]
-    fn a_key_came_alone_only_without_others_beside_and_just_before_it() {
+    fn a_key_is_alone_without_bytes_beside_it_and_before_it() {
         let typed = |decoder: &mut Decoder, bytes: &[u8], at| match decoder.feed(bytes, ms(at)).as_slice() {
             [Input::Key(_, typed)] => *typed,
             other => panic!("{other:?}"),
         };
         let mut decoder = Decoder::default();
         assert_eq!(typed(&mut decoder, b"y", 0), Typed::Alone);
-        assert_eq!(typed(&mut decoder, b"y", 99), Typed::InARow);
+        assert_eq!(typed(&mut decoder, b"y", 99), Typed::Burst);
         assert_eq!(typed(&mut decoder, b"y", 199), Typed::Alone);
         assert_eq!(typed(&mut decoder, b"\x1b[121;1u", 400), Typed::Alone);
         assert_eq!(typed(&mut decoder, "н".as_bytes(), 550), Typed::Alone);
-        assert_eq!(typed(&mut decoder, b"\xc2\xd0\xbd", 700), Typed::InARow, "half a character before it");
-        let two = [Input::Key(KeyEvent::from(KeyCode::Char('y')), Typed::InARow), plain(KeyCode::Enter)];
+        assert_eq!(typed(&mut decoder, b"\xc2\xd0\xbd", 700), Typed::Burst, "half a character before it");
+        for cut in [&b"\x1bP\x1b[121;1u"[..], b"\x1b[1\x1b[121;1u"] {
+            let mut decoder = Decoder::default();
+            assert_eq!(typed(&mut decoder, cut, 0), Typed::Burst, "an unfinished sequence before it");
+        }
+        let two = [Input::Key(KeyEvent::from(KeyCode::Char('y')), Typed::Burst), plain(KeyCode::Enter)];
         assert_eq!(decoder.feed(b"y\r", ms(800)), two);
         assert_eq!(decoder.feed(b"\xc3", ms(1_000)), []);
-        assert_eq!(typed(&mut decoder, b"y", 2_000), Typed::InARow, "it ended a character that was cut");
+        assert_eq!(typed(&mut decoder, b"y", 2_000), Typed::Burst, "it ended a character that was cut");
         assert_eq!(decoder.feed(b"y\x80", ms(2_500)), letters("y"), "with a byte that means nothing");
         assert_eq!(decoder.feed(b"y\x1b", ms(3_000)), letters("y"));
-        assert!(matches!(decoder.expire(ms(3_100)).as_slice(), [Input::Key(_, Typed::InARow)]));
+        assert!(matches!(decoder.expire(ms(3_100)).as_slice(), [Input::Key(_, Typed::Burst)]));
         assert_eq!(decoder.feed(b"\x1b", ms(4_000)), []);
         assert!(matches!(decoder.expire(ms(4_100)).as_slice(), [Input::Key(_, Typed::Alone)]));
     }
@@ -801,14 +815,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_cutting_gives_the_same(
+        fn every_split_gives_the_same_inputs(
             bytes in terminal_bytes(),
             cuts in prop::collection::vec(any::<prop::sample::Index>(), 1..20),
         ) {
             let mut whole = Decoder::default();
             let expected = bare(whole.feed(&bytes, QUIET));
             let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
-            // Between ESC and a character is the one place where it matters.
+            // Only a split between ESC and a character makes a difference.
             cuts.retain(|cut| *cut == 0 || bytes[cut - 1] != ESC);
             cuts.extend([0, bytes.len()]);
             cuts.sort_unstable();
@@ -816,18 +830,18 @@ mod tests {
             let seen: Vec<_> =
                 cuts.windows(2).flat_map(|ends| pieces.feed(&bytes[ends[0]..ends[1]], QUIET)).collect();
             prop_assert_eq!(&bare(seen), &expected);
-            let late = QUIET + TAIL_PATIENCE;
+            let late = QUIET + SEQUENCE_TIMEOUT;
             prop_assert_eq!(bare(pieces.expire(late)), bare(whole.expire(late)));
             prop_assert_eq!(whole.deadline(), None);
         }
 
         #[test]
-        fn no_bytes_panic_and_silence_ends_everything(pieces in prop::collection::vec(terminal_bytes(), 0..6)) {
+        fn any_bytes_are_accepted_and_every_state_times_out(pieces in prop::collection::vec(terminal_bytes(), 0..6)) {
             let mut decoder = Decoder::default();
             for piece in pieces {
                 decoder.feed(&piece, QUIET);
             }
-            decoder.expire(QUIET + TAIL_PATIENCE);
+            decoder.expire(QUIET + SEQUENCE_TIMEOUT);
             prop_assert_eq!(decoder.deadline(), None);
         }
     }

@@ -1,5 +1,5 @@
-//! The last minutes of the server's traffic, one sample a second, for sparklines and charts. A second of which nothing is
-//! known, because no snapshot came, is a gap.
+//! The server's traffic of the last minutes, one sample a second, for sparklines and charts. A second without a
+//! snapshot is a gap.
 
 use std::collections::VecDeque;
 
@@ -10,10 +10,10 @@ use crate::time::Moment;
 /// Samples kept: ten minutes.
 pub(crate) const SECONDS_MAX: usize = 600;
 
-/// Seconds that one sample may stand for.
+/// Seconds that one sample may cover.
 const SPAN_MAX: u64 = 2;
 
-/// What one second was like.
+/// One second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sample {
     /// Bytes received.
@@ -66,8 +66,8 @@ impl Counters {
 }
 
 impl History {
-    /// Takes in a snapshot. Snapshots are not taken on the second, so one second may be left out between two of them;
-    /// more than that are a gap before the second of this one.
+    /// Takes a snapshot. Snapshots are not taken at full seconds, so two of them may leave out one second; more than
+    /// one are a gap before the second of this snapshot.
     pub(crate) fn observe(&mut self, snapshot: &Snapshot) {
         let (moment, counters) = (snapshot.taken.moment, Counters::of(&snapshot.status));
         let Some((since, before)) = self.last else {
@@ -114,7 +114,7 @@ fn sample(before: &Counters, after: &Counters, elapsed_us: u64, snapshot: &Snaps
         accepted_milli: rate(before.accepted, after.accepted, 1_000),
         closed_milli: rate(before.closed, after.closed, 1_000),
         outbox: snapshot.status.outbox_bytes,
-        send_q: snapshot.rows.iter().map(super::picture::send_q).sum(),
+        send_q: snapshot.rows.iter().map(super::send_q).sum(),
         turn_p99_us: u64::from(snapshot.status.turns.p99_us),
         late_us: u64::from(snapshot.status.turns.late_us),
     }
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn counters_and_clocks_that_run_back_give_nothing() {
+    fn counters_and_clocks_that_run_backwards_give_no_sample() {
         let mut history = History::default();
         history.observe(&at(5_000, 900));
         history.observe(&at(3_000, 0));

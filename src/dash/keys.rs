@@ -1,18 +1,159 @@
-//! Which key stands for which action: the built-in bindings, and those of `dashboard.keys` over them.
+//! Actions and their keys: the table of actions, the built-in bindings, and the bindings of `dashboard.keys`, which
+//! replace them.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::action::{ACTIONS, Action};
+/// What a key can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    Back,
+    Ban,
+    Bottom,
+    Category,
+    Clients,
+    Command,
+    Copy,
+    Detail,
+    Down,
+    Events,
+    Export,
+    Filter,
+    Follow,
+    HalfDown,
+    HalfUp,
+    Help,
+    Kick,
+    Mark,
+    Mute,
+    NextView,
+    PageDown,
+    PageUp,
+    Pause,
+    PauseAccepting,
+    PreviousView,
+    Quit,
+    Raw,
+    Redraw,
+    Reload,
+    Reset,
+    ReverseSort,
+    Say,
+    Shutdown,
+    Sort,
+    Suspend,
+    Theme,
+    Top,
+    Traffic,
+    UnmarkAll,
+    Up,
+}
+
+/// Under which heading help lists an action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Group {
+    /// Navigation.
+    Move,
+    /// What is shown.
+    Look,
+    /// Verbs.
+    Act,
+    /// The dashboard itself.
+    Dashboard,
+}
+
+impl Group {
+    /// All headings in their order.
+    pub(crate) const ALL: [Self; 4] = [Self::Move, Self::Look, Self::Act, Self::Dashboard];
+
+    /// The heading.
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Self::Move => "Move",
+            Self::Look => "Look",
+            Self::Act => "Act",
+            Self::Dashboard => "Dashboard",
+        }
+    }
+}
+
+/// An action and its names.
+pub(crate) struct Spec {
+    /// Which.
+    pub(crate) action: Action,
+    /// Its name in `dashboard.keys`.
+    pub(crate) name: &'static str,
+    /// Its built-in keys.
+    pub(crate) keys: &'static [&'static str],
+    /// Its heading in help.
+    pub(crate) group: Group,
+    /// The meaning, for help.
+    pub(crate) help: &'static str,
+}
+
+const fn spec(
+    action: Action,
+    name: &'static str,
+    keys: &'static [&'static str],
+    group: Group,
+    help: &'static str,
+) -> Spec {
+    Spec { action, name, keys, group, help }
+}
+
+/// Every action, in the order of help.
+#[rustfmt::skip]
+pub(crate) static ACTIONS: [Spec; 40] = [
+    spec(Action::Down, "down", &["j", "Down"], Group::Move, "next row"),
+    spec(Action::Up, "up", &["k", "Up"], Group::Move, "previous row"),
+    spec(Action::Top, "top", &["g", "Home"], Group::Move, "first row"),
+    spec(Action::Bottom, "bottom", &["G", "End"], Group::Move, "last row"),
+    spec(Action::PageDown, "page-down", &["PgDn", "Ctrl-f"], Group::Move, "a page down"),
+    spec(Action::PageUp, "page-up", &["PgUp", "Ctrl-b"], Group::Move, "a page up"),
+    spec(Action::HalfDown, "half-down", &["Ctrl-d"], Group::Move, "half a page down"),
+    spec(Action::HalfUp, "half-up", &["Ctrl-u"], Group::Move, "half a page up"),
+    spec(Action::Clients, "clients", &["1"], Group::Move, "the clients"),
+    spec(Action::Traffic, "traffic", &["2"], Group::Move, "the charts"),
+    spec(Action::Events, "events", &["3"], Group::Move, "the event log"),
+    spec(Action::NextView, "next-view", &["Tab"], Group::Move, "next view"),
+    spec(Action::PreviousView, "previous-view", &["Shift-Tab"], Group::Move, "previous view"),
+    spec(Action::Detail, "detail", &["Enter"], Group::Move, "details of this connection"),
+    spec(Action::Back, "back", &["Esc"], Group::Move, "back; never quits"),
+    spec(Action::Filter, "filter", &["/"], Group::Look, "filter while typing"),
+    spec(Action::Sort, "sort", &["s"], Group::Look, "sort by the next column"),
+    spec(Action::ReverseSort, "reverse-sort", &["S"], Group::Look, "sort the other way"),
+    spec(Action::Pause, "pause", &["Space", "p"], Group::Look, "freeze the screen, not the server"),
+    spec(Action::Follow, "follow", &["F"], Group::Look, "follow the newest event"),
+    spec(Action::Category, "category", &["f"], Group::Look, "next category of events"),
+    spec(Action::Raw, "raw", &["b"], Group::Look, "bytes with all their digits"),
+    spec(Action::Theme, "theme", &["t"], Group::Look, "next theme"),
+    spec(Action::Mark, "mark", &["m"], Group::Act, "mark this row for the next verb"),
+    spec(Action::UnmarkAll, "unmark-all", &["M"], Group::Act, "remove all marks"),
+    spec(Action::Kick, "kick", &["x"], Group::Act, "kick: a last line, FIN, close"),
+    spec(Action::Shutdown, "shutdown", &["w"], Group::Act, "shutdown: one direction, or both"),
+    spec(Action::Reset, "reset", &["X"], Group::Act, "reset: RST, now"),
+    spec(Action::Ban, "ban", &["B"], Group::Act, "ban its address, which asks"),
+    spec(Action::Mute, "mute", &["u"], Group::Act, "mute, which asks; or unmute"),
+    spec(Action::Say, "say", &["i"], Group::Act, "send a line to all clients"),
+    spec(Action::PauseAccepting, "pause-accepting", &["P"], Group::Act, "pause accepting, or resume"),
+    spec(Action::Reload, "reload", &["R"], Group::Act, "read the configuration again"),
+    spec(Action::Command, "command", &[":"], Group::Act, "type any verb"),
+    spec(Action::Copy, "copy", &["c"], Group::Dashboard, "copy this row"),
+    spec(Action::Export, "export", &["e"], Group::Dashboard, "write the table to a file"),
+    spec(Action::Redraw, "redraw", &["Ctrl-l"], Group::Dashboard, "redraw the screen"),
+    spec(Action::Suspend, "suspend", &["Ctrl-z"], Group::Dashboard, "suspend it, when it is attached"),
+    spec(Action::Help, "help", &["?"], Group::Dashboard, "this"),
+    spec(Action::Quit, "quit", &["q", "Ctrl-c"], Group::Dashboard, "quit; asks first"),
+];
 
 /// A `dashboard.keys` entry that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("dashboard.keys: {0}")]
 pub struct KeyBindingError(pub String);
 
-/// A key with what is held down with it, in the one form in which keys are compared.
+/// A key and its modifiers, in the one form in which keys are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Chord {
     code: KeyCode,
@@ -39,7 +180,7 @@ const NAMED: [(&str, KeyCode); 15] = [
 ];
 
 impl From<KeyEvent> for Chord {
-    /// Terminals tell Shift with letters in more than one way; the letter alone says it.
+    /// Terminals report Shift with letters in more than one way; only the case of the letter is kept.
     fn from(key: KeyEvent) -> Self {
         let mut modifiers = key.modifiers & (KeyModifiers::CONTROL | KeyModifiers::ALT | KeyModifiers::SHIFT);
         let code = match key.code {
@@ -125,7 +266,7 @@ impl fmt::Display for Chord {
 pub(crate) struct Keymap(Vec<(Chord, Action)>);
 
 impl Keymap {
-    /// The built-in bindings with these over them: `"x" = "kick"`, and `"x" = "none"` for a key that does nothing.
+    /// The built-in bindings, replaced by these: `"x" = "kick"`, and `"x" = "none"` for a key without an action.
     ///
     /// Ctrl-c and Esc keep their meaning, so that there is always a way back and out.
     pub(crate) fn with(overrides: &[(String, String)]) -> Result<Self, KeyBindingError> {
@@ -164,26 +305,69 @@ impl Keymap {
         Ok(())
     }
 
-    /// What a key stands for.
+    /// The action of a key.
     pub(crate) fn action(&self, key: KeyEvent) -> Option<Action> {
         let chord = Chord::from(key);
         self.0.iter().find(|(bound, _)| *bound == chord).map(|(_, action)| *action)
     }
 
-    /// The keys that stand for an action, the built-in ones first.
+    /// The keys of an action, the built-in ones first.
     pub(crate) fn keys(&self, action: Action) -> impl Iterator<Item = Chord> {
         self.0.iter().filter(move |(_, bound)| *bound == action).map(|(chord, _)| *chord)
     }
 
-    /// The first key that stands for an action, as text.
+    /// The first key of an action, as text.
     pub(crate) fn key(&self, action: Action) -> Option<String> {
         self.keys(action).next().map(|chord| chord.to_string())
     }
 }
 
+/// A letter of another alphabet, replaced by the letter on the same key.
+pub(crate) fn by_position(key: KeyEvent) -> KeyEvent {
+    match key.code {
+        KeyCode::Char(c) => latin_key(c).map_or(key, |latin| KeyEvent { code: KeyCode::Char(latin), ..key }),
+        _ => key,
+    }
+}
+
+/// The character on the same key of a US keyboard, for the Cyrillic layouts of Russia and its neighbours and for the
+/// Greek one: an operator who uses them can answer without changing the layout.
+fn latin_key(c: char) -> Option<char> {
+    const CYRILLIC: &str = "йцукенгшщзхъфывапролджэячсмитьбю";
+    const LATIN: &str = "qwertyuiop[]asdfghjkl;'zxcvbnm,.";
+    const GREEK: &str = "ςερτυθιοπασδφγηξκλζχψωβνμ";
+    const LATIN_OF_GREEK: &str = "wertyuiopasdfghjklzxcvbnm";
+    let lower = c.to_lowercase().next()?;
+    let on = |layout: &str, latin: &str| {
+        let place = layout.chars().position(|other| other == lower)?;
+        latin.chars().nth(place)
+    };
+    let extra = match lower {
+        // Ukrainian, Belarusian.
+        'і' => Some('s'),
+        'ї' => Some(']'),
+        'є' => Some('\''),
+        'ў' => Some('o'),
+        _ => None,
+    };
+    let latin = on(CYRILLIC, LATIN).or_else(|| on(GREEK, LATIN_OF_GREEK)).or(extra)?;
+    Some(if c == lower { latin } else { latin.to_ascii_uppercase() })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_action_is_in_the_table_once() {
+        // The enum is in alphabetical order, so its last variant gives the number of actions.
+        assert_eq!(ACTIONS.len(), Action::Up as usize + 1);
+        for (at, spec) in ACTIONS.iter().enumerate() {
+            for other in &ACTIONS[at + 1..] {
+                assert!(spec.action != other.action && spec.name != other.name, "{}", spec.name);
+            }
+        }
+    }
 
     fn bind(key: &str, action: &str) -> Result<Keymap, KeyBindingError> {
         Keymap::with(&[(key.to_owned(), action.to_owned())])
@@ -232,8 +416,8 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_bound_is_said() {
-        for (key, action, told) in [
+    fn an_invalid_binding_is_an_error() {
+        for (key, action, message) in [
             ("x", "kcik", "no such action; there are none, "),
             ("hyper-x", "kick", "is no key"),
             ("F13", "kick", "is no key"),
@@ -242,7 +426,7 @@ mod tests {
             ("Esc", "kick", "keeps its meaning"),
         ] {
             let error = bind(key, action).unwrap_err().to_string();
-            assert!(error.contains(told) && error.starts_with("dashboard.keys: "), "{error}");
+            assert!(error.contains(message) && error.starts_with("dashboard.keys: "), "{error}");
         }
     }
 }

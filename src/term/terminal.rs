@@ -1,9 +1,9 @@
-//! The terminal as a screen: frames out, without ever waiting for it.
+//! The terminal as a screen: writes frames and never waits for the terminal.
 //!
-//! What the terminal does not take at once is kept and continued when it is writable; until then no frame is drawn, so
-//! at most one is under way. The device itself, and giving it back, are not here.
+//! Bytes that the terminal does not take at once are kept and written when it is writable. No frame is drawn before
+//! that, so at most one is pending. [`super::tty`] has the device and its restoration.
 //!
-//! Invariants: nothing here blocks, and nothing asks the terminal a question whose answer would have to be waited for.
+//! Invariants: no call blocks, and no query is sent to the terminal whose answer would be waited for.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -19,23 +19,23 @@ use ratatui::layout::{Position, Rect, Size};
 
 use super::tty::{ENTER, Tty};
 
-/// The longest text that is put on the clipboard; xterm and others take no more in one sequence.
+/// The longest text for the clipboard; xterm and others take no more in one sequence.
 pub const COPY_BYTES_MAX: usize = 48 * 1024;
 
-/// The operator's terminal, in raw mode and on its alternate screen. Dropping it gives it back as it was; that takes
-/// at most 200 ms, however the terminal does.
+/// The operator's terminal, in raw mode and on its alternate screen. Dropping it restores the terminal, which takes at
+/// most 200 ms even if the terminal takes no output.
 #[derive(Debug)]
 pub struct Terminal {
     tty: Arc<Tty>,
     screen: ratatui::Terminal<Screen>,
     output: Output,
-    /// The terminal may show anything: it is cleared before the next frame.
+    /// The contents of the terminal are unknown: it is cleared before the next frame.
     stale: bool,
 }
 
 impl Terminal {
-    /// Takes the terminal this process runs in. From then on a panic in any thread gives it back before it says
-    /// anything, and so does [`super::restore_active`].
+    /// Opens the controlling terminal. From then on a panic in any thread restores it before the message is printed,
+    /// and so does [`super::restore_active`].
     ///
     /// # Errors
     ///
@@ -50,7 +50,7 @@ impl Terminal {
     ///
     /// # Errors
     ///
-    /// When it is no terminal, or its modes cannot be set.
+    /// When the descriptor is no terminal, or its modes cannot be set.
     pub fn on(fd: OwnedFd) -> io::Result<Self> {
         Self::enter(Arc::new(Tty::new(fd)?))
     }
@@ -65,19 +65,19 @@ impl Terminal {
         Ok(terminal)
     }
 
-    /// The device, to be watched by the one who waits.
-    pub(super) fn tty(&self) -> &Arc<Tty> {
+    /// The device, for a poller.
+    pub(crate) fn tty(&self) -> &Arc<Tty> {
         &self.tty
     }
 
-    /// Gives the terminal back for a while, with these words on it.
-    pub(super) fn suspend(&mut self, words: &str) {
+    /// Restores the terminal for a while and leaves this text on it.
+    pub(crate) fn suspend(&mut self, words: &str) {
         self.tty.leave(words);
         self.output.forget();
     }
 
-    /// Takes the terminal again; the next frame is drawn anew.
-    pub(super) fn resume(&mut self) -> io::Result<()> {
+    /// Enters the terminal again; the next frame is drawn completely.
+    pub(crate) fn resume(&mut self) -> io::Result<()> {
         self.tty.enter()?;
         self.output.forget();
         self.output.pending.extend(ENTER);
@@ -91,7 +91,7 @@ impl Terminal {
         self.screen.backend().size
     }
 
-    /// Asks the device for its size; whether it has changed.
+    /// Reads the size of the device; returns whether it has changed.
     pub fn update_size(&mut self) -> bool {
         let size = self.tty.size();
         let changed = size != self.size();
@@ -113,7 +113,7 @@ impl Terminal {
         self.output.is_empty()
     }
 
-    /// Draws a frame and writes what the terminal takes of it; what it does not, [`Terminal::flush`] goes on with.
+    /// Draws a frame and writes what the terminal takes of it; [`Terminal::flush`] writes the rest.
     ///
     /// # Errors
     ///
@@ -135,7 +135,7 @@ impl Terminal {
     ///
     /// # Errors
     ///
-    /// When the text is longer than [`COPY_BYTES_MAX`], or the terminal has not taken what it was sent before.
+    /// When the text is longer than [`COPY_BYTES_MAX`], or earlier output is pending.
     pub fn copy(&mut self, text: &str) -> Result<(), CopyError> {
         if text.len() > COPY_BYTES_MAX {
             return Err(CopyError::TooLong);
@@ -148,7 +148,7 @@ impl Terminal {
         Ok(())
     }
 
-    /// Writes what the terminal takes now.
+    /// Writes pending output as far as the terminal takes it.
     ///
     /// # Errors
     ///
@@ -170,16 +170,16 @@ pub enum CopyError {
     /// There is output that the terminal has not taken.
     #[error("not sent: the terminal is busy; try again")]
     Busy,
-    /// Terminals would cut it.
+    /// The text is longer than terminals take.
     #[error("not sent: it is longer than the {} KiB that terminals take", COPY_BYTES_MAX / 1024)]
     TooLong,
 }
 
-/// What the terminal has not taken yet: at most one frame and one text for the clipboard.
+/// Output that the terminal has not taken: at most one frame and one text for the clipboard.
 #[derive(Debug, Default)]
 struct Output {
     pending: Vec<u8>,
-    /// How much of it the terminal has.
+    /// How many of these bytes the terminal has taken.
     taken: usize,
 }
 
@@ -198,8 +198,8 @@ impl Output {
             match tty.write(&self.pending[self.taken..]) {
                 Ok(0) => return Ok(()),
                 Ok(written) => self.taken += written,
-                Err(why) if why.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(why) => return Err(why),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
             }
         }
         self.forget();
@@ -207,7 +207,7 @@ impl Output {
     }
 }
 
-/// Where ratatui draws: bytes in memory. It answers every question itself.
+/// ratatui's backend: it writes to memory and answers all queries by itself.
 #[derive(Debug)]
 struct Screen {
     size: Size,
@@ -238,7 +238,7 @@ impl Backend for Screen {
         self.crossterm().show_cursor()
     }
 
-    /// Asked only by what is not used here; the terminal itself would take up to 2 s to say.
+    /// Only unused calls of ratatui ask for it; the terminal would take up to 2 s to answer.
     fn get_cursor_position(&mut self) -> io::Result<Position> {
         Ok(Position::ORIGIN)
     }
@@ -263,7 +263,7 @@ impl Backend for Screen {
         Ok(WindowSize { columns_rows: self.size, pixels: Size::ZERO })
     }
 
-    /// [`Terminal::flush`] does it.
+    /// [`Terminal::flush`] writes.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -294,8 +294,8 @@ mod tests {
 
     use super::*;
     use crate::clock::Clock;
-    use crate::dash::pty::Pty;
-    use crate::dash::tty::LEAVE;
+    use crate::term::pty::Pty;
+    use crate::term::tty::LEAVE;
 
     fn on(pty: &Pty) -> Terminal {
         Terminal::on(pty.open()).expect("a terminal")
@@ -308,7 +308,7 @@ mod tests {
         terminal.draw(|frame| frame.render_widget(Text::raw(text), frame.area())).expect("drawn");
     }
 
-    /// What a person sees after these bytes.
+    /// The screen after these bytes.
     fn seen(bytes: &[u8], columns: u16, rows: u16) -> vt100::Screen {
         let cells = |count| NonZeroU16::new(count).expect("not 0");
         let mut parser = vt100::Parser::new(cells(rows), cells(columns), 0);
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stalled_terminal_never_blocks_and_goes_on_where_it_stopped() {
+    fn a_stalled_terminal_never_blocks_and_later_continues() {
         let pty = Pty::new(200, 60);
         let mut terminal = on(&pty);
         let clock = Clock::start();
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_size_is_noticed_and_drawn_anew_without_a_question() {
+    fn a_new_size_is_redrawn_without_a_query() {
         let pty = Pty::new(10, 2);
         let mut terminal = on(&pty);
         fill(&mut terminal, "a");
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_stop_everything_is_set_up_and_drawn_again() {
+    fn after_a_stop_the_modes_are_set_and_the_frame_is_redrawn() {
         let pty = Pty::new(10, 1);
         let mut terminal = on(&pty);
         fill(&mut terminal, "a");
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_that_hung_up_is_an_error_not_a_wait() {
+    fn a_terminal_that_hung_up_is_an_error() {
         let pty = Pty::new(10, 1);
         let mut terminal = on(&pty);
         pty.hang_up();
@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn copying_says_what_was_copied_or_why_not() {
+    fn a_copy_is_sent_or_refused_with_its_reason() {
         let pty = Pty::new(10, 1);
         let mut terminal = on(&pty);
         terminal.flush().expect("room");

@@ -1,16 +1,16 @@
-//! What the numbers and letters in a terminal's sequences mean: keys, modifiers, buttons. Where a sequence begins and
-//! ends is not known here.
+//! The meaning of the numbers and letters in a terminal's sequences: keys, modifiers, buttons. `input` finds where
+//! sequences begin and end.
 //!
 //! Sources: xterm's ctlseqs ("PC-Style Function Keys", "Mouse Tracking", modifyOtherKeys) and the kitty keyboard
 //! protocol.
 
 use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEventKind};
 
-/// A number of a sequence and up to two more behind it, separated by colons; what is left out is 0.
-pub(super) type Parameter = [u32; 3];
+/// A number of a sequence and up to two more after colons; a missing one is 0.
+pub(crate) type Parameter = [u32; 3];
 
-/// Decimal numbers between semicolons; `None` for anything else, as private sequences have.
-pub(super) fn parameters(bytes: &[u8]) -> Option<Vec<Parameter>> {
+/// Decimal numbers between semicolons; `None` for anything else, as in private sequences.
+pub(crate) fn parameters(bytes: &[u8]) -> Option<Vec<Parameter>> {
     let number = |digits: &[u8]| match digits {
         [] => Some(0),
         _ => std::str::from_utf8(digits).ok()?.parse().ok(),
@@ -27,7 +27,7 @@ pub(super) fn parameters(bytes: &[u8]) -> Option<Vec<Parameter>> {
 
 /// 1 more than a set of bits: 1 Shift, 2 Alt, 4 Control. `None` with a modifier that no binding can name: 8 Super,
 /// 16 Hyper, 32 Meta.
-pub(super) fn key_modifiers([number, ..]: Parameter) -> Option<KeyModifiers> {
+pub(crate) fn key_modifiers([number, ..]: Parameter) -> Option<KeyModifiers> {
     let bits = held_bits(number);
     (bits & 0b11_1000 == 0).then(|| modifiers(bits, [1, 2, 4]))
 }
@@ -40,12 +40,12 @@ fn held_bits(number: u32) -> u16 {
 }
 
 /// Whether the key was let go (the kitty keyboard protocol, "Event types").
-pub(super) const fn is_release([_, event, _]: Parameter) -> bool {
+pub(crate) const fn is_release([_, event, _]: Parameter) -> bool {
     event == 3
 }
 
-/// The key of `CSI code : shifted ; modifiers u` and of xterm's modifyOtherKeys, in the form that it has without them.
-pub(super) fn coded_key([code, shifted, _]: Parameter, held: Parameter) -> Option<(KeyCode, KeyModifiers)> {
+/// The key of `CSI code : shifted ; modifiers u` and of xterm's modifyOtherKeys, in its form without them.
+pub(crate) fn coded_key([code, shifted, _]: Parameter, held: Parameter) -> Option<(KeyCode, KeyModifiers)> {
     let modifiers = key_modifiers(held)?;
     if let Some(code) = keypad_key(code) {
         return Some((code, modifiers));
@@ -80,7 +80,7 @@ pub(super) fn coded_key([code, shifted, _]: Parameter, held: Parameter) -> Optio
     Some((KeyCode::Char(character), (modifiers - KeyModifiers::SHIFT) | shift))
 }
 
-/// Keys without a character have numbers in the private use area, of which those of the keypad have a meaning here.
+/// Keys without a character have numbers in the private use area; those of the keypad are decoded.
 fn keypad_key(code: u32) -> Option<KeyCode> {
     Some(match code {
         57_399..=57_408 => KeyCode::Char(char::from_digit(code - 57_399, 10)?),
@@ -103,32 +103,8 @@ const fn is_private(c: char) -> bool {
     matches!(c, '\u{E000}'..='\u{F8FF}')
 }
 
-/// The character on the same key of a US keyboard, for the Cyrillic layout of Russia and its neighbours and for the
-/// Greek one: an operator who writes in them finds the keys of a question where they are.
-pub(super) fn latin_key(c: char) -> Option<char> {
-    const CYRILLIC: &str = "йцукенгшщзхъфывапролджэячсмитьбю";
-    const LATIN: &str = "qwertyuiop[]asdfghjkl;'zxcvbnm,.";
-    const GREEK: &str = "ςερτυθιοπασδφγηξκλζχψωβνμ";
-    const LATIN_OF_GREEK: &str = "wertyuiopasdfghjklzxcvbnm";
-    let lower = c.to_lowercase().next()?;
-    let on = |layout: &str, latin: &str| {
-        let place = layout.chars().position(|other| other == lower)?;
-        latin.chars().nth(place)
-    };
-    let extra = match lower {
-        // Ukrainian, Belarusian.
-        'і' => Some('s'),
-        'ї' => Some(']'),
-        'є' => Some('\''),
-        'ў' => Some('o'),
-        _ => None,
-    };
-    let latin = on(CYRILLIC, LATIN).or_else(|| on(GREEK, LATIN_OF_GREEK)).or(extra)?;
-    Some(if c == lower { latin } else { latin.to_ascii_uppercase() })
-}
-
 /// Among the bits of a button: 4 Shift, 8 Alt, 16 Control.
-pub(super) fn mouse_modifiers(bits: u16) -> KeyModifiers {
+pub(crate) fn mouse_modifiers(bits: u16) -> KeyModifiers {
     modifiers(bits, [4, 8, 16])
 }
 
@@ -139,8 +115,8 @@ fn modifiers(bits: u16, [shift, alt, control]: [u16; 3]) -> KeyModifiers {
         .fold(KeyModifiers::NONE, |held, (_, modifier)| held | modifier)
 }
 
-/// The last byte of a sequence that names its key by it, with or without modifiers before it.
-pub(super) const fn letter_key(last: u8) -> Option<KeyCode> {
+/// The key that the last byte of a sequence names, with or without modifiers before it.
+pub(crate) const fn letter_key(last: u8) -> Option<KeyCode> {
     Some(match last {
         b'A' => KeyCode::Up,
         b'B' => KeyCode::Down,
@@ -155,7 +131,7 @@ pub(super) const fn letter_key(last: u8) -> Option<KeyCode> {
 }
 
 /// The number before `~`.
-pub(super) fn numbered_key(number: u32) -> Option<KeyCode> {
+pub(crate) fn numbered_key(number: u32) -> Option<KeyCode> {
     let function = |offset: u32| u8::try_from(number - offset).ok().map(KeyCode::F);
     match number {
         1 | 7 => Some(KeyCode::Home),
@@ -172,7 +148,7 @@ pub(super) fn numbered_key(number: u32) -> Option<KeyCode> {
 }
 
 /// Bits 0 and 1 the button, 32 motion, 64 the wheel, 128 further buttons.
-pub(super) const fn mouse_kind(bits: u16, released: bool) -> Option<MouseEventKind> {
+pub(crate) const fn mouse_kind(bits: u16, released: bool) -> Option<MouseEventKind> {
     let button = match bits & 3 {
         0 => Some(MouseButton::Left),
         1 => Some(MouseButton::Middle),

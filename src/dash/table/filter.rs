@@ -1,12 +1,223 @@
-//! Reading a filter.
+//! The live filter: `nick:bob state:eof outbox>10k ip:10.0.0.0/8 -muted /regex/`, all of which must hold.
+//!
+//! A [`Filter`] is always valid; [`Filter::parse`] says what is wrong with an invalid text. Frequent terms allocate
+//! nothing, because each of them is applied to every row of every snapshot.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
-use regex::RegexBuilder;
+use arrayvec::ArrayString;
+use regex::{Regex, RegexBuilder};
 
-use super::{Filter, Quantity, Relation, Term, Test, contains, whole_micros};
-use crate::model::snapshot::{Flags, Phase};
+use crate::dash::model::{Model, idle, log, send_q};
+use crate::model::event::Event;
+use crate::model::snapshot::{ConnId, Flags, Peer, Phase, Row};
+use crate::network::Network;
 use crate::time::parse_span;
+
+/// The longest peer address as text: IPv6 with a scope, brackets and port.
+const PEER_TEXT_MAX: usize = 64;
+
+/// Terms that must all hold.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Filter(Vec<Term>);
+
+#[derive(Clone, Debug)]
+struct Term {
+    negated: bool,
+    test: Test,
+}
+
+#[derive(Clone, Debug)]
+enum Test {
+    Flag(String),
+    Id(ConnId),
+    Ip(Network),
+    Nick(String),
+    Number(Quantity, Relation, u64),
+    Pattern(Regex),
+    State(String),
+    Word(String),
+}
+
+/// The field of a comparison; spans are in microseconds, load in thousandths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Quantity {
+    Ack,
+    Age,
+    Idle,
+    Load,
+    Outbox,
+    RecvQ,
+    Rooms,
+    Rx,
+    SendQ,
+    Skipped,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Relation {
+    Above,
+    Below,
+    Equal,
+}
+
+/// The syntax, for help.
+pub(crate) const HELP: [(&str, &str); 7] = [
+    ("word", "in id, nick, peer, state or flags"),
+    ("nick: state: ip: id: flag:", "in that field; ip: takes a network, 10.0.0.0/8"),
+    ("outbox>10k idle>5m load>50%", "also sendq recvq rx ack age rooms skipped; < and = too"),
+    ("/regex/", "over the whole row, without case"),
+    ("-term", "not so"),
+    ("term term", "both"),
+    ("in Events", "word, nick:, id:, /regex/ and -"),
+];
+
+impl Filter {
+    /// Whether everything passes.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether the row at this index passes. `scratch` is for the text of a row, so that all rows share one allocation.
+    ///
+    /// `None` when that is not known: the kernel's queue is read only of rows in sight and of connections that are held.
+    pub(crate) fn accepts(&self, model: &Model, index: usize, scratch: &mut String) -> Option<bool> {
+        let mut is_known = true;
+        for term in &self.0 {
+            match term.test.holds(model, index, scratch) {
+                Some(holds) if holds == term.negated => return Some(false),
+                Some(_) => {}
+                None => is_known = false,
+            }
+        }
+        is_known.then_some(true)
+    }
+
+    /// Whether a record passes.
+    pub(crate) fn accepts_entry(&self, entry: &Event) -> bool {
+        self.0.iter().all(|term| term.test.holds_for(entry) != term.negated)
+    }
+}
+
+impl Test {
+    fn holds(&self, model: &Model, index: usize, scratch: &mut String) -> Option<bool> {
+        let row = &model.rows()[index];
+        Some(match self {
+            Self::Flag(word) => row.flags.words().any(|flag| contains(flag, word)),
+            Self::Id(id) => row.id == *id,
+            Self::Ip(net) => matches!(row.peer, Peer::Tcp(address) if net.holds(address.ip())),
+            Self::Nick(word) => row.nick.is_some_and(|nick| contains(nick.as_str(), word)),
+            Self::Number(quantity, relation, than) => relation.holds(quantity.of(model, index)?, *than),
+            Self::Pattern(regex) => {
+                write_row(row, scratch);
+                regex.is_match(scratch)
+            }
+            Self::State(word) => contains(&row.state.to_string(), word) || contains(row.state.arrow(), word),
+            Self::Word(word) => holds_word(row, word),
+        })
+    }
+
+    fn holds_for(&self, entry: &Event) -> bool {
+        match self {
+            Self::Id(id) => entry.kind.subject() == Some(*id),
+            Self::Nick(word) => entry.kind.nick().is_some_and(|nick| contains(nick.as_str(), word)),
+            Self::Pattern(regex) => regex.is_match(&whole_entry(entry)),
+            Self::Word(word) => contains(&whole_entry(entry), word),
+            Self::Flag(_) | Self::Ip(_) | Self::Number(..) | Self::State(_) => false,
+        }
+    }
+}
+
+impl Test {
+    /// The relative cost of a test.
+    const fn cost(&self) -> u8 {
+        match self {
+            Self::Id(_) | Self::Ip(_) | Self::Number(..) => 0,
+            Self::Flag(_) | Self::Nick(_) | Self::State(_) => 1,
+            Self::Word(_) => 2,
+            Self::Pattern(_) => 3,
+        }
+    }
+}
+
+impl Quantity {
+    /// The value of a row; `None` if it is unknown.
+    fn of(self, model: &Model, index: usize) -> Option<u64> {
+        let row = &model.rows()[index];
+        let now = model.taken().moment;
+        Some(match self {
+            Self::Age => whole_micros(now.since(row.since)),
+            Self::Idle => whole_micros(idle(row, now).unwrap_or_default()),
+            Self::Load => u64::from(model.load(row)),
+            Self::Outbox => row.outbox_bytes,
+            Self::RecvQ if row.state == Phase::Gone => 0,
+            Self::RecvQ => u64::from(row.kernel?.recv_q),
+            Self::Rooms => u64::from(row.rooms),
+            Self::Rx => model.rate(index).rx(),
+            Self::SendQ => send_q(row),
+            Self::Skipped => row.lines_skipped,
+            Self::Ack => model.rate(index).ack(),
+        })
+    }
+}
+
+impl Relation {
+    fn holds(self, value: u64, than: u64) -> bool {
+        match self {
+            Self::Above => value > than,
+            Self::Below => value < than,
+            Self::Equal => value == than,
+        }
+    }
+}
+
+fn whole_micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn holds_word(row: &Row, word: &str) -> bool {
+    row.nick.is_some_and(|nick| contains(nick.as_str(), word))
+        || row.flags.words().any(|flag| contains(flag, word))
+        || word.parse() == Ok(row.id)
+        || contains(&peer_text(row), word)
+        || contains(&row.state.to_string(), word)
+}
+
+fn peer_text(row: &Row) -> ArrayString<PEER_TEXT_MAX> {
+    let mut text = ArrayString::new();
+    // Text that does not fit is cut; no address is that long.
+    let _ = write!(text, "{}", row.peer);
+    text
+}
+
+/// Writes all of a row's words down.
+fn write_row(row: &Row, text: &mut String) {
+    text.clear();
+    // Writing to a String cannot fail.
+    let _ = write!(text, "{} ", row.id);
+    if let Some(nick) = row.nick {
+        text.push_str(nick.as_str());
+    }
+    let _ = write!(text, " {} {}", row.peer, row.state);
+    for flag in row.flags.words() {
+        text.push(' ');
+        text.push_str(flag);
+    }
+}
+
+fn whole_entry(entry: &Event) -> String {
+    let record = &entry.kind;
+    let id = record.subject().map(|id| id.to_string()).unwrap_or_default();
+    let nick = record.nick().map(|nick| nick.to_string()).unwrap_or_default();
+    format!("{} {id} {nick} {}", record.word(), log::format_event(record, false))
+}
+
+/// Whether `word` occurs in `text`, ASCII letters without case.
+fn contains(text: &str, word: &str) -> bool {
+    let (text, word) = (text.as_bytes(), word.as_bytes());
+    text.windows(word.len().max(1)).any(|window| window.eq_ignore_ascii_case(word))
+}
 
 /// The most memory a regular expression may take once compiled.
 const REGEX_BYTES_MAX: usize = 1 << 20;
@@ -55,7 +266,7 @@ impl Filter {
             terms.push(Term { negated, test: meant });
             rest = behind.trim_start();
         }
-        // The dearest last: what fails before it need not be asked.
+        // Expensive terms are last: a term that fails before them saves their cost.
         terms.sort_by_key(|term| term.test.cost());
         Ok(Self(terms))
     }
@@ -73,7 +284,7 @@ impl Filter {
 }
 
 impl Quantity {
-    /// Reads what it is compared with.
+    /// Parses the value of a comparison.
     fn value(self, text: &str) -> Option<u64> {
         match self {
             Self::Age | Self::Idle => {
@@ -94,7 +305,7 @@ impl Quantity {
     }
 }
 
-/// Reads `/regex/` at the start of `text`; what follows it is left. `\/` is a slash within.
+/// Parses `/regex/` at the start of `text` and returns the rest. `\/` is a slash within the expression.
 fn pattern(text: &str) -> Result<(Test, &str), FilterError> {
     let body = &text[1..];
     let mut escaped = false;
@@ -110,16 +321,16 @@ fn pattern(text: &str) -> Result<(Test, &str), FilterError> {
         .case_insensitive(true)
         .size_limit(REGEX_BYTES_MAX)
         .build()
-        .map_err(|why| FilterError(format!("/{}/: {}", &body[..end], last_line(&why.to_string()))))?;
+        .map_err(|error| FilterError(format!("/{}/: {}", &body[..end], last_line(&error.to_string()))))?;
     Ok((Test::Pattern(regex), &body[end + 1..]))
 }
 
-/// What is wrong with a regular expression stands in the last line of what the library says.
+/// The last line of the library's message has the cause.
 fn last_line(text: &str) -> &str {
     text.lines().last().unwrap_or(text).trim_start_matches("error: ")
 }
 
-/// Reads the word at the start of `text`; what follows it is left.
+/// Parses the word at the start of `text` and returns the rest.
 fn word(text: &str) -> Result<(Test, &str), FilterError> {
     let (word, after) = text.split_once(' ').unwrap_or((text, ""));
     let meant = match word.find(['>', '<', '=', ':']) {
@@ -129,7 +340,7 @@ fn word(text: &str) -> Result<(Test, &str), FilterError> {
     Ok((meant, after))
 }
 
-/// Whether it can stand before a sign; what cannot is a plain word, such as an IPv6 address.
+/// Whether the word can be the name of a field; if not, the term is a plain word, such as an IPv6 address.
 fn is_name(word: &str) -> bool {
     word.starts_with(|c: char| c.is_ascii_alphabetic())
         && word.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-')
@@ -164,8 +375,8 @@ fn field(word: &str, at: usize) -> Result<Test, FilterError> {
 fn named(name: &str, value: &str) -> Result<Test, FilterError> {
     match name {
         "flag" => one_of(value, "flag", Flags::all_words().map(str::to_owned)).map(Test::Flag),
-        "id" => value.parse().map(Test::Id).map_err(|why| FilterError(format!("id:{value}: {why}"))),
-        "ip" => value.parse().map(Test::Ip).map_err(|why| FilterError(format!("ip:{value} is {why}"))),
+        "id" => value.parse().map(Test::Id).map_err(|error| FilterError(format!("id:{value}: {error}"))),
+        "ip" => value.parse().map(Test::Ip).map_err(|error| FilterError(format!("ip:{value} is {error}"))),
         "nick" => Ok(Test::Nick(value.to_owned())),
         "state" => one_of(
             value,
@@ -177,7 +388,7 @@ fn named(name: &str, value: &str) -> Result<Test, FilterError> {
     }
 }
 
-/// A value that is in one of these at least.
+/// A value that at least one of these words contains.
 fn one_of(value: &str, name: &str, words: impl Iterator<Item = String>) -> Result<String, FilterError> {
     let words: Vec<String> = words.collect();
     if words.iter().any(|word| contains(word, value)) {
@@ -216,8 +427,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
-        for (text, told) in [
+    fn an_invalid_filter_is_an_error_with_its_cause() {
+        for (text, message) in [
             ("nick:", "nick: what?"),
             ("outbox>", "outbox> what?"),
             ("outbox>much", "much is no value for outbox; such as outbox>10k"),
@@ -231,14 +442,14 @@ mod tests {
             ("/a(/", "unclosed group"),
             ("/open", "a /regex/ ends with a slash"),
         ] {
-            assert!(error(text).contains(told), "{text:?} gave {:?}", error(text));
+            assert!(error(text).contains(message), "{text:?} gave {:?}", error(text));
         }
         assert!(Filter::parse_for_events("outbox>1").is_err());
         assert!(Filter::parse_for_events("bob -nick:eve /fin$/ id:7").is_ok());
     }
 
     #[test]
-    fn what_looks_odd_but_is_fine() {
+    fn unusual_filters_are_valid() {
         for text in ["", "  ", "-", "- x", "2001:db8::1", "abcd::1", r"/a b\/c/ x"] {
             assert!(Filter::parse(text).is_ok(), "{text:?}: {:?}", Filter::parse(text));
         }
@@ -296,7 +507,7 @@ mod tests {
         prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
     }
 
-    /// The longest error, beside the text that it repeats.
+    /// The longest error, besides the text that it repeats.
     const ERROR_BYTES_MAX: usize = 200;
 
     fn joined(nick: &str) -> Event {
@@ -315,9 +526,9 @@ mod tests {
                     prop_assert!(filter.0.len() <= text.len());
                     filter.accepts_entry(&entry);
                 }
-                Err(why) => {
-                    let why = why.to_string();
-                    prop_assert!(!why.is_empty() && why.len() <= 2 * text.len() + ERROR_BYTES_MAX, "{}", why);
+                Err(error) => {
+                    let error = error.to_string();
+                    prop_assert!(!error.is_empty() && error.len() <= 2 * text.len() + ERROR_BYTES_MAX, "{}", error);
                 }
             }
         }

@@ -1,11 +1,9 @@
-//! The terminal as a device: its modes, bytes in and out, and getting it back as it was, come what may.
+//! The terminal as a device: its modes, its bytes, and its restoration.
 //!
-//! It is opened anew, non-blocking. The descriptors 0, 1 and 2 are shared with the shell and never changed. What is
-//! drawn is not known here.
+//! The device is opened again, non-blocking: the descriptors 0, 1 and 2 are shared with the shell and never changed.
 //!
-//! Invariant: what [`ENTER`] and raw mode changed is changed back exactly once: by [`Tty::leave`], [`Tty::close`],
-//! or dropping it, and for the terminal made known with [`Tty::restore_on_panic`] by any thread's panic, before the
-//! panic's message is printed.
+//! Invariant: the changes of [`ENTER`] and of raw mode are reverted exactly once: by [`Tty::leave`], [`Tty::close`] or
+//! a drop, and after [`Tty::restore_on_panic`] also by a panic of any thread, before its message is printed.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -20,33 +18,33 @@ use rustix::termios::{OptionalActions, QueueSelector, Termios, tcflush, tcgetatt
 
 use super::job;
 
-/// The alternate screen, no cursor, the mouse's buttons and wheel (1000) in a form without a limit of columns (1006),
-/// and pastes told from keys (2004). Sources: xterm's ctlseqs.
-pub(super) const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[?1000h\x1b[?1006h\x1b[?2004h";
+/// The alternate screen, no cursor, the mouse's buttons and wheel (1000) in a form without a limit of columns (1006), and
+/// brackets around pastes (2004). Sources: xterm's ctlseqs.
+pub(crate) const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[?1000h\x1b[?1006h\x1b[?2004h";
 
 /// Undoes [`ENTER`], a synchronised update (2026) that was cut short, and colours.
-pub(super) const LEAVE: &[u8] = b"\x1b[?2026l\x1b[?2004l\x1b[?1006l\x1b[?1000l\x1b[0m\x1b[?25h\x1b[?1049l";
+pub(crate) const LEAVE: &[u8] = b"\x1b[?2026l\x1b[?2004l\x1b[?1006l\x1b[?1000l\x1b[0m\x1b[?25h\x1b[?1049l";
 
-/// Ends an escape sequence that was cut short (ECMA-48 8.3.6), so that the next one is understood.
+/// Cancels an unfinished escape sequence (ECMA-48 8.3.6), so that the next one is decoded.
 const CANCEL: &[u8] = b"\x18";
 
-/// More columns or rows than this are not drawn: whoever may set the size of the terminal decides how much memory a
-/// frame takes.
+/// A larger terminal is drawn in part: its size may be set by another process, and it decides how much memory a frame
+/// takes.
 const COLUMNS_MAX: u16 = 1_000;
 const ROWS_MAX: u16 = 500;
 
-/// What a terminal has that does not know its size (`tty_ioctl(4)` says 0 by 0), as serial lines do not.
+/// The size of a terminal that does not know it (`tty_ioctl(4)` reports 0 by 0), such as a serial line.
 const UNKNOWN_SIZE: Size = Size::new(80, 24);
 
-/// How often, and how long each time, the terminal is waited for when it is given back: 200 ms together.
+/// How often, and how long each time, a restoration waits for the terminal: 200 ms in all.
 const RESTORE_WAITS: u32 = 10;
 const RESTORE_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 
-/// The terminal that a panic, or an exit in haste, gives back.
+/// The terminal that a panic or [`restore_active`] restores.
 static ACTIVE: Mutex<Weak<Tty>> = Mutex::new(Weak::new());
 
-/// Gives the terminal back, if a dashboard has it. For the way out that does not go through the dashboard: a second
-/// SIGTERM, for one. Takes at most 200 ms.
+/// Restores the terminal of the dashboard, if there is one: for ends that bypass the dashboard, such as a second
+/// SIGTERM. Takes at most 200 ms.
 pub fn restore_active() {
     let active = ACTIVE.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
     if let Some(tty) = active {
@@ -56,44 +54,43 @@ pub fn restore_active() {
 
 /// A terminal.
 #[derive(Debug)]
-pub(super) struct Tty {
+pub(crate) struct Tty {
     fd: OwnedFd,
-    /// As it was found.
+    /// The modes before [`Tty::enter`].
     original: Termios,
-    /// Held while something is written, so that nothing comes after [`LEAVE`]. Nothing within can panic.
+    /// Locked during writes, so that nothing is written after [`LEAVE`]. No code under the lock can panic.
     state: Mutex<State>,
 }
 
-/// Whose the terminal is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// As it was found, for good.
+    /// Restored for good.
     Closed,
-    /// Ours.
+    /// In raw mode, on the alternate screen.
     Entered {
         /// The last write was taken in part, perhaps in the middle of an escape sequence.
         cut: bool,
     },
-    /// As it was found.
+    /// Restored.
     Left,
 }
 
 impl Tty {
     /// The terminal this process runs in.
-    pub(super) fn open() -> io::Result<Self> {
+    pub(crate) fn open() -> io::Result<Self> {
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         Self::new(rustix::fs::open("/dev/tty", flags, Mode::empty())?)
     }
 
     /// Any terminal: an open file of its own, non-blocking.
-    pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
+    pub(crate) fn new(fd: OwnedFd) -> io::Result<Self> {
         let original = tcgetattr(&fd)?;
         Ok(Self { fd, original, state: Mutex::new(State::Left) })
     }
 
-    /// From now on a panic in any thread gives this terminal back before it says anything; so does
+    /// From now on a panic in any thread restores this terminal before its message is printed; so does
     /// [`restore_active`].
-    pub(super) fn restore_on_panic(self: &Arc<Self>) {
+    pub(crate) fn restore_on_panic(self: &Arc<Self>) {
         static HOOK: Once = Once::new();
         HOOK.call_once(|| {
             let print = panic::take_hook();
@@ -107,7 +104,7 @@ impl Tty {
 
     /// Raw mode (`termios(3)`); the caller is to write [`ENTER`] next. Again after a stop, when the shell has had
     /// the terminal.
-    pub(super) fn enter(&self) -> io::Result<()> {
+    pub(crate) fn enter(&self) -> io::Result<()> {
         let mut state = self.lock();
         if *state == State::Closed {
             return Ok(());
@@ -123,31 +120,31 @@ impl Tty {
     }
 
     /// See [`job::is_foreground`].
-    pub(super) fn is_foreground(&self) -> bool {
+    pub(crate) fn is_foreground(&self) -> bool {
         job::is_foreground(&self.fd)
     }
 
-    /// Gives the terminal back until [`Tty::enter`] and leaves these words on it. Takes at most 200 ms.
-    pub(super) fn leave(&self, words: &str) {
-        self.restore(&mut self.lock(), State::Left, words);
+    /// Restores the terminal until [`Tty::enter`] and leaves this text on it. Takes at most 200 ms.
+    pub(crate) fn leave(&self, text: &str) {
+        self.restore(&mut self.lock(), State::Left, text);
     }
 
     /// Gives the terminal back for good. Takes at most 200 ms.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.restore(&mut self.lock(), State::Closed, "");
     }
 
     /// Whether the terminal was given back for good.
-    pub(super) fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         *self.lock() == State::Closed
     }
 
-    /// Writes what the terminal takes at once and returns how much that is.
+    /// Writes as much as the terminal takes at once, and returns the number of bytes.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` when it takes nothing, or is not ours; anything else means that it is gone.
-    pub(super) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+    /// `WouldBlock` when it takes nothing, or is restored; any other error means that it is gone.
+    pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         let mut state = self.lock();
         let State::Entered { cut } = &mut *state else {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -157,17 +154,17 @@ impl Tty {
         Ok(written)
     }
 
-    /// Reads what is there; 0 means that the terminal has hung up.
+    /// Reads available input; 0 means that the terminal has hung up.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` when nothing is there; anything else means that it is gone.
-    pub(super) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// `WouldBlock` when there is no input; any other error means that it is gone.
+    pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         Ok(rustix::io::retry_on_intr(|| rustix::io::read(&self.fd, &mut *buffer))?)
     }
 
     /// Columns and rows (`TIOCGWINSZ`, `tty_ioctl(4)`), each at least 1.
-    pub(super) fn size(&self) -> Size {
+    pub(crate) fn size(&self) -> Size {
         match tcgetwinsize(&self.fd) {
             Ok(size) if size.ws_col > 0 && size.ws_row > 0 => {
                 Size::new(size.ws_col.min(COLUMNS_MAX), size.ws_row.min(ROWS_MAX))
@@ -180,13 +177,13 @@ impl Tty {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn restore(&self, state: &mut State, next: State, words: &str) {
+    fn restore(&self, state: &mut State, next: State, text: &str) {
         if let State::Entered { cut } = *state
             && self.is_foreground()
         {
-            let farewell = [if cut { CANCEL } else { &[] }, LEAVE, words.as_bytes()].concat();
-            if !self.write_patiently(&farewell) {
-                // Nobody reads what we wrote before: throw that away, so that this can still be read one day.
+            let farewell = [if cut { CANCEL } else { &[] }, LEAVE, text.as_bytes()].concat();
+            if !self.write_within_limit(&farewell) {
+                // Earlier output is not read: it is discarded, so that this can be read later.
                 let _ = tcflush(&self.fd, QueueSelector::OFlush);
                 let _ = rustix::io::write(&self.fd, &[CANCEL, LEAVE].concat());
             }
@@ -199,7 +196,7 @@ impl Tty {
     }
 
     /// Whether all was taken within [`RESTORE_WAITS`].
-    fn write_patiently(&self, mut bytes: &[u8]) -> bool {
+    fn write_within_limit(&self, mut bytes: &[u8]) -> bool {
         let mut waits = 0;
         while !bytes.is_empty() {
             match rustix::io::write(&self.fd, bytes) {
@@ -235,10 +232,10 @@ mod tests {
 
     use super::*;
     use crate::clock::Clock;
-    use crate::dash::pty::Pty;
+    use crate::term::pty::Pty;
 
     #[test]
-    fn it_comes_back_as_it_was() {
+    fn the_terminal_is_restored() {
         let pty = Pty::new(80, 24);
         let before = pty.modes();
         let tty = Tty::new(pty.open()).expect("a terminal");
@@ -272,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn once_closed_it_stays_closed_and_says_nothing() {
+    fn a_closed_terminal_stays_closed_and_takes_no_output() {
         let pty = Pty::new(80, 24);
         let before = pty.modes();
         let tty = Tty::new(pty.open()).expect("a terminal");
@@ -292,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_that_nobody_reads_is_given_back_in_time() {
+    fn a_terminal_that_takes_no_output_is_restored_in_time() {
         let pty = Pty::new(80, 24);
         let before = pty.modes();
         let tty = Tty::new(pty.open()).expect("a terminal");
@@ -308,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn the_size_is_what_the_terminal_says_within_bounds() {
+    fn the_size_is_the_terminals_within_bounds() {
         let pty = Pty::new(132, 43);
         let tty = Tty::new(pty.open()).expect("a terminal");
         assert_eq!(tty.size(), Size::new(132, 43));
@@ -319,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_anywhere_gives_it_back_first() {
+    fn a_panic_of_any_thread_restores_the_terminal() {
         let pty = Pty::new(80, 24);
         let before = pty.modes();
         let tty = Arc::new(Tty::new(pty.open()).expect("a terminal"));
