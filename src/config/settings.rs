@@ -240,7 +240,7 @@ impl Limits {
         (self.clients as usize / 4).max(10)
     }
 
-    /// Unsent bytes that an outbox of `outbox_bytes` holds; the rest of it is [`OUTBOX_OVERHEAD_PARTS`].
+    /// Unsent bytes that an outbox of `outbox_bytes` holds; the rest of it is overhead, one part in seventeen.
     #[must_use]
     pub const fn unsent_max(outbox_bytes: u64) -> u64 {
         outbox_bytes - outbox_bytes / (OUTBOX_OVERHEAD_PARTS + 1)
