@@ -1,4 +1,4 @@
-//! The exact text of every line that a person reads. What programs read instead is in [`super::json`].
+//! The exact text of every line that a person reads. What programs read instead is in `json`.
 //!
 //! A line is a run of pieces, appended one after the other: a room line is formatted for every message said, so nothing
 //! here uses the standard formatting but the rare summary of presence.

@@ -111,7 +111,7 @@ pub enum Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// Bytes that its form adds to [`Line::text`] at most, beside [`Line::server_bytes`]: names, signs, numbers, the
+    /// Bytes that its form adds to [`Line::text`] at most, beside `Line::server_bytes`: names, signs, numbers, the
     /// time, and the line's end or the length before it.
     pub const FORM_BYTES_MAX: usize = 96;
 
