@@ -237,6 +237,22 @@ impl Hub {
         out.tell_all(&everybody, &Line::Message(&message));
     }
 
+    /// The operator gives a person another name, by the rules of `/nick`. Returns the old and the new name.
+    ///
+    /// # Errors
+    ///
+    /// Why the person keeps the name, for the operator.
+    pub fn operator_renames(
+        &mut self,
+        member: Slot,
+        name: &str,
+        now: Now,
+        out: &mut impl Delivery,
+    ) -> Result<(Nick, Nick), String> {
+        self.announce_departures(now, out);
+        super::handlers::people::rename_by_operator(&mut Call { hub: self, member, now, out }, name)
+    }
+
     /// Whether no person may take this name from now on, compared without case. A person who has it keeps it.
     pub fn bar(&mut self, nick: &Nick, on: bool) {
         if on {

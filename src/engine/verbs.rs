@@ -61,6 +61,7 @@ impl Engine {
             OperatorCommand::Unmute(Who::Nick(nick)) => Ok(self.hub.by_nick(nick)),
             OperatorCommand::Kick { who, .. }
             | OperatorCommand::Mute { who, .. }
+            | OperatorCommand::Rename { who, .. }
             | OperatorCommand::Reset(who)
             | OperatorCommand::Shutdown { who, .. }
             | OperatorCommand::Unmute(who) => self.find(*who).map(Some),
@@ -113,6 +114,7 @@ impl Engine {
             (OperatorCommand::Mute { time, .. }, Some(slot)) => self.mute(slot, *time),
             (OperatorCommand::Unmute(_), Some(slot)) => self.unmute(slot),
             (OperatorCommand::Unmute(Who::Nick(nick)), None) => self.unmute_absent(nick),
+            (OperatorCommand::Rename { name, .. }, Some(slot)) => self.rename(slot, name),
             (OperatorCommand::Reset(_), Some(slot)) => Ok(self.reset(slot).into()),
             (OperatorCommand::Shutdown { half, .. }, Some(slot)) => self.shutdown(slot, *half),
             (OperatorCommand::Disconnect(_) | OperatorCommand::Reload, _) => {
@@ -199,6 +201,23 @@ impl Engine {
         }
         let span = time.map(|time| format!(" for {}", write_span(time))).unwrap_or_default();
         Ok(format!("muted {name}{span}").into())
+    }
+
+    fn rename(&mut self, slot: Slot, name: &str) -> Outcome {
+        let whom = self.label(slot);
+        if self.is_waiting(slot) {
+            return Err(format!("{whom} waits to be let in: it has no name yet"));
+        }
+        if self.hub.person(slot).is_none() {
+            return Err(format!("{whom} is leaving already"));
+        }
+        let now = self.conns.now;
+        let name = scrub(name.as_bytes()).text;
+        let (old, new) = self.hub.operator_renames(slot, &name, now, &mut self.conns)?;
+        if let Some(id) = self.conns.get(slot).map(|conn| conn.id) {
+            self.conns.journal.add(now, EventKind::Nick { id, old, new });
+        }
+        Ok(format!("renamed {whom} to {new}").into())
     }
 
     fn unmute(&mut self, slot: Slot) -> Outcome {

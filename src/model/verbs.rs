@@ -122,6 +122,13 @@ pub enum OperatorCommand {
     Pause,
     /// `reload`: read the configuration anew.
     Reload,
+    /// `rename WHO NAME`: another nick, by the rules of `/nick`.
+    Rename {
+        /// Whom.
+        who: Who,
+        /// The nick to take, as typed.
+        name: String,
+    },
     /// `reset WHO`: RST, now.
     Reset(Who),
     /// `resume`: accept again.
@@ -144,7 +151,7 @@ pub enum OperatorCommand {
 }
 
 /// The verbs with their arguments and meaning, in alphabetical order: for help and completion.
-pub const VERBS: [(&str, &str, &str); 23] = [
+pub const VERBS: [(&str, &str, &str); 24] = [
     (
         "ban",
         "IP|CIDR|NICK [for TIME] [REASON]",
@@ -162,6 +169,7 @@ pub const VERBS: [(&str, &str, &str); 23] = [
     ("operators", "", "the connections to the control socket, with idle times"),
     ("pause", "", "accept no new connections"),
     ("reload", "", "reload the configuration, as SIGHUP does"),
+    ("rename", "WHO NAME", "give a client another nick, by the rules of /nick"),
     ("reset", "WHO", "RST, now; what is unsent is lost"),
     ("resume", "", "accept connections again"),
     ("rooms", "", "all rooms, with members and topic"),
@@ -204,6 +212,10 @@ impl FromStr for OperatorCommand {
             "operators" => no_argument(rest, Self::Ask(Question::Operators)),
             "pause" => no_argument(rest, Self::Pause),
             "reload" => no_argument(rest, Self::Reload),
+            "rename" => match split_word(rest) {
+                (_, name) if name.is_empty() || name.contains(char::is_whitespace) => Err(usage("rename")),
+                (who, name) => Ok(Self::Rename { who: parse_who("rename", who)?, name: name.to_owned() }),
+            },
             "reset" => parse_who("reset", rest).map(Self::Reset),
             "resume" => no_argument(rest, Self::Resume),
             "rooms" => no_argument(rest, Self::Ask(Question::Rooms)),
@@ -239,6 +251,7 @@ impl fmt::Display for OperatorCommand {
             Self::Mute { who, time: Some(time) } => write!(f, "mute {who} for {}", write_span(*time)),
             Self::Pause => f.write_str("pause"),
             Self::Reload => f.write_str("reload"),
+            Self::Rename { who, name } => write!(f, "rename {who} {name}"),
             Self::Reset(who) => write!(f, "reset {who}"),
             Self::Resume => f.write_str("resume"),
             Self::Say(text) => write!(f, "say {text}"),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chatops::engine::CloseMode;
 use chatops::link::onlookers::OPERATORS_MAX;
 use chatops::model::event::EventKind;
+use chatops::model::verbs::OperatorCommand;
 use serde_json::{Value, json};
 
 use crate::stage::{Client, Window, World};
@@ -452,6 +453,43 @@ fn a_mute_ends_with_its_time() {
     world.operator("mute bob").unwrap();
     world.pass("2h");
     assert_eq!(world.state(bob), "open muted", "what was unmuted has no time any more");
+}
+
+#[test]
+fn rename_gives_another_nick_by_the_rules_of_nick() {
+    let mut world = World::new();
+    let [alice, bob] = world.people(["alice", "bob"]);
+    world.events();
+    assert_eq!(world.operator("rename #1 anna").unwrap(), "renamed #1 alice to anna");
+    world.reads(alice, ["-- the operator renamed you: you are now anna"]);
+    world.reads(bob, ["12:34 #lobby -- alice is now anna"]);
+    assert_eq!(
+        world.events(),
+        ["#1 anna nick: was alice", "#1 op: rename #1 anna: renamed #1 alice to anna"]
+    );
+    for (verb, refusal) in [
+        ("rename anna bob", "bob is taken"),
+        ("rename anna anna", "anna has that name already"),
+        ("rename anna 42", "42: "),
+        ("rename anna root", "root: "),
+        ("rename anna guest-9", "guest-9: "),
+        ("rename nobody carol", "nobody here is nobody"),
+    ] {
+        let refused = world.operator(verb).unwrap_err();
+        assert!(refused.starts_with(refusal), "{verb}: {refused}");
+    }
+    world.operator("rename anna Anna").unwrap();
+    world.reads(alice, ["-- the operator renamed you: you are now Anna"]);
+    world.operator("ban eve").unwrap();
+    assert_eq!(world.operator("rename bob eve").unwrap_err(), "eve is banned");
+    world.operator("mute bob").unwrap();
+    assert!(world.operator("rename bob carol").unwrap_err().contains("unmute it first"));
+    assert!(
+        "rename bob".parse::<OperatorCommand>().is_err()
+            && "rename bob a b".parse::<OperatorCommand>().is_err()
+    );
+    world.says(alice, "/nick alice");
+    world.reads(alice, ["-- you are now alice"]);
 }
 
 #[test]

@@ -15,30 +15,53 @@ pub(in crate::chat) fn nick(call: &mut Call<'_>, arguments: Arguments<'_>) -> An
         call.answer(&format!("you are now {old}"));
         return Ok(Outcome::Continue);
     }
-    let new = free_nick(call, arguments.word)?;
+    let new = free_nick(call, arguments.word).map_err(|why| format!("{why}; try another: /nick NAME"))?;
     if !(call.hub.is_muted_by_address(call.member) && call.hub.mutes.knows(&new)) {
         call.person().check_voice()?;
     }
-    // Under the old name as under the new one: a name is the person's own word.
-    let mut ignorers = call.hub.ignores.ignorers(call.person()).concat();
-    call.hub.rename(call.member, new);
-    ignorers.extend(call.hub.ignores.ignorers(call.person()).concat());
     call.answer(&format!("you are now {new}"));
-    announce_rename(call, &old, &new, &ignorers);
+    rename(call, &old, new);
     Ok(Outcome::Renamed { old, new })
 }
 
-fn free_nick(call: &Call<'_>, word: &str) -> Result<Nick, Refusal> {
-    let nick = Nick::parse(word).map_err(|why| format!("{}: {why}; try another: /nick NAME", quote(word)))?;
+/// The operator's `rename WHO NAME`: the rules for names are those of `/nick`. Returns the old and the new name.
+///
+/// # Errors
+///
+/// Why the person keeps the name, for the operator.
+pub(in crate::chat) fn rename_by_operator(call: &mut Call<'_>, word: &str) -> Result<(Nick, Nick), String> {
+    let old = call.person().nick;
+    let new = free_nick(call, word)?;
+    if old.as_str() == new.as_str() {
+        return Err(format!("{old} has that name already"));
+    }
+    call.person()
+        .check_voice()
+        .map_err(|_| format!("{old} is muted, and a mute is for a name: unmute it first"))?;
+    call.answer(&format!("the operator renamed you: you are now {new}"));
+    rename(call, &old, new);
+    Ok((old, new))
+}
+
+/// A name that a person may take.
+fn free_nick(call: &Call<'_>, word: &str) -> Result<Nick, String> {
+    let nick = Nick::parse(word).map_err(|why| format!("{}: {why}", quote(word)))?;
     if call.hub.barred.contains(&nick.folded()) {
-        return Err(format!("{nick} is banned; try another: /nick NAME").into());
+        return Err(format!("{nick} is banned"));
     }
     match call.hub.by_nick(&nick) {
-        Some(other) if other != call.member => {
-            Err(format!("{nick} is taken; try another: /nick NAME").into())
-        }
+        Some(other) if other != call.member => Err(format!("{nick} is taken")),
         _ => Ok(nick),
     }
+}
+
+/// Gives the person another name, and announces it to the rooms. Neither those who ignore the old name nor those who
+/// ignore the new one read it: a name is the person's own text.
+fn rename(call: &mut Call<'_>, old: &Nick, new: Nick) {
+    let mut ignorers = call.hub.ignores.ignorers(call.person()).concat();
+    call.hub.rename(call.member, new);
+    ignorers.extend(call.hub.ignores.ignorers(call.person()).concat());
+    announce_rename(call, old, &new, &ignorers);
 }
 
 fn announce_rename(call: &mut Call<'_>, old: &Nick, new: &Nick, ignorers: &[Slot]) {
