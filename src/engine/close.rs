@@ -1,14 +1,107 @@
 //! How connections end, one by one and all together.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::connection::Role;
-use super::server::{CLOSED_BYTES_MAX, CLOSED_MAX, Engine, Gone};
+use super::server::Engine;
 use crate::chat::{Delivery, Line};
-use crate::id::Slot;
+use crate::id::{ConnId, Slot};
 use crate::model::event::EventKind;
+use crate::model::snapshot::{Detail, Row};
+use crate::model::verbs::Who;
 use crate::session::{CloseReason, Linger};
 use crate::time::Moment;
+
+/// Connections that ended and are still known.
+const CLOSED_MAX: usize = 1_000;
+/// Bytes of them, timelines and texts included; the oldest go first. A thousand take half of it at most, unless each has
+/// said a long farewell.
+const CLOSED_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// A connection that ended, as it was last.
+#[derive(Debug)]
+pub(super) struct Gone {
+    pub(super) row: Row,
+    pub(super) detail: Detail,
+}
+
+impl Gone {
+    /// The memory that it takes.
+    fn bytes(&self) -> usize {
+        let Self { row, detail } = self;
+        let texts = detail.timeline.iter().map(|(_, milestone)| milestone.text_bytes()).sum::<usize>()
+            + row.reason.as_ref().and_then(|reason| reason.detail()).map_or(0, str::len);
+        size_of::<Self>()
+            + size_of_val(detail.timeline.as_slice())
+            + size_of_val(detail.rooms.as_slice())
+            + row.terminal.as_ref().map_or(0, |terminal| size_of_val(&**terminal))
+            + texts
+    }
+}
+
+/// The connections that ended last, in the order in which they ended.
+#[derive(Debug, Default)]
+pub(super) struct Closed {
+    list: VecDeque<Gone>,
+    /// Σ of [`Gone::bytes`] in the list.
+    bytes: usize,
+    /// How many were ever in the list.
+    count: u64,
+}
+
+impl Closed {
+    fn push(&mut self, gone: Gone) {
+        self.bytes += gone.bytes();
+        self.list.push_back(gone);
+        self.count += 1;
+        while self.list.len() > CLOSED_MAX || self.bytes > CLOSED_BYTES_MAX {
+            let Some(oldest) = self.list.pop_front() else { break };
+            self.bytes -= oldest.bytes();
+        }
+    }
+
+    /// How many are known.
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// How many have ended so far.
+    pub(super) const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The oldest first.
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Gone> {
+        self.list.iter()
+    }
+
+    pub(super) fn last(&self) -> Option<&Gone> {
+        self.list.back()
+    }
+
+    pub(super) fn find(&self, id: ConnId) -> Option<&Gone> {
+        self.list.iter().find(|gone| gone.row.id == id)
+    }
+
+    /// The one that a verb names. A nick names only connections that are here.
+    pub(super) fn named(&self, who: Who) -> Option<&Gone> {
+        match who {
+            Who::Id(id) => self.find(id),
+            Who::Nick(_) => None,
+        }
+    }
+
+    /// The number of the oldest that is known; the first one that ended has 0.
+    pub(super) fn first(&self) -> u64 {
+        self.count - self.list.len() as u64
+    }
+
+    /// The one with this number, if it is still known.
+    pub(super) fn get(&self, number: u64) -> Option<&Gone> {
+        self.list.get(usize::try_from(number.checked_sub(self.first())?).ok()?)
+    }
+}
 
 impl Engine {
     /// The session ends with a farewell: out of the hub, then flush, FIN, and what `linger` says.
@@ -71,12 +164,8 @@ impl Engine {
         if conn.is_client() {
             let nick = conn.left_as.map(|nick| *nick);
             self.conns.journal.add(now, EventKind::Closed { id: conn.id, nick, reason, unsent });
-            self.closed_bytes += gone.as_ref().map_or(0, Gone::bytes);
-            self.closed.extend(gone);
-            self.closed_count += 1;
-            while self.closed.len() > CLOSED_MAX || self.closed_bytes > CLOSED_BYTES_MAX {
-                let Some(oldest) = self.closed.pop_front() else { break };
-                self.closed_bytes -= oldest.bytes();
+            if let Some(gone) = gone {
+                self.closed.push(gone);
             }
         }
     }

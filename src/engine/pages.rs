@@ -97,13 +97,11 @@ impl Engine {
         limit: usize,
         is_wanted: impl Fn(&Row) -> bool,
     ) -> (Vec<ConnectionRow>, u64, u64) {
-        let through = through.min(self.closed_count);
-        let first = self.closed_count - self.closed.len() as u64;
-        let mut after = after.max(first).min(through);
+        let through = through.min(self.closed.count());
+        let mut after = after.max(self.closed.first()).min(through);
         let mut rows = Vec::new();
         while after < through && rows.len() < limit {
-            let gone = usize::try_from(after - first).ok().and_then(|at| self.closed.get(at));
-            let row = gone.map(|gone| &gone.row).filter(|row| is_wanted(row));
+            let row = self.closed.get(after).map(|gone| &gone.row).filter(|row| is_wanted(row));
             rows.extend(row.map(|row| ConnectionRow { row: row.clone(), rooms: Vec::new() }));
             after += 1;
         }
@@ -168,7 +166,7 @@ impl Engine {
                 Ok(ConnectionDetail { taken, connection, detail, listeners })
             }
             Err(why) => {
-                let gone = self.closed.iter().find(|gone| who == Who::Id(gone.row.id)).ok_or(why)?;
+                let gone = self.closed.named(who).ok_or(why)?;
                 let connection = ConnectionRow { row: gone.row.clone(), rooms: Vec::new() };
                 Ok(ConnectionDetail { taken, connection, detail: Some(gone.detail.clone()), listeners })
             }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::admission::{Admission, since_last_told};
 use super::bans::Bans;
+use super::close::Closed;
 use super::connections::Connections;
 use super::deadlines::{Deadline, Deadlines};
 use super::journal::JOURNAL_MAX;
@@ -15,40 +16,19 @@ use crate::chat::{Hub, Nick, RoomName, Rules};
 use crate::config::settings::{Config, LogLevel};
 use crate::id::Slot;
 use crate::model::event::{self, EventKind};
-use crate::model::snapshot::{Detail, Row};
 use crate::time::{Moment, Now};
 use crate::wire::text::scrub;
 
 /// A standstill of the loop that an operator is to know of.
 const LATE_NOTED: Duration = Duration::from_secs(1);
-/// Connections that ended and are still known.
-pub(super) const CLOSED_MAX: usize = 1_000;
-/// Bytes of them, timelines and texts included; the oldest go first. A thousand take half of it at most, unless each has
-/// said a long farewell.
-pub(super) const CLOSED_BYTES_MAX: usize = 4 * 1024 * 1024;
-
-/// A connection that ended, as it was last.
-#[derive(Debug)]
-pub(super) struct Gone {
-    pub(super) row: Row,
-    pub(super) detail: Detail,
-}
-
-impl Gone {
-    /// The memory that it takes.
-    pub(super) fn bytes(&self) -> usize {
-        let Self { row, detail } = self;
-        let texts = detail.timeline.iter().map(|(_, milestone)| milestone.text_bytes()).sum::<usize>()
-            + row.reason.as_ref().and_then(|reason| reason.detail()).map_or(0, str::len);
-        size_of::<Self>()
-            + size_of_val(detail.timeline.as_slice())
-            + size_of_val(detail.rooms.as_slice())
-            + row.terminal.as_ref().map_or(0, |terminal| size_of_val(&**terminal))
-            + texts
-    }
-}
-
 /// The whole server without its I/O.
+///
+/// A caller owns the sockets and the clock. In each turn it calls, in this order: [`Engine::begin_turn`] with the time;
+/// [`Engine::accepted`] and the `handle_*` methods for everything that happened; [`Engine::handle_timeout`]; then, until
+/// [`Engine::take_dirty`] returns nothing, what [`Engine::wants`] and [`Engine::close_mode`] say of each dirty connection;
+/// and [`Engine::end_turn`]. The next turn is due at [`Engine::poll_timeout`], or at once if [`Engine::has_dirty`].
+/// [`crate::net::drive`] does the part between. Getters may be called at any time; verbs ([`Engine::handle_operator`])
+/// between `begin_turn` and `handle_timeout`.
 #[derive(Debug)]
 pub struct Engine {
     pub(super) hub: Hub,
@@ -56,11 +36,7 @@ pub struct Engine {
     pub(super) admission: Admission,
     pub(super) bans: Bans,
     pub(super) deadlines: Deadlines,
-    pub(super) closed: std::collections::VecDeque<Gone>,
-    /// Σ of [`Gone::bytes`] in it.
-    pub(super) closed_bytes: usize,
-    /// How many were ever in [`Engine::closed`].
-    pub(super) closed_count: u64,
+    pub(super) closed: Closed,
     pub(super) services: Services,
     /// As printed at the start, by the number that connections know.
     pub(super) listeners: Arc<[String]>,
@@ -94,9 +70,7 @@ impl Engine {
             admission: Admission::new(config),
             bans: Bans::new(config.limits.bans as usize),
             deadlines: Deadlines::default(),
-            closed: std::collections::VecDeque::new(),
-            closed_bytes: 0,
-            closed_count: 0,
+            closed: Closed::default(),
             services: Services::default(),
             listeners: Arc::new([]),
             name: String::new(),

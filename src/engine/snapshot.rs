@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
+use super::close::Gone;
 use super::connection::Connection;
-use super::server::{Engine, Gone};
+use super::server::Engine;
 use crate::id::Slot;
 use crate::model::snapshot::{
     CloseReason, Detail, Flags, HalfState, Kernel, Milestone, Phase, Query, Row, Snapshot, Status, Terminal,
@@ -98,7 +99,7 @@ impl Engine {
     pub(super) fn detail(&self, id: crate::id::ConnId) -> Option<Detail> {
         match self.conns.clients().find(|(_, conn)| conn.id == id) {
             Some((slot, conn)) => Some(self.life(slot, conn)),
-            None => self.closed.iter().find(|gone| gone.row.id == id).map(|gone| gone.detail.clone()),
+            None => self.closed.find(id).map(|gone| gone.detail.clone()),
         }
     }
 

@@ -52,7 +52,7 @@ impl Engine {
     }
 
     fn closed_summary(&self) -> String {
-        match self.closed.back() {
+        match self.closed.last() {
             None => "nobody has left yet".to_owned(),
             Some(last) => format!("{} known, the last {}", self.closed.len(), gone_in_words(&last.row)),
         }
@@ -84,7 +84,7 @@ impl Engine {
                     row.outbox_bytes
                 ))
             }
-            Err(why) => match self.closed.iter().find(|gone| who == Who::Id(gone.row.id)) {
+            Err(why) => match self.closed.named(who) {
                 Some(gone) => Ok(gone_in_words(&gone.row)),
                 None => Err(why),
             },

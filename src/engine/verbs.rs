@@ -84,7 +84,7 @@ impl Engine {
             Who::Nick(nick) => self.hub.by_nick(&nick).or_else(|| self.last_called(&nick)),
         };
         found.ok_or_else(|| match who {
-            Who::Id(id) if self.closed.iter().any(|gone| gone.row.id == id) => {
+            Who::Id(id) if self.closed.find(id).is_some() => {
                 format!("{id} is gone already")
             }
             _ => format!("nobody here is {who}"),
