@@ -36,6 +36,8 @@ fn the_dashboard_shows_the_server_and_acts_on_the_selected_client() {
     terminal.keys("\r");
     terminal.wait_for_row(&["read 0: peer sent FIN"]);
     terminal.keys("\x1b");
+    // Esc and a key that follows at once are Alt and that key.
+    terminal.wait_for("the detail is closed", |screen| !screen.contains("read 0: peer sent FIN"));
     terminal.verb("status");
     terminal.wait_for_row(&["status: up", "2 clients, 2 accepted"]);
     terminal.keys("x");

@@ -306,7 +306,7 @@ fn a_kicked_flood_reads_the_reason_and_its_socket_is_gone() {
         };
         let read = floods.iter().filter(told).count();
         assert_eq!(read, FLOODS, "{program}: {read} of {FLOODS} read the reason as their last line");
-        common::wait_until(Duration::from_secs(7), "the sockets are gone", || {
+        common::wait_until(DEADLINE, "the sockets are gone", || {
             process::connections_on(address.port()).is_empty()
         });
         println!("{program}: {read} of {FLOODS} told, all gone after {:?}", start.elapsed());
